@@ -1,0 +1,122 @@
+#include "proc/proc_fs.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <charconv>
+#include <climits>
+#include <memory>
+
+#include "absl/strings/str_cat.h"
+#include "dumpctl/status_macros.h"
+
+namespace dumpctl {
+namespace {
+
+constexpr char kProc[] = "/proc";
+// The kernel fills at most a page at a time for most files, more for seq_files with large buffers;
+// a generous buffer lets `maps` of thousands of VMAs come in few calls.
+constexpr size_t kChunk = 256 * 1024;
+
+absl::StatusOr<UniqueFd> OpenDirectory(const std::string& path) {
+  UniqueFd dir(open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!dir) return absl::ErrnoToStatus(errno, path);
+  return dir;
+}
+
+}  // namespace
+
+absl::StatusOr<ProcDir> ProcDir::OpenTask(pid_t pid) {
+  std::string path = absl::StrCat(kProc, "/", pid);
+  ASSIGN_OR_RETURN(UniqueFd dir, OpenDirectory(path));
+  return ProcDir(std::move(dir), std::move(path));
+}
+
+absl::StatusOr<ProcDir> ProcDir::OpenRoot() {
+  ASSIGN_OR_RETURN(UniqueFd dir, OpenDirectory(kProc));
+  return ProcDir(std::move(dir), kProc);
+}
+
+absl::StatusOr<ProcDir> ProcDir::OpenThread(pid_t tid) const {
+  const std::string name = absl::StrCat("task/", tid);
+  ASSIGN_OR_RETURN(UniqueFd dir, Open(name, O_PATH | O_DIRECTORY));
+  return ProcDir(std::move(dir), absl::StrCat(path_, "/", name));
+}
+
+absl::Status ProcDir::Error(int error, std::string_view name) const {
+  std::string what = path_;
+  what.append("/").append(name);
+  // ESRCH is what an open file of a task that has been reaped answers.
+  if (error == ESRCH || error == ENOENT) return absl::NotFoundError(absl::StrCat(what, " is gone"));
+  return absl::ErrnoToStatus(error, what);
+}
+
+absl::StatusOr<UniqueFd> ProcDir::Open(std::string_view name, int flags) const {
+  UniqueFd file(openat(dir_.get(), std::string(name).c_str(), flags | O_CLOEXEC));
+  if (!file) return Error(errno, name);
+  return file;
+}
+
+absl::StatusOr<std::string> ProcDir::Read(std::string_view name) const {
+  ASSIGN_OR_RETURN(UniqueFd file, Open(name, O_RDONLY));
+  std::string text;
+  size_t used = 0;
+  size_t chunk = 4096;
+  for (;;) {
+    if (text.size() - used < chunk) text.resize(used + chunk);
+    const ssize_t n = read(file.get(), text.data() + used, text.size() - used);
+    if (n < 0) {
+      if (errno == EINTR) continue;
+      return Error(errno, name);
+    }
+    if (n == 0) break;
+    used += static_cast<size_t>(n);
+    chunk = kChunk;
+  }
+  text.resize(used);
+  return text;
+}
+
+absl::StatusOr<std::string> ProcDir::ReadLink(std::string_view name) const {
+  // Links of procfs may name paths up to a page long; one byte more tells truncation apart.
+  std::string target(PATH_MAX + 1, '\0');
+  const ssize_t n =
+      readlinkat(dir_.get(), std::string(name).c_str(), target.data(), target.size());
+  if (n < 0) return Error(errno, name);
+  target.resize(static_cast<size_t>(n));
+  return target;
+}
+
+absl::StatusOr<std::vector<std::string>> ProcDir::List(std::string_view name) const {
+  ASSIGN_OR_RETURN(UniqueFd file, Open(name, O_RDONLY | O_DIRECTORY));
+  std::unique_ptr<DIR, int (*)(DIR*)> dir(fdopendir(file.get()), closedir);
+  if (!dir) return Error(errno, name);
+  // fdopendir took the descriptor over.
+  (void)file.Release();
+  std::vector<std::string> names;
+  for (;;) {
+    errno = 0;
+    const dirent* entry = readdir(dir.get());
+    if (entry == nullptr) break;
+    const std::string_view entry_name = entry->d_name;
+    if (entry_name != "." && entry_name != "..") names.emplace_back(entry_name);
+  }
+  if (errno != 0) return Error(errno, name);
+  return names;
+}
+
+absl::StatusOr<std::vector<int>> ListNumbers(const ProcDir& dir, std::string_view name) {
+  ASSIGN_OR_RETURN(std::vector<std::string> names, dir.List(name));
+  std::vector<int> numbers;
+  numbers.reserve(names.size());
+  for (const std::string& text : names) {
+    int value = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (error == std::errc() && end == text.data() + text.size()) numbers.push_back(value);
+  }
+  return numbers;
+}
+
+}  // namespace dumpctl

@@ -1,0 +1,55 @@
+#ifndef PROC_PROC_FS_H_
+#define PROC_PROC_FS_H_
+
+#include <sys/types.h>
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "dumpctl/unique_fd.h"
+
+namespace dumpctl {
+
+// One task's (or thread's) directory in procfs, held open. Holding the directory pins the task's
+// identity: once the task is reaped every access says ESRCH or ENOENT, even if its pid is reused.
+//
+// All names are relative to the directory ("maps", "fd/3", "map_files/400000-401000"). Errors:
+// NotFound when the task or the name is gone, PermissionDenied when the kernel says so.
+class ProcDir {
+ public:
+  static absl::StatusOr<ProcDir> OpenTask(pid_t pid);
+  // /proc itself, for files that belong to no task ("sys/kernel/cap_last_cap", "mounts", ...).
+  static absl::StatusOr<ProcDir> OpenRoot();
+
+  // The directory of one of this task's threads (task/TID).
+  absl::StatusOr<ProcDir> OpenThread(pid_t tid) const;
+
+  // Reads until end of file. Files of procfs have no size, and some (maps) change between two
+  // reads: the whole text is read in as few calls as the kernel allows.
+  absl::StatusOr<std::string> Read(std::string_view name) const;
+  absl::StatusOr<std::string> ReadLink(std::string_view name) const;
+  absl::StatusOr<UniqueFd> Open(std::string_view name, int flags) const;
+  // Names in a subdirectory, without "." and "..", in the kernel's order.
+  absl::StatusOr<std::vector<std::string>> List(std::string_view name) const;
+
+  BorrowedFd fd() const { return BorrowedFd(dir_); }
+  // "/proc/123" or "/proc/123/task/125": for error messages.
+  const std::string& path() const { return path_; }
+
+ private:
+  ProcDir(UniqueFd dir, std::string path) : dir_(std::move(dir)), path_(std::move(path)) {}
+
+  absl::Status Error(int error, std::string_view name) const;
+
+  UniqueFd dir_;
+  std::string path_;
+};
+
+// Numeric names only ("task", "fd"): what List gives for directories of pids or descriptors.
+absl::StatusOr<std::vector<int>> ListNumbers(const ProcDir& dir, std::string_view name);
+
+}  // namespace dumpctl
+
+#endif  // PROC_PROC_FS_H_
