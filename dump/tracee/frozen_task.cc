@@ -1,0 +1,202 @@
+#include "dump/tracee/frozen_task.h"
+
+#include <signal.h>
+#include <sys/ptrace.h>
+#include <sys/wait.h>
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "dump/tracee/ptrace_ops.h"
+#include "dump/tracee/remote_memory.h"
+#include "dump/tracee/rseq.h"
+#include "dumpctl/failure.h"
+#include "dumpctl/status_macros.h"
+
+namespace dumpctl {
+namespace {
+
+constexpr unsigned long kOptions = PTRACE_O_TRACESYSGOOD;
+// Debian 12's libc has the constant only in <linux/ptrace.h>, which collides with <sys/ptrace.h>.
+constexpr unsigned long kSuspendSeccomp = 1ul << 21;
+
+// SIGCHLD must be blocked to be waited for.
+class ScopedBlockSigchld {
+ public:
+  ScopedBlockSigchld() {
+    sigemptyset(&sigchld_);
+    sigaddset(&sigchld_, SIGCHLD);
+    pthread_sigmask(SIG_BLOCK, &sigchld_, &old_);
+  }
+  ~ScopedBlockSigchld() { pthread_sigmask(SIG_SETMASK, &old_, nullptr); }
+  ScopedBlockSigchld(const ScopedBlockSigchld&) = delete;
+  ScopedBlockSigchld& operator=(const ScopedBlockSigchld&) = delete;
+
+  // Returns when some tracee may have changed state, or at `deadline`.
+  void WaitForChange(absl::Time deadline) {
+    const absl::Duration left = std::max(absl::ZeroDuration(), deadline - absl::Now());
+    const timespec timeout = absl::ToTimespec(left);
+    sigtimedwait(&sigchld_, nullptr, &timeout);
+  }
+
+ private:
+  sigset_t sigchld_;
+  sigset_t old_;
+};
+
+absl::Status Died(pid_t pid) {
+  return MakeFailure(Failure::kTargetDied, absl::StatusCode::kNotFound,
+                     absl::StrCat("process ", pid, " died while it was being frozen"));
+}
+
+absl::Status TimedOut(pid_t pid, pid_t tid) {
+  return MakeFailure(
+      Failure::kTimeout, absl::StatusCode::kDeadlineExceeded,
+      absl::StrCat("process ", pid, ": thread ", tid,
+                   " did not stop in time; it sleeps uninterruptibly in the kernel (see its stack "
+                   "in procfs), try again or raise --timeout"));
+}
+
+}  // namespace
+
+FrozenTask::FrozenTask(FrozenTask&& other) noexcept
+    : pid_(other.pid_),
+      dir_(std::move(other.dir_)),
+      threads_(std::exchange(other.threads_, {})),
+      running_(std::exchange(other.running_, {})),
+      stop_signal_(other.stop_signal_) {}
+
+FrozenTask::~FrozenTask() { DetachAll().IgnoreError(); }
+
+absl::StatusOr<FrozenTask> FrozenTask::Freeze(pid_t pid, absl::Time deadline) {
+  ASSIGN_OR_RETURN(ProcDir dir, ProcDir::OpenTask(pid));
+  FrozenTask task(pid, std::move(dir));
+  // A thread that runs may start another one at any moment; a pass that finds all of them held and
+  // stopped is the last. Each pass asks all to stop before it waits for the first.
+  for (;;) {
+    ASSIGN_OR_RETURN(const bool found, task.SeizeNewThreads());
+    if (!found) break;
+    RETURN_IF_ERROR(task.WaitForStops(deadline));
+  }
+  if (task.threads_.empty() || task.threads_.front().tid != pid) return Died(pid);
+  RETURN_IF_ERROR(task.ReadRegisters());
+  return task;
+}
+
+absl::StatusOr<bool> FrozenTask::SeizeNewThreads() {
+  ASSIGN_OR_RETURN(const std::vector<int> tids, ListNumbers(dir_, "task"));
+  std::set<pid_t> held;
+  for (const FrozenThread& thread : threads_) held.insert(thread.tid);
+  for (const pid_t tid : tids) {
+    if (held.contains(tid)) continue;
+    FrozenThread thread{.tid = tid, .seccomp_suspended = true};
+    absl::Status status = PtraceSeize(tid, kOptions | kSuspendSeccomp);
+    if (absl::IsPermissionDenied(status) || absl::IsInvalidArgument(status)) {
+      thread.seccomp_suspended = false;
+      status = PtraceSeize(tid, kOptions);
+    }
+    // It may have exited since the list was read; a thread that is a zombie gives EPERM, and is
+    // in the next list again if it is the leader.
+    if (absl::IsNotFound(status)) continue;
+    if (absl::IsPermissionDenied(status) && tid != pid_ && !dir_.OpenThread(tid).ok()) continue;
+    RETURN_IF_ERROR(status);
+    threads_.push_back(thread);
+    running_.push_back(tid);
+  }
+  for (const pid_t tid : running_) {
+    const absl::Status status = PtraceInterrupt(tid);
+    if (!absl::IsNotFound(status)) RETURN_IF_ERROR(status);
+  }
+  return !running_.empty();
+}
+
+absl::Status FrozenTask::WaitForStops(absl::Time deadline) {
+  ScopedBlockSigchld sigchld;
+  std::set<pid_t> gone;
+  while (!running_.empty()) {
+    std::vector<pid_t> still;
+    for (const pid_t tid : running_) {
+      ASSIGN_OR_RETURN(const std::optional<Stop> stop, PollStop(tid));
+      if (!stop) {
+        still.push_back(tid);
+      } else if (stop->kind == Stop::Kind::kGone) {
+        gone.insert(tid);
+      } else if (stop->kind == Stop::Kind::kSignal) {
+        // Let it be delivered (a handler's frame is then part of the stack we dump); the stop we
+        // asked for follows before the first instruction.
+        RETURN_IF_ERROR(PtraceCont(tid, stop->signal));
+        still.push_back(tid);
+      } else if (stop->kind == Stop::Kind::kGroupStop) {
+        stop_signal_ = stop->signal;
+      }
+    }
+    if (still.size() == running_.size()) {
+      if (absl::Now() >= deadline) return TimedOut(pid_, still.front());
+      sigchld.WaitForChange(deadline);
+    }
+    running_ = std::move(still);
+  }
+  std::erase_if(threads_, [&](const FrozenThread& t) { return gone.contains(t.tid); });
+  std::sort(threads_.begin(), threads_.end(), [this](const auto& a, const auto& b) {
+    return std::pair(a.tid != pid_, a.tid) < std::pair(b.tid != pid_, b.tid);
+  });
+  return absl::OkStatus();
+}
+
+absl::Status FrozenTask::ReadRegisters() {
+  ASSIGN_OR_RETURN(const RemoteMemory memory, RemoteMemory::Open(dir_));
+  for (FrozenThread& thread : threads_) {
+    ASSIGN_OR_RETURN(const GeneralRegisters stopped, GetGeneralRegisters(thread.tid));
+    // Where the kernel would report EINTR only because of our stop, repair it at once.
+    thread.registers = PutBackRegisters(stopped);
+    ASSIGN_OR_RETURN(const auto rseq, GetRseqRegistration(thread.tid));
+    if (rseq) {
+      ASSIGN_OR_RETURN(const auto abort, RseqAbortAddress(*rseq, thread.registers, memory));
+      if (abort) thread.registers.rip = abort->value();
+    }
+    if (thread.registers.rip != stopped.rip) {
+      RETURN_IF_ERROR(SetGeneralRegisters(thread.tid, thread.registers));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status FrozenTask::DetachAll() {
+  absl::Status result;
+  // The leader last: it is the one that others look at.
+  for (auto thread = threads_.rbegin(); thread != threads_.rend(); ++thread) {
+    const absl::Status status = PtraceDetach(thread->tid, 0);
+    if (!absl::IsNotFound(status)) result.Update(status);
+  }
+  threads_.clear();
+  return result;
+}
+
+absl::Status FrozenTask::Resume() { return DetachAll(); }
+
+absl::Status FrozenTask::LeaveStopped() {
+  // Sent while all are held, so that no thread runs an instruction in between.
+  if (stop_signal_ == 0 && kill(pid_, SIGSTOP) < 0) {
+    return absl::ErrnoToStatus(errno, absl::StrCat("stopping process ", pid_));
+  }
+  return DetachAll();
+}
+
+absl::Status FrozenTask::Kill() {
+  if (kill(pid_, SIGKILL) < 0 && errno != ESRCH) {
+    return absl::ErrnoToStatus(errno, absl::StrCat("killing process ", pid_));
+  }
+  // Each dead thread is reported to its tracer first; the leader, as the last, then to its parent.
+  for (auto thread = threads_.rbegin(); thread != threads_.rend(); ++thread) {
+    for (;;) {
+      const absl::StatusOr<Stop> stop = WaitStop(thread->tid);
+      if (!stop.ok() || stop->kind == Stop::Kind::kGone) break;
+    }
+  }
+  threads_.clear();
+  return absl::OkStatus();
+}
+
+}  // namespace dumpctl

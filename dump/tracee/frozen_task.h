@@ -1,0 +1,72 @@
+#ifndef DUMP_TRACEE_FROZEN_TASK_H_
+#define DUMP_TRACEE_FROZEN_TASK_H_
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "dump/tracee/registers_x86_64.h"
+#include "proc/proc_fs.h"
+
+namespace dumpctl {
+
+// One stopped thread and what it was stopped with.
+struct FrozenThread {
+  pid_t tid = 0;
+  GeneralRegisters registers = {};  // as it was stopped; never changed by system calls run in it
+  // Seccomp modes and filters do not apply while we hold the thread (PTRACE_O_SUSPEND_SECCOMP,
+  // Linux 4.3; needs CAP_SYS_ADMIN and a caller that is not confined itself).
+  bool seccomp_suspended = false;
+};
+
+// A process with all its threads stopped by PTRACE_SEIZE and PTRACE_INTERRUPT: no signal is sent,
+// its parent sees nothing. Destroying the object lets it go on, or be stopped again if it was
+// stopped by job control. All calls must come from the thread that created the object.
+class FrozenTask {
+ public:
+  // Stops every thread, again and again until a pass finds no new one. At `deadline` gives up with
+  // DeadlineExceeded (Failure::kTimeout) that names the thread that does not stop.
+  static absl::StatusOr<FrozenTask> Freeze(pid_t pid, absl::Time deadline);
+
+  FrozenTask(FrozenTask&& other) noexcept;
+  FrozenTask& operator=(FrozenTask&&) = delete;
+  ~FrozenTask();
+
+  pid_t pid() const { return pid_; }
+  const ProcDir& dir() const { return dir_; }
+  // The leader first, the others by id.
+  const std::vector<FrozenThread>& threads() const { return threads_; }
+  // The job-control signal the process was stopped by before the freeze, or 0.
+  int stop_signal() const { return stop_signal_; }
+
+  // The three ways out. Each ends the tracing; the object is then empty.
+  absl::Status Resume();
+  // Leaves the process stopped as by SIGSTOP (it goes on with SIGCONT).
+  absl::Status LeaveStopped();
+  // Kills it and waits until it is dead. Its parent reaps it.
+  absl::Status Kill();
+
+ private:
+  FrozenTask(pid_t pid, ProcDir dir) : pid_(pid), dir_(std::move(dir)) {}
+
+  // Seizes threads that are not held yet. False when there was none.
+  absl::StatusOr<bool> SeizeNewThreads();
+  // Waits until all of them have stopped, and forgets those that have exited instead.
+  absl::Status WaitForStops(absl::Time deadline);
+  absl::Status ReadRegisters();
+  absl::Status DetachAll();
+
+  pid_t pid_ = 0;
+  ProcDir dir_;
+  std::vector<FrozenThread> threads_;
+  std::vector<pid_t> running_;  // seized and asked to stop, but not seen stopped yet
+  int stop_signal_ = 0;
+};
+
+}  // namespace dumpctl
+
+#endif  // DUMP_TRACEE_FROZEN_TASK_H_

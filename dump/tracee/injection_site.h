@@ -1,0 +1,48 @@
+#ifndef DUMP_TRACEE_INJECTION_SITE_H_
+#define DUMP_TRACEE_INJECTION_SITE_H_
+
+#include <cstddef>
+#include <span>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "dump/tracee/remote_memory.h"
+#include "dumpctl/remote_address.h"
+#include "proc/proc_fs.h"
+
+namespace dumpctl {
+
+// Executable bytes of a task that its program never runs or reads: the zeros that fill the last
+// page of the vDSO behind its ELF image, or of another executable file mapping behind its segment.
+// Other threads, should they run meanwhile, do not notice what stands there.
+//
+// The page becomes a private copy when it is first written; the mapping stays as it is.
+class InjectionSite {
+ public:
+  // Finds room for `code` (position independent; what follows its last non-zero byte is data) and
+  // writes it there. Room that a dump which was killed has left full of the same code is used
+  // again. FailedPrecondition when there is none.
+  static absl::StatusOr<InjectionSite> Install(const ProcDir& task, const RemoteMemory& memory,
+                                               std::span<const std::byte> code);
+
+  RemoteAddress address() const { return address_; }
+
+  absl::Status Write(RemoteAddress address, std::span<const std::byte> bytes) const {
+    return memory_->Write(address, bytes);
+  }
+  // Puts the zeros back. No thread may stand on the code.
+  absl::Status Clear() const;
+
+ private:
+  InjectionSite(const RemoteMemory* memory, RemoteAddress address, size_t size)
+      : memory_(memory), address_(address), size_(size) {}
+
+  const RemoteMemory* memory_;
+  RemoteAddress address_;
+  size_t size_;
+};
+
+}  // namespace dumpctl
+
+#endif  // DUMP_TRACEE_INJECTION_SITE_H_

@@ -1,0 +1,228 @@
+#include "dump/tracee/remote_syscalls.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <fstream>
+#include <functional>
+#include <sstream>
+#include <thread>
+
+#include "dump/tracee/ptrace_ops.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace dumpctl {
+namespace {
+
+// A child that runs `body` and exits with its result; killed if it outlives the test.
+class Child {
+ public:
+  explicit Child(const std::function<int(int ready)>& body) {
+    int pipe_fds[2];
+    EXPECT_EQ(pipe(pipe_fds), 0);
+    pid_ = fork();
+    if (pid_ == 0) {
+      close(pipe_fds[0]);
+      _exit(body(pipe_fds[1]));
+    }
+    close(pipe_fds[1]);
+    char byte;
+    EXPECT_EQ(read(pipe_fds[0], &byte, 1), 1) << "the child did not get ready";
+    close(pipe_fds[0]);
+  }
+  ~Child() {
+    if (pid_ > 0) {
+      kill(pid_, SIGKILL);
+      waitpid(pid_, nullptr, 0);
+    }
+  }
+  pid_t pid() const { return pid_; }
+  int Join() {
+    int status = -1;
+    EXPECT_EQ(waitpid(pid_, &status, 0), pid_);
+    pid_ = 0;
+    return status;
+  }
+
+ private:
+  pid_t pid_ = 0;
+};
+
+std::string Maps(pid_t pid) {
+  std::ifstream file("/proc/" + std::to_string(pid) + "/maps");
+  std::stringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+// Waits until the child sleeps in a system call.
+void WaitUntilBlocked(pid_t pid) {
+  for (;;) {
+    std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
+    std::string text;
+    std::getline(file, text);
+    if (text[text.rfind(')') + 2] == 'S') return;
+    usleep(100);
+  }
+}
+
+absl::Time Soon() { return absl::Now() + absl::Seconds(10); }
+
+void Ready(int fd) { EXPECT_EQ(write(fd, "r", 1), 1); }
+
+TEST(RemoteSyscallsTest, RunsCallsAndLeavesNoTrace) {
+  Child child([](int ready) {
+    struct sigaction action = {};
+    action.sa_handler = SIG_IGN;
+    action.sa_flags = SA_RESTART;
+    sigaction(SIGUSR2, &action, nullptr);
+    Ready(ready);
+    pause();
+    return 0;
+  });
+  WaitUntilBlocked(child.pid());
+  const std::string before = Maps(child.pid());
+  {
+    auto task = FrozenTask::Freeze(child.pid(), Soon());
+    ASSERT_TRUE(task.ok()) << task.status();
+    auto calls = RemoteSyscalls::Create(*task);
+    ASSERT_TRUE(calls.ok()) << calls.status();
+    const RemoteCall queries[] = {
+        {SYS_getpid, {}},
+        {SYS_rt_sigaction, {SIGUSR2, 0, calls->SlotAddress(0), 8}},
+        {SYS_close, {12345}},
+    };
+    auto results = calls->Run(task->threads().front(), queries);
+    ASSERT_TRUE(results.ok()) << results.status();
+    EXPECT_THAT(*results, testing::ElementsAre(child.pid(), 0, -EBADF));
+    auto slots = calls->ReadSlots(1);
+    ASSERT_TRUE(slots.ok());
+    uint64_t handler = 0;
+    std::memcpy(&handler, slots->data(), sizeof handler);
+    EXPECT_EQ(handler, reinterpret_cast<uint64_t>(SIG_IGN));
+    EXPECT_NE(Maps(child.pid()), before) << "the scratch memory should stand there now";
+    EXPECT_TRUE(calls->Close().ok());
+    EXPECT_TRUE(task->Resume().ok());
+  }
+  EXPECT_EQ(Maps(child.pid()), before);
+}
+
+// Blocked in a call that goes on from its restart block: it must end in time and without EINTR.
+TEST(RemoteSyscallsTest, AnInterruptedPollGoesOn) {
+  Child child([](int ready) {
+    timespec begin, end;
+    clock_gettime(CLOCK_MONOTONIC, &begin);
+    Ready(ready);
+    if (poll(nullptr, 0, 700) != 0) return 1;
+    clock_gettime(CLOCK_MONOTONIC, &end);
+    const double seconds = static_cast<double>(end.tv_sec - begin.tv_sec) +
+                           static_cast<double>(end.tv_nsec - begin.tv_nsec) / 1e9;
+    return seconds >= 0.7 && seconds < 1.1 ? 0 : 2;
+  });
+  WaitUntilBlocked(child.pid());
+  {
+    auto task = FrozenTask::Freeze(child.pid(), Soon());
+    ASSERT_TRUE(task.ok()) << task.status();
+    EXPECT_EQ(SyscallRestartOf(task->threads().front().registers), SyscallRestart::kRestartBlock);
+    auto calls = RemoteSyscalls::Create(*task);
+    ASSERT_TRUE(calls.ok()) << calls.status();
+    const RemoteCall query[] = {{SYS_getpid, {}}};
+    ASSERT_TRUE(calls->Run(task->threads().front(), query).ok());
+  }
+  EXPECT_EQ(child.Join(), 0);
+}
+
+// The tracer is a process of its own here, and is killed at one chosen step.
+void KillTracerAt(int step) {
+  SCOPED_TRACE(step);
+  Child child([](int ready) {
+    struct sigaction action = {};
+    action.sa_handler = [](int) {};
+    sigaction(SIGUSR1, &action, nullptr);
+    sigset_t mask;
+    sigemptyset(&mask);
+    sigaddset(&mask, SIGUSR2);
+    sigprocmask(SIG_SETMASK, &mask, nullptr);
+    Ready(ready);
+    if (poll(nullptr, 0, 300) != 0) return 1;
+    sigset_t now;
+    sigprocmask(SIG_SETMASK, nullptr, &now);
+    return std::memcmp(&now, &mask, 8) == 0 ? 0 : 2;
+  });
+  WaitUntilBlocked(child.pid());
+  const std::string before = Maps(child.pid());
+  const pid_t tracer = fork();
+  if (tracer == 0) {
+    auto task = FrozenTask::Freeze(child.pid(), Soon());
+    if (!task.ok()) _exit(1);
+    if (step == 0) raise(SIGKILL);
+    auto calls = RemoteSyscalls::Create(*task);
+    if (!calls.ok()) _exit(2);
+    if (step == 1) raise(SIGKILL);
+    const RemoteCall query[] = {{SYS_rt_sigaction, {SIGUSR1, 0, calls->SlotAddress(0), 8}}};
+    if (!calls->Run(task->threads().front(), query).ok()) _exit(3);
+    if (step == 2) raise(SIGKILL);
+    if (!calls->Close().ok()) _exit(4);
+    raise(SIGKILL);
+  }
+  int status = 0;
+  waitpid(tracer, &status, 0);
+  ASSERT_TRUE(WIFSIGNALED(status)) << "exit " << WEXITSTATUS(status);
+  // Blocked again means that it has found home.
+  WaitUntilBlocked(child.pid());
+  EXPECT_EQ(Maps(child.pid()), before);
+  EXPECT_EQ(child.Join(), 0);
+}
+
+TEST(RemoteSyscallsTest, TheTargetFindsHomeWhenItsTracerIsKilled) {
+  for (int step = 0; step < 4; ++step) KillTracerAt(step);
+}
+
+TEST(RemoteSyscallsTest, AGuestThreadKeepsItsRegisters) {
+  Child child([](int ready) {
+    // A thread that computes without a system call: any lost register shows.
+    std::atomic<bool> stop = false;
+    uint64_t wrong = 0;
+    std::thread worker([&] {
+      while (!stop.load(std::memory_order_relaxed)) {
+        uint64_t a = 0x1111, b = 0x2222, c = 0x3333, d = 0x4444;
+        for (int i = 0; i < 1000; ++i) {
+          a = a * 6364136223846793005u + 1;
+          b = b * 6364136223846793005u + a;
+          c ^= b;
+          d += c;
+        }
+        static const uint64_t expected = d;
+        wrong += expected != d;
+      }
+    });
+    Ready(ready);
+    usleep(200000);
+    stop = true;
+    worker.join();
+    return wrong == 0 ? 0 : 1;
+  });
+  for (int round = 0; round < 20; ++round) {
+    auto task = FrozenTask::Freeze(child.pid(), Soon());
+    ASSERT_TRUE(task.ok()) << task.status();
+    ASSERT_EQ(task->threads().size(), 2u);
+    auto calls = RemoteSyscalls::Create(*task);
+    ASSERT_TRUE(calls.ok()) << calls.status();
+    const RemoteCall query[] = {{SYS_gettid, {}}, {SYS_sigaltstack, {0, calls->SlotAddress(0)}}};
+    auto results = calls->Run(task->threads()[1], query);
+    ASSERT_TRUE(results.ok()) << results.status();
+    EXPECT_THAT(*results, testing::ElementsAre(task->threads()[1].tid, 0));
+  }
+  EXPECT_EQ(child.Join(), 0);
+}
+
+}  // namespace
+}  // namespace dumpctl
