@@ -82,8 +82,7 @@ absl::StatusOr<std::string> ProcDir::Read(std::string_view name) const {
 absl::StatusOr<std::string> ProcDir::ReadLink(std::string_view name) const {
   // Links of procfs may name paths up to a page long; one byte more tells truncation apart.
   std::string target(PATH_MAX + 1, '\0');
-  const ssize_t n =
-      readlinkat(dir_.get(), std::string(name).c_str(), target.data(), target.size());
+  const ssize_t n = readlinkat(dir_.get(), std::string(name).c_str(), target.data(), target.size());
   if (n < 0) return Error(errno, name);
   target.resize(static_cast<size_t>(n));
   return target;

@@ -1,0 +1,39 @@
+#ifndef DUMP_NS_NAMESPACES_H_
+#define DUMP_NS_NAMESPACES_H_
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "dumpctl/resource_refusal.h"
+#include "proc/proc_fs.h"
+#include "proto/core.pb.h"
+
+namespace dumpctl {
+
+// namespaces(7) in the order of the ids in an image.
+inline constexpr std::array<std::string_view, 8> kNamespaces = {"pid", "net",  "ipc",    "uts",
+                                                                "mnt", "user", "cgroup", "time"};
+
+// The links of /proc/PID/ns ("net:[4026531840]"), by kNamespaces. Empty for a namespace that this
+// kernel does not have.
+struct NamespaceLinks {
+  std::array<std::string, kNamespaces.size()> links;
+};
+
+absl::StatusOr<NamespaceLinks> ReadNamespaces(const ProcDir& task);
+
+// A task in a namespace other than the dumper's: its contents would have to be dumped, too.
+ResourceRefusals RefuseForeignNamespaces(pid_t pid, const NamespaceLinks& task,
+                                         const NamespaceLinks& dumper);
+
+// Numbers the namespaces of a dump: restore inherits a namespace whose id equals the one in the
+// inventory. Kernel objects (memory, descriptor table, ...) are numbered apart.
+void SetNamespaceIds(const NamespaceLinks& links, image::task_kobj_ids_entry& ids);
+
+}  // namespace dumpctl
+
+#endif  // DUMP_NS_NAMESPACES_H_

@@ -1,0 +1,67 @@
+#ifndef DUMP_TASK_QUERIES_H_
+#define DUMP_TASK_QUERIES_H_
+
+#include <signal.h>
+#include <sys/time.h>
+#include <time.h>
+
+#include <array>
+#include <cstdint>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "dump/tracee/remote_syscalls.h"
+
+namespace dumpctl {
+
+// What only the task itself can tell: answers of system calls run in it.
+
+// struct sigaction as the kernel has it on 64-bit x86 (rt_sigaction(2)).
+struct KernelSigaction {
+  uint64_t handler = 0;
+  uint64_t flags = 0;
+  uint64_t restorer = 0;
+  uint64_t mask = 0;  // bit 0 = signal 1
+};
+static_assert(sizeof(KernelSigaction) == 32);
+
+inline constexpr int kSignals = 64;
+
+struct PosixTimerState {
+  int id = 0;
+  itimerspec value = {};  // remaining time (0: disarmed) and interval
+  int overrun = 0;        // of the last delivered expiry
+};
+
+struct ProcessAnswers {
+  std::array<KernelSigaction, kSignals> sigactions;  // [signal - 1]; SIGKILL and SIGSTOP stay empty
+  std::array<itimerval, 3> itimers;                  // ITIMER_REAL, _VIRTUAL, _PROF: time remaining
+  std::vector<PosixTimerState> posix_timers;
+  uint64_t brk = 0;
+  int dumpable = 0;
+  bool child_subreaper = false;
+  bool thp_disabled = false;
+  // PR_GET_MDWE (Linux 6.3), 0 where the kernel has none.
+  uint32_t memory_deny_write_execute = 0;
+  // MEMBARRIER_CMD_GET_REGISTRATIONS (Linux 6.3), 0 where the kernel has none.
+  uint32_t membarrier_registrations = 0;
+};
+
+// Asks in the leader. `timer_ids` are those /proc/PID/timers lists.
+absl::StatusOr<ProcessAnswers> AskProcess(RemoteSyscalls& calls, const FrozenThread& leader,
+                                          const std::vector<int>& timer_ids);
+
+struct ThreadAnswers {
+  uint64_t altstack_base = 0;
+  uint64_t altstack_size = 0;
+  uint32_t altstack_flags = 0;
+  uint64_t clear_child_tid = 0;
+  uint32_t pdeath_signal = 0;
+  uint32_t securebits = 0;
+};
+
+absl::StatusOr<ThreadAnswers> AskThread(RemoteSyscalls& calls, const FrozenThread& thread);
+
+}  // namespace dumpctl
+
+#endif  // DUMP_TASK_QUERIES_H_

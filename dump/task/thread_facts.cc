@@ -1,0 +1,60 @@
+#include "dump/task/thread_facts.h"
+
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "absl/strings/str_cat.h"
+#include "dump/tracee/ptrace_ops.h"
+#include "dumpctl/status_macros.h"
+
+namespace dumpctl {
+namespace {
+
+// struct sched_attr in its first form (sched_setattr(2), Linux 3.14); libc has none yet.
+struct SchedAttr {
+  uint32_t size;
+  uint32_t policy;
+  uint64_t flags;
+  int32_t nice;
+  uint32_t priority;
+  uint64_t runtime;
+  uint64_t deadline;
+  uint64_t period;
+};
+static_assert(sizeof(SchedAttr) == 48);
+
+absl::StatusOr<Scheduling> ReadScheduling(pid_t tid) {
+  SchedAttr attr = {};
+  if (syscall(SYS_sched_getattr, tid, &attr, sizeof attr, 0) < 0) {
+    return absl::ErrnoToStatus(errno, absl::StrCat("sched_getattr of thread ", tid));
+  }
+  return Scheduling{.policy = attr.policy, .nice = attr.nice, .priority = attr.priority};
+}
+
+}  // namespace
+
+absl::StatusOr<ThreadFacts> ReadThreadFacts(const FrozenTask& task, const FrozenThread& thread) {
+  ThreadFacts facts{.tid = thread.tid, .registers = thread.registers};
+  ASSIGN_OR_RETURN(facts.extended_state, GetExtendedState(thread.tid));
+  ASSIGN_OR_RETURN(facts.tls, ReadTlsSegments(thread.tid));
+  ASSIGN_OR_RETURN(facts.sigmask, PtraceGetSigmask(thread.tid));
+  ASSIGN_OR_RETURN(facts.pending, PtracePeekSignals(thread.tid, SignalQueue::kThread));
+  void* robust_list = nullptr;
+  size_t robust_list_length = 0;
+  if (syscall(SYS_get_robust_list, thread.tid, &robust_list, &robust_list_length) < 0) {
+    return absl::ErrnoToStatus(errno, absl::StrCat("get_robust_list of thread ", thread.tid));
+  }
+  facts.robust_list = reinterpret_cast<uint64_t>(robust_list);
+  facts.robust_list_length = robust_list_length;
+  ASSIGN_OR_RETURN(facts.rseq, GetRseqRegistration(thread.tid));
+  ASSIGN_OR_RETURN(facts.scheduling, ReadScheduling(thread.tid));
+  ASSIGN_OR_RETURN(const ProcDir dir, task.dir().OpenThread(thread.tid));
+  ASSIGN_OR_RETURN(facts.status_text, dir.Read("status"));
+  ASSIGN_OR_RETURN(facts.comm, dir.Read("comm"));
+  if (!facts.comm.empty() && facts.comm.back() == '\n') facts.comm.pop_back();
+  return facts;
+}
+
+}  // namespace dumpctl

@@ -1,0 +1,114 @@
+#include "proc/status_parser.h"
+
+#include <bitset>
+#include <functional>
+#include <iterator>
+
+#include "dumpctl/status_macros.h"
+#include "proc/text_fields.h"
+
+namespace dumpctl {
+namespace {
+
+template <typename T>
+bool TakeNumber(std::string_view value, T& out, int base = 10) {
+  const std::optional<T> number = NumberOf<T>(value, base);
+  if (number) out = *number;
+  return number.has_value();
+}
+
+template <typename T>
+bool TakeList(std::string_view value, std::vector<T>& out) {
+  for (const std::string_view word : Words(value)) {
+    if (!TakeNumber(word, out.emplace_back())) return false;
+  }
+  return true;
+}
+
+bool TakeIds(std::string_view value, IdSet& out) {
+  std::vector<uint32_t> ids;
+  if (!TakeList(value, ids) || ids.size() != 4) return false;
+  out = {.real = ids[0], .effective = ids[1], .saved = ids[2], .filesystem = ids[3]};
+  return true;
+}
+
+bool TakeBool(std::string_view value, bool& out) {
+  out = value == "1";
+  return value == "0" || value == "1";
+}
+
+struct Field {
+  const char* key;
+  bool required;
+  bool (*take)(std::string_view, TaskStatus&);
+};
+
+using S = TaskStatus;
+using V = std::string_view;
+
+constexpr Field kFields[] = {
+    {"Name", true,
+     [](V v, S& s) {
+       s.name = std::string(v);
+       return true;
+     }},
+    {"Umask", false, [](V v, S& s) { return TakeNumber(v, s.umask.emplace(), 8); }},
+    {"State", true,
+     [](V v, S& s) {
+       s.state = v.empty() ? 0 : v[0];
+       return !v.empty();
+     }},
+    {"Tgid", true, [](V v, S& s) { return TakeNumber(v, s.tgid); }},
+    {"Pid", true, [](V v, S& s) { return TakeNumber(v, s.pid); }},
+    {"PPid", true, [](V v, S& s) { return TakeNumber(v, s.ppid); }},
+    {"TracerPid", true, [](V v, S& s) { return TakeNumber(v, s.tracer_pid); }},
+    {"Uid", true, [](V v, S& s) { return TakeIds(v, s.uid); }},
+    {"Gid", true, [](V v, S& s) { return TakeIds(v, s.gid); }},
+    {"Groups", true, [](V v, S& s) { return TakeList(v, s.groups); }},
+    {"NSpid", false, [](V v, S& s) { return TakeList(v, s.ns_pids); }},
+    {"Kthread", false, [](V v, S& s) { return TakeBool(v, s.kernel_thread.emplace()); }},
+    {"Threads", true, [](V v, S& s) { return TakeNumber(v, s.threads); }},
+    {"SigPnd", true, [](V v, S& s) { return TakeNumber(v, s.pending, 16); }},
+    {"ShdPnd", true, [](V v, S& s) { return TakeNumber(v, s.shared_pending, 16); }},
+    {"SigBlk", true, [](V v, S& s) { return TakeNumber(v, s.blocked, 16); }},
+    {"SigIgn", true, [](V v, S& s) { return TakeNumber(v, s.ignored, 16); }},
+    {"SigCgt", true, [](V v, S& s) { return TakeNumber(v, s.caught, 16); }},
+    {"CapInh", true, [](V v, S& s) { return TakeNumber(v, s.cap_inheritable, 16); }},
+    {"CapPrm", true, [](V v, S& s) { return TakeNumber(v, s.cap_permitted, 16); }},
+    {"CapEff", true, [](V v, S& s) { return TakeNumber(v, s.cap_effective, 16); }},
+    {"CapBnd", true, [](V v, S& s) { return TakeNumber(v, s.cap_bounding, 16); }},
+    {"CapAmb", false, [](V v, S& s) { return TakeNumber(v, s.cap_ambient, 16); }},
+    {"NoNewPrivs", false, [](V v, S& s) { return TakeBool(v, s.no_new_privs); }},
+    {"Seccomp", false, [](V v, S& s) { return TakeNumber(v, s.seccomp_mode); }},
+    {"Seccomp_filters", false, [](V v, S& s) { return TakeNumber(v, s.seccomp_filters); }},
+};
+
+}  // namespace
+
+absl::StatusOr<TaskStatus> ParseStatus(std::string_view text) {
+  TaskStatus status;
+  std::bitset<std::size(kFields)> seen;
+  while (!text.empty()) {
+    const std::string_view line = TakeUntil(text, '\n');
+    std::string_view value = line;
+    const std::string_view key = TakeUntil(value, ':');
+    for (size_t i = 0; i < std::size(kFields); ++i) {
+      if (key != kFields[i].key) continue;
+      // The name alone may begin or end with blanks; one tab comes before it.
+      const bool is_name = i == 0;
+      if (is_name && value.starts_with('\t')) value.remove_prefix(1);
+      if (!kFields[i].take(is_name ? value : Strip(value), status)) {
+        return MalformedText("status", key, line);
+      }
+      seen.set(i);
+    }
+  }
+  for (size_t i = 0; i < std::size(kFields); ++i) {
+    if (kFields[i].required && !seen.test(i)) {
+      return absl::DataLossError(absl::StrCat("status: no field ", kFields[i].key));
+    }
+  }
+  return status;
+}
+
+}  // namespace dumpctl

@@ -1,0 +1,64 @@
+#ifndef PROC_TEXT_FIELDS_H_
+#define PROC_TEXT_FIELDS_H_
+
+#include <charconv>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+
+namespace dumpctl {
+
+// The small tools that the parsers of procfs share. None of them skips what it does not understand.
+
+// `file` and `field` say where, `line` is quoted with what is not printable escaped.
+inline absl::Status MalformedText(std::string_view file, std::string_view field,
+                                  std::string_view line) {
+  return absl::DataLossError(absl::StrCat(std::string(file), ": field ", std::string(field),
+                                          " is malformed in \"",
+                                          absl::CHexEscape(std::string(line)), "\""));
+}
+
+// The whole of `text` as a number; none when anything else stands in it or it does not fit.
+template <typename T>
+std::optional<T> NumberOf(std::string_view text, int base = 10) {
+  T value{};
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value, base);
+  if (error != std::errc() || end != text.data() + text.size() || text.empty()) return {};
+  return value;
+}
+
+// Takes the text up to the next `separator` (or the end) off the front of `rest`.
+inline std::string_view TakeUntil(std::string_view& rest, char separator) {
+  const size_t at = rest.find(separator);
+  const std::string_view taken = rest.substr(0, at);
+  rest.remove_prefix(at == std::string_view::npos ? rest.size() : at + 1);
+  return taken;
+}
+
+inline std::string_view Strip(std::string_view text) {
+  const size_t begin = text.find_first_not_of(" \t\n");
+  if (begin == std::string_view::npos) return {};
+  return text.substr(begin, text.find_last_not_of(" \t\n") - begin + 1);
+}
+
+// Words between blanks and tabs.
+inline std::vector<std::string_view> Words(std::string_view text) {
+  std::vector<std::string_view> words;
+  for (;;) {
+    const size_t begin = text.find_first_not_of(" \t\n");
+    if (begin == std::string_view::npos) return words;
+    const size_t end = text.find_first_of(" \t\n", begin);
+    words.push_back(text.substr(begin, end == std::string_view::npos ? end : end - begin));
+    if (end == std::string_view::npos) return words;
+    text.remove_prefix(end);
+  }
+}
+
+}  // namespace dumpctl
+
+#endif  // PROC_TEXT_FIELDS_H_
