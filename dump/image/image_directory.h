@@ -1,0 +1,58 @@
+#ifndef DUMP_IMAGE_IMAGE_DIRECTORY_H_
+#define DUMP_IMAGE_IMAGE_DIRECTORY_H_
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "dump/image/image_writer.h"
+#include "dumpctl/unique_fd.h"
+
+namespace dumpctl {
+
+// A directory that is to hold one whole dump. Images are written into a hidden directory inside it
+// and moved out together by Commit, the inventory last: a directory with an inventory holds one
+// whole dump, always. Images of an earlier dump are replaced or removed then, never before.
+//
+// Destroyed without Commit, it leaves nothing of its own behind; what a killed dump has left is
+// removed by the next one.
+class ImageDirectory {
+ public:
+  // Fails with Failure::kImagesDir when `path` is missing, no directory, or not writable. Creates
+  // the hidden directory, so that nothing of this has to be done while the target is frozen.
+  static absl::StatusOr<ImageDirectory> Open(const std::string& path);
+
+  ImageDirectory(ImageDirectory&& other) noexcept;
+  ImageDirectory& operator=(ImageDirectory&&) = delete;
+  ~ImageDirectory();
+
+  // Creates an empty image for the caller to write (pages).
+  absl::StatusOr<UniqueFd> Create(const std::string& name);
+  // Writes a whole image. Failure::kNoSpace when the disk is full.
+  absl::Status Write(const ImageWriter& image);
+
+  // `sync`: the images are on the disk when it returns.
+  absl::Status Commit(bool sync);
+
+ private:
+  ImageDirectory(std::string path, UniqueFd directory, UniqueFd staging)
+      : path_(std::move(path)), directory_(std::move(directory)), staging_(std::move(staging)) {}
+
+  absl::Status RemoveOldImages();
+  absl::Status MoveOut(const std::string& name);
+  void RemoveStaging();
+
+  std::string path_;
+  UniqueFd directory_;
+  UniqueFd staging_;
+  std::vector<std::string> names_;
+};
+
+// A status for a failed write: Failure::kNoSpace when the disk or a quota is full.
+absl::Status ImageWriteError(int error, std::string_view what);
+
+}  // namespace dumpctl
+
+#endif  // DUMP_IMAGE_IMAGE_DIRECTORY_H_

@@ -1,0 +1,168 @@
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+
+#include "dump/image/image_directory.h"
+#include "dump/image/page_sink.h"
+#include "dumpctl/failure.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "proto/inventory.pb.h"
+#include "proto/mm.pb.h"
+
+namespace dumpctl {
+namespace {
+
+using ::testing::UnorderedElementsAre;
+
+class ImageDirectoryTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    char path[] = "/tmp/image-test-XXXXXX";
+    ASSERT_NE(mkdtemp(path), nullptr);
+    path_ = path;
+  }
+  void TearDown() override { std::filesystem::remove_all(path_); }
+
+  std::vector<std::string> Names() const {
+    std::vector<std::string> names;
+    for (const auto& entry : std::filesystem::directory_iterator(path_)) {
+      names.push_back(entry.path().filename());
+    }
+    return names;
+  }
+  std::string Contents(const std::string& name) const {
+    std::ifstream file(path_ + "/" + name, std::ios::binary);
+    return {std::istreambuf_iterator<char>(file), {}};
+  }
+
+  std::string path_;
+};
+
+ImageWriter Pstree(uint32_t pid) {
+  ImageWriter image(ImageKind::kPstree);
+  image::pstree_entry entry;
+  entry.set_pid(pid);
+  entry.set_ppid(0);
+  entry.set_pgid(pid);
+  entry.set_sid(pid);
+  entry.add_threads(pid);
+  EXPECT_TRUE(image.Add(entry).ok());
+  return image;
+}
+
+ImageWriter Inventory() {
+  ImageWriter image(ImageKind::kInventory);
+  image::inventory_entry entry;
+  entry.set_img_version(2);
+  EXPECT_TRUE(image.Add(entry).ok());
+  return image;
+}
+
+TEST(ImageTableTest, NamesAndKindsAgree) {
+  EXPECT_EQ(ImageName(ImageKind::kCore, 17), "core-17.img");
+  EXPECT_EQ(ImageName(ImageKind::kFiles), "files.img");
+  for (const ImageType& type : ImageTypes()) {
+    EXPECT_EQ(KindOfImageName(ImageName(type.kind, 12345)), type.kind) << type.pattern;
+  }
+  for (const char* name : {"core-.img", "core-x.img", "notes.txt", "core-1.img.bak", ".img", ""}) {
+    EXPECT_EQ(KindOfImageName(name), std::nullopt) << name;
+  }
+}
+
+TEST(ImageWriterTest, FramesHeadSizeAndPayload) {
+  ImageWriter image = Pstree(1);
+  image.AddPayload("raw");
+  EXPECT_EQ(image.name(), "pstree.img");
+  const std::string& bytes = image.bytes();
+  EXPECT_EQ(bytes.substr(0, 8), std::string("\x19\x43\x56\x54\x30\x30\x27\x50", 8));
+  EXPECT_EQ(bytes.substr(8, 4), std::string("\x0a\0\0\0", 4));
+  EXPECT_EQ(bytes.substr(22), "raw");
+  // The inventory has its own magic alone.
+  EXPECT_EQ(Inventory().bytes().substr(0, 4), std::string("\x16\x31\x31\x58", 4));
+}
+
+TEST(ImageWriterTest, RefusesAnEntryWithoutARequiredField) {
+  ImageWriter image(ImageKind::kPstree);
+  EXPECT_EQ(image.Add(image::pstree_entry()).code(), absl::StatusCode::kInternal);
+}
+
+TEST_F(ImageDirectoryTest, NothingIsVisibleBeforeTheCommit) {
+  {
+    auto directory = ImageDirectory::Open(path_);
+    ASSERT_TRUE(directory.ok()) << directory.status();
+    ASSERT_TRUE(directory->Write(Pstree(1)).ok());
+    ASSERT_TRUE(directory->Write(Inventory()).ok());
+    EXPECT_FALSE(std::filesystem::exists(path_ + "/inventory.img"));
+    EXPECT_FALSE(std::filesystem::exists(path_ + "/pstree.img"));
+  }
+  EXPECT_THAT(Names(), UnorderedElementsAre());
+}
+
+TEST_F(ImageDirectoryTest, ReplacesAnEarlierDumpAndKeepsOtherFiles) {
+  std::ofstream(path_ + "/dump.log") << "log";
+  std::ofstream(path_ + "/inventory.img") << "old";
+  std::ofstream(path_ + "/core-99.img") << "old";
+  std::filesystem::create_directory(path_ + "/.dumpctl-staging");
+  std::ofstream(path_ + "/.dumpctl-staging/pages-1.img") << "left by a killed dump";
+  auto directory = ImageDirectory::Open(path_);
+  ASSERT_TRUE(directory.ok()) << directory.status();
+  ASSERT_TRUE(directory->Write(Inventory()).ok());
+  ASSERT_TRUE(directory->Write(Pstree(5)).ok());
+  EXPECT_EQ(Contents("inventory.img"), "old");
+  ASSERT_TRUE(directory->Commit(/*sync=*/true).ok());
+  EXPECT_THAT(Names(), UnorderedElementsAre("dump.log", "inventory.img", "pstree.img"));
+  EXPECT_EQ(Contents("pstree.img"), Pstree(5).bytes());
+  EXPECT_EQ(Contents("inventory.img"), Inventory().bytes());
+}
+
+TEST_F(ImageDirectoryTest, BadDirectoriesHaveTheirOwnExitCode) {
+  EXPECT_EQ(FailureOf(ImageDirectory::Open(path_ + "/missing").status()), Failure::kImagesDir);
+  std::ofstream(path_ + "/file") << "x";
+  EXPECT_EQ(FailureOf(ImageDirectory::Open(path_ + "/file").status()), Failure::kImagesDir);
+  std::filesystem::create_symlink("nowhere", path_ + "/link");
+  EXPECT_EQ(FailureOf(ImageDirectory::Open(path_ + "/link").status()), Failure::kImagesDir);
+}
+
+TEST(ImageWriteErrorTest, AFullDiskHasItsOwnExitCode) {
+  EXPECT_EQ(FailureOf(ImageWriteError(ENOSPC, "pages-1.img")), Failure::kNoSpace);
+  EXPECT_EQ(FailureOf(ImageWriteError(EDQUOT, "pages-1.img")), Failure::kNoSpace);
+  EXPECT_EQ(FailureOf(ImageWriteError(EIO, "pages-1.img")), Failure::kImagesDir);
+}
+
+TEST_F(ImageDirectoryTest, PagemapMergesNeighboursAndKeepsHoles) {
+  auto directory = ImageDirectory::Open(path_);
+  ASSERT_TRUE(directory.ok());
+  auto sink = PageSink::Create(*directory, 7, 1);
+  ASSERT_TRUE(sink.ok());
+  sink->Account(RemoteAddress(0x1000), 2);
+  sink->Account(RemoteAddress(0x3000), 1);
+  sink->Account(RemoteAddress(0x8000), 1);
+  EXPECT_EQ(sink->offset(), 4 * kImagePageSize);
+  auto image = sink->Pagemap();
+  ASSERT_TRUE(image.ok());
+  EXPECT_EQ(image->name(), "pagemap-7.img");
+  const std::string& bytes = image->bytes();
+  std::vector<std::string> entries;
+  for (size_t at = 8; at < bytes.size();) {
+    const size_t size = static_cast<unsigned char>(bytes[at]);
+    entries.push_back(bytes.substr(at + 4, size));
+    at += 4 + size;
+  }
+  ASSERT_EQ(entries.size(), 3u);
+  image::pagemap_entry entry;
+  ASSERT_TRUE(entry.ParseFromString(entries[1]));
+  EXPECT_EQ(entry.vaddr(), 0x1000u);
+  EXPECT_EQ(entry.compat_nr_pages(), 3u);
+  EXPECT_EQ(entry.flags(), 4u);
+  ASSERT_TRUE(entry.ParseFromString(entries[2]));
+  EXPECT_EQ(entry.vaddr(), 0x8000u);
+}
+
+}  // namespace
+}  // namespace dumpctl
