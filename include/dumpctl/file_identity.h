@@ -16,8 +16,9 @@ struct FileIdentity {
   dev_t dev = 0;  // as makedev(3) builds it
   ino_t ino = 0;
 
-  // No file has inode 0: anonymous memory and special mappings show 00:00 0.
-  bool valid() const { return ino != 0; }
+  // Anonymous memory and special mappings show 00:00 0. No file system has device 0, but a file may
+  // have inode 0: the first SysV segment has.
+  bool valid() const { return dev != 0; }
 
   friend bool operator==(const FileIdentity&, const FileIdentity&) = default;
 

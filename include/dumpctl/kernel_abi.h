@@ -95,6 +95,9 @@ inline constexpr int kMadvCollapse = 25;       // Linux 6.1
 inline constexpr int kMadvGuardInstall = 102;  // Linux 6.13
 inline constexpr int kMadvGuardRemove = 103;
 
+// --- fcntl(2): do two descriptors share one open file? 1 or 0. Linux 6.10.
+inline constexpr int kFDupfdQuery = 1024 + 3;
+
 // --- mmap(2), mseal(2).
 inline constexpr int kMapDroppable = 0x08;  // Linux 6.11
 inline constexpr long kSysMseal = 462;      // Linux 6.10
