@@ -1,0 +1,145 @@
+#include "proc/kernel_features.h"
+
+#include <fcntl.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "dumpctl/kernel_abi.h"
+#include "dumpctl/status_macros.h"
+#include "dumpctl/unique_fd.h"
+#include "proc/proc_fs.h"
+
+namespace dumpctl {
+namespace {
+
+// One page of our own memory that has been written.
+class TouchedPage {
+ public:
+  TouchedPage()
+      : size_(static_cast<size_t>(sysconf(_SC_PAGESIZE))),
+        page_(mmap(nullptr, size_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)) {
+    if (valid()) *static_cast<volatile char*>(page_) = 1;
+  }
+  ~TouchedPage() {
+    if (valid()) munmap(page_, size_);
+  }
+  TouchedPage(const TouchedPage&) = delete;
+  TouchedPage& operator=(const TouchedPage&) = delete;
+
+  bool valid() const { return page_ != MAP_FAILED; }
+  uint64_t address() const { return reinterpret_cast<uint64_t>(page_); }
+  size_t size() const { return size_; }
+
+ private:
+  size_t size_;
+  void* page_;
+};
+
+bool HasProcmapQuery(const ProcDir& self) {
+  const TouchedPage page;
+  const auto maps = self.Open("maps", O_RDONLY);
+  if (!maps.ok() || !page.valid()) return false;
+  abi::ProcmapQuery query = {.size = sizeof query, .query_addr = page.address()};
+  return ioctl(maps->get(), abi::kProcmapQuery, &query) == 0;
+}
+
+// Whether a scan for `category` is understood: kernels refuse categories they do not know.
+bool CanScanFor(const ProcDir& self, uint64_t category) {
+  const TouchedPage page;
+  const auto pagemap = self.Open("pagemap", O_RDONLY);
+  if (!pagemap.ok() || !page.valid()) return false;
+  abi::PageRegion region = {};
+  abi::PmScanArg arg = {.size = sizeof arg,
+                        .start = page.address(),
+                        .end = page.address() + page.size(),
+                        .vec = reinterpret_cast<uint64_t>(&region),
+                        .vec_len = 1,
+                        .category_anyof_mask = abi::kPageIsPresent | category,
+                        .return_mask = abi::kPageIsPresent | category};
+  return ioctl(pagemap->get(), abi::kPagemapScan, &arg) == 1;
+}
+
+bool HasDupfdQuery(const ProcDir& self) {
+  return fcntl(self.fd().get(), abi::kFDupfdQuery, self.fd().get()) == 1;
+}
+
+bool HasSoftDirty(const ProcDir& self) {
+  const TouchedPage page;
+  const auto pagemap = self.Open("pagemap", O_RDONLY);
+  if (!pagemap.ok() || !page.valid()) return false;
+  uint64_t entry = 0;
+  const auto offset = static_cast<off_t>(page.address() / page.size() * sizeof entry);
+  if (pread(pagemap->get(), &entry, sizeof entry, offset) != sizeof entry) return false;
+  // A page that was just written is dirty wherever dirtiness is tracked.
+  return (entry & abi::kPagemapSoftDirty) != 0;
+}
+
+constexpr KernelFeatures::Description kDescriptions[] = {
+    {KernelFeature::kProcmapQuery, "procmap_query", "Linux 6.11",
+     "single mappings without reading all"},
+    {KernelFeature::kPagemapScan, "pagemap_scan", "Linux 6.7",
+     "finding the pages of sparse memory without walking it"},
+    {KernelFeature::kPagemapScanGuard, "pagemap_scan_guard", "Linux 6.15",
+     "finding MADV_GUARD_INSTALL ranges by the same scan"},
+    {KernelFeature::kDupfdQuery, "dupfd_query", "Linux 6.10",
+     "finding descriptors that share an open file"},
+    {KernelFeature::kSoftDirty, "soft_dirty", "CONFIG_MEM_SOFT_DIRTY",
+     "incremental dumps with the kernel's own tracking"},
+};
+
+bool Ask(KernelFeature feature, const ProcDir& self) {
+  switch (feature) {
+    case KernelFeature::kProcmapQuery:
+      return HasProcmapQuery(self);
+    case KernelFeature::kPagemapScan:
+      return CanScanFor(self, 0);
+    case KernelFeature::kPagemapScanGuard:
+      return CanScanFor(self, abi::kPageIsGuard);
+    case KernelFeature::kDupfdQuery:
+      return HasDupfdQuery(self);
+    case KernelFeature::kSoftDirty:
+      return HasSoftDirty(self);
+  }
+  return false;
+}
+
+uint32_t BitOf(KernelFeature feature) { return uint32_t{1} << static_cast<int>(feature); }
+
+absl::StatusOr<uint32_t> ParseForcedDown(std::string_view overrides) {
+  uint32_t bits = 0;
+  while (!overrides.empty()) {
+    const std::string_view word = overrides.substr(0, overrides.find(','));
+    overrides.remove_prefix(std::min(word.size() + 1, overrides.size()));
+    const auto it = std::find_if(
+        std::begin(kDescriptions), std::end(kDescriptions),
+        [word](const auto& row) { return word.starts_with('-') && word.substr(1) == row.name; });
+    if (it == std::end(kDescriptions)) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("\"", absl::string_view(word.data(), word.size()),
+                       "\" forces no kernel feature down: write a '-' and the feature's name"));
+    }
+    bits |= BitOf(it->feature);
+  }
+  return bits;
+}
+
+}  // namespace
+
+std::span<const KernelFeatures::Description> KernelFeatures::All() { return kDescriptions; }
+
+absl::StatusOr<KernelFeatures> KernelFeatures::Probe(std::string_view overrides) {
+  ASSIGN_OR_RETURN(const uint32_t forced_down, ParseForcedDown(overrides));
+  ASSIGN_OR_RETURN(const ProcDir self, ProcDir::OpenTask(getpid()));
+  KernelFeatures features;
+  for (const Description& row : kDescriptions) {
+    if (Ask(row.feature, self)) features.bits_ |= BitOf(row.feature);
+  }
+  features.bits_ &= ~forced_down;
+  return features;
+}
+
+}  // namespace dumpctl

@@ -1,0 +1,48 @@
+#ifndef PROC_KERNEL_FEATURES_H_
+#define PROC_KERNEL_FEATURES_H_
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "absl/status/statusor.h"
+
+namespace dumpctl {
+
+// Kernel interfaces newer than Linux 5.10, or that a kernel may be built without. Each has a
+// fallback where it is used.
+enum class KernelFeature : uint8_t {
+  kProcmapQuery,      // PROCMAP_QUERY on /proc/PID/maps, 6.11
+  kPagemapScan,       // PAGEMAP_SCAN on /proc/PID/pagemap, 6.7
+  kPagemapScanGuard,  // it knows PAGE_IS_GUARD, 6.15
+  kDupfdQuery,        // fcntl(F_DUPFD_QUERY): do two descriptors share one open file? 6.10
+  kSoftDirty,         // CONFIG_MEM_SOFT_DIRTY
+};
+
+// What the running kernel has, asked once. Tests (and users in need) force features down by name; a
+// feature that is not there cannot be forced up.
+class KernelFeatures {
+ public:
+  struct Description {
+    KernelFeature feature;
+    std::string_view name;   // as in `overrides`
+    std::string_view since;  // "Linux 6.11"
+    std::string_view use;    // what a dump gains by it
+  };
+  static std::span<const Description> All();
+
+  // `overrides`: names to force down, each after a '-', separated by commas:
+  // "-pagemap_scan,-procmap_query". Errors: InvalidArgument for anything else.
+  static absl::StatusOr<KernelFeatures> Probe(std::string_view overrides = {});
+
+  bool Has(KernelFeature feature) const { return bits_ >> static_cast<int>(feature) & 1; }
+
+ private:
+  KernelFeatures() = default;
+
+  uint32_t bits_ = 0;
+};
+
+}  // namespace dumpctl
+
+#endif  // PROC_KERNEL_FEATURES_H_
