@@ -1,0 +1,61 @@
+#include "proc/vma_kind.h"
+
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include <string_view>
+#include <utility>
+
+namespace dumpctl {
+namespace {
+
+// Names the kernel gives mappings without a file. No path can look like these: paths start with
+// '/', and names that a task gives (PR_SET_VMA_ANON_NAME) come as "[anon:...]".
+constexpr std::pair<std::string_view, VmaKind> kSpecialNames[] = {
+    {"[heap]", VmaKind::kHeap},
+    {"[stack]", VmaKind::kStack},
+    {"[vdso]", VmaKind::kVdso},
+    {"[vvar]", VmaKind::kVvar},
+    {"[vvar_vclock]", VmaKind::kVvarClock},
+    {"[vsyscall]", VmaKind::kVsyscall},
+};
+
+bool IsZeroDevice(const struct stat& stat) {
+  return S_ISCHR(stat.st_mode) && stat.st_rdev == makedev(1, 5);
+}
+
+VmaKind KindWithoutFile(std::string_view name) {
+  if (name.empty() || name.starts_with("[anon:")) return VmaKind::kAnonPrivate;
+  for (const auto& [special, kind] : kSpecialNames) {
+    if (name == special) return kind;
+  }
+  return VmaKind::kSpecial;
+}
+
+}  // namespace
+
+VmaKind KindOf(const Mapping& mapping, const FileFacts* facts) {
+  const std::string_view name = mapping.name;
+  if (!mapping.file.valid()) return KindWithoutFile(name);
+  if (mapping.Has(VmFlag::kHugeTlb) || (facts && facts->hugetlb)) return VmaKind::kHugetlb;
+  if (name.starts_with("anon_inode:")) return VmaKind::kAnonInode;
+  if (name.starts_with("socket:[") || (facts && facts->socket)) return VmaKind::kSocket;
+  if (facts && facts->sysv) return VmaKind::kSysvShm;
+  if (facts && facts->memfd) return VmaKind::kMemfd;
+  if (facts && facts->shmem) {
+    // PR_SET_VMA_ANON_NAME on shared anonymous memory shows instead of "/dev/zero" (Linux 6.2).
+    const bool anonymous = name == "/dev/zero" || name.starts_with("[anon_shmem:");
+    return anonymous ? VmaKind::kAnonShared : VmaKind::kSpecial;
+  }
+  // A pseudo file system of its own, so on a device with major 0.
+  if (name == "/[aio]" && mapping.deleted && major(mapping.file.dev) == 0) return VmaKind::kAioRing;
+  // A private mapping of /dev/zero is anonymous memory that keeps its file's name; a shared one
+  // became shmem above.
+  if (facts && !IsZeroDevice(facts->stat) &&
+      (S_ISCHR(facts->stat.st_mode) || S_ISBLK(facts->stat.st_mode))) {
+    return VmaKind::kDevice;
+  }
+  return mapping.shared ? VmaKind::kFileShared : VmaKind::kFilePrivate;
+}
+
+}  // namespace dumpctl
