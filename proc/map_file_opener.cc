@@ -144,6 +144,7 @@ absl::Status ProcMapFileOpener::LearnMemory(const Mapping& mapping, const Unique
   // hugetlbfs has its huge page as block size; few other file systems have one above a page, and
   // those are asked.
   if (facts.stat.st_blksize > sysconf(_SC_PAGESIZE)) {
+    ++counts_.stats;
     struct statfs fs = {};
     if (fstatfs(file.get(), &fs) != 0)
       return absl::ErrnoToStatus(errno, "fstatfs of a mapped file");

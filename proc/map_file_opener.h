@@ -21,7 +21,7 @@ struct OpenedMapFile {
 // System calls spent under map_files.
 struct OpenCounts {
   uint64_t opens = 0;
-  uint64_t stats = 0;
+  uint64_t stats = 0;  // of files and, rarely, file systems
   uint64_t links = 0;  // readlink(2)
 
   friend OpenCounts operator+(const OpenCounts& a, const OpenCounts& b) {

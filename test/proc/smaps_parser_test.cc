@@ -1,11 +1,13 @@
 #include "proc/smaps_parser.h"
 
+#include <sys/mman.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <chrono>
 #include <csignal>
+#include <ostream>
 #include <string>
 
 #include "gmock/gmock.h"
@@ -24,6 +26,7 @@ struct LineCase {
   bool deleted;
   bool has_file;
 };
+void PrintTo(const LineCase& c, std::ostream* out) { *out << c.line; }
 
 class MapsLineTest : public ::testing::TestWithParam<LineCase> {};
 
@@ -102,6 +105,7 @@ struct BadLine {
   const char* line;
   const char* field;
 };
+void PrintTo(const BadLine& c, std::ostream* out) { *out << c.line; }
 
 class BadMapsLineTest : public ::testing::TestWithParam<BadLine> {};
 
@@ -153,6 +157,7 @@ struct SmapsCase {
   const char* text;
   VmFlags flags;
 };
+void PrintTo(const SmapsCase& c, std::ostream* out) { *out << c.kernel; }
 
 class SmapsTest : public ::testing::TestWithParam<SmapsCase> {};
 
@@ -230,6 +235,7 @@ struct BadSmaps {
   const char* quoted;
   const char* field;
 };
+void PrintTo(const BadSmaps& c, std::ostream* out) { *out << c.field; }
 
 class BadSmapsTest : public ::testing::TestWithParam<BadSmaps> {};
 
@@ -289,6 +295,26 @@ TEST(SmapsParserTest, AgreesWithMapsOnThisKernel) {
     mapping.flags.reset();
   }
   EXPECT_EQ(*smaps, *maps);
+}
+
+// The guard gap below a growing mapping lies outside of it (Linux 4.12): no start needs adjusting.
+TEST(SmapsParserTest, AGrowingMappingsFirstPageIsItsOwn) {
+  constexpr size_t kSize = 65536;
+  void* at = mmap(nullptr, kSize, PROT_READ | PROT_WRITE,
+                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_GROWSDOWN, -1, 0);
+  ASSERT_NE(at, MAP_FAILED);
+  *static_cast<volatile char*>(at) = 1;
+  const auto mappings = ParseSmaps(*ProcDir::OpenTask(getpid())->Read("smaps"));
+  ASSERT_TRUE(mappings.ok()) << mappings.status();
+  size_t found = 0;
+  for (const Mapping& mapping : *mappings) {
+    if (mapping.start.value() != reinterpret_cast<uint64_t>(at)) continue;
+    ++found;
+    EXPECT_TRUE(mapping.Has(VmFlag::kGrowsDown));
+    EXPECT_EQ(mapping.size(), kSize);
+  }
+  munmap(at, kSize);
+  EXPECT_EQ(found, 1u);
 }
 
 TEST(SmapsParserTest, TwentyThousandMappingsAreQuick) {
