@@ -4,6 +4,7 @@
 #include <optional>
 #include <utility>
 
+#include "absl/strings/str_format.h"
 #include "dumpctl/status_macros.h"
 #include "proc/vma_kind.h"
 
@@ -31,16 +32,20 @@ absl::StatusOr<VmaList> VmaList::Build(std::vector<Mapping> mappings, MapFileOpe
   return list;
 }
 
-absl::Status VmaList::Append(Mapping mapping, MapFileOpener& opener, const Shared* shared) {
-  Vma vma;
-  vma.mapping = std::move(mapping);
-  if (vma.mapping.file.valid()) RETURN_IF_ERROR(AttachFile(vma, opener, shared));
+void VmaList::Classify(Vma& vma) {
   vma.kind = KindOf(vma.mapping, vma.facts.get());
   // VmFlags tell of every growing VMA; maps names the one that is nearly always the only one. Its
   // start needs no adjusting: since Linux 4.12 the guard gap lies outside of the VMA, and both
   // /proc and restore take the printed start.
   vma.grows_down = vma.mapping.flags.has_value() ? vma.mapping.Has(VmFlag::kGrowsDown)
                                                  : vma.kind == VmaKind::kStack;
+}
+
+absl::Status VmaList::Append(Mapping mapping, MapFileOpener& opener, const Shared* shared) {
+  Vma vma;
+  vma.mapping = std::move(mapping);
+  if (vma.mapping.file.valid()) RETURN_IF_ERROR(AttachFile(vma, opener, shared));
+  Classify(vma);
   const bool is_file = vma.mapping.file.valid();
   vmas_.push_back(std::move(vma));
   if (is_file) last_file_vma_ = vmas_.size();
@@ -73,6 +78,24 @@ absl::Status VmaList::AttachFile(Vma& vma, MapFileOpener& opener, const Shared* 
                          lender_);
   }
   vma.file = std::move(opened.fd);
+  return absl::OkStatus();
+}
+
+absl::Status VmaList::LearnFlags(const std::vector<Mapping>& with_flags) {
+  const auto same = [](const Vma& vma, const Mapping& mapping) {
+    return vma.start() == mapping.start && vma.end() == mapping.end;
+  };
+  const auto [vma, mapping] =
+      std::mismatch(vmas_.begin(), vmas_.end(), with_flags.begin(), with_flags.end(), same);
+  if (vma != vmas_.end() || mapping != with_flags.end()) {
+    const RemoteAddress at = vma != vmas_.end() ? vma->start() : mapping->start;
+    return absl::DataLossError(
+        absl::StrFormat("smaps and maps tell different mappings at %x", at.value()));
+  }
+  for (size_t i = 0; i < vmas_.size(); ++i) {
+    vmas_[i].mapping.flags = with_flags[i].flags;
+    Classify(vmas_[i]);
+  }
   return absl::OkStatus();
 }
 

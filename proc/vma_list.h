@@ -65,6 +65,11 @@ class VmaList {
   // The close pass: releases every VMA's descriptor. Closing again does nothing and counts nothing.
   CloseCounts Close();
 
+  // Adds VmFlags to a list that was built from maps: `with_flags` are the same task's, from smaps
+  // (or of a copy of the task), read while nothing could change. DataLoss when they are other
+  // mappings.
+  absl::Status LearnFlags(const std::vector<Mapping>& with_flags);
+
   // Ascending by address.
   auto begin() const { return vmas_.begin(); }
   auto end() const { return vmas_.end(); }
@@ -82,6 +87,7 @@ class VmaList {
  private:
   VmaList() = default;
 
+  static void Classify(Vma& vma);
   absl::Status Append(Mapping mapping, MapFileOpener& opener, const Shared* shared);
   absl::Status AttachFile(Vma& vma, MapFileOpener& opener, const Shared* shared);
 

@@ -278,6 +278,29 @@ TEST(VmaListTest, FindsByAddressAndKind) {
   EXPECT_FALSE((*list)[1].grows_down);
 }
 
+TEST(VmaListTest, LearnsVmFlagsLater) {
+  FakeOpener opener;
+  const std::vector<Mapping> from_maps = MappingsOf({kLibc, kNoFile, kNoFile});
+  absl::StatusOr<VmaList> list = VmaList::Build(from_maps, opener);
+  ASSERT_TRUE(list.ok());
+  std::vector<Mapping> from_smaps = from_maps;
+  for (Mapping& mapping : from_smaps) mapping.flags = VmFlags{VmFlag::kRead};
+  from_smaps[1].flags->Set(VmFlag::kGrowsDown);
+  ASSERT_TRUE(list->LearnFlags(from_smaps).ok());
+  EXPECT_TRUE((*list)[1].grows_down);
+  EXPECT_FALSE((*list)[2].grows_down);
+  EXPECT_TRUE((*list)[2].mapping.Has(VmFlag::kRead));
+  EXPECT_EQ(opener.counts().opens, 1u);
+
+  from_smaps.pop_back();
+  EXPECT_EQ(list->LearnFlags(from_smaps).code(), absl::StatusCode::kDataLoss);
+  from_smaps = MappingsOf({kLibc, kNoFile, kNoFile, kNoFile});
+  EXPECT_EQ(list->LearnFlags(from_smaps).code(), absl::StatusCode::kDataLoss);
+  from_smaps.resize(3);
+  from_smaps[2].end = RemoteAddress(0x100000);
+  EXPECT_EQ(list->LearnFlags(from_smaps).code(), absl::StatusCode::kDataLoss);
+}
+
 TEST(VmaListCacheTest, AFileMappedElsewhereIsOpenedOnce) {
   FakeOpener opener;
   MappedFileCache cache;
