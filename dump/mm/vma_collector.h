@@ -1,0 +1,52 @@
+#ifndef DUMP_MM_VMA_COLLECTOR_H_
+#define DUMP_MM_VMA_COLLECTOR_H_
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "absl/functional/function_ref.h"
+#include "absl/status/statusor.h"
+#include "dumpctl/remote_address.h"
+#include "dumpctl/resource_refusal.h"
+#include "dumpctl/vma.h"
+#include "proc/vma_list.h"
+#include "proto/mm.pb.h"
+
+namespace dumpctl {
+
+// Gives the id under which a mapped file stands in files.img (whoever collects files knows).
+using MappedFileId = absl::FunctionRef<absl::StatusOr<uint32_t>(const Vma&)>;
+
+// Addresses [start, end) at which MADV_GUARD_INSTALL (Linux 6.13) makes an access fault.
+struct GuardRange {
+  RemoteAddress start;
+  RemoteAddress end;
+};
+
+struct CollectedVmas {
+  // As mm-PID.img holds them, ascending.
+  std::vector<image::vma_entry> entries;
+  // Mappings that cannot be dumped; they have no entry.
+  ResourceRefusals refusals;
+};
+
+// The image entries of a task's mappings. VmFlags must be known: without them neither madvise(2)
+// nor growing nor locking could be put back.
+//
+// `guards`, ascending, are what a page scan found. The image cannot express a guard inside a
+// mapping, so there the mapping is cut and an inaccessible piece takes the guard's place: an access
+// faults as before. Where nobody scanned (nullopt), mappings that smaps marks as guarded are
+// refused.
+//
+// Errors: Internal when VmFlags are missing, the callback's.
+absl::StatusOr<CollectedVmas> CollectVmas(pid_t pid, const VmaList& vmas,
+                                          std::optional<std::span<const GuardRange>> guards,
+                                          MappedFileId file_id);
+
+}  // namespace dumpctl
+
+#endif  // DUMP_MM_VMA_COLLECTOR_H_

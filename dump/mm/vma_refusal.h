@@ -1,0 +1,25 @@
+#ifndef DUMP_MM_VMA_REFUSAL_H_
+#define DUMP_MM_VMA_REFUSAL_H_
+
+#include <optional>
+#include <string_view>
+
+#include "dumpctl/vma.h"
+
+namespace dumpctl {
+
+struct WhyNot {
+  std::string_view why;
+  std::string_view remedy;
+};
+
+// Why this mapping cannot be dumped; nothing when it can. Pure: preflight asks it of a running
+// task, the collector of a frozen one, so that both say the same.
+std::optional<WhyNot> WhyNotDumpable(const Vma& vma);
+
+// What is said of a mapping with MADV_GUARD_INSTALL ranges when these are not known.
+WhyNot WhyNotGuarded();
+
+}  // namespace dumpctl
+
+#endif  // DUMP_MM_VMA_REFUSAL_H_
