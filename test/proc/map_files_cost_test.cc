@@ -37,12 +37,14 @@ class Program {
     close(in[0]);
     close(out[1]);
     in_ = in[1];
+    out_ = out[0];
     char ready = 0;
-    ready_ = read(out[0], &ready, 1) == 1;
-    close(out[0]);
+    ready_ = read(out_, &ready, 1) == 1;
   }
   ~Program() {
     close(in_);
+    // Not before: an unbuffered writer may still be at the end of its line.
+    close(out_);
     kill(pid_, SIGKILL);
     waitpid(pid_, nullptr, 0);
   }
@@ -52,6 +54,7 @@ class Program {
  private:
   pid_t pid_ = -1;
   int in_ = -1;
+  int out_ = -1;
   bool ready_ = false;
 };
 
