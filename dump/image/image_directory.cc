@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -27,11 +28,12 @@ absl::Status DirectoryError(int error, const std::string& path) {
                      absl::StrCat("images directory ", path, ": ", std::strerror(error), remedy));
 }
 
-absl::StatusOr<std::vector<std::string>> NamesIn(int directory, const char* subdirectory) {
-  UniqueFd fd(openat(directory, subdirectory, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!fd) return absl::ErrnoToStatus(errno, subdirectory);
+absl::StatusOr<std::vector<std::string>> NamesIn(int directory) {
+  // A descriptor of its own: reading moves the offset of the open directory.
+  UniqueFd fd(openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!fd) return absl::ErrnoToStatus(errno, "reading the images directory");
   std::unique_ptr<DIR, int (*)(DIR*)> dir(fdopendir(fd.get()), closedir);
-  if (!dir) return absl::ErrnoToStatus(errno, subdirectory);
+  if (!dir) return absl::ErrnoToStatus(errno, "reading the images directory");
   (void)fd.Release();
   std::vector<std::string> names;
   while (const dirent* entry = readdir(dir.get())) {
@@ -43,12 +45,19 @@ absl::StatusOr<std::vector<std::string>> NamesIn(int directory, const char* subd
 
 // Best effort: what cannot be removed now is removed by the next dump.
 void RemoveStagingDirectory(int directory) {
-  const auto names = NamesIn(directory, kStaging);
+  // Never through a link: somebody may have put one there that leads to files not ours.
+  const UniqueFd staging(
+      openat(directory, kStaging, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
+  if (!staging) return;
+  const auto names = NamesIn(staging.get());
   if (!names.ok()) return;
-  for (const std::string& name : *names) {
-    unlinkat(directory, absl::StrCat(kStaging, "/", name).c_str(), 0);
-  }
+  for (const std::string& name : *names) unlinkat(staging.get(), name.c_str(), 0);
   unlinkat(directory, kStaging, AT_REMOVEDIR);
+}
+
+absl::Status SyncIf(bool wanted, const UniqueFd& directory, const std::string& path) {
+  if (wanted && fsync(directory.get()) < 0) return ImageWriteError(errno, path);
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -66,13 +75,21 @@ absl::Status ImageWriteError(int error, std::string_view what) {
 absl::StatusOr<ImageDirectory> ImageDirectory::Open(const std::string& path) {
   UniqueFd directory(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!directory) return DirectoryError(errno, path);
+  // The kernel drops the lock with its holder, so that a killed dump is no obstacle to the next.
+  if (flock(directory.get(), LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK) {
+    return MakeFailure(
+        Failure::kImagesDir, absl::StatusCode::kUnavailable,
+        absl::StrCat("images directory ", path,
+                     ": another dump is being written there; wait for it or choose another -D"));
+  }
   RemoveStagingDirectory(directory.get());
   if (mkdirat(directory.get(), kStaging, 0700) < 0) {
     const int error = errno;
     if (error == ENOSPC || error == EDQUOT) return ImageWriteError(error, path);
     return DirectoryError(error, path);
   }
-  UniqueFd staging(openat(directory.get(), kStaging, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  UniqueFd staging(
+      openat(directory.get(), kStaging, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
   if (!staging) return DirectoryError(errno, path);
   return ImageDirectory(path, std::move(directory), std::move(staging));
 }
@@ -104,24 +121,27 @@ absl::Status ImageDirectory::Write(const ImageWriter& image) {
   std::string_view rest = image.bytes();
   while (!rest.empty()) {
     const ssize_t written = write(file.get(), rest.data(), rest.size());
-    if (written < 0) return ImageWriteError(errno, image.name());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) {
+      return ImageWriteError(errno,
+                             absl::StrCat(image.name(), " (", image.bytes().size(), " bytes)"));
+    }
     rest.remove_prefix(static_cast<size_t>(written));
   }
   return absl::OkStatus();
 }
 
-absl::Status ImageDirectory::RemoveOldImages() {
-  // The old inventory goes first: from here on, and until the new one stands, there is no dump.
-  const std::string inventory = ImageName(ImageKind::kInventory);
-  if (unlinkat(directory_.get(), inventory.c_str(), 0) < 0 && errno != ENOENT) {
-    return ImageWriteError(errno, inventory);
+absl::Status ImageDirectory::Remove(const std::string& name) {
+  if (unlinkat(directory_.get(), name.c_str(), 0) < 0 && errno != ENOENT) {
+    return ImageWriteError(errno, name);
   }
-  ASSIGN_OR_RETURN(const std::vector<std::string> there, NamesIn(directory_.get(), "."));
+  return absl::OkStatus();
+}
+
+absl::Status ImageDirectory::RemoveOldImages() {
+  ASSIGN_OR_RETURN(const std::vector<std::string> there, NamesIn(directory_.get()));
   for (const std::string& name : there) {
-    if (!KindOfImageName(name).has_value()) continue;
-    if (unlinkat(directory_.get(), name.c_str(), 0) < 0 && errno != ENOENT) {
-      return ImageWriteError(errno, name);
-    }
+    if (KindOfImageName(name).has_value()) RETURN_IF_ERROR(Remove(name));
   }
   return absl::OkStatus();
 }
@@ -133,16 +153,33 @@ absl::Status ImageDirectory::MoveOut(const std::string& name) {
   return absl::OkStatus();
 }
 
-absl::Status ImageDirectory::Commit(bool sync) {
-  if (sync && syncfs(staging_.get()) < 0) return ImageWriteError(errno, path_);
-  RETURN_IF_ERROR(RemoveOldImages());
+absl::Status ImageDirectory::Replace(bool sync) {
   const std::string inventory = ImageName(ImageKind::kInventory);
+  // The old inventory goes first: from here on, and until the new one stands, there is no dump.
+  // The directory is synced at each turn, since nothing else orders renames on every filesystem.
+  RETURN_IF_ERROR(Remove(inventory));
+  RETURN_IF_ERROR(SyncIf(sync, directory_, path_));
+  RETURN_IF_ERROR(RemoveOldImages());
   for (const std::string& name : names_) {
     if (name != inventory) RETURN_IF_ERROR(MoveOut(name));
   }
+  RETURN_IF_ERROR(SyncIf(sync, directory_, path_));
   RETURN_IF_ERROR(MoveOut(inventory));
+  return SyncIf(sync, directory_, path_);
+}
+
+absl::Status ImageDirectory::Commit(bool sync) {
+  if (std::find(names_.begin(), names_.end(), ImageName(ImageKind::kInventory)) == names_.end()) {
+    return absl::InternalError("a dump without an inventory cannot be committed");
+  }
+  if (sync && syncfs(staging_.get()) < 0) return ImageWriteError(errno, path_);
+  const absl::Status replaced = Replace(sync);
+  if (!replaced.ok()) {
+    // Half of a dump is of no use: take back what has been moved out.
+    for (const std::string& name : names_) (void)unlinkat(directory_.get(), name.c_str(), 0);
+    return replaced;
+  }
   RemoveStaging();
-  if (sync && fsync(directory_.get()) < 0) return ImageWriteError(errno, path_);
   return absl::OkStatus();
 }
 

@@ -20,8 +20,9 @@ namespace dumpctl {
 // removed by the next one.
 class ImageDirectory {
  public:
-  // Fails with Failure::kImagesDir when `path` is missing, no directory, or not writable. Creates
-  // the hidden directory, so that nothing of this has to be done while the target is frozen.
+  // Fails with Failure::kImagesDir when `path` is missing, no directory, not writable, or being
+  // written to by another dump. Creates the hidden directory, so that nothing of this has to be
+  // done while the target is frozen.
   static absl::StatusOr<ImageDirectory> Open(const std::string& path);
 
   ImageDirectory(ImageDirectory&& other) noexcept;
@@ -33,14 +34,17 @@ class ImageDirectory {
   // Writes a whole image. Failure::kNoSpace when the disk is full.
   absl::Status Write(const ImageWriter& image);
 
-  // `sync`: the images are on the disk when it returns.
+  // `sync`: the images are on the disk when it returns. After an error there is no dump in the
+  // directory; Internal, and nothing touched, when no inventory was written.
   absl::Status Commit(bool sync);
 
  private:
   ImageDirectory(std::string path, UniqueFd directory, UniqueFd staging)
       : path_(std::move(path)), directory_(std::move(directory)), staging_(std::move(staging)) {}
 
+  absl::Status Remove(const std::string& name);
   absl::Status RemoveOldImages();
+  absl::Status Replace(bool sync);
   absl::Status MoveOut(const std::string& name);
   void RemoveStaging();
 

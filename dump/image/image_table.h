@@ -1,15 +1,21 @@
 #ifndef DUMP_IMAGE_IMAGE_TABLE_H_
 #define DUMP_IMAGE_IMAGE_TABLE_H_
 
+#include <google/protobuf/message.h>
+
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace dumpctl {
 
-// The kinds of images a dump consists of.
+// The kinds of images a directory of a dump may hold. Those that this build writes come first, then
+// those that other dumpers write beside them: known so that an earlier dump can be shown, and
+// replaced without leaving a mixture.
 enum class ImageKind {
   kInventory,
   kPstree,
@@ -26,6 +32,40 @@ enum class ImageKind {
   kSeccomp,
   kTimens,
   kStats,
+
+  kSharedPagemap,
+  kGhostFile,
+  kRemaps,
+  kFileLocks,
+  kCgroup,
+  kSocketQueues,
+  kTcpStream,
+  kTtyInfo,
+  kTtyData,
+  kMemfd,
+  kBpfMapData,
+  kIrmapCache,
+  kCpuInfo,
+  kAppArmor,
+  kUtsNamespace,
+  kIpcVariables,
+  kIpcSharedMemory,
+  kIpcMessages,
+  kIpcSemaphores,
+  kMountpoints,
+  kPidNamespace,
+  kUserNamespace,
+  kNetNamespace,
+  kNetDevices,
+  kNetAddresses,
+  kNetRoutes,
+  kNetRoutes6,
+  kNetRules,
+  kNetIptables,
+  kNetIp6tables,
+  kNetNftables,
+  kTmpfs,
+  kTmpfsDev,
 };
 
 // How an image begins.
@@ -33,16 +73,30 @@ enum class ImageHead {
   kTypeOnly,  // the type's magic
   kCommon,    // the common magic, then the type's
   kService,   // the service magic, then the type's
-  kRaw,       // nothing: pages
+  kRaw,       // nothing: pages, archives, netlink dumps
+};
+
+// Raw bytes that follow an entry. `bytes` is kToTheEnd when they reach to the end of the image.
+struct ImagePayload {
+  static constexpr uint64_t kToTheEnd = std::numeric_limits<uint64_t>::max();
+  std::string_view name;  // empty unless an entry has several
+  uint64_t bytes = 0;
 };
 
 struct ImageType {
   ImageKind kind;
-  // The file's name; "%u" stands for the id, in names of kinds that have one image an id.
+  // The file's name; "%u" (decimal) or "%x" stands for the id, in kinds with one image an id.
   std::string_view pattern;
   ImageHead head;
   uint32_t magic;           // 0 for raw images
   std::string_view symbol;  // the magic's name, as the field's tools print it
+
+  // The default instance of its entries' message; null where our schema has none.
+  const google::protobuf::Message* (*entry)() = nullptr;
+  // Of the first entry's, where that is of another type; null otherwise.
+  const google::protobuf::Message* (*first_entry)() = nullptr;
+  // The payloads that follow `entry` in the file; null where none ever does.
+  std::vector<ImagePayload> (*payloads)(const google::protobuf::Message& entry) = nullptr;
 };
 
 inline constexpr uint32_t kCommonMagic = 0x54564319;
@@ -52,10 +106,13 @@ inline constexpr uint32_t kServiceMagic = 0x55105940;
 std::span<const ImageType> ImageTypes();
 const ImageType& ImageTypeOf(ImageKind kind);
 
+// The type that a magic stands for; null when no kind has it.
+const ImageType* ImageTypeOfMagic(ImageHead head, uint32_t magic);
+
 // The name of an image: `id` fills the pattern's place, if it has one.
 std::string ImageName(ImageKind kind, uint32_t id = 0);
 
-// The kind a file name belongs to; none when it is no image of ours. "pages-2.img" is kPages.
+// The kind a file name belongs to; none when it is no image. "pages-2.img" is kPages.
 std::optional<ImageKind> KindOfImageName(std::string_view name);
 
 }  // namespace dumpctl

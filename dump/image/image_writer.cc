@@ -1,5 +1,7 @@
 #include "dump/image/image_writer.h"
 
+#include <climits>
+
 #include "absl/strings/str_cat.h"
 
 namespace dumpctl {
@@ -33,8 +35,12 @@ absl::Status ImageWriter::Add(const google::protobuf::Message& entry) {
     return absl::InternalError(
         absl::StrCat(name(), ": entry without ", entry.InitializationErrorString()));
   }
-  AppendLittleEndian(static_cast<uint32_t>(entry.ByteSizeLong()), bytes_);
-  entry.AppendToString(&bytes_);
+  const size_t size = entry.ByteSizeLong();
+  if (size > static_cast<size_t>(INT_MAX)) {
+    return absl::InternalError(absl::StrCat(name(), ": entry of ", size, " bytes"));
+  }
+  AppendLittleEndian(static_cast<uint32_t>(size), bytes_);
+  entry.AppendPartialToString(&bytes_);
   return absl::OkStatus();
 }
 

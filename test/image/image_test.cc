@@ -1,5 +1,8 @@
 #include <fcntl.h>
+#include <sched.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -18,6 +21,7 @@
 namespace dumpctl {
 namespace {
 
+using ::testing::HasSubstr;
 using ::testing::UnorderedElementsAre;
 
 class ImageDirectoryTest : public testing::Test {
@@ -127,6 +131,92 @@ TEST_F(ImageDirectoryTest, BadDirectoriesHaveTheirOwnExitCode) {
   EXPECT_EQ(FailureOf(ImageDirectory::Open(path_ + "/file").status()), Failure::kImagesDir);
   std::filesystem::create_symlink("nowhere", path_ + "/link");
   EXPECT_EQ(FailureOf(ImageDirectory::Open(path_ + "/link").status()), Failure::kImagesDir);
+}
+
+TEST_F(ImageDirectoryTest, TwoDumpsDoNotShareADirectory) {
+  auto first = ImageDirectory::Open(path_);
+  ASSERT_TRUE(first.ok());
+  ASSERT_TRUE(first->Write(Inventory()).ok());
+  const absl::Status second = ImageDirectory::Open(path_).status();
+  EXPECT_EQ(FailureOf(second), Failure::kImagesDir);
+  EXPECT_THAT(std::string(second.message()), HasSubstr("another dump"));
+  ASSERT_TRUE(first->Commit(/*sync=*/false).ok());
+  EXPECT_THAT(Names(), UnorderedElementsAre("inventory.img"));
+}
+
+TEST_F(ImageDirectoryTest, RemovesEveryImageOfAnotherDumpersDump) {
+  for (const char* name : {"inventory.img", "mountpoints-12.img", "ghost-file-1f.img",
+                           "pagemap-shmem-3.img", "tmpfs-dev-41.tar.gz.img", "sk-queues.img"}) {
+    std::ofstream(path_ + "/" + name) << "old";
+  }
+  std::ofstream(path_ + "/disk.img") << "not an image of a dump";
+  auto directory = ImageDirectory::Open(path_);
+  ASSERT_TRUE(directory.ok());
+  ASSERT_TRUE(directory->Write(Inventory()).ok());
+  ASSERT_TRUE(directory->Commit(/*sync=*/false).ok());
+  EXPECT_THAT(Names(), UnorderedElementsAre("inventory.img", "disk.img"));
+}
+
+TEST_F(ImageDirectoryTest, WithoutAnInventoryTheOldDumpStays) {
+  std::ofstream(path_ + "/inventory.img") << "old";
+  {
+    auto directory = ImageDirectory::Open(path_);
+    ASSERT_TRUE(directory.ok());
+    ASSERT_TRUE(directory->Write(Pstree(1)).ok());
+    EXPECT_EQ(directory->Commit(/*sync=*/false).code(), absl::StatusCode::kInternal);
+  }
+  EXPECT_THAT(Names(), UnorderedElementsAre("inventory.img"));
+  EXPECT_EQ(Contents("inventory.img"), "old");
+}
+
+TEST_F(ImageDirectoryTest, ACommitThatFailsLeavesNoHalfDump) {
+  {
+    auto directory = ImageDirectory::Open(path_);
+    ASSERT_TRUE(directory.ok());
+    ASSERT_TRUE(directory->Write(Pstree(1)).ok());
+    ASSERT_TRUE(directory->Write(Inventory()).ok());
+    // A directory where an image is to be cannot be replaced by it.
+    std::filesystem::create_directories(path_ + "/inventory.img/x");
+    EXPECT_EQ(FailureOf(directory->Commit(/*sync=*/false)), Failure::kImagesDir);
+  }
+  EXPECT_THAT(Names(), UnorderedElementsAre("inventory.img"));
+}
+
+TEST_F(ImageDirectoryTest, NeverCleansUpThroughALink) {
+  std::filesystem::create_directory(path_ + "/precious");
+  std::ofstream(path_ + "/precious/file") << "x";
+  std::filesystem::create_directory(path_ + "/images");
+  std::filesystem::create_directory_symlink("../precious", path_ + "/images/.dumpctl-staging");
+  EXPECT_EQ(FailureOf(ImageDirectory::Open(path_ + "/images").status()), Failure::kImagesDir);
+  EXPECT_TRUE(std::filesystem::exists(path_ + "/precious/file"));
+}
+
+// Runs in a child with a mount namespace of its own; 0 when all is well, else the line that failed.
+int WriteToAFullDisk(const std::string& path) {
+  if (unshare(CLONE_NEWNS) < 0 || mount("", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) < 0 ||
+      mount("tmpfs", path.c_str(), "tmpfs", 0, "size=64k") < 0) {
+    return __LINE__;
+  }
+  {
+    auto directory = ImageDirectory::Open(path);
+    if (!directory.ok()) return __LINE__;
+    if (!directory->Write(Pstree(1)).ok()) return __LINE__;
+    ImageWriter big(ImageKind::kPipesData);
+    big.AddPayload(std::string(1 << 20, 'x'));
+    const absl::Status status = directory->Write(big);
+    if (FailureOf(status) != Failure::kNoSpace) return __LINE__;
+    if (status.message().find("1048584 bytes") == absl::string_view::npos) return __LINE__;
+  }
+  return std::filesystem::is_empty(path) ? 0 : __LINE__;
+}
+
+TEST_F(ImageDirectoryTest, AFullDiskIsSaidAndNothingRemains) {
+  const pid_t child = fork();
+  if (child == 0) _exit(WriteToAFullDisk(path_) & 0xff);
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_TRUE(WIFEXITED(status));
+  EXPECT_EQ(WEXITSTATUS(status), 0) << "the low byte of the failed line";
 }
 
 TEST(ImageWriteErrorTest, AFullDiskHasItsOwnExitCode) {

@@ -1,0 +1,150 @@
+#include "dump/image/image_reader.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <climits>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "dumpctl/failure.h"
+#include "dumpctl/status_macros.h"
+#include "dumpctl/unique_fd.h"
+
+namespace dumpctl {
+namespace {
+
+constexpr size_t kWord = sizeof(uint32_t);
+
+uint32_t LittleEndian(std::string_view word) {
+  uint32_t value = 0;
+  for (size_t i = 0; i < kWord; ++i) {
+    value |= uint32_t{static_cast<unsigned char>(word[i])} << (8 * i);
+  }
+  return value;
+}
+
+absl::Status BadImage(const std::string& name, size_t at, const std::string& what) {
+  return MakeFailure(Failure::kBadImage, absl::StatusCode::kDataLoss,
+                     absl::StrCat(name, ": at byte ", at, ": ", what));
+}
+
+std::string EndsAfter(const char* what, uint64_t wanted, size_t there) {
+  return absl::StrCat(what, " of ", wanted, " bytes, but the image ends after ", there);
+}
+
+// Where two kinds share a magic, the file's name tells them apart, when it is known.
+const ImageType& TellApart(const ImageType& by_magic, const std::string& name) {
+  const std::string base = name.substr(name.rfind('/') + 1);
+  const auto kind = KindOfImageName(base);
+  if (!kind.has_value()) return by_magic;
+  const ImageType& by_name = ImageTypeOf(*kind);
+  return by_name.magic == by_magic.magic && by_name.head == by_magic.head ? by_name : by_magic;
+}
+
+}  // namespace
+
+absl::StatusOr<ImageReader> ImageReader::Create(std::string name, std::string_view bytes) {
+  if (bytes.size() < kWord) return BadImage(name, 0, EndsAfter("a magic", kWord, bytes.size()));
+  ImageHead head = ImageHead::kTypeOnly;
+  uint32_t magic = LittleEndian(bytes);
+  size_t at = 0;
+  if (magic == kCommonMagic || magic == kServiceMagic) {
+    head = magic == kCommonMagic ? ImageHead::kCommon : ImageHead::kService;
+    at = kWord;
+    if (bytes.size() < at + kWord) {
+      return BadImage(name, at, EndsAfter("a magic", kWord, bytes.size() - at));
+    }
+    magic = LittleEndian(bytes.substr(at));
+  }
+  const ImageType* type = ImageTypeOfMagic(head, magic);
+  if (type == nullptr) {
+    return BadImage(name, at, absl::StrFormat("0x%08x is no image's magic", magic));
+  }
+  if (type->entry == nullptr) {
+    return BadImage(
+        name, at,
+        absl::StrCat("images of type ", absl::string_view(type->symbol.data(), type->symbol.size()),
+                     " cannot be read by this build"));
+  }
+  const ImageType& exact = TellApart(*type, name);
+  return ImageReader(std::move(name), bytes, at + kWord, exact);
+}
+
+absl::StatusOr<const google::protobuf::Message*> ImageReader::ReadMessage() {
+  const size_t left = bytes_.size() - at_;
+  if (left < kWord) return BadImage(name_, at_, EndsAfter("a size", kWord, left));
+  const uint32_t size = LittleEndian(bytes_.substr(at_));
+  if (size > left - kWord) {
+    return BadImage(name_, at_, EndsAfter("an entry", size, left - kWord));
+  }
+  if (size > static_cast<uint32_t>(INT_MAX)) {
+    return BadImage(name_, at_, absl::StrCat("an entry of ", size, " bytes is no message"));
+  }
+  const google::protobuf::Message* prototype =
+      first_ && type_->first_entry != nullptr ? type_->first_entry() : type_->entry();
+  // One message serves all entries of a type: parsing clears it, and keeps its memory.
+  if (message_ == nullptr || message_->GetDescriptor() != prototype->GetDescriptor()) {
+    message_.reset(prototype->New());
+  }
+  const std::string_view body = bytes_.substr(at_ + kWord, size);
+  if (!message_->ParsePartialFromArray(body.data(), static_cast<int>(body.size()))) {
+    return BadImage(name_, at_ + kWord,
+                    absl::StrCat("this is no ", prototype->GetDescriptor()->name()));
+  }
+  if (!message_->IsInitialized()) {
+    return BadImage(name_, at_ + kWord,
+                    absl::StrCat(prototype->GetDescriptor()->name(), " without ",
+                                 message_->InitializationErrorString()));
+  }
+  at_ += kWord + size;
+  first_ = false;
+  return message_.get();
+}
+
+absl::StatusOr<std::vector<ImageReader::Payload>> ImageReader::ReadPayloads() {
+  std::vector<Payload> payloads;
+  if (type_->payloads == nullptr) return payloads;
+  for (const ImagePayload& payload : type_->payloads(*message_)) {
+    const size_t left = bytes_.size() - at_;
+    const uint64_t size = payload.bytes == ImagePayload::kToTheEnd ? left : payload.bytes;
+    if (size > left) return BadImage(name_, at_, EndsAfter("a payload", size, left));
+    payloads.push_back({payload.name, bytes_.substr(at_, size)});
+    at_ += size;
+  }
+  return payloads;
+}
+
+absl::StatusOr<ImageReader::Entry> ImageReader::Next() {
+  Entry entry;
+  if (at_ == bytes_.size()) return entry;
+  ASSIGN_OR_RETURN(entry.message, ReadMessage());
+  ASSIGN_OR_RETURN(entry.payloads, ReadPayloads());
+  return entry;
+}
+
+absl::StatusOr<std::string> ReadImageFile(const std::string& path) {
+  // Not blocking: a fifo by the name of an image would keep us for ever.
+  const UniqueFd file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (!file) return absl::ErrnoToStatus(errno, path);
+  struct stat stat = {};
+  if (fstat(file.get(), &stat) < 0) return absl::ErrnoToStatus(errno, path);
+  if (!S_ISREG(stat.st_mode)) {
+    return absl::InvalidArgumentError(absl::StrCat(path, " is no regular file"));
+  }
+  std::string bytes(static_cast<size_t>(stat.st_size), '\0');
+  size_t used = 0;
+  while (used < bytes.size()) {
+    const ssize_t n = read(file.get(), bytes.data() + used, bytes.size() - used);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return absl::ErrnoToStatus(errno, path);
+    if (n == 0) break;
+    used += static_cast<size_t>(n);
+  }
+  bytes.resize(used);
+  return bytes;
+}
+
+}  // namespace dumpctl

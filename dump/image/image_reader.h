@@ -1,0 +1,59 @@
+#ifndef DUMP_IMAGE_IMAGE_READER_H_
+#define DUMP_IMAGE_IMAGE_READER_H_
+
+#include <google/protobuf/message.h>
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "dump/image/image_table.h"
+
+namespace dumpctl {
+
+// Takes the frames of one image apart again: the way back of ImageWriter. Trusts nothing that the
+// bytes say. Every error is DataLoss with Failure::kBadImage, and names the image and the offset in
+// bytes at which it is wrong.
+class ImageReader {
+ public:
+  struct Payload {
+    std::string_view name;
+    std::string_view bytes;
+  };
+  // Valid until the next call of Next.
+  struct Entry {
+    const google::protobuf::Message* message = nullptr;  // null at the end of the image
+    std::vector<Payload> payloads;
+  };
+
+  // `name` is for messages, and tells kinds apart that share a magic. `bytes` is the whole image
+  // and outlives the reader. Raw images have no entries to read and are refused.
+  static absl::StatusOr<ImageReader> Create(std::string name, std::string_view bytes);
+
+  const ImageType& type() const { return *type_; }
+
+  absl::StatusOr<Entry> Next();
+
+ private:
+  ImageReader(std::string name, std::string_view bytes, size_t at, const ImageType& type)
+      : name_(std::move(name)), bytes_(bytes), at_(at), type_(&type) {}
+
+  absl::StatusOr<const google::protobuf::Message*> ReadMessage();
+  absl::StatusOr<std::vector<Payload>> ReadPayloads();
+
+  std::string name_;
+  std::string_view bytes_;
+  size_t at_;
+  const ImageType* type_;
+  bool first_ = true;
+  std::unique_ptr<google::protobuf::Message> message_;
+};
+
+// The whole of a file. NotFound or another errno's code when it cannot be read.
+absl::StatusOr<std::string> ReadImageFile(const std::string& path);
+
+}  // namespace dumpctl
+
+#endif  // DUMP_IMAGE_IMAGE_READER_H_
