@@ -2,7 +2,6 @@
 #define DUMP_MM_MM_COLLECTOR_H_
 
 #include <cstdint>
-#include <string_view>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -17,15 +16,11 @@ namespace dumpctl {
 struct MmFacts {
   TaskStat stat;               // the layout of its program
   RemoteAddress brk;           // exact: asked in the task (what maps shows is rounded up to a page)
-  std::vector<uint64_t> auxv;  // ParseAuxv
+  std::vector<uint64_t> auxv;  // pairs of key and value
   uint32_t exe_file_id = 0;    // in files.img
   int32_t dumpable = 0;        // prctl(2) PR_GET_DUMPABLE
   bool thp_disabled = false;   // prctl(2) PR_GET_THP_DISABLE
 };
-
-// The auxiliary vector from the bytes of /proc/PID/auxv (proc_pid_auxv(5)) of a 64-bit task: pairs
-// of key and value, without the AT_NULL pair that ends it. DataLoss when that is missing.
-absl::StatusOr<std::vector<uint64_t>> ParseAuxv(std::string_view bytes);
 
 // The whole of mm-PID.img. FailedPrecondition when the addresses are not known (the kernel shows 0
 // to callers that may not ptrace the task).

@@ -1,54 +1,18 @@
 #include "dump/mm/mm_collector.h"
 
 #include <elf.h>
-#include <sys/auxv.h>
-#include <unistd.h>
 
 #include <string>
 
 #include "dumpctl/failure.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "proc/proc_fs.h"
 
 namespace dumpctl {
 namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-
-std::string Bytes(const std::vector<uint64_t>& values) {
-  return std::string(reinterpret_cast<const char*>(values.data()), values.size() * 8);
-}
-
-TEST(AuxvTest, EndsBeforeTheTerminatingPair) {
-  const auto auxv = ParseAuxv(Bytes({AT_PAGESZ, 4096, AT_ENTRY, 0x1234, AT_NULL, 0}));
-  ASSERT_TRUE(auxv.ok()) << auxv.status();
-  EXPECT_THAT(*auxv, ElementsAre(AT_PAGESZ, 4096u, AT_ENTRY, 0x1234u));
-  EXPECT_EQ(ParseAuxv(Bytes({AT_NULL, 0, AT_NULL, 0}))->size(), 0u);
-  // A value of 0 ends nothing.
-  EXPECT_EQ(ParseAuxv(Bytes({AT_FLAGS, 0, AT_UID, 0, AT_NULL, 0}))->size(), 4u);
-}
-
-TEST(AuxvTest, RefusesWhatIsCutShort) {
-  for (const std::string& bytes :
-       {std::string(), Bytes({AT_PAGESZ, 4096}), Bytes({AT_PAGESZ, 4096, AT_NULL})}) {
-    EXPECT_EQ(ParseAuxv(bytes).status().code(), absl::StatusCode::kDataLoss);
-  }
-}
-
-TEST(AuxvTest, ReadsThisTasksOwn) {
-  const auto auxv = ParseAuxv(*ProcDir::OpenTask(getpid())->Read("auxv"));
-  ASSERT_TRUE(auxv.ok()) << auxv.status();
-  size_t found = 0;
-  for (size_t i = 0; i < auxv->size(); i += 2) {
-    if ((*auxv)[i] == AT_PAGESZ || (*auxv)[i] == AT_ENTRY || (*auxv)[i] == AT_RANDOM) {
-      EXPECT_EQ((*auxv)[i + 1], getauxval((*auxv)[i]));
-      ++found;
-    }
-  }
-  EXPECT_EQ(found, 3u);
-}
 
 TEST(MmCollectorTest, FillsEveryField) {
   MmFacts facts;
