@@ -43,7 +43,8 @@ std::optional<uint64_t> LimitOf(std::string_view word) {
 absl::StatusOr<Rlimits> ParseLimits(std::string_view text) {
   Rlimits limits;
   std::bitset<RLIM_NLIMITS> seen;
-  TakeUntil(text, '\n');  // the heading
+  const std::string_view heading = TakeUntil(text, '\n');
+  if (!heading.starts_with("Limit")) return MalformedText("limits", "heading", heading);
   while (!text.empty()) {
     const std::string_view line = TakeUntil(text, '\n');
     const Name* name = nullptr;
@@ -55,7 +56,7 @@ absl::StatusOr<Rlimits> ParseLimits(std::string_view text) {
     if (name == nullptr) return MalformedText("limits", "Limit", line);
     const std::vector<std::string_view> words = Words(line.substr(name->text.size()));
     // The unit behind the two values is missing for some.
-    if (words.size() < 2) return MalformedText("limits", name->text, line);
+    if (words.size() < 2 || words.size() > 3) return MalformedText("limits", name->text, line);
     const auto soft = LimitOf(words[0]);
     const auto hard = LimitOf(words[1]);
     if (!soft || !hard) return MalformedText("limits", name->text, line);

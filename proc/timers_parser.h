@@ -15,7 +15,7 @@ struct PosixTimer {
   int id = 0;
   int clock_id = 0;  // negative for another task's CPU clock
   int signal = 0;
-  int notify = 0;                 // SIGEV_SIGNAL, _NONE, or _THREAD_ID; never SIGEV_THREAD
+  int notify = 0;  // SIGEV_SIGNAL, _NONE, _THREAD_ID; _THREAD only of programs without a libc
   uint64_t sigev_value = 0;       // sival_ptr
   std::optional<int> notify_tid;  // SIGEV_THREAD_ID: which, as the reader's pid namespace has it
   friend bool operator==(const PosixTimer&, const PosixTimer&) = default;
