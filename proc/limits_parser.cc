@@ -59,9 +59,10 @@ absl::StatusOr<Rlimits> ParseLimits(std::string_view text) {
     if (words.size() < 2 || words.size() > 3) return MalformedText("limits", name->text, line);
     const auto soft = LimitOf(words[0]);
     const auto hard = LimitOf(words[1]);
-    if (!soft || !hard) return MalformedText("limits", name->text, line);
-    limits[static_cast<size_t>(name->resource)] = {.soft = *soft, .hard = *hard};
-    seen.set(static_cast<size_t>(name->resource));
+    const auto resource = static_cast<size_t>(name->resource);
+    if (!soft || !hard || seen.test(resource)) return MalformedText("limits", name->text, line);
+    limits[resource] = {.soft = *soft, .hard = *hard};
+    seen.set(resource);
   }
   for (const Name& name : kNames) {
     if (!seen.test(static_cast<size_t>(name.resource))) {

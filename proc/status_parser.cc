@@ -97,7 +97,7 @@ absl::StatusOr<TaskStatus> ParseStatus(std::string_view text) {
       // The name alone may begin or end with blanks; one tab comes before it.
       const bool is_name = i == 0;
       if (is_name && value.starts_with('\t')) value.remove_prefix(1);
-      if (!kFields[i].take(is_name ? value : Strip(value), status)) {
+      if (seen.test(i) || !kFields[i].take(is_name ? value : Strip(value), status)) {
         return MalformedText("status", key, line);
       }
       seen.set(i);

@@ -55,7 +55,8 @@ struct TaskStatus {
   uint32_t seccomp_filters = 0;  // Linux 5.9
 };
 
-// DataLoss that names the field and quotes its line; a missing field is named, too.
+// DataLoss that names the field and quotes its line, of a field that comes twice as well; a missing
+// field is named, too.
 absl::StatusOr<TaskStatus> ParseStatus(std::string_view text);
 
 }  // namespace dumpctl

@@ -10,11 +10,11 @@ target_compile_options(dumpctl_options INTERFACE
   $<$<BOOL:${DUMPCTL_WERROR}>:-Werror>
   $<$<BOOL:${DUMPCTL_SANITIZE}>:-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer>
   $<$<BOOL:${DUMPCTL_COVERAGE}>:--coverage>
-  $<$<BOOL:${DUMPCTL_FUZZ}>:-fsanitize=fuzzer-no-link,address>)
+  $<$<BOOL:${DUMPCTL_FUZZ}>:-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined>)
 target_link_options(dumpctl_options INTERFACE
   $<$<BOOL:${DUMPCTL_SANITIZE}>:-fsanitize=address,undefined>
   $<$<BOOL:${DUMPCTL_COVERAGE}>:--coverage>
-  $<$<BOOL:${DUMPCTL_FUZZ}>:-fsanitize=address>)
+  $<$<BOOL:${DUMPCTL_FUZZ}>:-fsanitize=address,undefined>)
 
 function(dumpctl_library name)
   cmake_parse_arguments(arg "" "" "SOURCES;PUBLIC;PRIVATE" ${ARGN})

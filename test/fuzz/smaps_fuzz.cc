@@ -1,30 +1,24 @@
-#include <cstddef>
-#include <cstdint>
-#include <cstdlib>
-#include <string_view>
-
 #include "proc/smaps_parser.h"
+#include "test/fuzz/check.h"
 
+namespace dumpctl {
 namespace {
 
-void Check(const absl::StatusOr<std::vector<dumpctl::Mapping>>& mappings) {
-  if (!mappings.ok()) {
-    if (mappings.status().code() != absl::StatusCode::kDataLoss) abort();
-    return;
-  }
+void Check(const absl::StatusOr<std::vector<Mapping>>& mappings) {
+  if (!Parsed(mappings)) return;
   // What comes out ascends and does not overlap, whatever went in.
-  dumpctl::RemoteAddress end;
-  for (const dumpctl::Mapping& mapping : *mappings) {
-    if (mapping.start < end || mapping.end <= mapping.start) abort();
+  RemoteAddress end;
+  for (const Mapping& mapping : *mappings) {
+    Require(mapping.start >= end && mapping.end > mapping.start);
     end = mapping.end;
   }
 }
 
 }  // namespace
+}  // namespace dumpctl
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  const std::string_view text(reinterpret_cast<const char*>(data), size);
-  Check(dumpctl::ParseMaps(text));
-  Check(dumpctl::ParseSmaps(text));
+  dumpctl::Check(dumpctl::ParseMaps(dumpctl::TextOf(data, size)));
+  dumpctl::Check(dumpctl::ParseSmaps(dumpctl::TextOf(data, size)));
   return 0;
 }

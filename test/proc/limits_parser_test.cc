@@ -79,6 +79,7 @@ const BadText kBadTexts[] = {
     {"Limit\nMax cpu time   5 6 s s\n", "Max cpu time", "Max cpu time   5 6 s s"},
     {"Limit\nMax fun 1 5\n", "Limit", "Max fun 1 5"},
     {"Limit\n\n", "Limit", ""},
+    {"Limit\nMax cpu time 1 1 s\nMax cpu time 2 2 s\n", "Max cpu time", "Max cpu time 2 2 s"},
     Replaced("20000                files     ", "18446744073709551616 files", "Max open files",
              "Max open files            1024                 18446744073709551616 files"),
     Replaced("Max nice priority         0                    0                    ",

@@ -173,6 +173,7 @@ const BadText kBadTexts[] = {
     WithValue("NoNewPrivs", "yes"),
     WithValue("Seccomp", "filter"),
     WithValue("Seccomp_filters", "-1"),
+    {std::string(kStatus) + "Groups:\t5\n", "Groups", "Groups:\\t5"},
 };
 INSTANTIATE_TEST_SUITE_P(Fields, BadStatusTest, ::testing::ValuesIn(kBadTexts));
 

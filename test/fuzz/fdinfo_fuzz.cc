@@ -1,0 +1,13 @@
+#include "proc/fdinfo_parser.h"
+#include "test/fuzz/check.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  const std::string_view text = dumpctl::TextOf(data, size);
+  const auto info = dumpctl::ParseFdInfo(text);
+  if (dumpctl::Parsed(info)) {
+    for (const std::string& lock : info->locks) {
+      dumpctl::Require(!lock.empty() && text.find(lock) != std::string_view::npos);
+    }
+  }
+  return 0;
+}
