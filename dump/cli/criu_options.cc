@@ -1,0 +1,125 @@
+#include "dump/cli/criu_options.h"
+
+#include "absl/strings/str_cat.h"
+
+namespace dumpctl {
+namespace {
+
+using enum TakesValue;
+constexpr bool kNegatable = true;
+
+constexpr CriuOption kUnserved[] = {
+    {"action-script", 0, kYes},
+    {"address", 0, kYes},
+    {"all", 0, kNo},
+    {"auto-dedup", 0, kNo, kNegatable},
+    {"cgroup-dump-controller", 0, kYes},
+    {"cgroup-props", 0, kYes},
+    {"cgroup-props-file", 0, kYes},
+    {"cgroup-root", 0, kYes},
+    {"cgroup-yard", 0, kYes},
+    {"close", 0, kYes},
+    {"config", 0, kYes},
+    {"cpu-cap", 0, kOptional},
+    {"daemon", 0, kNo},  // its -d is --restore-detached's
+    {"deprecated", 0, kNo, kNegatable},
+    {"display-stats", 0, kNo, kNegatable},
+    {"empty-ns", 0, kYes},
+    {"enable-external-masters", 0, kNo},
+    {"enable-external-sharing", 0, kNo},
+    {"enable-fs", 0, kYes},
+    {"evasive-devices", 0, kNo, kNegatable},
+    {"exec-cmd", 0, kNo},
+    {"experimental", 0, kNo, kNegatable},
+    {"ext-mount-map", 'M', kYes},
+    {"ext-unix-sk", 'x', kOptional},
+    {"external", 0, kYes},
+    {"extra", 0, kNo, kNegatable},
+    {"feature", 0, kYes},
+    {"file-locks", 'l', kNo, kNegatable},
+    {"file-validation", 0, kYes},
+    {"force-irmap", 0, kNo, kNegatable},
+    {"freeze-cgroup", 0, kYes},
+    {"ghost-fiemap", 0, kNo, kNegatable},
+    {"inherit-fd", 0, kYes},
+    {"irmap-scan-path", 0, kYes},
+    {"join-ns", 'J', kYes},
+    {"lazy-pages", 0, kNo},
+    {"libdir", 'L', kYes},
+    {"link-remap", 0, kNo, kNegatable},
+    {"log-pid", 0, kNo, kNegatable},
+    {"lsm-mount-context", 0, kYes},
+    {"lsm-profile", 0, kYes},
+    {"manage-cgroups", 0, kOptional},
+    {"mntns-compat-mode", 0, kNo, kNegatable},
+    {"ms", 0, kNo},
+    {"network-lock", 0, kYes},
+    {"no-default-config", 0, kNo},
+    {"page-server", 0, kNo, kNegatable},
+    {"port", 0, kYes},
+    {"pre-dump-mode", 0, kYes},
+    {"prev-images-dir", 0, kYes},
+    {"ps-socket", 0, kYes},
+    {"restore-detached", 'd', kNo, kNegatable},
+    {"restore-sibling", 'S', kNo, kNegatable},
+    {"root", 'r', kYes},
+    {"skip-file-rwx-check", 0, kNo, kNegatable},
+    {"skip-in-flight", 0, kNo, kNegatable},
+    {"skip-mnt", 0, kYes},
+    {"status-fd", 0, kYes},
+    {"stream", 0, kNo, kNegatable},
+    {"tcp-close", 0, kNo, kNegatable},
+    {"tcp-established", 0, kNo, kNegatable},
+    {"tls", 0, kNo, kNegatable},
+    {"tls-cacert", 0, kYes},
+    {"tls-cacrl", 0, kYes},
+    {"tls-cert", 0, kYes},
+    {"tls-key", 0, kYes},
+    {"tls-no-cn-verify", 0, kNo},
+    {"track-mem", 0, kNo, kNegatable},
+    {"unprivileged", 0, kNo, kNegatable},
+    {"veth-pair", 0, kYes},
+    {"weak-sysctls", 0, kNo, kNegatable},
+};
+
+std::string Refusal(const std::string& name) {
+  return absl::StrCat(name, " is not served by this version");
+}
+
+std::string NameOf(const CriuOption& option) {
+  const std::string long_name = absl::StrCat("--", std::string(option.long_name));
+  if (option.short_name == 0) return long_name;
+  return absl::StrCat("-", std::string(1, option.short_name), ", ", long_name);
+}
+
+// Whatever is given with it, the option is refused for its name: so a missing value is no error.
+void Refuse(CLI::App& command, const std::string& names, std::string refusal) {
+  command
+      .add_option_function<std::vector<std::string>>(
+          names, [refusal = std::move(refusal)](
+                     const std::vector<std::string>&) { throw CLI::ValidationError(refusal); })
+      ->expected(0, 1)
+      ->group("");
+}
+
+}  // namespace
+
+std::span<const CriuOption> UnservedCriuOptions() { return kUnserved; }
+
+std::string RefusalOf(const CriuOption& option) { return Refusal(NameOf(option)); }
+
+void RefuseUnservedCriuOptions(CLI::App& command) {
+  for (const CriuOption& option : kUnserved) {
+    const std::string long_name = absl::StrCat("--", std::string(option.long_name));
+    std::string names = long_name;
+    if (option.short_name != 0) {
+      absl::StrAppend(&names, ",-", std::string(1, option.short_name));
+    }
+    Refuse(command, names, RefusalOf(option));
+    if (!option.negatable) continue;
+    const std::string negated = absl::StrCat("--no-", std::string(option.long_name));
+    Refuse(command, negated, Refusal(negated));
+  }
+}
+
+}  // namespace dumpctl
