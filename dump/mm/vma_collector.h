@@ -10,7 +10,7 @@
 
 #include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
-#include "dumpctl/remote_address.h"
+#include "dump/mm/guard_range.h"
 #include "dumpctl/resource_refusal.h"
 #include "dumpctl/vma.h"
 #include "proc/vma_list.h"
@@ -20,12 +20,6 @@ namespace dumpctl {
 
 // Gives the id under which a mapped file stands in files.img (whoever collects files knows).
 using MappedFileId = absl::FunctionRef<absl::StatusOr<uint32_t>(const Vma&)>;
-
-// Addresses [start, end) at which MADV_GUARD_INSTALL (Linux 6.13) makes an access fault.
-struct GuardRange {
-  RemoteAddress start;
-  RemoteAddress end;
-};
 
 struct CollectedVmas {
   // As mm-PID.img holds them, ascending.

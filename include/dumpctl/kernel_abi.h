@@ -52,6 +52,7 @@ inline constexpr uint64_t kPmScanWpMatching = 1u << 0;
 inline constexpr uint64_t kPmScanCheckWpAsync = 1u << 1;
 
 // Bits of one 64-bit /proc/PID/pagemap entry (pagemap.rst).
+inline constexpr uint64_t kPagemapFrame = (uint64_t{1} << 55) - 1;  // present: 0 if hidden
 inline constexpr uint64_t kPagemapSoftDirty = uint64_t{1} << 55;
 inline constexpr uint64_t kPagemapExclusive = uint64_t{1} << 56;
 inline constexpr uint64_t kPagemapUffdWp = uint64_t{1} << 57;

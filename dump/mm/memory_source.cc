@@ -1,0 +1,155 @@
+#include "dump/mm/memory_source.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+
+#include "absl/strings/str_cat.h"
+#include "dumpctl/failure.h"
+#include "dumpctl/status_macros.h"
+
+namespace dumpctl {
+namespace {
+
+absl::Status Died(pid_t pid) {
+  return MakeFailure(Failure::kTargetDied, absl::StatusCode::kNotFound,
+                     absl::StrCat("process ", pid, " died while its memory was read"));
+}
+
+absl::Status Error(int error, pid_t pid, RemoteAddress address) {
+  if (error == ESRCH) return Died(pid);
+  const std::string what =
+      absl::StrCat("memory of process ", pid, " at 0x", absl::Hex(address.value()));
+  // Nothing can unmap it while the task is frozen.
+  if (error == EFAULT || error == EIO) {
+    return absl::DataLossError(absl::StrCat(what, ": a page that was there cannot be read"));
+  }
+  return absl::ErrnoToStatus(error, what);
+}
+
+}  // namespace
+
+// Readable pieces that go into one stretch of the buffer by one call.
+class FrozenTaskMemory::Batch {
+ public:
+  Batch(pid_t pid, std::byte* out) : pid_(pid), out_(out) {}
+
+  absl::Status Add(RemoteAddress start, uint64_t bytes) {
+    if (used_ == remote_.size()) RETURN_IF_ERROR(Flush());
+    remote_[used_++] = {reinterpret_cast<void*>(start.value()), bytes};
+    bytes_ += bytes;
+    return absl::OkStatus();
+  }
+
+  // Leaves `bytes` of the buffer to the caller.
+  std::byte* Skip(uint64_t bytes) {
+    std::byte* const here = out_;
+    out_ += bytes;
+    return here;
+  }
+
+  absl::Status Flush() {
+    size_t first = 0;
+    while (bytes_ > 0) {
+      const iovec local = {out_, bytes_};
+      const ssize_t n = process_vm_readv(pid_, &local, 1, &remote_[first], used_ - first, 0);
+      if (n <= 0) {
+        const int error = n < 0 ? errno : EFAULT;
+        return Error(error, pid_,
+                     RemoteAddress(reinterpret_cast<uint64_t>(remote_[first].iov_base)));
+      }
+      const auto read = static_cast<size_t>(n);
+      out_ += read;
+      bytes_ -= read;
+      first = Advance(first, read);
+    }
+    used_ = 0;
+    return absl::OkStatus();
+  }
+
+ private:
+  // Takes what has been read off the pieces; returns the first that is left.
+  size_t Advance(size_t first, size_t read) {
+    while (read > 0) {
+      iovec& piece = remote_[first];
+      const size_t part = std::min(read, piece.iov_len);
+      piece = {static_cast<std::byte*>(piece.iov_base) + part, piece.iov_len - part};
+      read -= part;
+      if (piece.iov_len == 0) ++first;
+    }
+    return first;
+  }
+
+  pid_t pid_;
+  std::byte* out_;
+  std::array<iovec, IOV_MAX> remote_;
+  size_t used_ = 0;
+  size_t bytes_ = 0;  // in remote_[0..used_)
+};
+
+absl::StatusOr<FrozenTaskMemory> FrozenTaskMemory::Open(pid_t pid, const ProcDir& task,
+                                                        const VmaList& vmas) {
+  ASSIGN_OR_RETURN(UniqueFd mem, task.Open("mem", O_RDONLY));
+  std::vector<Range> unreadable;
+  for (const Vma& vma : vmas) {
+    if (vma.mapping.read) continue;
+    if (!unreadable.empty() && unreadable.back().end == vma.start()) {
+      unreadable.back().end = vma.end();
+    } else {
+      unreadable.push_back({vma.start(), vma.end()});
+    }
+  }
+  return FrozenTaskMemory(pid, std::move(mem), std::move(unreadable));
+}
+
+FrozenTaskMemory::Piece FrozenTaskMemory::PieceAt(RemoteAddress start) const {
+  const auto next = std::upper_bound(
+      unreadable_.begin(), unreadable_.end(), start,
+      [](RemoteAddress address, const Range& range) { return address < range.end; });
+  if (next == unreadable_.end()) return {RemoteAddress(UINT64_MAX), true};
+  if (next->start <= start) return {next->end, false};
+  return {next->start, true};
+}
+
+absl::Status FrozenTaskMemory::ReadByForce(RemoteAddress address,
+                                           std::span<std::byte> bytes) const {
+  while (!bytes.empty()) {
+    const ssize_t n =
+        pread(mem_.get(), bytes.data(), bytes.size(), static_cast<off_t>(address.value()));
+    // mem answers 0 when the address space is gone.
+    if (n == 0) return Died(pid_);
+    if (n < 0) return Error(errno, pid_, address);
+    bytes = bytes.subspan(static_cast<size_t>(n));
+    address = address + static_cast<uint64_t>(n);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status FrozenTaskMemory::Read(std::span<const PageRun> runs,
+                                    std::span<std::byte> bytes) const {
+  uint64_t wanted = 0;
+  for (const PageRun& run : runs) wanted += run.bytes();
+  if (wanted != bytes.size()) return absl::InternalError("page runs do not fill their buffer");
+  Batch batch(pid_, bytes.data());
+  for (const PageRun& run : runs) {
+    for (RemoteAddress at = run.start; at < run.end();) {
+      const Piece piece = PieceAt(at);
+      const uint64_t size = std::min(piece.end, run.end()) - at;
+      if (piece.readable) {
+        RETURN_IF_ERROR(batch.Add(at, size));
+      } else {
+        RETURN_IF_ERROR(batch.Flush());
+        RETURN_IF_ERROR(ReadByForce(at, std::span(batch.Skip(size), size)));
+      }
+      at = at + size;
+    }
+  }
+  return batch.Flush();
+}
+
+}  // namespace dumpctl

@@ -1,0 +1,65 @@
+#ifndef DUMP_MM_MEMORY_SOURCE_H_
+#define DUMP_MM_MEMORY_SOURCE_H_
+
+#include <sys/types.h>
+
+#include <cstddef>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "dump/mm/page_run.h"
+#include "dumpctl/remote_address.h"
+#include "dumpctl/unique_fd.h"
+#include "proc/proc_fs.h"
+#include "proc/vma_list.h"
+
+namespace dumpctl {
+
+// Where the contents of one task's pages come from. Thread-safe.
+class MemorySource {
+ public:
+  virtual ~MemorySource() = default;
+
+  // Fills `bytes` with the pages of `runs`, one run behind the other; `bytes` is as long as they
+  // are. Errors: NotFound (Failure::kTargetDied) when the task is gone, DataLoss when a page is not
+  // there any more.
+  virtual absl::Status Read(std::span<const PageRun> runs, std::span<std::byte> bytes) const = 0;
+};
+
+// From the frozen task itself: process_vm_readv(2), many runs a call; and /proc/PID/mem for
+// mappings without read permission, which only the latter overrides.
+class FrozenTaskMemory final : public MemorySource {
+ public:
+  static absl::StatusOr<FrozenTaskMemory> Open(pid_t pid, const ProcDir& task, const VmaList& vmas);
+
+  absl::Status Read(std::span<const PageRun> runs, std::span<std::byte> bytes) const override;
+
+ private:
+  struct Range {
+    RemoteAddress start;
+    RemoteAddress end;
+  };
+  // Part of a run that is read one way.
+  struct Piece {
+    RemoteAddress end;
+    bool readable;
+  };
+  class Batch;
+
+  FrozenTaskMemory(pid_t pid, UniqueFd mem, std::vector<Range> unreadable)
+      : pid_(pid), mem_(std::move(mem)), unreadable_(std::move(unreadable)) {}
+
+  Piece PieceAt(RemoteAddress start) const;
+  absl::Status ReadByForce(RemoteAddress address, std::span<std::byte> bytes) const;
+
+  pid_t pid_;
+  UniqueFd mem_;
+  std::vector<Range> unreadable_;  // ascending
+};
+
+}  // namespace dumpctl
+
+#endif  // DUMP_MM_MEMORY_SOURCE_H_

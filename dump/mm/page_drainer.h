@@ -1,0 +1,31 @@
+#ifndef DUMP_MM_PAGE_DRAINER_H_
+#define DUMP_MM_PAGE_DRAINER_H_
+
+#include <cstdint>
+#include <functional>
+#include <span>
+
+#include "absl/status/status.h"
+#include "dump/image/page_sink.h"
+#include "dump/mm/memory_source.h"
+#include "dump/mm/page_run.h"
+
+namespace dumpctl {
+
+// Told how far a drain is, in bytes: at most every 100 ms, and when all is done.
+using DrainProgress = std::function<void(uint64_t done, uint64_t total)>;
+
+// Writes the pages of `runs` (ascending) behind what `sink` holds, and accounts them. Memory is
+// bounded whatever the size (kDrainBuffer). The space is reserved first, so that a full disk shows
+// before anything is copied.
+//
+// Errors: Failure::kNoSpace when the disk is full, Failure::kTargetDied, MemorySource's. The sink
+// then holds what was accounted, and is of no use.
+absl::Status DrainPages(const MemorySource& source, std::span<const PageRun> runs, PageSink& sink,
+                        const DrainProgress& progress = {});
+
+inline constexpr uint64_t kDrainBuffer = 1 << 20;
+
+}  // namespace dumpctl
+
+#endif  // DUMP_MM_PAGE_DRAINER_H_

@@ -1,0 +1,23 @@
+#ifndef DUMP_MM_PAGE_RUN_H_
+#define DUMP_MM_PAGE_RUN_H_
+
+#include <cstdint>
+
+#include "dump/image/page_sink.h"
+#include "dumpctl/remote_address.h"
+
+namespace dumpctl {
+
+// Pages of a task that lie one behind the other, kImagePageSize each.
+struct PageRun {
+  RemoteAddress start;
+  uint64_t pages = 0;
+
+  uint64_t bytes() const { return pages * kImagePageSize; }
+  RemoteAddress end() const { return start + bytes(); }
+  friend bool operator==(const PageRun&, const PageRun&) = default;
+};
+
+}  // namespace dumpctl
+
+#endif  // DUMP_MM_PAGE_RUN_H_

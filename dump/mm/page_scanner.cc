@@ -1,0 +1,99 @@
+#include "dump/mm/page_scanner.h"
+
+#include "dumpctl/status_macros.h"
+#include "proc/pagemap.h"
+
+namespace dumpctl {
+namespace {
+
+// What lies between mappings costs nothing with PAGEMAP_SCAN, and 8 bytes a page without.
+constexpr uint64_t kFar = 16 << 20;
+
+enum class Wanted : uint8_t {
+  kNothing,
+  kGuards,      // its content is elsewhere
+  kWritten,     // anonymous memory: all but zeros
+  kFileCopies,  // private memory over a file
+  kWhole,
+};
+
+Wanted WantedOf(const Vma& vma) {
+  // Memory of devices: there is nothing that could be read.
+  if (vma.mapping.Has(VmFlag::kIo) || vma.mapping.Has(VmFlag::kPfnMap)) return Wanted::kNothing;
+  switch (vma.kind) {
+    case VmaKind::kAnonPrivate:
+    case VmaKind::kHeap:
+    case VmaKind::kStack:
+      return Wanted::kWritten;
+    case VmaKind::kFilePrivate:
+      // Over a file even the kernel's page of zeros is content, because it hides the file's: same
+      // page merging (ksm/use_zero_pages) and UFFDIO_ZEROPAGE put it there.
+      return Wanted::kFileCopies;
+    case VmaKind::kFileShared:
+      return Wanted::kGuards;
+    case VmaKind::kVdso:
+      return Wanted::kWhole;
+    default:
+      // Time pages, [vsyscall], and what is refused (WhyNotDumpable).
+      return Wanted::kNothing;
+  }
+}
+
+PageFilter FilterOf(Wanted wanted) {
+  if (wanted == Wanted::kWritten) return PageFilter::kNonzero;
+  return wanted == Wanted::kFileCopies ? PageFilter::kCopied : PageFilter::kGuards;
+}
+
+void AddPages(RemoteAddress start, RemoteAddress end, ScannedPages& scanned) {
+  const uint64_t pages = (end - start) / kImagePageSize;
+  scanned.pages += pages;
+  if (!scanned.runs.empty() && scanned.runs.back().end() == start) {
+    scanned.runs.back().pages += pages;
+  } else {
+    scanned.runs.push_back({start, pages});
+  }
+}
+
+void AddGuard(RemoteAddress start, RemoteAddress end, std::vector<GuardRange>& guards) {
+  if (!guards.empty() && guards.back().end == start) {
+    guards.back().end = end;
+  } else {
+    guards.push_back({start, end});
+  }
+}
+
+}  // namespace
+
+absl::StatusOr<ScannedPages> ScanPages(const ProcDir& task, const VmaList& vmas,
+                                       const KernelFeatures& features) {
+  ASSIGN_OR_RETURN(Pagemap pagemap, Pagemap::Open(task, features));
+  ScannedPages scanned;
+  // The task is frozen meanwhile: a few runs a mapping is what programs have.
+  scanned.runs.reserve(1024 + 4 * vmas.size());
+  if (pagemap.knows_guards()) scanned.guards.emplace();
+  const auto add = [&scanned](const FoundPages& found) {
+    if (found.guard) {
+      AddGuard(found.start, found.end, *scanned.guards);
+    } else {
+      AddPages(found.start, found.end, scanned);
+    }
+  };
+
+  for (size_t i = 0; i < vmas.size();) {
+    const Wanted wanted = WantedOf(vmas[i]);
+    const RemoteAddress start = vmas[i].start();
+    RemoteAddress end = start;
+    // One walk for as many near mappings as are treated alike.
+    for (; i < vmas.size() && WantedOf(vmas[i]) == wanted; ++i) {
+      if (end != start && vmas[i].start() - end > kFar) break;
+      if (wanted == Wanted::kWhole) AddPages(vmas[i].start(), vmas[i].end(), scanned);
+      if (wanted != Wanted::kNothing) scanned.pages_scanned += vmas[i].size() / kImagePageSize;
+      end = vmas[i].end();
+    }
+    if (wanted == Wanted::kNothing || wanted == Wanted::kWhole) continue;
+    RETURN_IF_ERROR(pagemap.Find(start, end, FilterOf(wanted), add));
+  }
+  return scanned;
+}
+
+}  // namespace dumpctl

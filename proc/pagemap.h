@@ -1,0 +1,72 @@
+#ifndef PROC_PAGEMAP_H_
+#define PROC_PAGEMAP_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "dumpctl/remote_address.h"
+#include "dumpctl/unique_fd.h"
+#include "proc/kernel_features.h"
+#include "proc/proc_fs.h"
+
+namespace dumpctl {
+
+// Which pages to look for. Guards are found with every one of them.
+enum class PageFilter : uint8_t {
+  kNonzero,  // in memory or swapped, and not the kernel's shared page of zeros
+  kCopied,   // in memory or swapped, and not a mapped file's own page
+  kGuards,   // guards only
+};
+
+// Addresses [start, end).
+struct FoundPages {
+  RemoteAddress start;
+  RemoteAddress end;
+  bool guard;  // MADV_GUARD_INSTALL makes accesses fault: there is no page
+};
+
+// One task's page table as /proc/PID/pagemap tells it (pagemap.rst in the kernel's admin guide).
+// Belongs to the address space the task had when it was opened.
+//
+// By PAGEMAP_SCAN (Linux 6.7) it costs nothing to look through address space without pages. Without
+// it every page has 8 bytes of text, 2 GiB for 1 TiB of addresses, read through a buffer of 1 MiB
+// at about 1 s a TiB. There pages of zeros are recognised by their frame number, which the kernel
+// shows to CAP_SYS_ADMIN alone; other callers take them for ordinary pages.
+class Pagemap {
+ public:
+  static absl::StatusOr<Pagemap> Open(const ProcDir& task, const KernelFeatures& features);
+
+  // Calls `found` for what is there in [start, end), ascending. Pieces may touch each other.
+  // Errors: NotFound when the task is gone.
+  absl::Status Find(RemoteAddress start, RemoteAddress end, PageFilter filter,
+                    absl::FunctionRef<void(const FoundPages&)> found);
+
+  // Whether guards are told from pages. Where they are not, such kernels have none (before
+  // Linux 6.13), or they look like swapped pages and cannot be read (6.13 and 6.14).
+  bool knows_guards() const { return knows_guards_; }
+
+ private:
+  using Found = absl::FunctionRef<void(const FoundPages&)>;
+
+  Pagemap(UniqueFd file, bool can_scan, bool knows_guards)
+      : file_(std::move(file)), can_scan_(can_scan), knows_guards_(knows_guards) {}
+
+  absl::Status Scan(RemoteAddress start, RemoteAddress end, PageFilter filter, Found found);
+  absl::Status Read(RemoteAddress start, RemoteAddress end, PageFilter filter, Found found);
+  absl::StatusOr<size_t> ReadEntries(uint64_t first_page, uint64_t pages);
+  bool Matches(uint64_t entry, PageFilter filter) const;
+
+  UniqueFd file_;
+  bool can_scan_;
+  bool knows_guards_;
+  std::unique_ptr<uint64_t[]> entries_;  // of Read
+  uint64_t zero_frame_ = 0;              // 0: not known
+};
+
+}  // namespace dumpctl
+
+#endif  // PROC_PAGEMAP_H_

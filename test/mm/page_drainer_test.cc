@@ -1,0 +1,245 @@
+#include "dump/mm/page_drainer.h"
+
+#include <fcntl.h>
+#include <sched.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "dump/image/image_directory.h"
+#include "dumpctl/failure.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "test/mm/mapped_child.h"
+
+namespace dumpctl {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+class TempDir {
+ public:
+  TempDir() {
+    char name[] = "/tmp/page_drainer_test.XXXXXX";
+    path_ = mkdtemp(name);
+  }
+  ~TempDir() { std::filesystem::remove_all(path_); }
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+};
+
+// An images directory and the pages file of one task in it.
+class Sink {
+ public:
+  explicit Sink(const std::string& path)
+      : directory_(*ImageDirectory::Open(path)), sink_(*PageSink::Create(directory_, 1, 1)) {}
+
+  PageSink& operator*() { return sink_; }
+
+  std::string Bytes() const {
+    const off_t size = lseek(sink_.file().get(), 0, SEEK_END);
+    std::string bytes(static_cast<size_t>(size), '\0');
+    EXPECT_EQ(pread(sink_.file().get(), bytes.data(), bytes.size(), 0), size);
+    return bytes;
+  }
+
+ private:
+  ImageDirectory directory_;
+  PageSink sink_;
+};
+
+FrozenTaskMemory MemoryOf(const MappedChild& child) {
+  auto memory = FrozenTaskMemory::Open(child.pid(), child.Dir(), child.Vmas());
+  EXPECT_TRUE(memory.ok()) << memory.status();
+  return *std::move(memory);
+}
+
+// Each page tells its own number.
+class Numbered : public MemorySource {
+ public:
+  explicit Numbered(absl::Duration delay = absl::ZeroDuration()) : delay_(delay) {}
+
+  absl::Status Read(std::span<const PageRun> runs, std::span<std::byte> bytes) const override {
+    absl::SleepFor(delay_);
+    auto* out = reinterpret_cast<char*>(bytes.data());
+    for (const PageRun& run : runs) {
+      for (uint64_t i = 0; i < run.pages; ++i, out += kPage) {
+        FillPage(out, run.start.value() / kPage + i);
+      }
+    }
+    EXPECT_EQ(out, reinterpret_cast<char*>(bytes.data() + bytes.size()));
+    return absl::OkStatus();
+  }
+
+ private:
+  absl::Duration delay_;
+};
+
+constexpr size_t kPages = 6000;
+
+// Pages of every protection, more than fit a buffer, in more runs than one system call takes.
+MappedChild FilledChild() {
+  return MappedChild([]() -> void* {
+    char* const base = Map(kPages);
+    for (size_t i = 0; i < kPages; ++i) FillPage(base + i * kPage, i);
+    constexpr int kProtections[] = {PROT_NONE, PROT_READ, PROT_WRITE, PROT_EXEC,
+                                    PROT_READ | PROT_WRITE};
+    for (size_t i = 0; i < 500; ++i) {
+      if (mprotect(base + i * kPage, kPage, kProtections[i % 5]) != 0) return nullptr;
+    }
+    if (mprotect(base + 5000 * kPage, 700 * kPage, PROT_NONE) != 0) return nullptr;
+    return base;
+  });
+}
+
+TEST(PageDrainerTest, WritesTheRunsOneBehindTheOther) {
+  const MappedChild child = FilledChild();
+  std::vector<PageRun> runs;
+  std::vector<uint64_t> pages;
+  const auto add = [&](uint64_t first, uint64_t count) {
+    runs.push_back({child.Page(first), count});
+    for (uint64_t i = 0; i < count; ++i) pages.push_back(first + i);
+  };
+  add(0, 400);
+  for (uint64_t i = 500; i < 3500; i += 2) add(i, 1);
+  add(4000, 1800);
+  add(5999, 1);
+
+  const TempDir dir;
+  Sink sink(dir.path());
+  // Behind what is there already.
+  const std::string before(2 * kPage, 'b');
+  ASSERT_EQ(pwrite((*sink).file().get(), before.data(), before.size(), 0),
+            static_cast<ssize_t>(before.size()));
+  (*sink).Account(RemoteAddress(kPage), 2);
+  const absl::Status drained = DrainPages(MemoryOf(child), runs, *sink);
+  ASSERT_TRUE(drained.ok()) << drained;
+
+  const std::string bytes = sink.Bytes();
+  ASSERT_EQ(bytes.size(), before.size() + pages.size() * kPage);
+  EXPECT_EQ((*sink).offset(), bytes.size());
+  EXPECT_TRUE(bytes.starts_with(before));
+  for (size_t i = 0; i < pages.size(); ++i) {
+    ASSERT_TRUE(IsFilledPage(bytes.data() + (2 + i) * kPage, pages[i])) << pages[i];
+  }
+}
+
+TEST(PageDrainerTest, WritesNothingForNothing) {
+  const TempDir dir;
+  Sink sink(dir.path());
+  EXPECT_TRUE(DrainPages(Numbered(), {}, *sink).ok());
+  EXPECT_THAT(sink.Bytes(), IsEmpty());
+}
+
+TEST(PageDrainerTest, TellsHowFarItIsButNotTooOften) {
+  const TempDir dir;
+  Sink sink(dir.path());
+  const PageRun run = {RemoteAddress(kPage), 10 * kDrainBuffer / kPage + 7};
+  std::vector<std::pair<absl::Time, uint64_t>> calls;
+  const absl::Time start = absl::Now();
+  ASSERT_TRUE(DrainPages(Numbered(absl::Milliseconds(30)), {&run, 1}, *sink,
+                         [&](uint64_t done, uint64_t total) {
+                           EXPECT_EQ(total, run.bytes());
+                           calls.emplace_back(absl::Now(), done);
+                         })
+                  .ok());
+  ASSERT_GE(calls.size(), 2u);
+  EXPECT_EQ(calls.back().second, run.bytes());
+  absl::Time last = start;
+  uint64_t done = 0;
+  for (size_t i = 0; i + 1 < calls.size(); ++i) {
+    EXPECT_GE(calls[i].first - last, absl::Milliseconds(99));
+    EXPECT_GT(calls[i].second, done);
+    std::tie(last, done) = calls[i];
+  }
+}
+
+TEST(PageDrainerTest, SaysThatTheTargetDied) {
+  MappedChild child = FilledChild();
+  const FrozenTaskMemory memory = MemoryOf(child);
+  const PageRun readable = {child.Page(600), 10};
+  const PageRun unreadable = {child.Page(5000), 10};
+  child.Kill();
+  for (const PageRun& run : {readable, unreadable}) {
+    const TempDir dir;
+    Sink sink(dir.path());
+    const absl::Status drained = DrainPages(memory, {&run, 1}, *sink);
+    EXPECT_EQ(FailureOf(drained), Failure::kTargetDied) << drained;
+  }
+}
+
+TEST(PageDrainerTest, SaysWhichPageIsNotThere) {
+  const MappedChild child([]() -> void* {
+    char* const base = Map(8);
+    munmap(base + 4 * kPage, 2 * kPage);
+    mprotect(base + 7 * kPage, kPage, PROT_NONE);
+    munmap(base + 7 * kPage, kPage);
+    return base;
+  });
+  const FrozenTaskMemory memory = MemoryOf(child);
+  const TempDir dir;
+  Sink sink(dir.path());
+  const PageRun run = {child.base(), 8};
+  const absl::Status drained = DrainPages(memory, {&run, 1}, *sink);
+  EXPECT_EQ(drained.code(), absl::StatusCode::kDataLoss) << drained;
+  EXPECT_THAT(std::string(drained.message()),
+              HasSubstr(absl::StrCat(absl::Hex(child.Page(4).value()))));
+}
+
+TEST(MemorySourceTest, WantsABufferOfTheRunsSize) {
+  const MappedChild child([]() -> void* { return Map(1); });
+  const PageRun run = {child.base(), 2};
+  std::vector<std::byte> bytes(kPage);
+  EXPECT_EQ(MemoryOf(child).Read({&run, 1}, bytes).code(), absl::StatusCode::kInternal);
+}
+
+// Filesystems of their own; every test is a process of its own.
+class PageDrainerMountTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    ASSERT_EQ(unshare(CLONE_NEWNS), 0) << "needs CAP_SYS_ADMIN";
+    ASSERT_EQ(mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr), 0);
+  }
+  void TearDown() override { umount2(dir_.path().c_str(), MNT_DETACH); }
+
+  TempDir dir_;
+};
+
+TEST_F(PageDrainerMountTest, SaysThatTheDiskIsFull) {
+  ASSERT_EQ(mount("none", dir_.path().c_str(), "tmpfs", 0, "size=4m"), 0);
+  Sink sink(dir_.path());
+  const PageRun run = {RemoteAddress(kPage), 2000};
+  const absl::Status drained = DrainPages(Numbered(), {&run, 1}, *sink);
+  EXPECT_EQ(FailureOf(drained), Failure::kNoSpace) << drained;
+  EXPECT_THAT(std::string(drained.message()), HasSubstr("8192000 bytes"));
+}
+
+TEST_F(PageDrainerMountTest, WritesWhereNoSpaceCanBeReserved) {
+  ASSERT_EQ(mount("none", dir_.path().c_str(), "ramfs", 0, nullptr), 0);
+  Sink sink(dir_.path());
+  const PageRun run = {RemoteAddress(kPage), 700};
+  ASSERT_NE(fallocate((*sink).file().get(), 0, 0, kPage), 0);
+  const absl::Status drained = DrainPages(Numbered(), {&run, 1}, *sink);
+  ASSERT_TRUE(drained.ok()) << drained;
+  const std::string bytes = sink.Bytes();
+  ASSERT_EQ(bytes.size(), run.bytes());
+  for (uint64_t i = 0; i < run.pages; ++i) {
+    ASSERT_TRUE(IsFilledPage(bytes.data() + i * kPage, 1 + i)) << i;
+  }
+}
+
+}  // namespace
+}  // namespace dumpctl

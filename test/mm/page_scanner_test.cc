@@ -1,0 +1,304 @@
+#include "dump/mm/page_scanner.h"
+
+#include <fcntl.h>
+#include <linux/userfaultfd.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <ostream>
+#include <string>
+#include <vector>
+
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "dumpctl/kernel_abi.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "proc/pagemap.h"
+#include "test/mm/mapped_child.h"
+
+namespace dumpctl {
+
+void PrintTo(const PageRun& run, std::ostream* out) {
+  *out << std::hex << run.start.value() << std::dec << "+" << run.pages;
+}
+
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+// Ways to look at page tables, as forced by features that are taken away.
+constexpr const char* kWays[] = {"", "-pagemap_scan", "-pagemap_scan,-pagemap_scan_guard"};
+
+ScannedPages Scan(const MappedChild& child, const char* forced_down = "") {
+  const auto features = KernelFeatures::Probe(forced_down);
+  EXPECT_TRUE(features.ok()) << features.status();
+  auto scanned = ScanPages(child.Dir(), child.Vmas(), *features);
+  EXPECT_TRUE(scanned.ok()) << scanned.status();
+  return *std::move(scanned);
+}
+
+// The runs in `pages` pages from the child's base on, as (first page, count).
+using Runs = std::vector<std::pair<uint64_t, uint64_t>>;
+Runs RunsIn(const ScannedPages& scanned, const MappedChild& child, uint64_t pages) {
+  Runs runs;
+  for (const PageRun& run : scanned.runs) {
+    const RemoteAddress start = std::max(run.start, child.base());
+    const RemoteAddress end = std::min(run.end(), child.Page(pages));
+    if (start < end) runs.emplace_back((start - child.base()) / kPage, (end - start) / kPage);
+  }
+  return runs;
+}
+
+Runs GuardsIn(const ScannedPages& scanned, const MappedChild& child) {
+  Runs guards;
+  for (const GuardRange& guard : scanned.guards.value_or(std::vector<GuardRange>())) {
+    guards.emplace_back((guard.start - child.base()) / kPage, (guard.end - guard.start) / kPage);
+  }
+  return guards;
+}
+
+// The kernel's page of zeros, as a read fault brings it on most kernels.
+bool PutZeroPages(char* at, size_t pages) {
+  const int uffd = static_cast<int>(syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK));
+  uffdio_api api = {.api = UFFD_API};
+  const uffdio_range range = {reinterpret_cast<uint64_t>(at), pages * kPage};
+  uffdio_register enrol = {.range = range, .mode = UFFDIO_REGISTER_MODE_MISSING};
+  uffdio_zeropage zero = {.range = range};
+  const bool put = ioctl(uffd, UFFDIO_API, &api) == 0 &&
+                   ioctl(uffd, UFFDIO_REGISTER, &enrol) == 0 &&
+                   ioctl(uffd, UFFDIO_ZEROPAGE, &zero) == 0;
+  close(uffd);
+  return put;
+}
+
+// A new file with `pages` filled pages, open and without a name; -1 if that failed.
+int FileOf(const char* directory, size_t pages) {
+  const int fd = open(directory, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+  for (size_t i = 0; i < pages; ++i) {
+    alignas(8) char page[kPage];
+    FillPage(page, 1000 + i);
+    if (write(fd, page, kPage) != kPage) return -1;
+  }
+  return fd;
+}
+
+class PageScannerTest : public ::testing::TestWithParam<const char*> {};
+
+TEST_P(PageScannerTest, TakesWhatWasWrittenAndNoZeroPages) {
+  const MappedChild child([]() -> void* {
+    char* const base = Map(64);
+    if (base == nullptr || !PutZeroPages(base + 10 * kPage, 3)) return nullptr;
+    for (const size_t page : {0, 1, 5, 11, 63}) base[page * kPage] = 'x';
+    return base;
+  });
+  const ScannedPages scanned = Scan(child, GetParam());
+  EXPECT_EQ(RunsIn(scanned, child, 64), (Runs{{0, 2}, {5, 1}, {11, 1}, {63, 1}}));
+}
+
+TEST_P(PageScannerTest, TakesOnlyCopiedPagesOfFiles) {
+  const MappedChild child([]() -> void* {
+    // One reservation, so that all three lie side by side.
+    char* const base = Map(48, PROT_NONE);
+    const int file = FileOf("/tmp", 16);
+    const int memory_file = FileOf("/dev/shm", 16);
+    constexpr int kBoth = PROT_READ | PROT_WRITE;
+    if (mmap(base, 16 * kPage, kBoth, MAP_PRIVATE | MAP_FIXED, file, 0) == MAP_FAILED ||
+        mmap(base + 16 * kPage, 16 * kPage, kBoth, MAP_SHARED | MAP_FIXED, file, 0) == MAP_FAILED ||
+        mmap(base + 32 * kPage, 16 * kPage, kBoth, MAP_PRIVATE | MAP_FIXED, memory_file, 0) ==
+            MAP_FAILED) {
+      return nullptr;
+    }
+    // Zeros that hide the file's page are content.
+    if (!PutZeroPages(base + 40 * kPage, 1)) return nullptr;
+    volatile char sum = 0;
+    for (size_t i = 0; i < 48; ++i) sum = static_cast<char>(sum + base[i * kPage]);
+    base[2 * kPage] = base[3 * kPage] = 'x';
+    base[20 * kPage] = 'x';
+    base[35 * kPage] = 'x';
+    return base;
+  });
+  EXPECT_EQ(RunsIn(Scan(child, GetParam()), child, 48), (Runs{{2, 2}, {35, 1}, {40, 1}}));
+}
+
+TEST_P(PageScannerTest, ProtectionAndAdviceDoNotMatter) {
+  const MappedChild child([]() -> void* {
+    char* const base = Map(32);
+    for (size_t i = 0; i < 32; i += 2) base[i * kPage] = 'x';
+    if (mprotect(base, 4 * kPage, PROT_NONE) != 0 ||
+        mprotect(base + 4 * kPage, 4 * kPage, PROT_WRITE) != 0 ||
+        madvise(base + 8 * kPage, 4 * kPage, MADV_DONTFORK) != 0 ||
+        madvise(base + 12 * kPage, 4 * kPage, MADV_WIPEONFORK) != 0 ||
+        madvise(base + 16 * kPage, 4 * kPage, MADV_DONTDUMP) != 0 ||
+        mlock(base + 20 * kPage, 4 * kPage) != 0) {
+      return nullptr;
+    }
+    return base;
+  });
+  Runs want;
+  // mlock(2) brings all of its pages in; page 24 was written.
+  for (uint64_t i = 0; i < 20; i += 2) want.emplace_back(i, 1);
+  want.emplace_back(20, 5);
+  for (uint64_t i = 26; i < 32; i += 2) want.emplace_back(i, 1);
+  EXPECT_EQ(RunsIn(Scan(child, GetParam()), child, 32), want);
+}
+
+TEST_P(PageScannerTest, RunsCoverHugePages) {
+  constexpr size_t kHuge = 512;
+  const MappedChild child([]() -> void* {
+    char* base = Map(3 * kHuge);
+    base += -reinterpret_cast<uintptr_t>(base) % (kHuge * kPage);
+    if (madvise(base, 2 * kHuge * kPage, MADV_HUGEPAGE) != 0) return nullptr;
+    for (size_t i = 0; i < 2 * kHuge; ++i) base[i * kPage] = 'x';
+    return base;
+  });
+  EXPECT_EQ(RunsIn(Scan(child, GetParam()), child, 2 * kHuge), (Runs{{0, 2 * kHuge}}));
+}
+
+TEST_P(PageScannerTest, FindsThreePagesInATebibyte) {
+  constexpr uint64_t kTebibyte = (uint64_t{1} << 40) / kPage;
+  const MappedChild child([]() -> void* {
+    char* const base =
+        Map(kTebibyte, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE);
+    base[0] = base[kTebibyte / 2 * kPage] = base[(kTebibyte - 1) * kPage] = 'x';
+    return base;
+  });
+  const absl::Time start = absl::Now();
+  const ScannedPages scanned = Scan(child, GetParam());
+  const absl::Duration took = absl::Now() - start;
+  EXPECT_EQ(RunsIn(scanned, child, kTebibyte),
+            (Runs{{0, 1}, {kTebibyte / 2, 1}, {kTebibyte - 1, 1}}));
+  EXPECT_GE(scanned.pages_scanned, kTebibyte);
+  // 1 ms, smaps and all, when the page table is scanned; seconds when it is read.
+  if (std::string_view(GetParam()).empty()) {
+    EXPECT_LT(took, absl::Milliseconds(500));
+  }
+}
+
+TEST_P(PageScannerTest, TakesMoreRunsThanOneCallGives) {
+  constexpr size_t kPages = 10000;
+  const MappedChild child([]() -> void* {
+    char* const base = Map(kPages);
+    // No advice for huge pages: each page by itself.
+    madvise(base, kPages * kPage, MADV_NOHUGEPAGE);
+    for (size_t i = 0; i < kPages; i += 2) base[i * kPage] = 'x';
+    return base;
+  });
+  const Runs runs = RunsIn(Scan(child, GetParam()), child, kPages);
+  ASSERT_THAT(runs, SizeIs(kPages / 2));
+  for (size_t i = 0; i < runs.size(); ++i) EXPECT_EQ(runs[i], std::make_pair(2 * i, uint64_t{1}));
+}
+
+TEST_P(PageScannerTest, GuardsAreNoPages) {
+  const auto features = KernelFeatures::Probe(GetParam());
+  ASSERT_TRUE(features.ok());
+  static bool guarded;  // the child's copy does not come back, so ask here too
+  char* const probe = Map(1);
+  guarded = madvise(probe, kPage, abi::kMadvGuardInstall) == 0;
+  munmap(probe, kPage);
+  const MappedChild child([]() -> void* {
+    char* const base = Map(32);
+    for (size_t i = 0; i < 24; ++i) base[i * kPage] = 'x';
+    if (!guarded) return base;
+    for (const size_t page : {4, 5, 7, 30}) {
+      if (madvise(base + page * kPage, kPage, abi::kMadvGuardInstall) != 0) return nullptr;
+    }
+    // A shared file has its content elsewhere, but its guards nowhere else.
+    const int file = FileOf("/tmp", 2);
+    if (mmap(base + 26 * kPage, 2 * kPage, PROT_READ, MAP_SHARED | MAP_FIXED, file, 0) ==
+            MAP_FAILED ||
+        madvise(base + 27 * kPage, kPage, abi::kMadvGuardInstall) != 0) {
+      return nullptr;
+    }
+    return base;
+  });
+  const ScannedPages scanned = Scan(child, GetParam());
+  EXPECT_EQ(scanned.guards.has_value(), features->Has(KernelFeature::kPagemapScanGuard));
+  if (!guarded) {
+    EXPECT_EQ(RunsIn(scanned, child, 32), (Runs{{0, 24}}));
+    EXPECT_THAT(GuardsIn(scanned, child), IsEmpty());
+    return;
+  }
+  EXPECT_EQ(RunsIn(scanned, child, 32), (Runs{{0, 4}, {6, 1}, {8, 16}}));
+  if (scanned.guards.has_value()) {
+    EXPECT_EQ(GuardsIn(scanned, child), (Runs{{4, 2}, {7, 1}, {27, 1}, {30, 1}}));
+  }
+}
+
+TEST_P(PageScannerTest, TakesTheVdsoWholeAndNoTimePages) {
+  const MappedChild child([]() -> void* { return Map(1); });
+  const ScannedPages scanned = Scan(child, GetParam());
+  const VmaList vmas = child.Vmas();
+  const auto saved = [&scanned](const Vma& vma) {
+    uint64_t pages = 0;
+    for (const PageRun& run : scanned.runs) {
+      const RemoteAddress start = std::max(run.start, vma.start());
+      const RemoteAddress end = std::min(run.end(), vma.end());
+      if (start < end) pages += (end - start) / kPage;
+    }
+    return pages;
+  };
+  const Vma* const vdso = vmas.FindKind(VmaKind::kVdso);
+  ASSERT_NE(vdso, nullptr);
+  EXPECT_EQ(saved(*vdso), vdso->size() / kPage);
+  for (const VmaKind kind : {VmaKind::kVvar, VmaKind::kVvarClock, VmaKind::kVsyscall}) {
+    const Vma* const vma = vmas.FindKind(kind);
+    if (vma != nullptr) {
+      EXPECT_EQ(saved(*vma), 0u) << vma->mapping.name;
+    }
+  }
+  EXPECT_GT(saved(*vmas.FindKind(VmaKind::kStack)), 0u);
+}
+
+TEST_P(PageScannerTest, SaysWhenTheTaskIsGone) {
+  MappedChild child([]() -> void* { return Map(1); });
+  const ProcDir dir = child.Dir();
+  const VmaList vmas = child.Vmas();
+  child.Kill();
+  EXPECT_EQ(ScanPages(dir, vmas, *KernelFeatures::Probe(GetParam())).status().code(),
+            absl::StatusCode::kNotFound);
+}
+
+INSTANTIATE_TEST_SUITE_P(Ways, PageScannerTest, ::testing::ValuesIn(kWays));
+
+// Everything a program has, pages of zeros among it, seen alike in all ways.
+TEST(PageScannerWaysTest, AgreePageByPage) {
+  const MappedChild child([]() -> void* {
+    char* const base = Map(4096);
+    const int file = FileOf("/tmp", 64);
+    char* const over_file = Map(64, PROT_READ | PROT_WRITE, MAP_PRIVATE, file);
+    if (base == nullptr || over_file == nullptr || !PutZeroPages(base, 4096)) return nullptr;
+    uint32_t random = 1;
+    for (size_t i = 0; i < 4096; ++i) {
+      random = random * 1664525 + 1013904223;
+      if (random >> 30 == 0) base[i * kPage] = 'x';
+      if (i < 64 && random >> 31 == 0) over_file[i * kPage] = 'x';
+      if (random >> 24 == 7) madvise(base + i * kPage, kPage, MADV_DONTNEED);
+    }
+    return base;
+  });
+  const ScannedPages scanned = Scan(child);
+  EXPECT_GT(scanned.runs.size(), 500u);
+  uint64_t pages = 0;
+  for (size_t i = 0; i < scanned.runs.size(); ++i) {
+    pages += scanned.runs[i].pages;
+    if (i > 0) {
+      EXPECT_LT(scanned.runs[i - 1].end(), scanned.runs[i].start);
+    }
+  }
+  EXPECT_EQ(pages, scanned.pages);
+  for (const char* way : kWays) {
+    const ScannedPages other = Scan(child, way);
+    EXPECT_EQ(other.runs, scanned.runs) << way;
+    EXPECT_EQ(other.pages_scanned, scanned.pages_scanned) << way;
+  }
+}
+
+}  // namespace
+}  // namespace dumpctl
