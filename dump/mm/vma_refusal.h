@@ -2,16 +2,10 @@
 #define DUMP_MM_VMA_REFUSAL_H_
 
 #include <optional>
-#include <string_view>
-
+#include "dumpctl/resource_refusal.h"
 #include "dumpctl/vma.h"
 
 namespace dumpctl {
-
-struct WhyNot {
-  std::string_view why;
-  std::string_view remedy;
-};
 
 // Why this mapping cannot be dumped; nothing when it can. Pure: preflight asks it of a running
 // task, the collector of a frozen one, so that both say the same.

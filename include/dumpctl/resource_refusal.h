@@ -4,9 +4,16 @@
 #include <sys/types.h>
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace dumpctl {
+
+// Why a kind of thing cannot be dumped, and what helps: texts of the program, never of a target.
+struct WhyNot {
+  std::string_view why;
+  std::string_view remedy;
+};
 
 // Something a task holds that cannot be dumped. Preflight and the collectors report the same ones;
 // a dump collects all of them before it gives up, so that the user sees every one at once.

@@ -1,0 +1,115 @@
+#include "dump/fd/descriptor.h"
+
+#include <fcntl.h>
+#include <sys/syscall.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "dumpctl/failure.h"
+#include "dumpctl/status_macros.h"
+
+namespace dumpctl {
+namespace {
+
+// <linux/fcntl.h> collides with <fcntl.h>. Needs CONFIG_CHECKPOINT_RESTORE, like much else here.
+constexpr int kGetOwnerUids = 17;
+
+absl::Status CopyError(int error, const ProcDir& task, int number) {
+  const std::string what = absl::StrCat("copying descriptor ", number, " of ", task.path());
+  if (error == EMFILE || error == ENFILE) {
+    return MakeFailure(Failure::kHost, absl::StatusCode::kResourceExhausted,
+                       absl::StrCat(what,
+                                    ": dumpctl may not have as many files open as the task "
+                                    "has; raise its RLIMIT_NOFILE (ulimit -n)"));
+  }
+  if (error == EPERM) {
+    return MakeFailure(Failure::kPermission, absl::StatusCode::kPermissionDenied,
+                       absl::StrCat(what, " needs CAP_SYS_PTRACE over the task"));
+  }
+  return absl::ErrnoToStatus(error, what);
+}
+
+absl::StatusOr<FileOwner> ReadOwner(int copy) {
+  FileOwner owner;
+  f_owner_ex ex = {};
+  if (fcntl(copy, F_GETOWN_EX, &ex) < 0) {
+    if (errno == EBADF) return owner;  // O_PATH: nothing is ever sent
+    return absl::ErrnoToStatus(errno, "F_GETOWN_EX");
+  }
+  owner.pid_type = ex.type;
+  owner.pid = ex.pid;
+  owner.signal = fcntl(copy, F_GETSIG);
+  uint32_t uids[2] = {};
+  if (fcntl(copy, kGetOwnerUids, uids) < 0) return absl::ErrnoToStatus(errno, "F_GETOWNER_UIDS");
+  owner.uid = uids[0];
+  owner.euid = uids[1];
+  return owner;
+}
+
+std::string InfoName(int number) { return absl::StrCat("fdinfo/", number); }
+std::string LinkName(int number) { return absl::StrCat("fd/", number); }
+
+absl::StatusOr<std::vector<int>> ListDescriptors(const ProcDir& task) {
+  ASSIGN_OR_RETURN(std::vector<int> numbers, ListNumbers(task, "fd"));
+  std::sort(numbers.begin(), numbers.end());
+  return numbers;
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<Descriptor>> ReadDescriptors(const ProcDir& task, BorrowedFd pidfd) {
+  ASSIGN_OR_RETURN(const std::vector<int> numbers, ListDescriptors(task));
+  std::vector<Descriptor> descriptors;
+  descriptors.reserve(numbers.size());
+  for (const int number : numbers) {
+    Descriptor descriptor{.number = number};
+    descriptor.copy.Reset(static_cast<int>(syscall(SYS_pidfd_getfd, pidfd.get(), number, 0)));
+    if (!descriptor.copy) return CopyError(errno, task, number);
+    if (fstat(descriptor.copy.get(), &descriptor.stat) < 0) {
+      return absl::ErrnoToStatus(errno, absl::StrCat("fstat of descriptor ", number));
+    }
+    // O_CLOEXEC belongs to the descriptor, not to the open file, so only procfs tells it.
+    ASSIGN_OR_RETURN(descriptor.info_text, task.Read(InfoName(number)));
+    ASSIGN_OR_RETURN(descriptor.owner, ReadOwner(descriptor.copy.get()));
+    descriptors.push_back(std::move(descriptor));
+  }
+  return descriptors;
+}
+
+absl::StatusOr<std::vector<Descriptor>> PeekDescriptors(const ProcDir& task) {
+  ASSIGN_OR_RETURN(const std::vector<int> numbers, ListDescriptors(task));
+  std::vector<Descriptor> descriptors;
+  descriptors.reserve(numbers.size());
+  for (const int number : numbers) {
+    Descriptor descriptor{.number = number};
+    absl::StatusOr<std::string> info = task.Read(InfoName(number));
+    if (absl::IsNotFound(info.status())) continue;
+    RETURN_IF_ERROR(info.status());
+    descriptor.info_text = *std::move(info);
+    // Following the link stats the very file, wherever its path leads by now.
+    if (fstatat(task.fd().get(), LinkName(number).c_str(), &descriptor.stat, 0) < 0) {
+      if (errno == ENOENT) continue;
+      return absl::ErrnoToStatus(errno, absl::StrCat(task.path(), "/", LinkName(number)));
+    }
+    descriptors.push_back(std::move(descriptor));
+  }
+  return descriptors;
+}
+
+absl::StatusOr<std::string> DescriptorLink(const ProcDir& task, int number) {
+  ASSIGN_OR_RETURN(std::string link, task.ReadLink(LinkName(number)));
+  if (!link.starts_with("socket:")) return link;
+  // The kernel names a socket's protocol in an attribute of its inode.
+  char protocol[64];
+  const std::string path = absl::StrCat(task.path(), "/", LinkName(number));
+  const ssize_t size = getxattr(path.c_str(), "system.sockprotoname", protocol, sizeof protocol);
+  if (size <= 1) return link;
+  return absl::StrCat(link, " (", std::string(protocol, static_cast<size_t>(size - 1)), ")");
+}
+
+}  // namespace dumpctl

@@ -1,0 +1,53 @@
+#ifndef DUMP_FD_DESCRIPTOR_H_
+#define DUMP_FD_DESCRIPTOR_H_
+
+#include <sys/stat.h>
+#include <sys/types.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "dumpctl/unique_fd.h"
+#include "proc/proc_fs.h"
+
+namespace dumpctl {
+
+// Who gets SIGIO of an open file (fcntl(2): F_SETOWN_EX, F_SETSIG).
+struct FileOwner {
+  int signal = 0;    // 0: SIGIO
+  int pid_type = 0;  // F_OWNER_TID, F_OWNER_PID, F_OWNER_PGRP
+  int pid = 0;       // 0: nobody
+  uint32_t uid = 0;  // whose rights sending it is checked with (F_GETOWNER_UIDS)
+  uint32_t euid = 0;
+};
+
+// One descriptor of a task, as it was read. Text of procfs stays text: it is parsed after the
+// freeze.
+struct Descriptor {
+  int number = 0;
+  std::string info_text;  // fdinfo
+  struct stat stat = {};
+  // The same open file among our own descriptors: it pins what stands behind, so that the rest can
+  // be asked when the task runs again, or is dead. None when read from a running task.
+  UniqueFd copy;
+  FileOwner owner;
+};
+
+// All descriptors of a frozen task, ascending. `pidfd` refers to it (pidfd_open(2)).
+//
+// Errors: PermissionDenied without PTRACE_MODE_ATTACH rights (pidfd_getfd(2)), ResourceExhausted
+// when our own RLIMIT_NOFILE is smaller than what the task has open.
+absl::StatusOr<std::vector<Descriptor>> ReadDescriptors(const ProcDir& task, BorrowedFd pidfd);
+
+// The same of a running task, without copies: nothing of the task is held, not even for a moment.
+// Descriptors that are closed meanwhile are left out.
+absl::StatusOr<std::vector<Descriptor>> PeekDescriptors(const ProcDir& task);
+
+// What a descriptor's link says ("/etc/passwd", "pipe:[4711]", "socket:[4712] (TCP)").
+absl::StatusOr<std::string> DescriptorLink(const ProcDir& task, int number);
+
+}  // namespace dumpctl
+
+#endif  // DUMP_FD_DESCRIPTOR_H_

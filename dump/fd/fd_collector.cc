@@ -1,0 +1,223 @@
+#include "dump/fd/fd_collector.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <optional>
+#include <set>
+#include <tuple>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "dump/fd/file_refusal.h"
+#include "dump/fd/open_file.h"
+#include "dumpctl/failure.h"
+#include "dumpctl/status_macros.h"
+#include "proc/fdinfo_parser.h"
+
+namespace dumpctl {
+namespace {
+
+constexpr WhyNot kPackets = {
+    "a pipe in packet mode (O_DIRECT) holds several packets, whose bounds no restore can put back",
+    "dump it when its reader has caught up"};
+
+ResourceRefusal Refusal(pid_t pid, const Descriptor& descriptor, const std::string& link,
+                        const WhyNot& why_not) {
+  return {pid,
+          absl::StrCat("fd ", descriptor.number, " (",
+                       std::string(FileTypeName(descriptor.stat, link)), ", ", link, ")"),
+          std::string(why_not.why), std::string(why_not.remedy)};
+}
+
+std::optional<WhyNot> WhyRefused(const Descriptor& descriptor, const std::string& link,
+                                 const FdInfo& info) {
+  if (const std::optional<WhyNot> why_not = WhyNotDumpable(descriptor.stat, link, info)) {
+    return why_not;
+  }
+  if (FileKindOf(descriptor.stat, link) == FileKind::kPipe) return std::nullopt;
+  return WhyNotReachable(descriptor.stat, link);
+}
+
+bool CanRead(const Descriptor& descriptor) {
+  const int flags = fcntl(descriptor.copy.get(), F_GETFL);
+  return flags >= 0 && (flags & O_PATH) == 0 && (flags & O_ACCMODE) != O_WRONLY;
+}
+
+void FillOwner(const FileOwner& from, image::fown_entry* to) {
+  to->set_uid(from.uid);
+  to->set_euid(from.euid);
+  to->set_signum(static_cast<uint32_t>(from.signal));
+  to->set_pid_type(static_cast<uint32_t>(from.pid_type));
+  to->set_pid(static_cast<uint32_t>(from.pid));
+}
+
+image::fd_types TypeOf(FileKind kind) {
+  if (kind == FileKind::kPipe) return image::PIPE;
+  return kind == FileKind::kFifo ? image::FIFO : image::REG;
+}
+
+// Builds the entries of one task's descriptors.
+class Collector {
+ public:
+  Collector(pid_t pid, const ProcDir& self, const std::map<ino_t, TeedPipe>& pipes,
+            bool with_dupfd_query, FileTable& files)
+      : pid_(pid), self_(self), pipes_(pipes), with_dupfd_query_(with_dupfd_query), files_(files) {}
+
+  absl::Status Add(const Descriptor& descriptor) {
+    ASSIGN_OR_RETURN(const FdInfo info, ParseFdInfo(descriptor.info_text));
+    ASSIGN_OR_RETURN(const std::string link, DescriptorLink(self_, descriptor.copy.get()));
+    if (const std::optional<WhyNot> why_not = WhyRefused(descriptor, link, info)) {
+      files_.Refuse(Refusal(pid_, descriptor, link, *why_not));
+      return absl::OkStatus();
+    }
+    ASSIGN_OR_RETURN(const uint32_t id, FileIdOf(descriptor, info, link));
+    image::fdinfo_entry entry;
+    entry.set_id(id);
+    entry.set_flags((info.flags & O_CLOEXEC) != 0 ? FD_CLOEXEC : 0);
+    entry.set_type(TypeOf(FileKindOf(descriptor.stat, link)));
+    entry.set_fd(static_cast<uint32_t>(descriptor.number));
+    collected_.fdinfo.push_back(std::move(entry));
+    return absl::OkStatus();
+  }
+
+  CollectedFds Take() && { return std::move(collected_); }
+
+ private:
+  // What all descriptors of one open file have in common; few others do.
+  using Likeness = std::tuple<dev_t, ino_t, uint32_t, uint64_t>;
+  struct Known {
+    int copy;
+    uint32_t id;
+  };
+
+  absl::StatusOr<uint32_t> FileIdOf(const Descriptor& descriptor, const FdInfo& info,
+                                    const std::string& link) {
+    const uint32_t flags = info.flags & ~static_cast<uint32_t>(O_CLOEXEC);
+    std::vector<Known>& alike =
+        known_[Likeness(descriptor.stat.st_dev, descriptor.stat.st_ino, flags, info.pos)];
+    for (const Known& known : alike) {
+      ASSIGN_OR_RETURN(
+          const bool same,
+          ShareOpenFile(BorrowedFd(known.copy), BorrowedFd(descriptor.copy), with_dupfd_query_));
+      if (same) return known.id;
+    }
+    ASSIGN_OR_RETURN(const uint32_t id, AddFile(descriptor, info, flags, link));
+    alike.push_back({descriptor.copy.get(), id});
+    return id;
+  }
+
+  absl::StatusOr<uint32_t> AddFile(const Descriptor& descriptor, const FdInfo& info, uint32_t flags,
+                                   const std::string& link) {
+    const uint32_t id = files_.NextId();
+    image::file_entry entry;
+    entry.set_id(id);
+    switch (FileKindOf(descriptor.stat, link)) {
+      case FileKind::kPipe: {
+        entry.set_type(image::PIPE);
+        image::pipe_entry* pipe = entry.mutable_pipe();
+        pipe->set_id(id);
+        pipe->set_pipe_id(static_cast<uint32_t>(descriptor.stat.st_ino));
+        pipe->set_flags(flags);
+        FillOwner(descriptor.owner, pipe->mutable_fown());
+        RETURN_IF_ERROR(AddContents(descriptor, flags, link, collected_.pipes));
+        break;
+      }
+      case FileKind::kFifo: {
+        // A fifo is a pipe and the file it was opened by, which has to stand before it.
+        const uint32_t path_id = files_.NextId();
+        files_.Add(Regular(path_id, descriptor, info, flags, link));
+        entry.set_type(image::FIFO);
+        image::fifo_entry* fifo = entry.mutable_fifo();
+        fifo->set_id(id);
+        fifo->set_pipe_id(static_cast<uint32_t>(descriptor.stat.st_ino));
+        fifo->set_regf_id(path_id);
+        RETURN_IF_ERROR(AddContents(descriptor, flags, link, collected_.fifos));
+        break;
+      }
+      default:
+        entry = Regular(id, descriptor, info, flags, link);
+    }
+    files_.Add(std::move(entry));
+    return id;
+  }
+
+  static image::file_entry Regular(uint32_t id, const Descriptor& descriptor, const FdInfo& info,
+                                   uint32_t flags, const std::string& link) {
+    image::file_entry entry;
+    entry.set_type(image::REG);
+    entry.set_id(id);
+    *entry.mutable_reg() = RegularFileEntry(id, descriptor.stat, link, flags);
+    entry.mutable_reg()->set_pos(info.pos);
+    FillOwner(descriptor.owner, entry.mutable_reg()->mutable_fown());
+    return entry;
+  }
+
+  absl::Status AddContents(const Descriptor& descriptor, uint32_t flags, const std::string& link,
+                           std::vector<PipeData>& list) {
+    const auto teed = pipes_.find(descriptor.stat.st_ino);
+    if (teed == pipes_.end() || !written_.insert(descriptor.stat.st_ino).second) {
+      return absl::OkStatus();
+    }
+    PipeData data;
+    ASSIGN_OR_RETURN(Packets packets, ReadTeedPackets(teed->second));
+    if ((flags & O_DIRECT) != 0 && packets.count > 1) {
+      files_.Refuse(Refusal(pid_, descriptor, link, kPackets));
+    }
+    data.bytes = std::move(packets.bytes);
+    data.entry.set_pipe_id(static_cast<uint32_t>(descriptor.stat.st_ino));
+    data.entry.set_bytes(static_cast<uint32_t>(data.bytes.size()));
+    data.entry.set_size(teed->second.capacity);
+    list.push_back(std::move(data));
+    return absl::OkStatus();
+  }
+
+  pid_t pid_;
+  const ProcDir& self_;
+  const std::map<ino_t, TeedPipe>& pipes_;
+  bool with_dupfd_query_;
+  FileTable& files_;
+  CollectedFds collected_;
+  std::map<Likeness, std::vector<Known>> known_;
+  std::set<ino_t> written_;
+};
+
+}  // namespace
+
+absl::StatusOr<std::map<ino_t, TeedPipe>> TeePipes(const std::vector<Descriptor>& descriptors) {
+  std::map<ino_t, TeedPipe> pipes;
+  for (const Descriptor& descriptor : descriptors) {
+    // What a task has only the write end of is for somebody else to read.
+    if (!S_ISFIFO(descriptor.stat.st_mode) || !CanRead(descriptor)) continue;
+    if (pipes.contains(descriptor.stat.st_ino)) continue;
+    ASSIGN_OR_RETURN(TeedPipe teed, TeePipe(BorrowedFd(descriptor.copy)));
+    pipes.emplace(descriptor.stat.st_ino, std::move(teed));
+  }
+  return pipes;
+}
+
+absl::StatusOr<CollectedFds> CollectFds(pid_t pid, const std::vector<Descriptor>& descriptors,
+                                        const std::map<ino_t, TeedPipe>& pipes,
+                                        bool with_dupfd_query, FileTable& files) {
+  ASSIGN_OR_RETURN(const ProcDir self, ProcDir::OpenTask(getpid()));
+  Collector collector(pid, self, pipes, with_dupfd_query, files);
+  for (const Descriptor& descriptor : descriptors) RETURN_IF_ERROR(collector.Add(descriptor));
+  return std::move(collector).Take();
+}
+
+absl::StatusOr<ResourceRefusals> RefuseDescriptors(pid_t pid, const ProcDir& task,
+                                                   const std::vector<Descriptor>& descriptors) {
+  ResourceRefusals refusals;
+  for (const Descriptor& descriptor : descriptors) {
+    ASSIGN_OR_RETURN(const FdInfo info, ParseFdInfo(descriptor.info_text));
+    const absl::StatusOr<std::string> link = DescriptorLink(task, descriptor.number);
+    if (absl::IsNotFound(link.status())) continue;  // closed meanwhile
+    RETURN_IF_ERROR(link.status());
+    if (const std::optional<WhyNot> why_not = WhyRefused(descriptor, *link, info)) {
+      refusals.push_back(Refusal(pid, descriptor, *link, *why_not));
+    }
+  }
+  return refusals;
+}
+
+}  // namespace dumpctl

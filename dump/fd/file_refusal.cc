@@ -1,0 +1,152 @@
+#include "dump/fd/file_refusal.h"
+
+#include <fcntl.h>
+#include <sys/sysmacros.h>
+
+#include <algorithm>
+
+namespace dumpctl {
+namespace {
+
+// Devices of Documentation/admin-guide/devices.txt.
+constexpr unsigned kMemoryMajor = 1;
+constexpr unsigned kMemoryMinors[] = {3, 5, 7, 8, 9};  // null, zero, full, random, urandom
+
+struct LinkType {
+  std::string_view prefix;
+  std::string_view name;
+  WhyNot why_not;
+};
+
+constexpr std::string_view kClose = "let the program close it";
+
+// By the text of the link, longest prefix first.
+constexpr LinkType kLinkTypes[] = {
+    {"socket:", "socket", {"sockets are not saved by this version", kClose}},
+    {"anon_inode:[eventpoll]", "epoll", {"epoll is not saved by this version", kClose}},
+    {"anon_inode:[eventfd]", "eventfd", {"event counters are not saved by this version", kClose}},
+    {"anon_inode:[timerfd]",
+     "timerfd",
+     {"timer descriptors are not saved by this version", kClose}},
+    {"anon_inode:[signalfd]",
+     "signalfd",
+     {"signal descriptors are not saved by this version", kClose}},
+    {"anon_inode:inotify", "inotify", {"file watches are not saved by this version", kClose}},
+    {"anon_inode:[fanotify]", "fanotify", {"file watches are not saved by this version", kClose}},
+    {"anon_inode:[pidfd]", "pidfd", {"process descriptors are not saved by this version", kClose}},
+    {"pidfd:", "pidfd", {"process descriptors are not saved by this version", kClose}},
+    {"anon_inode:[io_uring]",
+     "io_uring",
+     {"the kernel does not show the state of an io_uring", "run the program without io_uring"}},
+    {"anon_inode:[userfaultfd]",
+     "userfaultfd",
+     {"the kernel does not show the state of a userfaultfd", kClose}},
+    {"anon_inode:[perf_event]",
+     "perf event",
+     {"perf events live in the kernel", "end the profiling"}},
+    {"anon_inode:bpf", "BPF object", {"BPF objects live in the kernel", kClose}},
+    {"anon_inode:", "anonymous inode", {"it is a kernel object that cannot be put back", kClose}},
+    {"/memfd:", "memfd", {"memfds are not saved by this version", kClose}},
+    {"mnt:[", "namespace", {"namespace descriptors are not saved by this version", kClose}},
+    {"net:[", "namespace", {"namespace descriptors are not saved by this version", kClose}},
+    {"pid:[", "namespace", {"namespace descriptors are not saved by this version", kClose}},
+    {"ipc:[", "namespace", {"namespace descriptors are not saved by this version", kClose}},
+    {"uts:[", "namespace", {"namespace descriptors are not saved by this version", kClose}},
+    {"user:[", "namespace", {"namespace descriptors are not saved by this version", kClose}},
+    {"cgroup:[", "namespace", {"namespace descriptors are not saved by this version", kClose}},
+    {"time:[", "namespace", {"namespace descriptors are not saved by this version", kClose}},
+};
+
+constexpr WhyNot kTerminal = {"terminals are not saved by this version",
+                              "start the program without one: setsid PROGRAM </dev/null >LOG 2>&1"};
+constexpr WhyNot kDevice = {"only its driver knows the state of a device", kClose};
+constexpr WhyNot kUnknown = {"this version does not know such descriptors", kClose};
+constexpr WhyNot kOpath = {"O_PATH descriptors are not saved by this version", kClose};
+constexpr WhyNot kLocked = {"file locks and leases are not saved by this version",
+                            "let the program release its locks"};
+constexpr WhyNot kDeleted = {"the file is deleted, and this version does not save such contents",
+                             "let the program close it, or open a file that has a name"};
+constexpr WhyNot kMoved = {
+    "its path leads to another file or to none (renamed, unlinked, or another mount lies over it)",
+    "put the file back under its path"};
+
+const LinkType* LinkTypeOf(std::string_view link) {
+  const auto it = std::find_if(std::begin(kLinkTypes), std::end(kLinkTypes),
+                               [link](const LinkType& t) { return link.starts_with(t.prefix); });
+  return it == std::end(kLinkTypes) ? nullptr : it;
+}
+
+bool IsMemoryDevice(const struct stat& stat) {
+  return S_ISCHR(stat.st_mode) && major(stat.st_rdev) == kMemoryMajor &&
+         std::find(std::begin(kMemoryMinors), std::end(kMemoryMinors), minor(stat.st_rdev)) !=
+             std::end(kMemoryMinors);
+}
+
+bool IsTerminal(const struct stat& stat) {
+  if (!S_ISCHR(stat.st_mode)) return false;
+  // Virtual consoles and serial lines, /dev/tty and /dev/console and ptmx, Unix98 slaves; legacy
+  // BSD masters and slaves.
+  const unsigned device = major(stat.st_rdev);
+  return (device >= 2 && device <= 5) || (device >= 136 && device <= 143);
+}
+
+}  // namespace
+
+FileKind FileKindOf(const struct stat& stat, std::string_view link) {
+  if (S_ISFIFO(stat.st_mode)) return link.starts_with('/') ? FileKind::kFifo : FileKind::kPipe;
+  if (LinkTypeOf(link) != nullptr) return FileKind::kOther;
+  if (S_ISREG(stat.st_mode)) return FileKind::kRegular;
+  if (S_ISDIR(stat.st_mode)) return FileKind::kDirectory;
+  if (IsMemoryDevice(stat)) return FileKind::kMemoryDevice;
+  return FileKind::kOther;
+}
+
+std::string_view FileTypeName(const struct stat& stat, std::string_view link) {
+  switch (FileKindOf(stat, link)) {
+    case FileKind::kRegular:
+      return "regular file";
+    case FileKind::kDirectory:
+      return "directory";
+    case FileKind::kMemoryDevice:
+      return "memory device";
+    case FileKind::kPipe:
+      return "pipe";
+    case FileKind::kFifo:
+      return "fifo";
+    case FileKind::kOther:
+      break;
+  }
+  if (const LinkType* type = LinkTypeOf(link)) return type->name;
+  if (IsTerminal(stat)) return "terminal";
+  if (S_ISCHR(stat.st_mode)) return "character device";
+  if (S_ISBLK(stat.st_mode)) return "block device";
+  if (S_ISLNK(stat.st_mode)) return "symbolic link";
+  return "unknown";
+}
+
+std::optional<WhyNot> WhyNotDumpable(const struct stat& stat, std::string_view link,
+                                     const FdInfo& info) {
+  const FileKind kind = FileKindOf(stat, link);
+  if (kind == FileKind::kOther) {
+    if (const LinkType* type = LinkTypeOf(link)) return type->why_not;
+    if (IsTerminal(stat)) return kTerminal;
+    if (S_ISCHR(stat.st_mode) || S_ISBLK(stat.st_mode)) return kDevice;
+    return kUnknown;
+  }
+  if ((info.flags & O_PATH) != 0) return kOpath;
+  if (!info.locks.empty()) return kLocked;
+  if (kind != FileKind::kPipe && stat.st_nlink == 0) return kDeleted;
+  return std::nullopt;
+}
+
+std::optional<WhyNot> WhyNotReachable(const struct stat& stat, const std::string& path) {
+  if (stat.st_nlink == 0) return kDeleted;
+  struct stat there = {};
+  if (path.starts_with('/') && fstatat(AT_FDCWD, path.c_str(), &there, AT_SYMLINK_NOFOLLOW) == 0 &&
+      there.st_dev == stat.st_dev && there.st_ino == stat.st_ino) {
+    return std::nullopt;
+  }
+  return kMoved;
+}
+
+}  // namespace dumpctl

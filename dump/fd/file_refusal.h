@@ -1,0 +1,41 @@
+#ifndef DUMP_FD_FILE_REFUSAL_H_
+#define DUMP_FD_FILE_REFUSAL_H_
+
+#include <sys/stat.h>
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "dumpctl/resource_refusal.h"
+#include "proc/fdinfo_parser.h"
+
+namespace dumpctl {
+
+// What stands behind a descriptor, as far as a dump treats it differently.
+enum class FileKind {
+  kRegular,
+  kDirectory,
+  kMemoryDevice,  // /dev/null, zero, full, random, urandom: dumped by their path, as files are
+  kPipe,
+  kFifo,  // a pipe with a name
+  kOther,
+};
+
+// `link` is what readlink(2) says of the descriptor. Pure.
+FileKind FileKindOf(const struct stat& stat, std::string_view link);
+
+// The name of its type, for people: "socket", "eventfd", "terminal", "regular file"...
+std::string_view FileTypeName(const struct stat& stat, std::string_view link);
+
+// Why a descriptor cannot be dumped; nothing when it can, as far as these facts tell. Pure.
+std::optional<WhyNot> WhyNotDumpable(const struct stat& stat, std::string_view link,
+                                     const FdInfo& info);
+
+// Why a file that is dumped by its path alone cannot be: the path leads to another file, or to
+// none. Nothing when it leads there. Asks the file system.
+std::optional<WhyNot> WhyNotReachable(const struct stat& stat, const std::string& path);
+
+}  // namespace dumpctl
+
+#endif  // DUMP_FD_FILE_REFUSAL_H_

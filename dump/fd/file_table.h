@@ -1,0 +1,57 @@
+#ifndef DUMP_FD_FILE_TABLE_H_
+#define DUMP_FD_FILE_TABLE_H_
+
+#include <sys/stat.h>
+#include <sys/types.h>
+
+#include <cstdint>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/statusor.h"
+#include "dumpctl/resource_refusal.h"
+#include "proto/files.pb.h"
+
+namespace dumpctl {
+
+// files.img while it is built: every file of a dump, numbered from 1. Mappings, programs and
+// working directories refer to files by these numbers, as descriptors do.
+class FileTable {
+ public:
+  // A file that no descriptor of a task holds: what is mapped, run, or a working directory. The
+  // same file under the same name and flags is one entry.
+  struct ByPath {
+    struct stat stat = {};
+    std::string path;
+    uint32_t flags = 0;  // O_RDONLY or O_RDWR
+  };
+  // `resource` says what it is, should it have to be refused: "its working directory".
+  uint32_t AddByPath(pid_t pid, const ByPath& file, const std::string& resource);
+
+  uint32_t NextId() { return next_id_++; }
+  void Add(image::file_entry entry) { entries_.push_back(std::move(entry)); }
+  void Refuse(ResourceRefusal refusal) { refusals_.push_back(std::move(refusal)); }
+
+  const std::vector<image::file_entry>& entries() const { return entries_; }
+  const ResourceRefusals& refusals() const { return refusals_; }
+
+ private:
+  using Key = std::tuple<dev_t, ino_t, std::string, uint32_t>;
+
+  uint32_t next_id_ = 1;
+  std::vector<image::file_entry> entries_;
+  ResourceRefusals refusals_;
+  absl::flat_hash_map<Key, uint32_t> by_path_;
+};
+
+// The entry of a file that is dumped by its path; `flags` without O_CLOEXEC. Size and build id, by
+// which a restore notices that the file is not what it was, are left out where they say nothing:
+// the size of a log that is only appended to, the build id of what is no program.
+image::reg_file_entry RegularFileEntry(uint32_t id, const struct stat& stat,
+                                       const std::string& path, uint32_t flags);
+
+}  // namespace dumpctl
+
+#endif  // DUMP_FD_FILE_TABLE_H_
