@@ -1,15 +1,30 @@
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <iostream>
+#include <string>
+#include <vector>
 
+#include "dump/cli/command.h"
+#include "dump/cli/dump_command.h"
+#include "dump/cli/verbosity.h"
 #include "dumpctl/failure.h"
 
 int main(int argc, char** argv) {
   CLI::App app("dumpctl: checkpoint a live process tree into CRIU-compatible images", "dumpctl");
   app.set_version_flag("-V,--version", DUMPCTL_VERSION);
   app.require_subcommand(1);
+  dumpctl::CommandAction action;
+  dumpctl::AddDumpCommand(app, action);
   try {
-    app.parse(argc, argv);
+    auto arguments = dumpctl::SpellOutVerbosity(std::vector<std::string>(argv + 1, argv + argc));
+    // CLI11 takes them from the back.
+    std::reverse(arguments.begin(), arguments.end());
+    app.parse(std::move(arguments));
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : static_cast<int>(dumpctl::Failure::kUsage);
   }
-  return 0;
+  const absl::Status status = action();
+  if (status.ok()) return 0;
+  std::cerr << "dumpctl: " << std::string(status.message()) << "\n";
+  return static_cast<int>(dumpctl::FailureOf(status));
 }

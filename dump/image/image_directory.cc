@@ -21,6 +21,13 @@ namespace {
 constexpr char kStaging[] = ".dumpctl-staging";
 
 absl::Status DirectoryError(int error, const std::string& path) {
+  // O_NOFOLLOW of a link with O_DIRECTORY says ENOTDIR.
+  struct stat there = {};
+  if (error == ENOTDIR && lstat(path.c_str(), &there) == 0 && S_ISLNK(there.st_mode)) {
+    return MakeFailure(Failure::kImagesDir, absl::StatusCode::kFailedPrecondition,
+                       absl::StrCat("images directory ", path,
+                                    " is a symbolic link; name the directory it leads to (-D)"));
+  }
   const char* remedy = "";
   if (error == ENOENT) remedy = "; create it first (mkdir)";
   if (error == EACCES || error == EROFS) remedy = "; choose one that can be written (-D)";
@@ -55,6 +62,20 @@ void RemoveStagingDirectory(int directory) {
   unlinkat(directory, kStaging, AT_REMOVEDIR);
 }
 
+absl::Status WriteAll(const UniqueFd& file, const ImageWriter& image) {
+  std::string_view rest = image.bytes();
+  while (!rest.empty()) {
+    const ssize_t written = write(file.get(), rest.data(), rest.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) {
+      return ImageWriteError(errno,
+                             absl::StrCat(image.name(), " (", image.bytes().size(), " bytes)"));
+    }
+    rest.remove_prefix(static_cast<size_t>(written));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status SyncIf(bool wanted, const UniqueFd& directory, const std::string& path) {
   if (wanted && fsync(directory.get()) < 0) return ImageWriteError(errno, path);
   return absl::OkStatus();
@@ -72,8 +93,24 @@ absl::Status ImageWriteError(int error, std::string_view what) {
   return MakeFailure(Failure::kImagesDir, absl::ErrnoToStatusCode(error), message);
 }
 
+absl::Status WriteImageInto(const std::string& directory, const ImageWriter& image) {
+  const UniqueFd dir(open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!dir) return DirectoryError(errno, directory);
+  const std::string temporary = absl::StrCat(".", image.name(), ".new");
+  const UniqueFd file(openat(dir.get(), temporary.c_str(),
+                             O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644));
+  if (!file) return ImageWriteError(errno, image.name());
+  absl::Status status = WriteAll(file, image);
+  if (status.ok() && renameat(dir.get(), temporary.c_str(), dir.get(), image.name().c_str()) < 0) {
+    status = ImageWriteError(errno, image.name());
+  }
+  if (!status.ok()) unlinkat(dir.get(), temporary.c_str(), 0);
+  return status;
+}
+
 absl::StatusOr<ImageDirectory> ImageDirectory::Open(const std::string& path) {
-  UniqueFd directory(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  // Not through a link: whoever may write where it stands could lead our images elsewhere.
+  UniqueFd directory(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
   if (!directory) return DirectoryError(errno, path);
   // The kernel drops the lock with its holder, so that a killed dump is no obstacle to the next.
   if (flock(directory.get(), LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK) {
@@ -118,17 +155,7 @@ absl::StatusOr<UniqueFd> ImageDirectory::Create(const std::string& name) {
 
 absl::Status ImageDirectory::Write(const ImageWriter& image) {
   ASSIGN_OR_RETURN(const UniqueFd file, Create(image.name()));
-  std::string_view rest = image.bytes();
-  while (!rest.empty()) {
-    const ssize_t written = write(file.get(), rest.data(), rest.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) {
-      return ImageWriteError(errno,
-                             absl::StrCat(image.name(), " (", image.bytes().size(), " bytes)"));
-    }
-    rest.remove_prefix(static_cast<size_t>(written));
-  }
-  return absl::OkStatus();
+  return WriteAll(file, image);
 }
 
 absl::Status ImageDirectory::Remove(const std::string& name) {

@@ -54,6 +54,10 @@ class ImageDirectory {
   std::vector<std::string> names_;
 };
 
+// Writes one image into any directory, outside of a dump: replaced whole or not at all. For
+// statistics, which are known only when a dump stands.
+absl::Status WriteImageInto(const std::string& directory, const ImageWriter& image);
+
 // A status for a failed write: Failure::kNoSpace when the disk or a quota is full.
 absl::Status ImageWriteError(int error, std::string_view what);
 

@@ -75,12 +75,6 @@ uint64_t AdviceOf(const Mapping& mapping) {
   return bits;
 }
 
-// How restore has to open the file. A shared mapping that may become writable needs a writable
-// descriptor even while its protection is less; a private one never does.
-uint32_t OpenFlagsOf(const Mapping& mapping) {
-  return mapping.shared && mapping.Has(VmFlag::kMayWrite) ? O_RDWR : O_RDONLY;
-}
-
 absl::StatusOr<image::vma_entry> EntryOf(const Vma& vma, MappedFileId file_id) {
   const Mapping& mapping = vma.mapping;
   image::vma_entry entry;
@@ -183,6 +177,10 @@ class Refusals {
 
 }  // namespace
 
+uint32_t OpenFlagsOf(const Mapping& mapping) {
+  return mapping.shared && mapping.Has(VmFlag::kMayWrite) ? O_RDWR : O_RDONLY;
+}
+
 absl::StatusOr<CollectedVmas> CollectVmas(pid_t pid, const VmaList& vmas,
                                           std::optional<std::span<const GuardRange>> guards,
                                           MappedFileId file_id) {
@@ -216,6 +214,14 @@ absl::StatusOr<CollectedVmas> CollectVmas(pid_t pid, const VmaList& vmas,
   }
   collected.refusals = std::move(refusals).Take();
   return collected;
+}
+
+ResourceRefusals RefuseMappings(pid_t pid, const VmaList& vmas) {
+  Refusals refusals(pid);
+  for (const Vma& vma : vmas) {
+    if (const std::optional<WhyNot> why_not = WhyNotDumpable(vma)) refusals.Add(vma, *why_not);
+  }
+  return std::move(refusals).Take();
 }
 
 }  // namespace dumpctl

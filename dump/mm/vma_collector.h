@@ -41,6 +41,15 @@ absl::StatusOr<CollectedVmas> CollectVmas(pid_t pid, const VmaList& vmas,
                                           std::optional<std::span<const GuardRange>> guards,
                                           MappedFileId file_id);
 
+// How restore has to open the file of a mapping, O_RDONLY or O_RDWR: what its entry in files.img
+// must say, too. A shared mapping that may become writable needs a writable descriptor even while
+// its protection is less; a private one never does.
+uint32_t OpenFlagsOf(const Mapping& mapping);
+
+// All mappings that cannot be dumped, for which neither guards nor VmFlags need to be known: what
+// preflight asks of a running task.
+ResourceRefusals RefuseMappings(pid_t pid, const VmaList& vmas);
+
 }  // namespace dumpctl
 
 #endif  // DUMP_MM_VMA_COLLECTOR_H_

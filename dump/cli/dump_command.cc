@@ -1,0 +1,105 @@
+#include "dump/cli/dump_command.h"
+
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+#include <string>
+
+#include "dump/cli/criu_options.h"
+#include "dump/cli/dump_log.h"
+#include "dump/cli/progress_bar.h"
+#include "dump/cli/report_text.h"
+#include "dump/cli/verbosity.h"
+#include "dump/session/dump_session.h"
+#include "dumpctl/failure.h"
+#include "dumpctl/status_macros.h"
+
+namespace dumpctl {
+namespace {
+
+struct Arguments {
+  DumpOptions options;
+  std::string log_file;
+  int verbosity = kDefaultVerbosity;
+  uint64_t timeout_seconds = 10;
+  bool leave_running = false;
+  bool leave_stopped = false;
+  bool json = false;
+};
+
+std::string FromEnvironment(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? "" : value;
+}
+
+// Relative to the work directory, as criu(8) has it.
+std::string LogPath(const Arguments& arguments) {
+  const std::string& file = arguments.log_file;
+  if (file.empty() || file.starts_with('/')) return file;
+  const DumpOptions& options = arguments.options;
+  return (options.work_dir.empty() ? options.images_dir : options.work_dir) + "/" + file;
+}
+
+absl::Status RunDump(Arguments arguments) {
+  DumpOptions& options = arguments.options;
+  if (arguments.leave_running) options.outcome = Outcome::kRunning;
+  if (arguments.leave_stopped) options.outcome = Outcome::kStopped;
+  options.timeout = absl::Seconds(arguments.timeout_seconds);
+  options.kernel_features = FromEnvironment("DUMPCTL_KERNEL_FEATURES");
+  options.fault = FromEnvironment("DUMPCTL_FAULT");
+  const std::string log_path = LogPath(arguments);
+  ASSIGN_OR_RETURN(const auto log, OpenLog(log_path, arguments.verbosity));
+  absl::StatusOr<DumpReport> report;
+  {
+    ProgressBar bar;
+    options.progress = [&bar](uint64_t done, uint64_t total) { bar.Show(done, total); };
+    report = Dump(options, *log);
+  }
+  if (!report.ok()) {
+    // Who asked is told by main; the file is for who looks later.
+    if (!log_path.empty()) log->error("{}", std::string(report.status().message()));
+    return report.status();
+  }
+  fmt::print("{}", arguments.json ? ReportJson(*report) : ReportText(*report));
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+void AddDumpCommand(CLI::App& app, CommandAction& action) {
+  auto arguments = std::make_shared<Arguments>();
+  CLI::App* command = app.add_subcommand("dump", "write the state of a process into images");
+  DumpOptions& options = arguments->options;
+  command->add_option("-t,--tree", options.pid, "the process")->required()->type_name("PID");
+  command->add_option("-D,--images-dir", options.images_dir, "where the images go (default: .)")
+      ->type_name("DIR");
+  command
+      ->add_option("-W,--work-dir", options.work_dir,
+                   "where log and statistics go (default: the images directory)")
+      ->type_name("DIR");
+  command->add_option("-o,--log-file", arguments->log_file, "log there, not to stderr")
+      ->type_name("FILE");
+  command
+      ->add_option("--verbosity", arguments->verbosity,
+                   "or -vN: log 1 errors, 2 warnings (default), 3 information, 4 all")
+      ->type_name("N");
+  command->add_flag("-j,--shell-job,!--no-shell-job", options.shell_job,
+                    "the session's leader is not part of the dump");
+  CLI::Option* running =
+      command->add_flag("-R,--leave-running", arguments->leave_running, "let the process go on");
+  command->add_flag("-s,--leave-stopped", arguments->leave_stopped, "leave the process stopped")
+      ->excludes(running);
+  command
+      ->add_option("--timeout", arguments->timeout_seconds,
+                   "seconds that freezing may take (default: 10)")
+      ->type_name("SECONDS");
+  command->add_option("--pidfile", options.pidfile, "write the pid of the process there")
+      ->type_name("FILE");
+  command->add_flag("--json", arguments->json, "tell what was done as JSON");
+  RefuseUnservedCriuOptions(*command);
+  command->callback([arguments, &action] { action = [arguments] { return RunDump(*arguments); }; });
+}
+
+}  // namespace dumpctl

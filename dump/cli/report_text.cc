@@ -1,0 +1,95 @@
+#include "dump/cli/report_text.h"
+
+#include <fmt/format.h>
+
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <string_view>
+
+namespace dumpctl {
+namespace {
+
+std::string_view FateText(Outcome outcome) {
+  switch (outcome) {
+    case Outcome::kKilled:
+      return "it was killed";
+    case Outcome::kRunning:
+      return "it runs on";
+    case Outcome::kStopped:
+      return "it was left stopped";
+  }
+  return "";
+}
+
+std::string_view FateWord(Outcome outcome) {
+  switch (outcome) {
+    case Outcome::kKilled:
+      return "killed";
+    case Outcome::kRunning:
+      return "running";
+    case Outcome::kStopped:
+      return "stopped";
+  }
+  return "";
+}
+
+double Milliseconds(absl::Duration duration) { return absl::ToDoubleMilliseconds(duration); }
+
+std::string Size(uint64_t bytes) {
+  constexpr double kUnit = 1024;
+  const auto value = static_cast<double>(bytes);
+  if (value < kUnit) return fmt::format("{} B", bytes);
+  if (value < kUnit * kUnit) return fmt::format("{:.1f} KiB", value / kUnit);
+  if (value < kUnit * kUnit * kUnit) return fmt::format("{:.1f} MiB", value / kUnit / kUnit);
+  return fmt::format("{:.2f} GiB", value / kUnit / kUnit / kUnit);
+}
+
+}  // namespace
+
+std::string ReportText(const DumpReport& report) {
+  std::string text = fmt::format(
+      "Dumped process {} ({}) to {}; {}.\n"
+      "  tasks        {} (threads {})\n"
+      "  descriptors  {}\n"
+      "  mappings     {} (files: {} opened, {} borrowed; close pass: {} closed, {} skipped)\n"
+      "  memory       {} pages, {} of images\n"
+      "  time         frozen {:.1f} ms, total {:.1f} ms\n",
+      report.pid, report.comm, report.images_dir, FateText(report.outcome), report.tasks,
+      report.threads, report.descriptors, report.vmas, report.files_opened, report.files_borrowed,
+      report.files_closed, report.files_skipped, report.pages_written, Size(report.bytes_written),
+      Milliseconds(report.frozen), Milliseconds(report.total));
+  for (const std::string& words : report.not_captured) {
+    text += fmt::format("  not captured {}\n", words);
+  }
+  return text;
+}
+
+std::string ReportJson(const DumpReport& report) {
+  nlohmann::ordered_json json;
+  json["pid"] = report.pid;
+  json["comm"] = report.comm;
+  json["images_dir"] = report.images_dir;
+  json["outcome"] = FateWord(report.outcome);
+  json["tasks"] = report.tasks;
+  json["threads"] = report.threads;
+  json["descriptors"] = report.descriptors;
+  json["vmas"] = report.vmas;
+  json["files_opened"] = report.files_opened;
+  json["files_borrowed"] = report.files_borrowed;
+  json["files_closed"] = report.files_closed;
+  json["files_skipped"] = report.files_skipped;
+  json["map_files_opens"] = report.map_files_opens;
+  json["map_files_stats"] = report.map_files_stats;
+  json["pages_scanned"] = report.pages_scanned;
+  json["pages_written"] = report.pages_written;
+  json["bytes_written"] = report.bytes_written;
+  json["freezing_us"] = absl::ToInt64Microseconds(report.freezing);
+  json["frozen_us"] = absl::ToInt64Microseconds(report.frozen);
+  json["memory_us"] = absl::ToInt64Microseconds(report.memory_read);
+  json["total_us"] = absl::ToInt64Microseconds(report.total);
+  json["not_captured"] = report.not_captured;
+  // A program's name may be any bytes.
+  return json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace dumpctl

@@ -1,0 +1,34 @@
+#ifndef DUMP_SESSION_DUMP_OPTIONS_H_
+#define DUMP_SESSION_DUMP_OPTIONS_H_
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "absl/time/time.h"
+
+namespace dumpctl {
+
+// What becomes of the task when its images stand.
+enum class Outcome : uint8_t { kKilled, kRunning, kStopped };
+
+// What one dump is asked to do; see dumpctl(1).
+struct DumpOptions {
+  pid_t pid = 0;
+  std::string images_dir = ".";
+  std::string work_dir;  // of logs and statistics; empty: the images directory
+  Outcome outcome = Outcome::kKilled;
+  bool shell_job = false;
+  absl::Duration timeout = absl::Seconds(10);  // for freezing
+  std::string pidfile;                         // empty: none is written
+  std::string kernel_features;                 // see KernelFeatures::Probe
+  std::string fault;                           // see FaultPoints
+  // Told while memory is written, in bytes; at most every 100 ms.
+  std::function<void(uint64_t done, uint64_t total)> progress;
+};
+
+}  // namespace dumpctl
+
+#endif  // DUMP_SESSION_DUMP_OPTIONS_H_

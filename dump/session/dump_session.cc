@@ -1,0 +1,250 @@
+#include "dump/session/dump_session.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <future>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "dump/image/image_directory.h"
+#include "dump/image/page_sink.h"
+#include "dump/mm/memory_source.h"
+#include "dump/mm/page_drainer.h"
+#include "dump/session/fault_points.h"
+#include "dump/session/frozen_facts.h"
+#include "dump/session/preflight.h"
+#include "dump/session/target.h"
+#include "dump/session/task_images.h"
+#include "dump/task/core_image.h"
+#include "dump/tracee/frozen_task.h"
+#include "dumpctl/failure.h"
+#include "dumpctl/status_macros.h"
+#include "dumpctl/unique_fd.h"
+#include "proc/kernel_features.h"
+#include "proc/smaps_parser.h"
+
+namespace dumpctl {
+namespace {
+
+// A copy of every descriptor of the task is held while it is dumped.
+void RaiseOpenFileLimit() {
+  rlimit limit = {};
+  if (getrlimit(RLIMIT_NOFILE, &limit) < 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+absl::Status WritePidfile(const std::string& path, pid_t pid) {
+  const UniqueFd file(
+      open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644));
+  const std::string text = absl::StrCat(pid);
+  if (!file || write(file.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size())) {
+    return ImageWriteError(errno, absl::StrCat("pid file ", path));
+  }
+  return absl::OkStatus();
+}
+
+// The phases of one dump, in the order in which they run.
+class Session {
+ public:
+  Session(const DumpOptions& options, spdlog::logger& log, FaultPoints faults,
+          KernelFeatures features, Target target)
+      : options_(options),
+        log_(log),
+        faults_(std::move(faults)),
+        features_(features),
+        target_(std::move(target)) {}
+
+  absl::StatusOr<DumpReport> Run() {
+    const absl::Status status = RunPhases();
+    if (!status.ok()) return ExplainByDeath(status, target_);
+    report_.total = absl::Now() - begun_;
+    return std::move(report_);
+  }
+
+ private:
+  absl::Status RunPhases() {
+    ASSIGN_OR_RETURN(Preflight preflight, LookOver());
+    ASSIGN_OR_RETURN(ImageDirectory directory, OpenDirectory());
+    ASSIGN_OR_RETURN(PageSink sink,
+                     PageSink::Create(directory, static_cast<uint32_t>(target_.pid), 1));
+    ASSIGN_OR_RETURN(FrozenTask task, Freeze());
+    ASSIGN_OR_RETURN(FrozenFacts facts, Collect(task, preflight));
+    RETURN_IF_ERROR(SaveMemory(task, facts, sink));
+    CloseFiles(preflight, facts);
+    if (options_.outcome == Outcome::kRunning) RETURN_IF_ERROR(Release(task));
+    RETURN_IF_ERROR(Serialise(facts, sink, directory));
+    RETURN_IF_ERROR(Commit(directory));
+    if (options_.outcome != Outcome::kRunning) RETURN_IF_ERROR(Release(task));
+    return Finish(facts);
+  }
+
+  absl::StatusOr<Preflight> LookOver() {
+    RETURN_IF_ERROR(faults_.Reach("preflight"));
+    log_.info("Preflight of process {} ({})", target_.pid, target_.comm);
+    ASSIGN_OR_RETURN(Preflight preflight, RunPreflight(options_, target_));
+    if (!preflight.blockers.empty()) return RefusedStatus(preflight.blockers);
+    return preflight;
+  }
+
+  absl::StatusOr<ImageDirectory> OpenDirectory() {
+    RETURN_IF_ERROR(faults_.Reach("images"));
+    return ImageDirectory::Open(options_.images_dir);
+  }
+
+  absl::StatusOr<FrozenTask> Freeze() {
+    frozen_since_ = absl::Now();
+    RETURN_IF_ERROR(faults_.Reach("freeze"));
+    ASSIGN_OR_RETURN(FrozenTask task,
+                     FrozenTask::Freeze(target_.pid, frozen_since_ + options_.timeout));
+    report_.freezing = absl::Now() - frozen_since_;
+    log_.info("Frozen: {} threads in {} us", task.threads().size(),
+              absl::ToInt64Microseconds(report_.freezing));
+    return task;
+  }
+
+  absl::StatusOr<FrozenFacts> Collect(const FrozenTask& task, Preflight& preflight) {
+    RETURN_IF_ERROR(faults_.Reach("collect"));
+    ASSIGN_OR_RETURN(FrozenFacts facts, ReadFrozenFacts(task, target_, preflight, features_));
+    RETURN_IF_ERROR(faults_.Reach("ask"));
+    RETURN_IF_ERROR(AskTask(task, facts));
+    log_.info("Collected: {} mappings, {} descriptors, {} pages to save", facts.vmas.size(),
+              facts.descriptors.size(), facts.pages.pages);
+    return facts;
+  }
+
+  absl::Status SaveMemory(const FrozenTask& task, FrozenFacts& facts, PageSink& sink) {
+    RETURN_IF_ERROR(faults_.Reach("memory"));
+    const absl::Time begun = absl::Now();
+    auto smaps = ReadSmapsBeside(task);
+    const absl::Status drained = DrainMemory(task, facts, sink);
+    // Whatever came of the drain, the other thread has to be over before the task goes.
+    const absl::StatusOr<std::string> text = smaps.get();
+    RETURN_IF_ERROR(drained);
+    RETURN_IF_ERROR(text.status());
+    ASSIGN_OR_RETURN(const std::vector<Mapping> with_flags, ParseSmaps(*text));
+    RETURN_IF_ERROR(facts.vmas.LearnFlags(with_flags));
+    report_.memory_read = report_.memory_written = absl::Now() - begun;
+    report_.pages_written = facts.pages.pages;
+    report_.pages_scanned = facts.pages.pages_scanned;
+    log_.info("Saved {} pages in {} us", facts.pages.pages,
+              absl::ToInt64Microseconds(report_.memory_read));
+    return absl::OkStatus();
+  }
+
+  absl::Status DrainMemory(const FrozenTask& task, const FrozenFacts& facts, PageSink& sink) {
+    ASSIGN_OR_RETURN(const FrozenTaskMemory memory,
+                     FrozenTaskMemory::Open(target_.pid, task.dir(), facts.vmas));
+    return DrainPages(memory, facts.pages.runs, sink, options_.progress);
+  }
+
+  // The close pass.
+  void CloseFiles(Preflight& preflight, FrozenFacts& facts) {
+    size_t files = 0;
+    for (const Vma& vma : facts.vmas) files += vma.owns_file() || vma.borrows_file() ? 1 : 0;
+    VmaList::Counts counts = facts.vmas.counts();
+    VmaList::CloseCounts closed = facts.vmas.Close();
+    report_.files_opened = counts.opened;
+    report_.map_files_opens = counts.calls.opens;
+    report_.map_files_stats = counts.calls.stats;
+    if (preflight.vmas) {
+      counts = preflight.vmas->counts();
+      report_.files_opened += counts.opened;
+      report_.map_files_opens += counts.calls.opens;
+      report_.map_files_stats += counts.calls.stats;
+      const VmaList::CloseCounts early = preflight.vmas->Close();
+      closed.closed += early.closed;
+      closed.skipped += early.skipped;
+    }
+    report_.files_borrowed = files > report_.files_opened ? files - report_.files_opened : 0;
+    report_.files_closed = closed.closed;
+    report_.files_skipped = closed.skipped;
+    log_.info("Close pass: {} descriptors closed, {} borrowed ones skipped", closed.closed,
+              closed.skipped);
+  }
+
+  absl::Status Release(FrozenTask& task) {
+    RETURN_IF_ERROR(faults_.Reach("resume"));
+    switch (options_.outcome) {
+      case Outcome::kRunning:
+        RETURN_IF_ERROR(task.Resume());
+        break;
+      case Outcome::kStopped:
+        RETURN_IF_ERROR(task.LeaveStopped());
+        break;
+      case Outcome::kKilled:
+        RETURN_IF_ERROR(task.Kill());
+        break;
+    }
+    report_.frozen = absl::Now() - frozen_since_;
+    log_.info("Released after {} us", absl::ToInt64Microseconds(report_.frozen));
+    return absl::OkStatus();
+  }
+
+  absl::Status Serialise(const FrozenFacts& facts, const PageSink& sink,
+                         ImageDirectory& directory) {
+    RETURN_IF_ERROR(faults_.Reach("serialise"));
+    ASSIGN_OR_RETURN(const TaskImages images, BuildImages(facts, sink, features_));
+    if (!images.refusals.empty()) return RefusedStatus(images.refusals);
+    report_.bytes_written = sink.offset();
+    for (const ImageWriter& image : images.images) {
+      RETURN_IF_ERROR(directory.Write(image));
+      report_.bytes_written += image.bytes().size();
+      log_.debug("Wrote {} ({} bytes)", image.name(), image.bytes().size());
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status Commit(ImageDirectory& directory) {
+    RETURN_IF_ERROR(faults_.Reach("commit"));
+    RETURN_IF_ERROR(directory.Commit(false));
+    log_.info("Committed {} bytes of images to {}", report_.bytes_written, options_.images_dir);
+    return absl::OkStatus();
+  }
+
+  // The dump stands; what is left is to tell of it.
+  absl::Status Finish(const FrozenFacts& facts) {
+    RETURN_IF_ERROR(faults_.Reach("finish"));
+    report_.pid = target_.pid;
+    report_.comm = target_.comm;
+    report_.images_dir = options_.images_dir;
+    report_.outcome = options_.outcome;
+    report_.tasks = 1;
+    report_.threads = facts.threads.size();
+    report_.descriptors = facts.descriptors.size();
+    report_.vmas = facts.vmas.size();
+    report_.not_captured = NotCaptured(facts.process);
+    ASSIGN_OR_RETURN(const ImageWriter stats, StatsImage(report_));
+    RETURN_IF_ERROR(
+        WriteImageInto(options_.work_dir.empty() ? options_.images_dir : options_.work_dir, stats));
+    if (options_.pidfile.empty()) return absl::OkStatus();
+    return WritePidfile(options_.pidfile, target_.pid);
+  }
+
+  const DumpOptions& options_;
+  spdlog::logger& log_;
+  FaultPoints faults_;
+  KernelFeatures features_;
+  Target target_;
+  DumpReport report_;
+  absl::Time begun_ = absl::Now();
+  absl::Time frozen_since_;
+};
+
+}  // namespace
+
+absl::StatusOr<DumpReport> Dump(const DumpOptions& options, spdlog::logger& log) {
+  ASSIGN_OR_RETURN(FaultPoints faults, FaultPoints::Parse(options.fault));
+  ASSIGN_OR_RETURN(const KernelFeatures features, KernelFeatures::Probe(options.kernel_features));
+  RaiseOpenFileLimit();
+  ASSIGN_OR_RETURN(Target target, FindTarget(options.pid));
+  return Session(options, log, std::move(faults), features, std::move(target)).Run();
+}
+
+}  // namespace dumpctl

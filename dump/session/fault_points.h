@@ -1,0 +1,35 @@
+#ifndef DUMP_SESSION_FAULT_POINTS_H_
+#define DUMP_SESSION_FAULT_POINTS_H_
+
+#include <array>
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+
+namespace dumpctl {
+
+// The steps of a dump, by name, in order. A test makes one of them go wrong and looks whether the
+// target has noticed.
+inline constexpr std::array<std::string_view, 10> kFaultPoints = {
+    "preflight", "images", "freeze",    "collect", "ask",
+    "memory",    "resume", "serialise", "commit",  "finish"};
+
+class FaultPoints {
+ public:
+  // "collect=fail" (an error is returned there), "=kill" (SIGKILL to ourselves) or "=stall" (sleeps
+  // a second); empty for none. InvalidArgument for anything else.
+  static absl::StatusOr<FaultPoints> Parse(const std::string& text);
+
+  // To be called when a step begins.
+  absl::Status Reach(std::string_view point) const;
+
+ private:
+  std::string point_;
+  std::string action_;
+};
+
+}  // namespace dumpctl
+
+#endif  // DUMP_SESSION_FAULT_POINTS_H_

@@ -1,0 +1,98 @@
+#include "dump/session/frozen_facts.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <time.h>
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "dump/fd/fd_collector.h"
+#include "dump/tracee/remote_syscalls.h"
+#include "dumpctl/failure.h"
+#include "dumpctl/status_macros.h"
+#include "proc/map_file_opener.h"
+#include "proc/smaps_parser.h"
+#include "proc/timers_parser.h"
+
+namespace dumpctl {
+namespace {
+
+absl::StatusOr<NamedFile> ReadNamedFile(const ProcDir& task, const char* link) {
+  NamedFile file;
+  ASSIGN_OR_RETURN(file.path, task.ReadLink(link));
+  if (fstatat(task.fd().get(), link, &file.stat, 0) < 0) {
+    return absl::ErrnoToStatus(errno, absl::StrCat(task.path(), "/", link));
+  }
+  return file;
+}
+
+absl::Status RefuseForeignRegisters(const FrozenTask& task) {
+  for (const FrozenThread& thread : task.threads()) {
+    if (!IsForeignAbi(thread.registers)) continue;
+    return MakeFailure(Failure::kForeignAbi, absl::StatusCode::kUnimplemented,
+                       absl::StrCat("thread ", thread.tid, " of process ", task.pid(),
+                                    " runs 32-bit code, which this version does not dump"));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<VmaList> ReadMappings(const FrozenTask& task, Preflight& preflight) {
+  ASSIGN_OR_RETURN(const std::string text, task.dir().Read("maps"));
+  ASSIGN_OR_RETURN(std::vector<Mapping> mappings, ParseMaps(text));
+  ProcMapFileOpener opener(task.dir(), preflight.kernel_tmpfs);
+  const VmaList::Shared shared{preflight.cache.get(), preflight.mount_namespace};
+  return VmaList::Build(std::move(mappings), opener, &shared);
+}
+
+absl::Status ReadThreads(const FrozenTask& task, FrozenFacts& facts) {
+  facts.threads.reserve(task.threads().size());
+  for (const FrozenThread& thread : task.threads()) {
+    ASSIGN_OR_RETURN(ThreadFacts read, ReadThreadFacts(task, thread));
+    facts.threads.push_back(std::move(read));
+    ASSIGN_OR_RETURN(const auto filter, facts.seccomp.Collect(thread.tid));
+    facts.seccomp_filters.push_back(filter);
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<FrozenFacts> ReadFrozenFacts(const FrozenTask& task, const Target& target,
+                                            Preflight& preflight, const KernelFeatures& features) {
+  RETURN_IF_ERROR(RefuseForeignRegisters(task));
+  ASSIGN_OR_RETURN(ProcessFacts process, ReadProcessFacts(task));
+  ASSIGN_OR_RETURN(VmaList vmas, ReadMappings(task, preflight));
+  absl::StatusOr<ScannedPages> pages = ScanPages(task.dir(), vmas, features);
+  RETURN_IF_ERROR(pages.status());
+  FrozenFacts facts{
+      .process = std::move(process), .vmas = std::move(vmas), .pages = *std::move(pages)};
+  RETURN_IF_ERROR(ReadThreads(task, facts));
+  ASSIGN_OR_RETURN(facts.exe, ReadNamedFile(task.dir(), "exe"));
+  ASSIGN_OR_RETURN(facts.cwd, ReadNamedFile(task.dir(), "cwd"));
+  ASSIGN_OR_RETURN(facts.root, ReadNamedFile(task.dir(), "root"));
+  ASSIGN_OR_RETURN(facts.auxv, task.dir().Read("auxv"));
+  ASSIGN_OR_RETURN(facts.descriptors, ReadDescriptors(task.dir(), BorrowedFd(target.pidfd)));
+  ASSIGN_OR_RETURN(facts.pipes, TeePipes(facts.descriptors));
+  clock_gettime(CLOCK_MONOTONIC, &facts.monotonic);
+  clock_gettime(CLOCK_BOOTTIME, &facts.boottime);
+  return facts;
+}
+
+absl::Status AskTask(const FrozenTask& task, FrozenFacts& facts) {
+  ASSIGN_OR_RETURN(const std::vector<PosixTimer> timers, ParseTimers(facts.process.timers_text));
+  std::vector<int> timer_ids;
+  for (const PosixTimer& timer : timers) timer_ids.push_back(timer.id);
+  ASSIGN_OR_RETURN(RemoteSyscalls calls, RemoteSyscalls::Create(task));
+  ASSIGN_OR_RETURN(facts.process.answers, AskProcess(calls, task.threads().front(), timer_ids));
+  for (size_t i = 0; i < facts.threads.size(); ++i) {
+    ASSIGN_OR_RETURN(facts.threads[i].answers, AskThread(calls, task.threads()[i]));
+  }
+  return calls.Close();
+}
+
+std::future<absl::StatusOr<std::string>> ReadSmapsBeside(const FrozenTask& task) {
+  return std::async(std::launch::async, [dir = &task.dir()] { return dir->Read("smaps"); });
+}
+
+}  // namespace dumpctl

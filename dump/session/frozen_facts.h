@@ -1,0 +1,66 @@
+#ifndef DUMP_SESSION_FROZEN_FACTS_H_
+#define DUMP_SESSION_FROZEN_FACTS_H_
+
+#include <sys/stat.h>
+
+#include <cstdint>
+#include <future>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "dump/fd/descriptor.h"
+#include "dump/fd/pipe_contents.h"
+#include "dump/mm/page_scanner.h"
+#include "dump/session/preflight.h"
+#include "dump/session/target.h"
+#include "dump/task/process_facts.h"
+#include "dump/task/seccomp_collector.h"
+#include "dump/task/thread_facts.h"
+#include "dump/tracee/frozen_task.h"
+#include "proc/kernel_features.h"
+#include "proc/vma_list.h"
+
+namespace dumpctl {
+
+// A file that a task refers to without a descriptor: its program, its working and root directories.
+struct NamedFile {
+  struct stat stat = {};
+  std::string path;
+};
+
+// All that is read while a task is frozen, but the contents of its memory. Nothing of it is turned
+// into anything here: that is done when the task runs again.
+struct FrozenFacts {
+  ProcessFacts process;
+  std::vector<ThreadFacts> threads;                      // the leader first
+  std::vector<std::optional<uint32_t>> seccomp_filters;  // by thread
+  SeccompCollector seccomp;
+  NamedFile exe;
+  NamedFile cwd;
+  NamedFile root;
+  std::string auxv;
+  std::vector<Descriptor> descriptors;
+  std::map<ino_t, TeedPipe> pipes;
+  VmaList vmas;
+  ScannedPages pages;
+  timespec monotonic = {};
+  timespec boottime = {};
+};
+
+// What procfs and ptrace tell from outside.
+absl::StatusOr<FrozenFacts> ReadFrozenFacts(const FrozenTask& task, const Target& target,
+                                            Preflight& preflight, const KernelFeatures& features);
+
+// What only the task itself can tell. When this returns, the task stands as it stood before.
+absl::Status AskTask(const FrozenTask& task, FrozenFacts& facts);
+
+// Reads VmFlags beside whatever else is done: smaps is slow, since it walks all pages. Get before
+// the task runs again.
+std::future<absl::StatusOr<std::string>> ReadSmapsBeside(const FrozenTask& task);
+
+}  // namespace dumpctl
+
+#endif  // DUMP_SESSION_FROZEN_FACTS_H_

@@ -1,0 +1,39 @@
+#ifndef DUMP_SESSION_PREFLIGHT_H_
+#define DUMP_SESSION_PREFLIGHT_H_
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+
+#include "absl/status/statusor.h"
+#include "dump/session/dump_options.h"
+#include "dump/session/target.h"
+#include "dumpctl/resource_refusal.h"
+#include "proc/mapped_file_cache.h"
+#include "proc/vma_list.h"
+
+namespace dumpctl {
+
+// What was learnt while the target still runs, and saves the freeze from asking again.
+struct Preflight {
+  ResourceRefusals blockers;
+  dev_t kernel_tmpfs = 0;
+  uint64_t mount_namespace = 0;
+  // Every mapped file opened and stat-ed once. The list that is built from the frozen task borrows
+  // all of them through `cache`, and opens only what was mapped since.
+  std::unique_ptr<MappedFileCache> cache;
+  std::optional<VmaList> vmas;  // none when the target changed its mappings faster than we read
+};
+
+// Looks the running target over. Freezes nothing, and leaves nothing in or of the target. All that
+// stands in the way of a dump is told at once.
+absl::StatusOr<Preflight> RunPreflight(const DumpOptions& options, const Target& target);
+
+// One error for all: Failure::kRefused, a line for each refusal with its remedy.
+absl::Status RefusedStatus(const ResourceRefusals& refusals);
+
+}  // namespace dumpctl
+
+#endif  // DUMP_SESSION_PREFLIGHT_H_

@@ -1,0 +1,178 @@
+#include "dump/session/target.h"
+
+#include <elf.h>
+#include <fcntl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "absl/strings/str_cat.h"
+#include "dumpctl/failure.h"
+#include "dumpctl/status_macros.h"
+#include "proc/stat_parser.h"
+#include "proc/status_parser.h"
+
+namespace dumpctl {
+namespace {
+
+absl::Status Refuse(Failure failure, std::string_view message) {
+  return MakeFailure(failure, absl::StatusCode::kFailedPrecondition, message);
+}
+
+absl::Status NoSuchTask(pid_t pid) {
+  return MakeFailure(Failure::kNoSuchTask, absl::StatusCode::kNotFound,
+                     absl::StrCat("there is no process ", pid, "; see ps -e"));
+}
+
+std::string NameOf(pid_t pid, const TaskStat& stat) {
+  return absl::StrCat("process ", pid, " (", stat.comm, ")");
+}
+
+// NotFound when a task vanishes while it is looked at.
+absl::StatusOr<TaskStat> StatOf(const ProcDir& dir) {
+  ASSIGN_OR_RETURN(const std::string text, dir.Read("stat"));
+  return ParseStat(text);
+}
+
+absl::Status RefuseAncestor(pid_t pid, const std::string& name) {
+  pid_t ancestor = getpid();
+  while (ancestor > 1) {
+    if (ancestor == pid) {
+      return Refuse(Failure::kSelfOrAncestor,
+                    absl::StrCat(name, pid == getpid() ? " is dumpctl itself"
+                                                       : " is an ancestor of dumpctl: freezing it "
+                                                         "could stop the dump; start dumpctl from "
+                                                         "elsewhere"));
+    }
+    const auto dir = ProcDir::OpenTask(ancestor);
+    if (!dir.ok()) break;
+    const auto stat = StatOf(*dir);
+    if (!stat.ok()) break;
+    ancestor = stat->ppid;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status RefuseZombie(const std::string& name, const TaskStat& stat, const TaskStatus& status) {
+  if (!stat.zombie()) return absl::OkStatus();
+  if (status.threads > 1) {
+    return Refuse(Failure::kZombie,
+                  absl::StrCat(name, " has lost its main thread while ", status.threads - 1,
+                               " others go on, which no image can hold; restart the program"));
+  }
+  return Refuse(Failure::kZombie,
+                absl::StrCat(name, " is a zombie: nothing is left of it but an exit status for ",
+                             "its parent, process ", stat.ppid));
+}
+
+absl::Status RefuseTraced(const std::string& name, const TaskStatus& status) {
+  if (status.tracer_pid == 0) return absl::OkStatus();
+  std::string tracer = absl::StrCat("process ", status.tracer_pid);
+  if (const auto dir = ProcDir::OpenTask(status.tracer_pid); dir.ok()) {
+    if (const auto stat = StatOf(*dir); stat.ok()) tracer = NameOf(status.tracer_pid, *stat);
+  }
+  return Refuse(Failure::kAlreadyTraced, absl::StrCat(name, " is traced by ", tracer,
+                                                      ": end that debugger or tracer first"));
+}
+
+absl::Status NeedsPtrace(const std::string& name) {
+  return MakeFailure(Failure::kPermission, absl::StatusCode::kPermissionDenied,
+                     absl::StrCat("tracing ", name,
+                                  " needs CAP_SYS_PTRACE: run dumpctl as root, or give it the "
+                                  "capability"));
+}
+
+absl::Status RefuseForeignAbi(const ProcDir& dir, const std::string& name) {
+  const auto exe = dir.Open("exe", O_RDONLY | O_NONBLOCK);
+  // Deleted, overmounted or on a file system that is gone: the registers tell later.
+  if (!exe.ok()) return absl::OkStatus();
+  unsigned char ident[EI_NIDENT] = {};
+  if (pread(exe->get(), ident, sizeof ident, 0) != sizeof ident) return absl::OkStatus();
+  if (std::memcmp(ident, ELFMAG, SELFMAG) == 0 && ident[EI_CLASS] == ELFCLASS32) {
+    return Refuse(Failure::kForeignAbi,
+                  absl::StrCat(name,
+                               " is a 32-bit (or x32) program, which this version does not "
+                               "dump; run a 64-bit build of it"));
+  }
+  return absl::OkStatus();
+}
+
+// Asks the kernel rather than guess from ids and capability sets.
+absl::Status RefuseWithoutRights(const ProcDir& dir, const std::string& name) {
+  const auto memory = dir.Open("mem", O_RDWR);
+  if (absl::IsPermissionDenied(memory.status())) return NeedsPtrace(name);
+  RETURN_IF_ERROR(memory.status());
+  // Following links there is what needs the capability, so an empty directory shows nothing.
+  ASSIGN_OR_RETURN(const ProcDir self, ProcDir::OpenTask(getpid()));
+  ASSIGN_OR_RETURN(const std::string text, self.Read("status"));
+  ASSIGN_OR_RETURN(const TaskStatus status, ParseStatus(text));
+  constexpr uint64_t kSysAdmin = uint64_t{1} << 21;
+  constexpr uint64_t kCheckpointRestore = uint64_t{1} << 40;
+  if ((status.cap_effective & (kSysAdmin | kCheckpointRestore)) == 0) {
+    return MakeFailure(Failure::kPermission, absl::StatusCode::kPermissionDenied,
+                       absl::StrCat("dumping ", name,
+                                    " needs CAP_CHECKPOINT_RESTORE (or CAP_SYS_ADMIN): run "
+                                    "dumpctl as root, or give it the capability"));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<Target> FindTarget(pid_t pid) {
+  absl::StatusOr<ProcDir> dir = ProcDir::OpenTask(pid);
+  if (absl::IsNotFound(dir.status())) return NoSuchTask(pid);
+  RETURN_IF_ERROR(dir.status());
+  const auto vanished = [&](const absl::Status& status) {
+    return absl::IsNotFound(status) ? NoSuchTask(pid) : status;
+  };
+  const absl::StatusOr<TaskStat> stat = StatOf(*dir);
+  if (!stat.ok()) return vanished(stat.status());
+  const absl::StatusOr<std::string> status_text = dir->Read("status");
+  if (!status_text.ok()) return vanished(status_text.status());
+  ASSIGN_OR_RETURN(const TaskStatus status, ParseStatus(*status_text));
+  const std::string name = NameOf(pid, *stat);
+  if (status.tgid != pid) {
+    return Refuse(Failure::kNotALeader, absl::StrCat(pid, " is a thread of process ", status.tgid,
+                                                     "; dump that (-t ", status.tgid, ")"));
+  }
+  if (stat->kernel_thread()) {
+    return Refuse(Failure::kKernelThread,
+                  absl::StrCat(name, " is a kernel thread, which has nothing to dump"));
+  }
+  if (pid == 1) {
+    return Refuse(Failure::kInit,
+                  absl::StrCat(name,
+                               " is the init of this system, without which nothing goes on; "
+                               "dump what it has started"));
+  }
+  RETURN_IF_ERROR(RefuseAncestor(pid, name));
+  RETURN_IF_ERROR(RefuseZombie(name, *stat, status));
+  RETURN_IF_ERROR(RefuseTraced(name, status));
+  RETURN_IF_ERROR(RefuseWithoutRights(*dir, name));
+  RETURN_IF_ERROR(RefuseForeignAbi(*dir, name));
+  Target target{.pid = pid, .dir = *std::move(dir), .comm = stat->comm, .session = stat->session};
+  target.pidfd.Reset(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));
+  if (!target.pidfd) {
+    return errno == ESRCH ? NoSuchTask(pid) : absl::ErrnoToStatus(errno, "pidfd_open");
+  }
+  return target;
+}
+
+bool IsDead(const Target& target) {
+  // A frozen task that is killed stays a zombie until its tracer has looked.
+  const auto stat = StatOf(target.dir);
+  return !stat.ok() || stat->zombie();
+}
+
+absl::Status ExplainByDeath(absl::Status status, const Target& target) {
+  if (status.ok() || FailureOf(status) != Failure::kInternal || !IsDead(target)) return status;
+  return MakeFailure(Failure::kTargetDied, absl::StatusCode::kNotFound,
+                     absl::StrCat("process ", target.pid, " (", target.comm,
+                                  ") was killed by somebody else during the dump (",
+                                  std::string(status.message()), ")"));
+}
+
+}  // namespace dumpctl
