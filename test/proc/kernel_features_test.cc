@@ -6,6 +6,7 @@
 #include <string>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -44,7 +45,7 @@ TEST(KernelFeaturesTest, FindsWhatThisKernelsReleaseBrings) {
 TEST(KernelFeaturesTest, IsForcedDownByName) {
   for (const KernelFeatures::Description& row : KernelFeatures::All()) {
     const auto all = KernelFeatures::Probe();
-    const auto forced = KernelFeatures::Probe("-" + std::string(row.name));
+    const auto forced = KernelFeatures::Probe(absl::StrCat("-", std::string(row.name)));
     ASSERT_TRUE(forced.ok()) << forced.status();
     for (const KernelFeatures::Description& other : KernelFeatures::All()) {
       EXPECT_EQ(forced->Has(other.feature), other.feature != row.feature && all->Has(other.feature))
