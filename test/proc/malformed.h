@@ -18,7 +18,7 @@ struct BadText {
   std::string line;
 };
 inline void PrintTo(const BadText& bad, std::ostream* out) {
-  *out << bad.field << " in " << bad.line;
+  *out << bad.field << " in " << bad.line.substr(0, 40);
 }
 
 MATCHER_P(Refuses, bad, "names the field " + bad.field + " and quotes \"" + bad.line + "\"") {

@@ -101,8 +101,9 @@ Cost Measure(const std::vector<pid_t>& pids) {
   const int file = mkstemp(trace.data());
   if (file < 0) abort();
   close(file);
-  std::string command =
-      "strace -f -o " + trace + " -e trace=openat,fstat,newfstatat,statx,fstatfs " VMA_LIST_TOOL;
+  // Where the tool is built with it, the leak sanitizer would want to trace what strace traces.
+  std::string command = "ASAN_OPTIONS=detect_leaks=0 strace -f -o " + trace +
+                        " -e trace=openat,fstat,newfstatat,statx,fstatfs " VMA_LIST_TOOL;
   for (const pid_t pid : pids) command += " " + std::to_string(pid);
   std::unique_ptr<FILE, int (*)(FILE*)> pipe(popen(command.c_str(), "r"), pclose);
   char buffer[512] = {};
