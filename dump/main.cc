@@ -7,6 +7,8 @@
 #include "dump/cli/command.h"
 #include "dump/cli/dump_command.h"
 #include "dump/cli/verbosity.h"
+
+#include "dump/cli/show_command.h"
 #include "dumpctl/failure.h"
 
 int main(int argc, char** argv) {
@@ -15,6 +17,7 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   dumpctl::CommandAction action;
   dumpctl::AddDumpCommand(app, action);
+  dumpctl::AddShowCommand(app, action);
   try {
     auto arguments = dumpctl::SpellOutVerbosity(std::vector<std::string>(argv + 1, argv + argc));
     // CLI11 takes them from the back.
