@@ -4,11 +4,11 @@
 #include <string>
 #include <vector>
 
+#include "dump/cli/check_command.h"
 #include "dump/cli/command.h"
 #include "dump/cli/dump_command.h"
-#include "dump/cli/verbosity.h"
-
 #include "dump/cli/show_command.h"
+#include "dump/cli/verbosity.h"
 #include "dumpctl/failure.h"
 
 int main(int argc, char** argv) {
@@ -17,6 +17,7 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   dumpctl::CommandAction action;
   dumpctl::AddDumpCommand(app, action);
+  dumpctl::AddCheckCommand(app, action);
   dumpctl::AddShowCommand(app, action);
   try {
     auto arguments = dumpctl::SpellOutVerbosity(std::vector<std::string>(argv + 1, argv + argc));

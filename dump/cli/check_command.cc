@@ -1,0 +1,83 @@
+#include "dump/cli/check_command.h"
+
+#include <cerrno>
+#include <cstdio>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "dump/session/host_check.h"
+#include "dumpctl/status_macros.h"
+
+namespace dumpctl {
+namespace {
+
+const char* StateName(HostState state) {
+  switch (state) {
+    case HostState::kOk:
+      return "ok";
+    case HostState::kAbsent:
+      return "absent";
+    case HostState::kMissing:
+      return "missing";
+  }
+  return "";
+}
+
+std::string Text(const std::vector<HostFinding>& findings) {
+  std::string text;
+  for (const HostFinding& finding : findings) {
+    absl::StrAppendFormat(&text, "%-8s %s: %s", StateName(finding.state), finding.name,
+                          finding.use);
+    if (finding.state == HostState::kAbsent) {
+      absl::StrAppend(&text, " (fallback: ", finding.remedy, ")");
+    } else if (finding.state == HostState::kMissing) {
+      absl::StrAppend(&text, " (remedy: ", finding.remedy, ")");
+    }
+    absl::StrAppend(&text, "\n");
+  }
+  return text;
+}
+
+std::string Json(const std::vector<HostFinding>& findings) {
+  nlohmann::ordered_json checks = nlohmann::ordered_json::array();
+  for (const HostFinding& finding : findings) {
+    nlohmann::ordered_json check;
+    check["name"] = finding.name;
+    check["state"] = StateName(finding.state);
+    check["use"] = finding.use;
+    if (finding.state == HostState::kAbsent) check["fallback"] = finding.remedy;
+    if (finding.state == HostState::kMissing) check["remedy"] = finding.remedy;
+    checks.push_back(std::move(check));
+  }
+  nlohmann::ordered_json report;
+  report["can_dump"] = HostStatus(findings).ok();
+  report["checks"] = std::move(checks);
+  return absl::StrCat(report.dump(), "\n");
+}
+
+absl::Status Check(bool json) {
+  ASSIGN_OR_RETURN(const HostFacts facts, ReadHostFacts());
+  ASSIGN_OR_RETURN(const KernelFeatures features, KernelFeatures::Probe());
+  const std::vector<HostFinding> findings = JudgeHost(facts, features);
+  const std::string text = json ? Json(findings) : Text(findings);
+  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0) {
+    return absl::ErrnoToStatus(errno, "cannot write to stdout");
+  }
+  return HostStatus(findings);
+}
+
+}  // namespace
+
+void AddCheckCommand(CLI::App& app, CommandAction& action) {
+  CLI::App* command =
+      app.add_subcommand("check", "say what this host and this caller can and cannot do");
+  auto json = std::make_shared<bool>(false);
+  command->add_flag("--json", *json, "as one JSON object");
+  command->callback([json, &action] { action = [json] { return Check(*json); }; });
+}
+
+}  // namespace dumpctl
