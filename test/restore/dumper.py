@@ -1,0 +1,61 @@
+"""The commands that dump and restore, and where their logs are."""
+
+import os
+import subprocess
+import time
+
+_STOCK_CRIU = os.path.join(os.path.dirname(__file__), "../../scripts/stock-criu")
+
+
+class DumpFailure(Exception):
+    pass
+
+
+def stock(tool="criu", suite="trixie"):
+    """The path of a tool of stock CRIU's private root: criu, crit, python."""
+    command = [_STOCK_CRIU, "--suite", suite, f"--{tool}"]
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
+
+
+class Dumper:
+    """Dumps by dumpctl or by criu, whose command lines are alike, and restores by stock criu."""
+
+    def __init__(self, reaper, program, criu):
+        self._reaper = reaper
+        self._program = criu if program == "stock" else program
+        self._criu = criu
+
+    def dump(self, pid, images, deadline, leave_running=False, options=()):
+        argv = [self._program, "dump", "-t", str(pid), "-D", images, "-v4", "-o", "dump.log"]
+        if leave_running:
+            argv.append("-R")
+        self._run(argv + list(options), images, deadline)
+
+    def restore(self, images, deadline):
+        argv = [self._criu, "restore", "-d", "-D", images, "-v4", "-o", "restore.log"]
+        self._run(argv, images, deadline)
+
+    def _run(self, argv, images, deadline):
+        with open(os.path.join(images, f"{argv[1]}.out"), "wb") as out:
+            pid = self._reaper.start(argv, stdout=out.fileno())
+        code = self._reaper.wait(pid, deadline)
+        if code is None:
+            raise DumpFailure(f"{' '.join(argv)}: did not end in time")
+        if code != 0:
+            raise DumpFailure(f"{' '.join(argv)}: ended with {code}")
+
+
+def log_tails(images, lines=40):
+    """The ends of all logs of a dump, as one text."""
+    text = ""
+    for name in ("dump.out", "dump.log", "restore.out", "restore.log"):
+        path = os.path.join(images, name)
+        if not os.path.exists(path):
+            continue
+        with open(path, errors="replace") as log:
+            content = log.read().splitlines()
+        text += f"--- {name}, {len(content)} lines, the last:\n"
+        # An error may stand far above the clean-up that follows it.
+        errors = [line for line in content[:-lines] if "Error" in line or "rror:" in line]
+        text += "\n".join(errors + content[-lines:]) + "\n"
+    return text

@@ -1,0 +1,53 @@
+"""What /proc says of a task that a dump which leaves it running must not change."""
+
+import os
+import re
+
+# Not SigQ: it counts the signals of the user, whose other processes run beside this test.
+_STATUS_FIELDS = (
+    "Name Umask Pid PPid TracerPid Uid Gid Groups Threads SigPnd ShdPnd SigBlk SigIgn SigCgt "
+    "CapInh CapPrm CapEff CapBnd CapAmb NoNewPrivs Seccomp Seccomp_filters Cpus_allowed_list"
+).split()
+
+
+def snapshot(pid, maps=True):
+    """A dict of fact name to text; without `maps` for targets that map and unmap all the time."""
+    facts = {}
+    if maps:
+        facts["maps"] = _read(f"/proc/{pid}/maps")
+    for fd in sorted(os.listdir(f"/proc/{pid}/fd"), key=int):
+        facts[f"fd {fd}"] = os.readlink(f"/proc/{pid}/fd/{fd}")
+    for tid in os.listdir(f"/proc/{pid}/task"):
+        task = f"/proc/{pid}/task/{tid}"
+        facts[f"{tid} children"] = _read(f"{task}/children")
+        status = dict(re.findall(r"^(\w+):\s*(.*)$", _read(f"{task}/status"), re.MULTILINE))
+        for field in _STATUS_FIELDS:
+            facts[f"{tid} {field}"] = status[field]
+        # Running and sleeping are one: a thread that waits for its `go` is now this, now that.
+        facts[f"{tid} State"] = {"R": "S"}.get(status["State"][0], status["State"][0])
+    return facts
+
+
+def differences(before, after):
+    lines = []
+    for name in sorted(before.keys() | after.keys()):
+        was, is_now = before.get(name), after.get(name)
+        if was == is_now:
+            continue
+        if name == "maps":
+            lines += _changed_lines("maps", was, is_now)
+        else:
+            lines.append(f"{name}: was {was!r}, is {is_now!r}")
+    return lines
+
+
+def _changed_lines(name, was, is_now):
+    old, new = was.splitlines(), is_now.splitlines()
+    return [f"{name}: gone {line}" for line in old if line not in new] + [
+        f"{name}: new {line}" for line in new if line not in old
+    ]
+
+
+def _read(path):
+    with open(path, errors="surrogateescape") as file:
+        return file.read()

@@ -1,0 +1,87 @@
+"""One program of test/targets/, by the protocol that test/targets/target.h gives."""
+
+import os
+import time
+
+
+class TargetFailure(Exception):
+    pass
+
+
+class Target:
+    """A target in its work directory: `status` is what it printed, `go` tells it to check."""
+
+    def __init__(self, reaper, program, work_dir):
+        self._reaper = reaper
+        self._program = program
+        self._work_dir = work_dir
+        self._status_path = os.path.join(work_dir, "status")
+        self.pid = None
+
+    def start(self):
+        # The target may take another uid, and shall still write here.
+        os.chmod(self._work_dir, 0o1777)
+        fd = os.open(self._status_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+        environment = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}
+        self.pid = self._reaper.start(
+            [self._program], cwd=self._work_dir, stdout=fd, env=environment
+        )
+        os.close(fd)
+
+    def status(self):
+        try:
+            with open(self._status_path, errors="replace") as status:
+                return status.read()
+        except FileNotFoundError:
+            return ""
+
+    def wait_ready(self, deadline):
+        """None once it stands as it shall be dumped, or the reason why it wants to be skipped."""
+        while "ready\n" not in self.status():
+            code = self._reaper.wait(self.pid, time.monotonic() + 0.002)
+            if code == 77:
+                return self.status().strip()
+            if code is not None:
+                raise TargetFailure(f"the target ended with {code} before it was ready")
+            if time.monotonic() > deadline:
+                raise TargetFailure("the target was not ready in time")
+        return None
+
+    def wait_state(self, states, deadline):
+        while self.state() not in states:
+            if time.monotonic() > deadline:
+                raise TargetFailure(f"the target is in state {self.state()}, not in {states}")
+            time.sleep(0.002)
+
+    def state(self):
+        """The state letter, or '' without such a process."""
+        try:
+            with open(f"/proc/{self.pid}/stat", "rb") as stat:
+                return stat.read().rpartition(b") ")[2][:1].decode()
+        except (FileNotFoundError, ProcessLookupError):
+            return ""
+
+    def wait_gone(self, deadline):
+        """Till the pid is free to be taken again, by a restore."""
+        while self.state():
+            self._reaper.wait(self.pid, time.monotonic() + 0.002)
+            if time.monotonic() > deadline:
+                raise TargetFailure(f"pid {self.pid} did not become free")
+        self._reaper.forget(self.pid)
+
+    def go(self, event):
+        """Tells the target to check itself after `event`: "restored" or "resumed"."""
+        path = os.path.join(self._work_dir, "go")
+        with open(path + ".new", "w") as go:
+            go.write(event)
+        os.chmod(path + ".new", 0o644)
+        os.rename(path + ".new", path)
+
+    def check_verdict(self, deadline):
+        code = self._reaper.wait(self.pid, deadline)
+        if code is None:
+            raise TargetFailure("the target did not end in time")
+        if code != 0:
+            raise TargetFailure(f"the target ended with {code}")
+        if self.status().splitlines()[-1:] != ["PASS"]:
+            raise TargetFailure("the target did not say PASS")
