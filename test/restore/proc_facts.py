@@ -20,7 +20,7 @@ def snapshot(pid, maps=True):
     for tid in os.listdir(f"/proc/{pid}/task"):
         task = f"/proc/{pid}/task/{tid}"
         facts[f"{tid} children"] = _read(f"{task}/children")
-        status = dict(re.findall(r"^(\w+):\s*(.*)$", _read(f"{task}/status"), re.MULTILINE))
+        status = dict(re.findall(r"^(\w+):[ \t]*(.*)$", _read(f"{task}/status"), re.MULTILINE))
         for field in _STATUS_FIELDS:
             facts[f"{tid} {field}"] = status[field]
         # Running and sleeping are one: a thread that waits for its `go` is now this, now that.

@@ -213,7 +213,8 @@ const char* SmapsField(const void* address, const char* name) {
   char* rest = strchr(entry, '\n');
   *rest++ = '\0';
   if (strcmp(name, "maps") == 0) return entry;
-  for (char* line = rest; line && *line; line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL) {
+  for (char* line = rest; line && *line;
+       line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL) {
     if (IsEntry(line, &start, &end)) {
       *line = '\0';
       break;

@@ -12,9 +12,6 @@
 #ifndef TEST_TARGETS_TARGET_H_
 #define TEST_TARGETS_TARGET_H_
 
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE
-#endif
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -51,21 +48,21 @@ _Noreturn void Fail(const char* format, ...) __attribute__((format(printf, 1, 2)
 _Noreturn void Error(const char* file, int line, const char* what);
 
 /* Preparing: a call that must succeed; the value of REQUIRE_SYSCALL is the call's own. */
-#define REQUIRE(condition) \
-  do {                     \
+#define REQUIRE(condition)                                   \
+  do {                                                       \
     if (!(condition)) Error(__FILE__, __LINE__, #condition); \
   } while (0)
-#define REQUIRE_SYSCALL(call)                                 \
-  ({                                                          \
-    long require_result = (long)(call);                       \
+#define REQUIRE_SYSCALL(call)                                   \
+  ({                                                            \
+    long require_result = (long)(call);                         \
     if (require_result == -1) Error(__FILE__, __LINE__, #call); \
-    require_result;                                           \
+    require_result;                                             \
   })
 
 /* Proving. */
-#define EXPECT(condition)                                                      \
-  do {                                                                         \
-    errno = 0;                                                                 \
+#define EXPECT(condition)                                                                 \
+  do {                                                                                    \
+    errno = 0;                                                                            \
     if (!(condition)) Fail("%s:%d: %s, errno %d", __FILE__, __LINE__, #condition, errno); \
   } while (0)
 #define EXPECT_EQ(expected, actual) \
