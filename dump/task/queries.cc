@@ -84,7 +84,7 @@ absl::Status AskSignals(RemoteSyscalls& calls, const FrozenThread& leader,
 
 absl::Status AskTimers(RemoteSyscalls& calls, const FrozenThread& leader,
                        const std::vector<int>& ids, ProcessAnswers& answers) {
-  constexpr size_t kAtOnce = RemoteSyscalls::kSlots / 2;
+  constexpr size_t kAtOnce = RemoteSyscalls::kMostCalls / 2;
   for (size_t begin = 0; begin < ids.size(); begin += kAtOnce) {
     const size_t end = std::min(ids.size(), begin + kAtOnce);
     Batch batch(calls);

@@ -42,10 +42,11 @@ constexpr size_t kMapEntry = 0;    // syscall; then rdi = result, and on to unma
 constexpr size_t kUnmapEntry = 5;  // (rdi, rsi set) munmap
 constexpr size_t kHostHome = 17;   // sigmask, registers, jump
 constexpr size_t kHomeSize = 141;
-constexpr size_t kHostCall = kHostHome + kHomeSize;  // syscall; rdi = scratch; to unmapping
-constexpr size_t kGuestCall = kHostCall + 14;        // syscall; falls into the guest's way home
-constexpr size_t kGuestHome = kGuestCall + 2;
-constexpr size_t kCodeEnd = kGuestHome + kHomeSize;
+constexpr size_t kHostDone = kHostHome + kHomeSize;  // rdi = scratch; to unmapping
+constexpr size_t kGuestHome = kHostDone + 12;
+constexpr size_t kTable = kGuestHome + kHomeSize;  // works through a table; then to r13
+constexpr size_t kBehindCall = kTable + 29;        // where each system call of a table returns to
+constexpr size_t kCodeEnd = kTable + 51;
 constexpr size_t kHostContext = (kCodeEnd + 7) / 8 * 8;
 constexpr size_t kGuestContext = kHostContext + kContextSize;
 static_assert(kGuestContext + kContextSize <= Healer::kSize);
@@ -99,6 +100,26 @@ class Assembler {
   std::vector<std::byte> code_;
 };
 
+// rbx: the next entry, rbp: how many are left, r13: where to go then. No flag is changed: lea
+// counts, and jrcxz looks.
+void EmitTable(Assembler& assembler) {
+  assembler.Emit({0x48, 0x8b, 0x03});        // mov (%rbx), %rax
+  assembler.Emit({0x48, 0x8b, 0x7b, 0x08});  // mov 8(%rbx), %rdi
+  assembler.Emit({0x48, 0x8b, 0x73, 0x10});  // mov 16(%rbx), %rsi
+  assembler.Emit({0x48, 0x8b, 0x53, 0x18});  // mov 24(%rbx), %rdx
+  assembler.Emit({0x4c, 0x8b, 0x53, 0x20});  // mov 32(%rbx), %r10
+  assembler.Emit({0x4c, 0x8b, 0x43, 0x28});  // mov 40(%rbx), %r8
+  assembler.Emit({0x4c, 0x8b, 0x4b, 0x30});  // mov 48(%rbx), %r9
+  assembler.Syscall();
+  assembler.Emit({0x48, 0x89, 0x43, 0x38});  // kBehindCall: mov %rax, 56(%rbx)
+  assembler.Emit({0x48, 0x8d, 0x5b, 0x40});  // lea 64(%rbx), %rbx
+  assembler.Emit({0x48, 0x8d, 0x6d, 0xff});  // lea -1(%rbp), %rbp
+  assembler.Emit({0x48, 0x89, 0xe9});        // mov %rbp, %rcx
+  assembler.Emit({0xe3, 0x02});              // jrcxz +2
+  assembler.Emit({0xeb, 0xd0});              // jmp kTable
+  assembler.Emit({0x41, 0xff, 0xe5});        // jmp *%r13
+}
+
 void EmitHome(Assembler& assembler, size_t context) {
   // rt_sigprocmask(SIG_SETMASK, &sigmask, NULL, 8). Signals that waited are delivered when it
   // returns, here, on the thread's own untouched stack.
@@ -131,12 +152,11 @@ std::vector<std::byte> Healer::Code() const {
   assembler.Immediate(kRsi, kScratchSize);  // kUnmapEntry
   assembler.Immediate(kRax, SYS_munmap);
   assembler.Syscall();
-  EmitHome(assembler, kHostContext);  // kHostHome
-  assembler.Syscall();                // kHostCall
-  assembler.Load(kRdi, kHostContext + kScratchSlot);
+  EmitHome(assembler, kHostContext);                  // kHostHome
+  assembler.Load(kRdi, kHostContext + kScratchSlot);  // kHostDone
   assembler.Jump(kUnmapEntry);
-  assembler.Syscall();                 // kGuestCall
   EmitHome(assembler, kGuestContext);  // kGuestHome
+  EmitTable(assembler);                // kTable
   return assembler.Take(kSize);
 }
 
@@ -174,24 +194,28 @@ GeneralRegisters Healer::AtHome(const GeneralRegisters& from, Role role) const {
   return At(from, base_ + (role == kHost ? kHostHome : kGuestHome));
 }
 
-GeneralRegisters Healer::AtCall(const GeneralRegisters& from, Role role, long number,
-                                const std::array<uint64_t, 6>& arguments) const {
-  GeneralRegisters registers = At(from, base_ + (role == kHost ? kHostCall : kGuestCall));
-  registers.rax = static_cast<uint64_t>(number);
-  registers.rdi = arguments[0];
-  registers.rsi = arguments[1];
-  registers.rdx = arguments[2];
-  registers.r10 = arguments[3];
-  registers.r8 = arguments[4];
-  registers.r9 = arguments[5];
+GeneralRegisters Healer::AtTable(const GeneralRegisters& from, Role role, RemoteAddress table,
+                                 size_t count) const {
+  GeneralRegisters registers = At(from, base_ + kTable);
+  registers.rbx = table.value();
+  registers.rbp = count;
+  registers.r13 = (base_ + (role == kHost ? kHostDone : kGuestHome)).value();
   return registers;
 }
 
+bool Healer::IsBehindTable(const GeneralRegisters& registers) const {
+  return registers.rip == (base_ + kBehindCall).value() && registers.rbp == 1;
+}
+
 GeneralRegisters Healer::AtMap(const GeneralRegisters& from) const {
-  GeneralRegisters registers =
-      AtCall(from, kHost, SYS_mmap,
-             {0, kScratchSize, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, ~0ull, 0});
-  registers.rip = (base_ + kMapEntry).value();
+  GeneralRegisters registers = At(from, base_ + kMapEntry);
+  registers.rax = SYS_mmap;
+  registers.rdi = 0;
+  registers.rsi = kScratchSize;
+  registers.rdx = PROT_READ | PROT_WRITE;
+  registers.r10 = MAP_PRIVATE | MAP_ANONYMOUS;
+  registers.r8 = ~0ull;
+  registers.r9 = 0;
   return registers;
 }
 

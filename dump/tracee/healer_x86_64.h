@@ -37,8 +37,16 @@ class Healer {
   explicit Healer(RemoteAddress base) : base_(base) {}
 
   // Bytes needed at `base`, at most; both alike for every process.
-  static constexpr size_t kSize = 640;
-  static constexpr size_t kScratchSize = 8192;
+  static constexpr size_t kSize = 704;
+  static constexpr size_t kScratchSize = 16384;
+
+  // One system call of a table in the task's memory, which a thread works through by itself.
+  struct TableEntry {
+    uint64_t number = 0;
+    std::array<uint64_t, 6> arguments = {};
+    int64_t result = 0;  // filled in by the thread
+  };
+  static_assert(sizeof(TableEntry) == 64);
 
   // The code, followed by empty contexts: to be written at `base` at once.
   std::vector<std::byte> Code() const;
@@ -49,9 +57,12 @@ class Healer {
   // Registers that make the thread...
   // ...go home, without unmapping.
   GeneralRegisters AtHome(const GeneralRegisters& from, Role role) const;
-  // ...run one system call, then go home (for the host: by unmapping the scratch memory).
-  GeneralRegisters AtCall(const GeneralRegisters& from, Role role, long number,
-                          const std::array<uint64_t, 6>& arguments) const;
+  // ...run the `count` (at least one) system calls of a table, then go home (for the host: by
+  // unmapping the scratch memory).
+  GeneralRegisters AtTable(const GeneralRegisters& from, Role role, RemoteAddress table,
+                           size_t count) const;
+  // Whether a thread stands behind the last system call of its table.
+  bool IsBehindTable(const GeneralRegisters& registers) const;
   // ...map the scratch memory; should we die, what was mapped is unmapped on the way home.
   GeneralRegisters AtMap(const GeneralRegisters& from) const;
   // ...unmap it and go home.

@@ -3,12 +3,14 @@
 #include <signal.h>
 #include <sys/syscall.h>
 
+#include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "dump/tracee/ptrace_ops.h"
 #include "dumpctl/failure.h"
 #include "dumpctl/status_macros.h"
+#include "proc/status_parser.h"
 
 namespace dumpctl {
 namespace {
@@ -16,6 +18,17 @@ namespace {
 // While a thread is away nothing may be delivered to it: a signal taken from its queue then could
 // not be put back. (SIGKILL and SIGSTOP cannot be blocked.)
 constexpr uint64_t kAllSignals = ~0ull;
+
+// Signals that the kernel drops where they have no handler (signal(7), "Ign").
+constexpr int kIgnorable[] = {SIGURG, SIGWINCH, SIGCHLD};
+
+constexpr uint64_t BitOf(int signal) { return uint64_t{1} << (signal - 1); }
+
+absl::StatusOr<uint64_t> CaughtSignals(const FrozenTask& task) {
+  ASSIGN_OR_RETURN(const std::string text, task.dir().Read("status"));
+  ASSIGN_OR_RETURN(const TaskStatus status, ParseStatus(text));
+  return status.caught;
+}
 
 absl::Status Died(pid_t tid) {
   return MakeFailure(Failure::kTargetDied, absl::StatusCode::kNotFound,
@@ -68,9 +81,11 @@ absl::StatusOr<RemoteSyscalls> RemoteSyscalls::Create(const FrozenTask& task) {
   ASSIGN_OR_RETURN(const InjectionSite site,
                    InjectionSite::Install(task.dir(), *memory, Healer(RemoteAddress()).Code()));
   RemoteSyscalls scope(&task, std::move(memory), site);
+  ASSIGN_OR_RETURN(scope.caught_, CaughtSignals(task));
   ASSIGN_OR_RETURN(scope.host_sigmask_, PtraceGetSigmask(scope.host().tid));
   RETURN_IF_ERROR(scope.WriteContext(scope.host(), Healer::kHost, scope.host_sigmask_));
-  RETURN_IF_ERROR(scope.SendAway(scope.host(), Healer::kHost));
+  RETURN_IF_ERROR(
+      scope.SendAway(scope.host(), Healer::kHost, scope.StopSignal(scope.host_sigmask_)));
   RETURN_IF_ERROR(scope.MapScratch());
   return scope;
 }
@@ -81,6 +96,7 @@ RemoteSyscalls::RemoteSyscalls(RemoteSyscalls&& other) noexcept
       site_(other.site_),
       healer_(other.healer_),
       scratch_(other.scratch_),
+      caught_(other.caught_),
       host_sigmask_(other.host_sigmask_),
       guest_sigmask_(other.guest_sigmask_) {}
 
@@ -94,10 +110,12 @@ absl::Status RemoteSyscalls::WriteContext(const FrozenThread& thread, Healer::Ro
           {.go_on = GoOnRegisters(thread.registers), .sigmask = sigmask, .scratch = scratch_}));
 }
 
-absl::Status RemoteSyscalls::SendAway(const FrozenThread& thread, Healer::Role role) {
+absl::Status RemoteSyscalls::SendAway(const FrozenThread& thread, Healer::Role role,
+                                      int stop_signal) {
   // In this order: from here on the way home puts the mask back.
   RETURN_IF_ERROR(SetGeneralRegisters(thread.tid, healer_.AtHome(thread.registers, role)));
-  return PtraceSetSigmask(thread.tid, kAllSignals);
+  const uint64_t open = stop_signal == 0 ? 0 : BitOf(stop_signal);
+  return PtraceSetSigmask(thread.tid, kAllSignals & ~open);
 }
 
 absl::Status RemoteSyscalls::BringHome(const FrozenThread& thread) {
@@ -120,27 +138,80 @@ absl::Status RemoteSyscalls::MapScratch() {
   return WriteContext(host(), Healer::kHost, host_sigmask_);
 }
 
+int RemoteSyscalls::StopSignal(uint64_t sigmask) const {
+  for (const int signal : kIgnorable) {
+    if (((sigmask | caught_) & BitOf(signal)) == 0) return signal;
+  }
+  return 0;
+}
+
+absl::Status RemoteSyscalls::RunTable(const FrozenThread& thread, Healer::Role role, size_t count,
+                                      int stop_signal) {
+  RETURN_IF_ERROR(
+      SetGeneralRegisters(thread.tid, healer_.AtTable(thread.registers, role, table(), count)));
+  if (stop_signal == 0) {
+    // Stop by stop: slower, and there is no other way.
+    for (size_t i = 0; i < count; ++i) {
+      RETURN_IF_ERROR(RunToSyscallStop(thread.tid));  // entry
+      RETURN_IF_ERROR(RunToSyscallStop(thread.tid));  // exit
+    }
+    return absl::OkStatus();
+  }
+  int pass_on = 0;
+  for (;;) {
+    RETURN_IF_ERROR(PtraceCont(thread.tid, pass_on));
+    ASSIGN_OR_RETURN(const Stop stop, WaitStop(thread.tid));
+    pass_on = 0;
+    if (stop.kind == Stop::Kind::kGone) return Died(thread.tid);
+    if (stop.kind != Stop::Kind::kSignal) continue;
+    if (stop.signal == SIGSTOP) {
+      pass_on = SIGSTOP;
+      continue;
+    }
+    if (stop.signal != stop_signal) {
+      return absl::InternalError(
+          absl::StrCat("thread ", thread.tid, " got signal ", stop.signal, " on injected code"));
+    }
+    // Somebody else may have sent it: then it comes early, and is as ignored as it always was.
+    ASSIGN_OR_RETURN(const GeneralRegisters registers, GetGeneralRegisters(thread.tid));
+    if (healer_.IsBehindTable(registers)) return absl::OkStatus();
+  }
+}
+
 absl::StatusOr<std::vector<int64_t>> RemoteSyscalls::Run(const FrozenThread& thread,
                                                          std::span<const RemoteCall> calls) {
+  if (calls.empty()) return std::vector<int64_t>();
+  if (calls.size() > kMostCalls) {
+    return absl::InternalError(absl::StrCat(calls.size(), " system calls at once"));
+  }
   const bool is_host = thread.tid == host().tid;
   const Healer::Role role = is_host ? Healer::kHost : Healer::kGuest;
+  int stop_signal = StopSignal(host_sigmask_);
   if (!is_host) {
     ASSIGN_OR_RETURN(guest_sigmask_, PtraceGetSigmask(thread.tid));
+    stop_signal = StopSignal(guest_sigmask_);
     RETURN_IF_ERROR(WriteContext(thread, role, guest_sigmask_));
-    RETURN_IF_ERROR(SendAway(thread, role));
   }
-  std::vector<int64_t> results;
-  results.reserve(calls.size());
-  absl::Status status;
+  std::vector<Healer::TableEntry> entries;
+  entries.reserve(calls.size() + 1);
   for (const RemoteCall& call : calls) {
-    const absl::StatusOr<int64_t> result =
-        RunCall(thread.tid, healer_.AtCall(thread.registers, role, call.number, call.arguments));
-    status = result.status();
-    if (!status.ok()) break;
-    results.push_back(*result);
+    entries.push_back({.number = static_cast<uint64_t>(call.number), .arguments = call.arguments});
   }
+  if (stop_signal != 0) {
+    entries.push_back(
+        {.number = SYS_tgkill,
+         .arguments = {static_cast<uint64_t>(task_->pid()), static_cast<uint64_t>(thread.tid),
+                       static_cast<uint64_t>(stop_signal)}});
+  }
+  RETURN_IF_ERROR(memory_->Write(table(), std::as_bytes(std::span(entries))));
+  if (!is_host) RETURN_IF_ERROR(SendAway(thread, role, stop_signal));
+  absl::Status status = RunTable(thread, role, entries.size(), stop_signal);
   if (!is_host) status.Update(BringHome(thread));
   RETURN_IF_ERROR(status);
+  RETURN_IF_ERROR(memory_->Read(table(), std::as_writable_bytes(std::span(entries))));
+  std::vector<int64_t> results;
+  results.reserve(calls.size());
+  for (size_t i = 0; i < calls.size(); ++i) results.push_back(entries[i].result);
   return results;
 }
 

@@ -28,15 +28,17 @@ struct RemoteCall {
 // change anything or that use a restart block, may be run: the thread's own interrupted call must
 // be able to go on.
 //
-// While the scope lives, one thread (the host) is parked on the healer and owns 8 KiB of scratch
-// memory; its end (or Close, which reports errors) unmaps that and puts every register and signal
-// mask back. If dumpctl dies at any instant the threads find home by themselves: see Healer.
+// While the scope lives, one thread (the host) is parked on the healer and owns scratch memory; its
+// end (or Close, which reports errors) unmaps that and puts every register and signal mask back. If
+// dumpctl dies at any instant the threads find home by themselves: see Healer.
 //
 // Residue of a death: the zero bytes behind the vDSO's image may hold the healer's code.
 class RemoteSyscalls {
  public:
+  // One half of the scratch memory holds slots, the other the calls themselves.
   static constexpr size_t kSlotSize = 64;
-  static constexpr size_t kSlots = Healer::kScratchSize / kSlotSize;
+  static constexpr size_t kSlots = Healer::kScratchSize / 2 / kSlotSize;
+  static constexpr size_t kMostCalls = kSlots - 1;
 
   // `task` must outlive the scope.
   static absl::StatusOr<RemoteSyscalls> Create(const FrozenTask& task);
@@ -45,7 +47,8 @@ class RemoteSyscalls {
   RemoteSyscalls& operator=(RemoteSyscalls&&) = delete;
   ~RemoteSyscalls();
 
-  // Runs the calls one after the other in one thread, and gives their raw results (negative errno).
+  // Runs the calls (kMostCalls at most) one after the other in one thread, and gives their raw
+  // results (negative errno). The thread works through all of them by itself; see StopSignal.
   absl::StatusOr<std::vector<int64_t>> Run(const FrozenThread& thread,
                                            std::span<const RemoteCall> calls);
 
@@ -60,8 +63,16 @@ class RemoteSyscalls {
       : task_(task), memory_(std::move(memory)), site_(site), healer_(site.address()) {}
 
   const FrozenThread& host() const { return task_->threads().front(); }
+  // A signal by which a thread can tell that it has worked through its table, or 0. It must be one
+  // that the process ignores and the thread does not block: a tracer sees even such a signal, and
+  // where the tracer has died, the kernel drops it.
+  int StopSignal(uint64_t sigmask) const;
+  absl::Status RunTable(const FrozenThread& thread, Healer::Role role, size_t count,
+                        int stop_signal);
+
+  RemoteAddress table() const { return scratch_ + Healer::kScratchSize / 2; }
   absl::Status WriteContext(const FrozenThread& thread, Healer::Role role, uint64_t sigmask);
-  absl::Status SendAway(const FrozenThread& thread, Healer::Role role);
+  absl::Status SendAway(const FrozenThread& thread, Healer::Role role, int stop_signal);
   absl::Status BringHome(const FrozenThread& thread);
   absl::Status MapScratch();
 
@@ -70,6 +81,7 @@ class RemoteSyscalls {
   InjectionSite site_;
   Healer healer_;
   RemoteAddress scratch_;
+  uint64_t caught_ = 0;  // signals with a handler, bit 0 = signal 1
   uint64_t host_sigmask_ = 0;
   uint64_t guest_sigmask_ = 0;
 };
