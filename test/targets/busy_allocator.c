@@ -1,5 +1,4 @@
 /* A thread that maps and unmaps without a pause, beside memory that stays. */
-/* harness: changing maps */
 #include "test/targets/target.h"
 
 static volatile int stop;

@@ -1,0 +1,17 @@
+/* poll with a timeout, and nothing to report. */
+#include <poll.h>
+
+#include "test/targets/blocked.h"
+
+static int pipe_fds[2];
+
+static void Call(void) {
+  struct pollfd poll_fd = {pipe_fds[0], POLLIN, 0};
+  EXPECT_EQ(0, poll(&poll_fd, 1, kTimeoutMs));
+}
+
+int main(void) {
+  REQUIRE(pipe(pipe_fds) == 0);
+  static const Blocked kBlocked = {Call, SYS_poll, NULL};
+  RunBlocked(&kBlocked);
+}
