@@ -19,7 +19,7 @@ namespace dumpctl {
 namespace {
 
 constexpr WhyNot kPackets = {
-    "a pipe in packet mode (O_DIRECT) holds several packets, whose bounds no restore can put back",
+    "it holds packets (O_DIRECT), whose bounds no restore can put back",
     "dump it when its reader has caught up"};
 
 ResourceRefusal Refusal(pid_t pid, const Descriptor& descriptor, const std::string& link,
@@ -156,15 +156,17 @@ class Collector {
   absl::Status AddContents(const Descriptor& descriptor, uint32_t flags, const std::string& link,
                            std::vector<PipeData>& list) {
     const auto teed = pipes_.find(descriptor.stat.st_ino);
-    if (teed == pipes_.end() || !written_.insert(descriptor.stat.st_ino).second) {
-      return absl::OkStatus();
-    }
+    if (teed == pipes_.end()) return absl::OkStatus();
+    // The bytes do not tell a single packet from plain bytes, but an end that writes packets does.
+    const bool writes_packets = (flags & O_DIRECT) != 0 && teed->second.bytes > 0;
+    if (writes_packets) files_.Refuse(Refusal(pid_, descriptor, link, kPackets));
+    if (!written_.insert(descriptor.stat.st_ino).second) return absl::OkStatus();
     PipeData data;
-    ASSIGN_OR_RETURN(Packets packets, ReadTeedPackets(teed->second));
-    if ((flags & O_DIRECT) != 0 && packets.count > 1) {
+    ASSIGN_OR_RETURN(PipeBytes contents, ReadTeed(teed->second));
+    if (contents.packets && !writes_packets) {
       files_.Refuse(Refusal(pid_, descriptor, link, kPackets));
     }
-    data.bytes = std::move(packets.bytes);
+    data.bytes = std::move(contents.bytes);
     data.entry.set_pipe_id(static_cast<uint32_t>(descriptor.stat.st_ino));
     data.entry.set_bytes(static_cast<uint32_t>(data.bytes.size()));
     data.entry.set_size(teed->second.capacity);

@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -15,7 +14,7 @@
 namespace dumpctl {
 namespace {
 
-// A packet is never larger than a page.
+// Larger than any packet, which is a page at most.
 constexpr size_t kReadSize = 64 * 1024;
 
 }  // namespace
@@ -49,29 +48,26 @@ absl::StatusOr<TeedPipe> TeePipe(BorrowedFd readable) {
   return teed;
 }
 
-absl::StatusOr<std::string> ReadTeed(const TeedPipe& pipe) {
-  ASSIGN_OR_RETURN(Packets packets, ReadTeedPackets(pipe));
-  return std::move(packets.bytes);
-}
-
-absl::StatusOr<Packets> ReadTeedPackets(const TeedPipe& pipe) {
-  Packets packets;
-  if (!pipe.contents) return packets;
-  packets.bytes.reserve(pipe.bytes);
+absl::StatusOr<PipeBytes> ReadTeed(const TeedPipe& pipe) {
+  PipeBytes read_out;
+  if (!pipe.contents) return read_out;
+  read_out.bytes.reserve(pipe.bytes);
   std::vector<char> buffer(kReadSize);
-  for (;;) {
+  while (read_out.bytes.size() < pipe.bytes) {
     const ssize_t got = read(pipe.contents.get(), buffer.data(), buffer.size());
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return absl::ErrnoToStatus(errno, "reading what stands in a pipe");
-    if (got == 0) break;
-    packets.bytes.append(buffer.data(), static_cast<size_t>(got));
-    ++packets.count;
+    if (got == 0) {
+      return absl::InternalError(absl::StrCat("read ", read_out.bytes.size(), " of the ",
+                                              pipe.bytes, " bytes that stand in a pipe"));
+    }
+    read_out.bytes.append(buffer.data(), static_cast<size_t>(got));
+    // Plain bytes fill the buffer unless they are the last ones.
+    if (static_cast<size_t>(got) < buffer.size() && read_out.bytes.size() < pipe.bytes) {
+      read_out.packets = true;
+    }
   }
-  if (packets.bytes.size() != pipe.bytes) {
-    return absl::InternalError(absl::StrCat("read ", packets.bytes.size(), " of the ", pipe.bytes,
-                                            " bytes that stand in a pipe"));
-  }
-  return packets;
+  return read_out;
 }
 
 }  // namespace dumpctl

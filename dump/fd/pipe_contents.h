@@ -21,15 +21,14 @@ struct TeedPipe {
 // (fs.pipe-max-size), Internal when the kernel gives less than FIONREAD promised.
 absl::StatusOr<TeedPipe> TeePipe(BorrowedFd readable);
 
-// Reads everything out of the second pipe.
-absl::StatusOr<std::string> ReadTeed(const TeedPipe& pipe);
-
-// How many packets stand in a pipe in packet mode (O_DIRECT). Each read(2) of one gives a packet.
-struct Packets {
+// What was read out of the second pipe.
+struct PipeBytes {
   std::string bytes;
-  size_t count = 0;
+  // They stand there as packets (O_DIRECT, pipe(2)): each write(2) is a read(2) of its own. A
+  // single packet cannot be told from plain bytes.
+  bool packets = false;
 };
-absl::StatusOr<Packets> ReadTeedPackets(const TeedPipe& pipe);
+absl::StatusOr<PipeBytes> ReadTeed(const TeedPipe& pipe);
 
 }  // namespace dumpctl
 
