@@ -1,0 +1,75 @@
+#!/usr/bin/python3
+"""Dumps one target by stock criu and by a dumper, leaving it running, and compares the images.
+
+  run_differential.py [--dumper PROGRAM|stock] TARGET
+"""
+
+import argparse
+import os
+import shutil
+import sys
+import tempfile
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "../restore"))
+import dumper as dumpers
+import sandbox
+import target_process
+
+SKIPPED = 77
+
+
+def dump_both_and_compare(options, tools, directory):
+    reaper = sandbox.Reaper()
+    deadline = time.monotonic() + options.timeout
+    work_dir = os.path.join(directory, "work")
+    os.mkdir(work_dir)
+    target = target_process.Target(reaper, options.target, work_dir)
+    images = {}
+    try:
+        target.start()
+        reason = target.wait_ready(deadline)
+        if reason is not None:
+            print(reason)
+            return SKIPPED
+        for name, program in (("stock", "stock"), ("ours", options.dumper)):
+            images[name] = os.path.join(directory, name)
+            os.mkdir(images[name])
+            dumper = dumpers.Dumper(reaper, program, tools["criu"])
+            dumper.dump(target.pid, images[name], deadline, leave_running=True)
+    except (target_process.TargetFailure, dumpers.DumpFailure) as failure:
+        print(f"{failure}\n--- target printed:\n{target.status()}")
+        for logs in images.values():
+            print(dumpers.log_tails(logs))
+        return 1
+    compare = os.path.join(HERE, "compare_images.py")
+    argv = [tools["python"], compare, images["stock"], images["ours"]]
+    return reaper.wait(reaper.start(argv, stdout=sys.stdout.fileno()), deadline)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("target")
+    parser.add_argument("--dumper", default="stock", help="dumpctl's path, or stock")
+    parser.add_argument("--timeout", type=float, default=30)
+    options = parser.parse_args()
+    if os.geteuid() != 0:
+        print("a private pid namespace takes root")
+        return SKIPPED
+    options.target = os.path.abspath(options.target)
+    if options.dumper != "stock":
+        options.dumper = os.path.abspath(options.dumper)
+    tools = {name: dumpers.stock(name) for name in ("criu", "python")}
+    directory = tempfile.mkdtemp(prefix="dumpctl-differential-")
+    os.chmod(directory, 0o755)
+    try:
+        return sandbox.run_inside(
+            lambda: dump_both_and_compare(options, tools, directory), options.timeout + 5
+        )
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
