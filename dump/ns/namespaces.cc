@@ -23,7 +23,7 @@ ResourceRefusals RefuseForeignNamespaces(pid_t pid, const NamespaceLinks& task,
                                          const NamespaceLinks& dumper) {
   ResourceRefusals refusals;
   for (size_t i = 0; i < kNamespaces.size(); ++i) {
-    if (task.links[i] == dumper.links[i]) continue;
+    if (task.links[i] == dumper.links[i] || kNamespaces[i] == "time") continue;
     const std::string kind(kNamespaces[i]);
     refusals.push_back(
         {.pid = pid,
@@ -46,6 +46,11 @@ void SetNamespaceIds(const NamespaceLinks& links, image::task_kobj_ids_entry& id
   ids.set_user_ns_id(id++);
   ids.set_cgroup_ns_id(id++);
   if (!links.links.back().empty()) ids.set_time_ns_id(id++);
+}
+
+bool HasOwnTimeNamespace(const NamespaceLinks& task, const NamespaceLinks& dumper) {
+  static_assert(kNamespaces.back() == "time");
+  return task.links.back() != dumper.links.back();
 }
 
 }  // namespace dumpctl

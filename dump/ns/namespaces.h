@@ -26,13 +26,19 @@ struct NamespaceLinks {
 
 absl::StatusOr<NamespaceLinks> ReadNamespaces(const ProcDir& task);
 
-// A task in a namespace other than the dumper's: its contents would have to be dumped, too.
+// A task in a namespace other than the dumper's: its contents would have to be dumped, too. A time
+// namespace has none but its clocks, so it is never refused.
 ResourceRefusals RefuseForeignNamespaces(pid_t pid, const NamespaceLinks& task,
                                          const NamespaceLinks& dumper);
 
 // Numbers the namespaces of a dump: restore inherits a namespace whose id equals the one in the
 // inventory. Kernel objects (memory, descriptor table, ...) are numbered apart.
 void SetNamespaceIds(const NamespaceLinks& links, image::task_kobj_ids_entry& ids);
+
+// Whether a task has a time namespace of its own: every restored task has. Its number is then
+// kOwnTimeNamespace, and that of its clocks' image, too.
+bool HasOwnTimeNamespace(const NamespaceLinks& task, const NamespaceLinks& dumper);
+inline constexpr uint32_t kOwnTimeNamespace = kNamespaces.size() + 1;
 
 }  // namespace dumpctl
 

@@ -76,6 +76,8 @@ absl::StatusOr<FrozenFacts> ReadFrozenFacts(const FrozenTask& task, const Target
   ASSIGN_OR_RETURN(facts.pipes, TeePipes(facts.descriptors));
   clock_gettime(CLOCK_MONOTONIC, &facts.monotonic);
   clock_gettime(CLOCK_BOOTTIME, &facts.boottime);
+  facts.timens_offsets_text = task.dir().Read("timens_offsets").value_or("");
+  ASSIGN_OR_RETURN(facts.namespaces, ReadNamespaces(task.dir()));
   return facts;
 }
 

@@ -14,6 +14,7 @@
 #include "dump/fd/descriptor.h"
 #include "dump/fd/pipe_contents.h"
 #include "dump/mm/page_scanner.h"
+#include "dump/ns/namespaces.h"
 #include "dump/session/preflight.h"
 #include "dump/session/target.h"
 #include "dump/task/process_facts.h"
@@ -46,8 +47,12 @@ struct FrozenFacts {
   std::map<ino_t, TeedPipe> pipes;
   VmaList vmas;
   ScannedPages pages;
+  // The clocks as we see them, and what the task's time namespace adds to them; empty where the
+  // kernel has no such namespaces.
   timespec monotonic = {};
   timespec boottime = {};
+  std::string timens_offsets_text;
+  NamespaceLinks namespaces;
 };
 
 // What procfs and ptrace tell from outside.

@@ -15,6 +15,7 @@
 #include "proc/auxv_parser.h"
 #include "proc/stat_parser.h"
 #include "proc/status_parser.h"
+#include "proc/timens_parser.h"
 #include "proto/inventory.pb.h"
 
 namespace dumpctl {
@@ -32,6 +33,11 @@ void SetObjectIds(uint32_t id, image::task_kobj_ids_entry& ids) {
   ids.set_sighand_id(id);
 }
 
+absl::StatusOr<TimensOffsets> OffsetsOf(const std::string& text) {
+  if (text.empty()) return TimensOffsets();
+  return ParseTimensOffsets(text);
+}
+
 uint32_t Microseconds(absl::Duration duration) {
   return static_cast<uint32_t>(absl::ToInt64Microseconds(duration));
 }
@@ -43,6 +49,9 @@ class ImageBuilder {
 
   absl::StatusOr<TaskImages> Build(const PageSink& sink) {
     ASSIGN_OR_RETURN(stat_, ParseStat(facts_.process.stat_text));
+    ASSIGN_OR_RETURN(const ProcDir self, ProcDir::OpenTask(getpid()));
+    ASSIGN_OR_RETURN(dumper_namespaces_, ReadNamespaces(self));
+    own_time_ = HasOwnTimeNamespace(facts_.namespaces, dumper_namespaces_);
     RETURN_IF_ERROR(AddMm());
     RETURN_IF_ERROR(AddDescriptors());
     RETURN_IF_ERROR(AddFs());
@@ -143,15 +152,24 @@ class ImageBuilder {
 
   absl::Status AddSeccomp() { return AddOne(ImageKind::kSeccomp, 0, facts_.seccomp.entry()); }
 
+  // The clocks of the task's time namespace: a restore makes one in which they go on from here.
   absl::Status AddTimens() {
+    ASSIGN_OR_RETURN(const ProcDir self, ProcDir::OpenTask(getpid()));
+    ASSIGN_OR_RETURN(const TimensOffsets ours, OffsetsOf(self.Read("timens_offsets").value_or("")));
+    ASSIGN_OR_RETURN(const TimensOffsets theirs, OffsetsOf(facts_.timens_offsets_text));
     image::timens_entry entry;
-    const auto fill = [](const timespec& from, image::timespec* to) {
-      to->set_tv_sec(static_cast<uint64_t>(from.tv_sec));
-      to->set_tv_nsec(static_cast<uint64_t>(from.tv_nsec));
+    const auto fill = [](absl::Duration clock, image::timespec* to) {
+      const timespec time = absl::ToTimespec(clock);
+      to->set_tv_sec(static_cast<uint64_t>(time.tv_sec));
+      to->set_tv_nsec(static_cast<uint64_t>(time.tv_nsec));
     };
-    fill(facts_.monotonic, entry.mutable_monotonic());
-    fill(facts_.boottime, entry.mutable_boottime());
-    return AddOne(ImageKind::kTimens, 0, entry);
+    const auto clock = [](const timespec& seen, const timespec& our, const timespec& their) {
+      return absl::DurationFromTimespec(seen) - absl::DurationFromTimespec(our) +
+             absl::DurationFromTimespec(their);
+    };
+    fill(clock(facts_.monotonic, ours.monotonic, theirs.monotonic), entry.mutable_monotonic());
+    fill(clock(facts_.boottime, ours.boottime, theirs.boottime), entry.mutable_boottime());
+    return AddOne(ImageKind::kTimens, own_time_ ? kOwnTimeNamespace : 0, entry);
   }
 
   absl::Status AddPstree() {
@@ -167,12 +185,12 @@ class ImageBuilder {
   }
 
   absl::Status AddInventory() {
-    ASSIGN_OR_RETURN(const ProcDir self, ProcDir::OpenTask(getpid()));
-    ASSIGN_OR_RETURN(const NamespaceLinks links, ReadNamespaces(self));
     image::task_kobj_ids_entry ids;
     SetObjectIds(kTaskObject, ids);
-    SetNamespaceIds(links, ids);
+    SetNamespaceIds(dumper_namespaces_, ids);
+    if (own_time_) ids.set_time_ns_id(kOwnTimeNamespace);
     RETURN_IF_ERROR(AddOne(ImageKind::kIds, static_cast<uint32_t>(pid_), ids));
+    SetNamespaceIds(dumper_namespaces_, ids);
     image::inventory_entry inventory;
     inventory.set_img_version(2);
     inventory.set_fdinfo_per_id(true);
@@ -194,6 +212,8 @@ class ImageBuilder {
   const KernelFeatures& features_;
   pid_t pid_;
   TaskStat stat_;
+  NamespaceLinks dumper_namespaces_;
+  bool own_time_ = false;
   FileTable files_;
   std::vector<ImageWriter> images_;
   ResourceRefusals refusals_;

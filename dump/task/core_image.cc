@@ -1,6 +1,7 @@
 #include "dump/task/core_image.h"
 
 #include <sched.h>
+#include <signal.h>
 #include <sys/resource.h>
 
 #include <algorithm>
@@ -130,7 +131,9 @@ absl::StatusOr<image::core_entry> ToThreadCore(const ThreadFacts& thread,
   tc->set_blk_sigset(thread.sigmask);
   tc->mutable_sas()->set_ss_sp(thread.answers.altstack_base);
   tc->mutable_sas()->set_ss_size(thread.answers.altstack_size);
-  tc->mutable_sas()->set_ss_flags(thread.answers.altstack_flags);
+  // That the thread stands on it now is the kernel's finding, no setting.
+  tc->mutable_sas()->set_ss_flags(thread.answers.altstack_flags &
+                                  ~static_cast<uint32_t>(SS_ONSTACK));
   if (thread.answers.pdeath_signal != 0) tc->set_pdeath_sig(thread.answers.pdeath_signal);
   AddSignals(thread.pending, tc->mutable_signals_p());
   FillCreds(status, thread.answers.securebits, tc->mutable_creds());

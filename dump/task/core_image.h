@@ -14,7 +14,7 @@
 
 namespace dumpctl {
 
-// The core-TID image of one thread. `seccomp_filter` is the index of its youngest filter in the
+// The core-TID image of one thread. `seccomp_filter` is the index of its eldest filter in the
 // seccomp image. DataLoss when a text of procfs is not understood.
 absl::StatusOr<image::core_entry> ToThreadCore(const ThreadFacts& thread,
                                                std::optional<uint32_t> seccomp_filter);

@@ -4,6 +4,8 @@
 #include <sys/ptrace.h>
 
 #include <cerrno>
+#include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "dumpctl/status_macros.h"
@@ -45,23 +47,32 @@ absl::StatusOr<uint32_t> ReadFlags(pid_t tid, uint64_t index) {
 }  // namespace
 
 absl::StatusOr<std::optional<uint32_t>> SeccompCollector::Collect(pid_t tid) {
-  int64_t elder = -1;
+  struct Filter {
+    std::string program;
+    uint32_t flags;
+  };
+  std::vector<Filter> filters;  // the eldest first
   for (uint64_t index = 0;; ++index) {
     ASSIGN_OR_RETURN(std::optional<std::string> program, ReadProgram(tid, index));
     if (!program) break;
     ASSIGN_OR_RETURN(const uint32_t flags, ReadFlags(tid, index));
-    const auto next = static_cast<uint32_t>(entry_.seccomp_filters_size());
-    const auto [known, is_new] = known_.try_emplace(Key(*program, flags, elder), next);
-    if (is_new) {
-      image::seccomp_filter* filter = entry_.add_seccomp_filters();
-      filter->set_filter(*std::move(program));
-      if (flags != 0) filter->set_flags(flags);
-      if (elder >= 0) filter->set_prev(static_cast<uint32_t>(elder));
-    }
-    elder = known->second;
+    filters.push_back({*std::move(program), flags});
   }
-  if (elder < 0) return std::optional<uint32_t>();
-  return std::optional(static_cast<uint32_t>(elder));
+  if (filters.empty()) return std::optional<uint32_t>();
+  int64_t younger = -1;
+  for (auto filter = filters.rbegin(); filter != filters.rend(); ++filter) {
+    const auto next = static_cast<uint32_t>(entry_.seccomp_filters_size());
+    const auto [known, is_new] =
+        known_.try_emplace(Key(filter->program, filter->flags, younger), next);
+    if (is_new) {
+      image::seccomp_filter* entry = entry_.add_seccomp_filters();
+      entry->set_filter(std::move(filter->program));
+      if (filter->flags != 0) entry->set_flags(filter->flags);
+      if (younger >= 0) entry->set_prev(static_cast<uint32_t>(younger));
+    }
+    younger = known->second;
+  }
+  return std::optional(static_cast<uint32_t>(younger));
 }
 
 }  // namespace dumpctl

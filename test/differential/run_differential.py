@@ -33,7 +33,8 @@ def dump_both_and_compare(options, tools, directory):
         if reason is not None:
             print(reason)
             return SKIPPED
-        for name, program in (("stock", "stock"), ("ours", options.dumper)):
+        # Ours first: stock leaves a SIGSTOP queued in a stopped target.
+        for name, program in (("ours", options.dumper), ("stock", "stock")):
             images[name] = os.path.join(directory, name)
             os.mkdir(images[name])
             dumper = dumpers.Dumper(reaper, program, tools["criu"])
