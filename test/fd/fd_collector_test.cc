@@ -1,0 +1,203 @@
+#include "dump/fd/fd_collector.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <functional>
+#include <string>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "proc/kernel_features.h"
+
+namespace dumpctl {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::SizeIs;
+
+// A directory that is this process's and its child's working directory while the test runs.
+class FdCollectorTest : public testing::TestWithParam<bool> {
+ protected:
+  void SetUp() override {
+    char name[] = "/tmp/fd_collector_test.XXXXXX";
+    ASSERT_NE(mkdtemp(name), nullptr);
+    dir_ = name;
+  }
+  void TearDown() override {
+    if (child_ > 0) {
+      kill(child_, SIGKILL);
+      waitpid(child_, nullptr, 0);
+    }
+    for (const char* name : {"/file", "/log", "/fifo"}) unlink((dir_ + name).c_str());
+    rmdir(dir_.c_str());
+  }
+
+  // A child that has the descriptors `body` opens, from 3 on, and nothing but /dev/null below.
+  void Start(const std::function<void()>& body) {
+    int ready[2];
+    ASSERT_EQ(pipe2(ready, O_CLOEXEC), 0);
+    child_ = fork();
+    if (child_ == 0) {
+      const int null = open("/dev/null", O_RDWR);
+      for (int fd = 0; fd < 3; ++fd) dup2(null, fd);
+      const int told = fcntl(ready[1], F_DUPFD, 500);
+      for (int fd = 3; fd < 500; ++fd) close(fd);
+      if (chdir(dir_.c_str()) == 0) body();
+      if (write(told, "r", 1) == 1) close(told);
+      for (;;) pause();
+    }
+    close(ready[1]);
+    char byte;
+    ASSERT_EQ(read(ready[0], &byte, 1), 1);
+    // End of file: the child has closed the descriptor that told us.
+    ASSERT_EQ(read(ready[0], &byte, 1), 0);
+    close(ready[0]);
+  }
+
+  absl::StatusOr<CollectedFds> Collect() {
+    auto task = ProcDir::OpenTask(child_);
+    if (!task.ok()) return task.status();
+    const UniqueFd pidfd(static_cast<int>(syscall(SYS_pidfd_open, child_, 0)));
+    auto descriptors = ReadDescriptors(*task, BorrowedFd(pidfd));
+    if (!descriptors.ok()) return descriptors.status();
+    auto pipes = TeePipes(*descriptors);
+    if (!pipes.ok()) return pipes.status();
+    return CollectFds(child_, *descriptors, *pipes, GetParam(), files_);
+  }
+
+  const image::file_entry& FileOf(const image::fdinfo_entry& fd) const {
+    for (const auto& file : files_.entries()) {
+      if (file.id() == fd.id()) return file;
+    }
+    static const image::file_entry none;
+    return none;
+  }
+
+  std::string dir_;
+  pid_t child_ = 0;
+  FileTable files_;
+};
+
+TEST_P(FdCollectorTest, SharedAndSeparateOpenFiles) {
+  Start([] {
+    open("file", O_RDWR | O_CREAT, 0640);  // 3
+    (void)!write(3, "content", 7);
+    dup(3);                                                        // 4: shares the offset
+    open("file", O_RDWR);                                          // 5
+    lseek(5, 7, SEEK_SET);                                         // alike, but a file of its own
+    open("log", O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);  // 6
+  });
+  const auto fds = Collect();
+  ASSERT_TRUE(fds.ok()) << fds.status();
+  ASSERT_THAT(files_.refusals(), SizeIs(0));
+  ASSERT_THAT(fds->fdinfo, SizeIs(7));
+  EXPECT_EQ(fds->fdinfo[3].id(), fds->fdinfo[4].id());
+  EXPECT_NE(fds->fdinfo[3].id(), fds->fdinfo[5].id());
+  EXPECT_EQ(fds->fdinfo[5].flags(), 0u);
+  EXPECT_EQ(fds->fdinfo[6].flags(), static_cast<uint32_t>(FD_CLOEXEC));
+  const image::reg_file_entry& file = FileOf(fds->fdinfo[3]).reg();
+  EXPECT_EQ(file.name(), dir_ + "/file");
+  EXPECT_EQ(file.pos(), 7u);
+  EXPECT_EQ(file.size(), 7u);
+  EXPECT_EQ(file.mode(), S_IFREG | 0640u);
+  EXPECT_EQ(file.flags() & O_ACCMODE, static_cast<uint32_t>(O_RDWR));
+  const image::reg_file_entry& log = FileOf(fds->fdinfo[6]).reg();
+  EXPECT_FALSE(log.has_size()) << "a log may grow before it is restored";
+  EXPECT_EQ(log.flags() & O_CLOEXEC, 0u);
+}
+
+TEST_P(FdCollectorTest, OwnersAndSignals) {
+  Start([] {
+    open("file", O_RDWR | O_CREAT, 0640);  // 3
+    f_owner_ex owner = {F_OWNER_PID, getpid()};
+    fcntl(3, F_SETOWN_EX, &owner);
+    fcntl(3, F_SETSIG, SIGUSR2);
+  });
+  const auto fds = Collect();
+  ASSERT_TRUE(fds.ok()) << fds.status();
+  const image::fown_entry& owner = FileOf(fds->fdinfo[3]).reg().fown();
+  EXPECT_EQ(owner.pid(), static_cast<uint32_t>(child_));
+  EXPECT_EQ(owner.pid_type(), static_cast<uint32_t>(F_OWNER_PID));
+  EXPECT_EQ(owner.signum(), static_cast<uint32_t>(SIGUSR2));
+  EXPECT_EQ(owner.uid(), getuid());
+}
+
+TEST_P(FdCollectorTest, PipesAndFifosOnce) {
+  Start([] {
+    int ends[2];
+    (void)!pipe(ends);  // 3, 4
+    (void)!write(4, "in the pipe", 11);
+    mkfifo("fifo", 0600);
+    open("fifo", O_RDWR);  // 5
+    (void)!write(5, "in the fifo", 11);
+  });
+  const auto fds = Collect();
+  ASSERT_TRUE(fds.ok()) << fds.status();
+  ASSERT_THAT(fds->pipes, SizeIs(1));
+  EXPECT_EQ(fds->pipes[0].bytes, "in the pipe");
+  EXPECT_EQ(fds->pipes[0].entry.bytes(), 11u);
+  EXPECT_EQ(fds->pipes[0].entry.size(), 65536u);
+  EXPECT_EQ(FileOf(fds->fdinfo[3]).pipe().pipe_id(), fds->pipes[0].entry.pipe_id());
+  EXPECT_EQ(FileOf(fds->fdinfo[4]).pipe().pipe_id(), fds->pipes[0].entry.pipe_id());
+  ASSERT_THAT(fds->fifos, SizeIs(1));
+  EXPECT_EQ(fds->fifos[0].bytes, "in the fifo");
+  const image::fifo_entry& fifo = FileOf(fds->fdinfo[5]).fifo();
+  EXPECT_EQ(fifo.pipe_id(), fds->fifos[0].entry.pipe_id());
+  image::fdinfo_entry path;
+  path.set_id(fifo.regf_id());
+  EXPECT_EQ(FileOf(path).reg().name(), dir_ + "/fifo");
+}
+
+TEST_P(FdCollectorTest, RefusesAllAtOnceByName) {
+  Start([] {
+    open("file", O_RDWR | O_CREAT, 0640);  // 3
+    unlink("file");
+    open(".", O_PATH);                     // 4
+    syscall(SYS_pidfd_open, getpid(), 0);  // 5
+    int ends[2];
+    (void)!pipe2(ends, O_DIRECT);  // 6, 7
+    (void)!write(7, "packet", 6);
+  });
+  const auto fds = Collect();
+  ASSERT_TRUE(fds.ok()) << fds.status();
+  std::vector<std::string> resources;
+  for (const ResourceRefusal& refusal : files_.refusals()) {
+    EXPECT_EQ(refusal.pid, child_);
+    EXPECT_FALSE(refusal.remedy.empty());
+    resources.push_back(refusal.resource);
+  }
+  EXPECT_THAT(resources, ElementsAre(HasSubstr("fd 3 (regular file, " + dir_ + "/file (deleted)"),
+                                     HasSubstr("fd 4 (directory, " + dir_),
+                                     HasSubstr("fd 5 (pidfd, "), HasSubstr("fd 7 (pipe, pipe:[")));
+}
+
+TEST_P(FdCollectorTest, PeeksAtARunningTaskWithTheSameResult) {
+  Start([] {
+    open("file", O_RDWR | O_CREAT, 0640);  // 3
+    unlink("file");
+  });
+  const auto task = ProcDir::OpenTask(child_);
+  ASSERT_TRUE(task.ok());
+  const auto descriptors = PeekDescriptors(*task);
+  ASSERT_TRUE(descriptors.ok()) << descriptors.status();
+  const auto refusals = RefuseDescriptors(child_, *task, *descriptors);
+  ASSERT_TRUE(refusals.ok()) << refusals.status();
+  ASSERT_THAT(*refusals, SizeIs(1));
+  ASSERT_TRUE(Collect().ok());
+  ASSERT_THAT(files_.refusals(), SizeIs(1));
+  EXPECT_EQ(refusals->front().resource, files_.refusals().front().resource);
+}
+
+// With F_DUPFD_QUERY where this kernel has it, and with kcmp(2).
+INSTANTIATE_TEST_SUITE_P(
+    Queries, FdCollectorTest,
+    testing::Values(KernelFeatures::Probe().value().Has(KernelFeature::kDupfdQuery), false));
+
+}  // namespace
+}  // namespace dumpctl
