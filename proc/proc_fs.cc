@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <charconv>
 #include <climits>
@@ -16,9 +17,10 @@ namespace dumpctl {
 namespace {
 
 constexpr char kProc[] = "/proc";
-// The kernel fills at most a page at a time for most files, more for seq_files with large buffers;
-// a generous buffer lets `maps` of thousands of VMAs come in few calls.
-constexpr size_t kChunk = 256 * 1024;
+// Most files are shorter than a page. Room is doubled for longer ones, up to this at a time:
+// filling more with zeros for every little file costs more than all of its system calls.
+constexpr size_t kFirstChunk = 4096;
+constexpr size_t kMostChunk = 256 * 1024;
 
 absl::StatusOr<UniqueFd> OpenDirectory(const std::string& path) {
   UniqueFd dir(open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
@@ -63,9 +65,11 @@ absl::StatusOr<std::string> ProcDir::Read(std::string_view name) const {
   ASSIGN_OR_RETURN(UniqueFd file, Open(name, O_RDONLY));
   std::string text;
   size_t used = 0;
-  size_t chunk = 4096;
   for (;;) {
-    if (text.size() - used < chunk) text.resize(used + chunk);
+    // A read into little room would end early and need another one.
+    if (text.size() - used < kFirstChunk / 4) {
+      text.resize(text.size() + std::clamp(text.size(), kFirstChunk, kMostChunk));
+    }
     const ssize_t n = read(file.get(), text.data() + used, text.size() - used);
     if (n < 0) {
       if (errno == EINTR) continue;
@@ -73,7 +77,6 @@ absl::StatusOr<std::string> ProcDir::Read(std::string_view name) const {
     }
     if (n == 0) break;
     used += static_cast<size_t>(n);
-    chunk = kChunk;
   }
   text.resize(used);
   return text;
