@@ -34,22 +34,22 @@ enum RegisterNumber {
 constexpr size_t kSlot = 8;
 constexpr size_t kRipSlot = 16 * kSlot;
 constexpr size_t kSigmaskSlot = 17 * kSlot;
-constexpr size_t kScratchSlot = 18 * kSlot;
-constexpr size_t kContextSize = 19 * kSlot;
+constexpr size_t kContextSize = 18 * kSlot;
 
-// A context is never entered without its registers, so all of the code is one sequence:
-constexpr size_t kMapEntry = 0;    // syscall; then rdi = result, and on to unmapping it
-constexpr size_t kUnmapEntry = 5;  // (rdi, rsi set) munmap
-constexpr size_t kHostHome = 17;   // sigmask, registers, jump
+// Lengths of pieces of code, and where they lie. Each but the home falls through to the next.
+constexpr size_t kTellSize = 30;
 constexpr size_t kHomeSize = 141;
-constexpr size_t kHostDone = kHostHome + kHomeSize;  // rdi = scratch; to unmapping
-constexpr size_t kGuestHome = kHostDone + 12;
-constexpr size_t kTable = kGuestHome + kHomeSize;  // works through a table; then to r13
-constexpr size_t kBehindCall = kTable + 29;        // where each system call of a table returns to
-constexpr size_t kCodeEnd = kTable + 51;
-constexpr size_t kHostContext = (kCodeEnd + 7) / 8 * 8;
-constexpr size_t kGuestContext = kHostContext + kContextSize;
-static_assert(kGuestContext + kContextSize <= Healer::kSize);
+constexpr size_t kTableSize = 51;
+constexpr size_t kMap = 0;  // mmap, as registers say; r12 = result; tell
+constexpr size_t kMapTold = kMap + 5 + kTellSize;
+constexpr size_t kUnmap = kMapTold;  // munmap(r12); tell
+constexpr size_t kUnmapTold = kUnmap + 15 + kTellSize;
+constexpr size_t kHome = kUnmapTold;  // signal mask, registers, jump
+constexpr size_t kTable = kHome + kHomeSize;
+constexpr size_t kTableTold = kTable + kTableSize + kTellSize;  // then back to unmapping
+constexpr size_t kCodeEnd = kTableTold + 5;
+constexpr size_t kContext = (kCodeEnd + 7) / 8 * 8;
+static_assert(kContext + kContextSize <= Healer::kSize);
 
 class Assembler {
  public:
@@ -100,8 +100,21 @@ class Assembler {
   std::vector<std::byte> code_;
 };
 
-// rbx: the next entry, rbp: how many are left, r13: where to go then. No flag is changed: lea
-// counts, and jrcxz looks.
+// Sends the thread the signal in rbp. Its ids are asked for, because they are other numbers in its
+// pid namespace than in ours.
+void EmitTell(Assembler& assembler) {
+  assembler.Immediate(kRax, SYS_getpid);
+  assembler.Syscall();
+  assembler.Emit({0x48, 0x89, 0xc7});  // mov %rax, %rdi
+  assembler.Immediate(kRax, SYS_gettid);
+  assembler.Syscall();
+  assembler.Emit({0x48, 0x89, 0xc6});  // mov %rax, %rsi
+  assembler.Emit({0x48, 0x89, 0xea});  // mov %rbp, %rdx
+  assembler.Immediate(kRax, SYS_tgkill);
+  assembler.Syscall();
+}
+
+// rbx: the next entry, r13: how many are left. No flag is changed: lea counts, and jrcxz looks.
 void EmitTable(Assembler& assembler) {
   assembler.Emit({0x48, 0x8b, 0x03});        // mov (%rbx), %rax
   assembler.Emit({0x48, 0x8b, 0x7b, 0x08});  // mov 8(%rbx), %rdi
@@ -111,28 +124,28 @@ void EmitTable(Assembler& assembler) {
   assembler.Emit({0x4c, 0x8b, 0x43, 0x28});  // mov 40(%rbx), %r8
   assembler.Emit({0x4c, 0x8b, 0x4b, 0x30});  // mov 48(%rbx), %r9
   assembler.Syscall();
-  assembler.Emit({0x48, 0x89, 0x43, 0x38});  // kBehindCall: mov %rax, 56(%rbx)
-  assembler.Emit({0x48, 0x8d, 0x5b, 0x40});  // lea 64(%rbx), %rbx
-  assembler.Emit({0x48, 0x8d, 0x6d, 0xff});  // lea -1(%rbp), %rbp
-  assembler.Emit({0x48, 0x89, 0xe9});        // mov %rbp, %rcx
+  assembler.Emit({0x48, 0x89, 0x43, 0x38});  // mov %rax, 56(%rbx)
+  assembler.Emit({0x48, 0x8d, 0x9b});        // lea sizeof(TableEntry)(%rbx), %rbx
+  assembler.Emit32(sizeof(Healer::TableEntry));
+  assembler.Emit({0x4d, 0x8d, 0x6d, 0xff});  // lea -1(%r13), %r13
+  assembler.Emit({0x4c, 0x89, 0xe9});        // mov %r13, %rcx
   assembler.Emit({0xe3, 0x02});              // jrcxz +2
-  assembler.Emit({0xeb, 0xd0});              // jmp kTable
-  assembler.Emit({0x41, 0xff, 0xe5});        // jmp *%r13
+  assembler.Emit({0xeb, 0xcd});              // jmp kTable
 }
 
-void EmitHome(Assembler& assembler, size_t context) {
+void EmitHome(Assembler& assembler) {
   // rt_sigprocmask(SIG_SETMASK, &sigmask, NULL, 8). Signals that waited are delivered when it
   // returns, here, on the thread's own untouched stack.
   assembler.Immediate(kRax, SYS_rt_sigprocmask);
   assembler.Immediate(kRdi, SIG_SETMASK);
-  assembler.LoadAddress(kRsi, context + kSigmaskSlot);
+  assembler.LoadAddress(kRsi, kContext + kSigmaskSlot);
   assembler.Immediate(kRdx, 0);
   assembler.Immediate(kR10, 8);
   assembler.Syscall();
   for (int reg = kRax; reg <= kR15; ++reg) {
-    if (reg != kRsp) assembler.Load(reg, context + static_cast<size_t>(reg) * kSlot);
+    if (reg != kRsp) assembler.Load(reg, kContext + static_cast<size_t>(reg) * kSlot);
   }
-  assembler.JumpThrough(context + kRipSlot);
+  assembler.JumpThrough(kContext + kRipSlot);
 }
 
 GeneralRegisters At(const GeneralRegisters& from, RemoteAddress address) {
@@ -147,82 +160,65 @@ GeneralRegisters At(const GeneralRegisters& from, RemoteAddress address) {
 
 std::vector<std::byte> Healer::Code() const {
   Assembler assembler;
-  assembler.Syscall();                      // kMapEntry
-  assembler.Emit({0x48, 0x89, 0xc7});       // mov %rax, %rdi
-  assembler.Immediate(kRsi, kScratchSize);  // kUnmapEntry
+  assembler.Syscall();                 // kMap
+  assembler.Emit({0x49, 0x89, 0xc4});  // mov %rax, %r12
+  EmitTell(assembler);
+  assembler.Emit({0x4c, 0x89, 0xe7});  // kUnmap: mov %r12, %rdi
+  assembler.Immediate(kRsi, kScratchSize);
   assembler.Immediate(kRax, SYS_munmap);
   assembler.Syscall();
-  EmitHome(assembler, kHostContext);                  // kHostHome
-  assembler.Load(kRdi, kHostContext + kScratchSlot);  // kHostDone
-  assembler.Jump(kUnmapEntry);
-  EmitHome(assembler, kGuestContext);  // kGuestHome
-  EmitTable(assembler);                // kTable
+  EmitTell(assembler);
+  EmitHome(assembler);
+  EmitTable(assembler);
+  EmitTell(assembler);
+  assembler.Jump(kUnmap);
   return assembler.Take(kSize);
 }
 
-RemoteAddress Healer::ContextAddress(Role role) const {
-  return base_ + (role == kHost ? kHostContext : kGuestContext);
-}
+RemoteAddress Healer::ContextAddress() const { return base_ + kContext; }
 
 std::vector<std::byte> Healer::ContextBytes(const Context& context) {
   const GeneralRegisters& r = context.go_on;
-  const std::array<uint64_t, kContextSize / kSlot> slots = {r.rax,
-                                                            r.rcx,
-                                                            r.rdx,
-                                                            r.rbx,
-                                                            0,
-                                                            r.rbp,
-                                                            r.rsi,
-                                                            r.rdi,
-                                                            r.r8,
-                                                            r.r9,
-                                                            r.r10,
-                                                            r.r11,
-                                                            r.r12,
-                                                            r.r13,
-                                                            r.r14,
-                                                            r.r15,
-                                                            r.rip,
-                                                            context.sigmask,
-                                                            context.scratch.value()};
+  const std::array<uint64_t, kContextSize / kSlot> slots = {
+      r.rax, r.rcx, r.rdx, r.rbx, 0,     r.rbp, r.rsi, r.rdi, r.r8,
+      r.r9,  r.r10, r.r11, r.r12, r.r13, r.r14, r.r15, r.rip, context.sigmask};
   std::vector<std::byte> bytes(sizeof slots);
   std::memcpy(bytes.data(), slots.data(), sizeof slots);
   return bytes;
 }
 
-GeneralRegisters Healer::AtHome(const GeneralRegisters& from, Role role) const {
-  return At(from, base_ + (role == kHost ? kHostHome : kGuestHome));
+GeneralRegisters Healer::AtHome(const GeneralRegisters& from) const {
+  return At(from, base_ + kHome);
 }
 
-GeneralRegisters Healer::AtTable(const GeneralRegisters& from, Role role, RemoteAddress table,
-                                 size_t count) const {
-  GeneralRegisters registers = At(from, base_ + kTable);
-  registers.rbx = table.value();
-  registers.rbp = count;
-  registers.r13 = (base_ + (role == kHost ? kHostDone : kGuestHome)).value();
-  return registers;
-}
-
-bool Healer::IsBehindTable(const GeneralRegisters& registers) const {
-  return registers.rip == (base_ + kBehindCall).value() && registers.rbp == 1;
-}
-
-GeneralRegisters Healer::AtMap(const GeneralRegisters& from) const {
-  GeneralRegisters registers = At(from, base_ + kMapEntry);
+Healer::Task Healer::Map(const GeneralRegisters& from, RemoteAddress wanted, int signal) const {
+  GeneralRegisters registers = At(from, base_ + kMap);
   registers.rax = SYS_mmap;
-  registers.rdi = 0;
+  registers.rdi = wanted.value();
   registers.rsi = kScratchSize;
   registers.rdx = PROT_READ | PROT_WRITE;
-  registers.r10 = MAP_PRIVATE | MAP_ANONYMOUS;
+  registers.r10 = MAP_PRIVATE | MAP_ANONYMOUS | (wanted ? MAP_FIXED_NOREPLACE : 0);
   registers.r8 = ~0ull;
   registers.r9 = 0;
-  return registers;
+  registers.rbp = static_cast<uint64_t>(signal);
+  return {registers, base_ + kMapTold};
 }
 
-GeneralRegisters Healer::AtUnmap(const GeneralRegisters& from, RemoteAddress scratch) const {
-  GeneralRegisters registers = At(from, base_ + kUnmapEntry);
-  registers.rdi = scratch.value();
-  return registers;
+Healer::Task Healer::WorkThrough(const GeneralRegisters& from, RemoteAddress scratch, size_t count,
+                                 int signal) const {
+  GeneralRegisters registers = At(from, base_ + kTable);
+  registers.rbx = scratch.value();
+  registers.r12 = scratch.value();
+  registers.r13 = count;
+  registers.rbp = static_cast<uint64_t>(signal);
+  return {registers, base_ + kTableTold};
+}
+
+Healer::Task Healer::Unmap(const GeneralRegisters& from, RemoteAddress scratch, int signal) const {
+  GeneralRegisters registers = At(from, base_ + kUnmap);
+  registers.r12 = scratch.value();
+  registers.rbp = static_cast<uint64_t>(signal);
+  return {registers, base_ + kUnmapTold};
 }
 
 }  // namespace dumpctl

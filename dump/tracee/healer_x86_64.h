@@ -20,53 +20,59 @@ namespace dumpctl {
 // an interrupted poll or nanosleep would fail with EINTR.
 //
 // The code lies in executable bytes that the program does not use; what it loads lies behind it
-// (a "context"), written by the tracer before the thread is sent there. Two threads can be away at
-// once, each with a context of its own: the host, which also owns the scratch memory that system
-// calls write their results to and whose way home unmaps it, and one guest.
+// (the "context"), written by the tracer before the thread is sent there. One thread is away at a
+// time. It maps scratch memory for what system calls write, and unmaps it on its way home: no
+// thread's way home may touch memory that is another's to unmap, since a dead tracer's tracees all
+// run at once.
+//
+// Between its tasks the thread tells the tracer where it is by a signal to itself; where there is
+// no tracer any more, it is ignored and the thread goes on, home.
 class Healer {
  public:
-  enum Role { kHost, kGuest };
-
-  // What one context holds.
   struct Context {
     GeneralRegisters go_on;  // see GoOnRegisters
     uint64_t sigmask = 0;    // in force when the thread is home
-    RemoteAddress scratch;   // host only; what is unmapped on the way home
   };
 
   explicit Healer(RemoteAddress base) : base_(base) {}
 
-  // Bytes needed at `base`, at most; both alike for every process.
-  static constexpr size_t kSize = 704;
+  // Bytes needed at `base`.
+  static constexpr size_t kSize = 480;
   static constexpr size_t kScratchSize = 16384;
 
-  // One system call of a table in the task's memory, which a thread works through by itself.
+  // One system call of a table in the scratch memory, which the thread works through by itself, and
+  // room for what the call writes.
   struct TableEntry {
     uint64_t number = 0;
     std::array<uint64_t, 6> arguments = {};
     int64_t result = 0;  // filled in by the thread
+    std::array<std::byte, 64> slot = {};
   };
-  static_assert(sizeof(TableEntry) == 64);
+  static_assert(sizeof(TableEntry) == 128);
 
-  // The code, followed by empty contexts: to be written at `base` at once.
+  // The code, followed by an empty context: to be written at `base` at once.
   std::vector<std::byte> Code() const;
-  // Where a context goes, and its bytes.
-  RemoteAddress ContextAddress(Role role) const;
+  // Where the context goes, and its bytes.
+  RemoteAddress ContextAddress() const;
   static std::vector<std::byte> ContextBytes(const Context& context);
 
-  // Registers that make the thread...
-  // ...go home, without unmapping.
-  GeneralRegisters AtHome(const GeneralRegisters& from, Role role) const;
-  // ...run the `count` (at least one) system calls of a table, then go home (for the host: by
-  // unmapping the scratch memory).
-  GeneralRegisters AtTable(const GeneralRegisters& from, Role role, RemoteAddress table,
-                           size_t count) const;
-  // Whether a thread stands behind the last system call of its table.
-  bool IsBehindTable(const GeneralRegisters& registers) const;
-  // ...map the scratch memory; should we die, what was mapped is unmapped on the way home.
-  GeneralRegisters AtMap(const GeneralRegisters& from) const;
-  // ...unmap it and go home.
-  GeneralRegisters AtUnmap(const GeneralRegisters& from, RemoteAddress scratch) const;
+  // Registers that make the thread go home.
+  GeneralRegisters AtHome(const GeneralRegisters& from) const;
+
+  // Registers that make the thread do something, tell that it is done by `signal` (0: it does not
+  // tell) and, if nobody stops it there, go home, unmapping the scratch memory on the way; and the
+  // address where it stands when it tells.
+  struct Task {
+    GeneralRegisters registers;
+    RemoteAddress done;
+  };
+  // Map the scratch memory: at `wanted`, which has to be free, or anywhere (null). Where, or a
+  // negative errno, is then in r12.
+  Task Map(const GeneralRegisters& from, RemoteAddress wanted, int signal) const;
+  // Run the `count` (at least one) system calls of the table at the beginning of the memory.
+  Task WorkThrough(const GeneralRegisters& from, RemoteAddress scratch, size_t count,
+                   int signal) const;
+  Task Unmap(const GeneralRegisters& from, RemoteAddress scratch, int signal) const;
 
  private:
   RemoteAddress base_;

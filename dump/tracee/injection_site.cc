@@ -71,9 +71,8 @@ absl::Status NoRoom(size_t size) {
 
 }  // namespace
 
-absl::StatusOr<InjectionSite> InjectionSite::Install(const ProcDir& task,
-                                                     const RemoteMemory& memory,
-                                                     std::span<const std::byte> code) {
+absl::StatusOr<InjectionSite> InjectionSite::Find(const ProcDir& task, const RemoteMemory& memory,
+                                                  std::span<const std::byte> code) {
   const absl::StatusOr<RemoteAddress> vdso = VdsoAddress(task);
   if (!vdso.ok()) return NoRoom(code.size());
   const absl::StatusOr<Room> room = RoomBehindVdso(memory, *vdso);
@@ -81,7 +80,6 @@ absl::StatusOr<InjectionSite> InjectionSite::Install(const ProcDir& task,
   const RemoteAddress address = room->begin;
   ASSIGN_OR_RETURN(const std::vector<std::byte> there, memory.Read(address, code.size()));
   if (!IsFree(there, code)) return NoRoom(code.size());
-  RETURN_IF_ERROR(memory.Write(address, code));
   return InjectionSite(&memory, address, code.size());
 }
 

@@ -20,11 +20,17 @@ namespace dumpctl {
 // The page becomes a private copy when it is first written; the mapping stays as it is.
 class InjectionSite {
  public:
-  // Finds room for `code` (position independent; what follows its last non-zero byte is data) and
-  // writes it there. Room that a dump which was killed has left full of the same code is used
-  // again. FailedPrecondition when there is none.
-  static absl::StatusOr<InjectionSite> Install(const ProcDir& task, const RemoteMemory& memory,
-                                               std::span<const std::byte> code);
+  // Finds room for `code` (position independent; what follows its last non-zero byte is data). Room
+  // that a dump which was killed has left full of the same code is used again. FailedPrecondition
+  // when there is none.
+  static absl::StatusOr<InjectionSite> Find(const ProcDir& task, const RemoteMemory& memory,
+                                            std::span<const std::byte> code);
+
+  bool Holds(RemoteAddress address) const {
+    return address >= address_ && address - address_ < size_;
+  }
+  // Puts the code there. No thread may stand on what is there already.
+  absl::Status Fill(std::span<const std::byte> code) const { return Write(address_, code); }
 
   RemoteAddress address() const { return address_; }
 

@@ -35,6 +35,12 @@ absl::Status Died(pid_t tid) {
                      absl::StrCat("thread ", tid, " was killed while it was frozen"));
 }
 
+// What a thread loads then must stay as it is, and it will be gone in microseconds.
+absl::Status OnItsWayHome(pid_t tid) {
+  return absl::UnavailableError(absl::StrCat(
+      "thread ", tid, " is on its way home from a dump that was killed just now; try again"));
+}
+
 // Lets the thread run to the next system call stop.
 absl::Status RunToSyscallStop(pid_t tid) {
   int signal = 0;
@@ -63,30 +69,21 @@ absl::Status RunToSyscallStop(pid_t tid) {
   }
 }
 
-// Runs the one system call that `at` stands before.
-absl::StatusOr<int64_t> RunCall(pid_t tid, const GeneralRegisters& at) {
-  RETURN_IF_ERROR(SetGeneralRegisters(tid, at));
-  RETURN_IF_ERROR(RunToSyscallStop(tid));  // entry
-  RETURN_IF_ERROR(RunToSyscallStop(tid));  // exit
-  ASSIGN_OR_RETURN(const GeneralRegisters after, GetGeneralRegisters(tid));
-  return static_cast<int64_t>(after.rax);
-}
-
 }  // namespace
 
 absl::StatusOr<RemoteSyscalls> RemoteSyscalls::Create(const FrozenTask& task) {
   ASSIGN_OR_RETURN(RemoteMemory opened, RemoteMemory::Open(task.dir()));
   auto memory = std::make_unique<RemoteMemory>(std::move(opened));
   // The code is position independent: any base gives the same bytes.
-  ASSIGN_OR_RETURN(const InjectionSite site,
-                   InjectionSite::Install(task.dir(), *memory, Healer(RemoteAddress()).Code()));
+  const std::vector<std::byte> code = Healer(RemoteAddress()).Code();
+  ASSIGN_OR_RETURN(const InjectionSite site, InjectionSite::Find(task.dir(), *memory, code));
+  for (const FrozenThread& thread : task.threads()) {
+    if (site.Holds(RemoteAddress(thread.registers.rip))) return OnItsWayHome(thread.tid);
+  }
+  RETURN_IF_ERROR(site.Fill(code));
   RemoteSyscalls scope(&task, std::move(memory), site);
   ASSIGN_OR_RETURN(scope.caught_, CaughtSignals(task));
-  ASSIGN_OR_RETURN(scope.host_sigmask_, PtraceGetSigmask(scope.host().tid));
-  RETURN_IF_ERROR(scope.WriteContext(scope.host(), Healer::kHost, scope.host_sigmask_));
-  RETURN_IF_ERROR(
-      scope.SendAway(scope.host(), Healer::kHost, scope.StopSignal(scope.host_sigmask_)));
-  RETURN_IF_ERROR(scope.MapScratch());
+  RETURN_IF_ERROR(scope.Leave(task.threads().front()));
   return scope;
 }
 
@@ -97,45 +94,52 @@ RemoteSyscalls::RemoteSyscalls(RemoteSyscalls&& other) noexcept
       healer_(other.healer_),
       scratch_(other.scratch_),
       caught_(other.caught_),
-      host_sigmask_(other.host_sigmask_),
-      guest_sigmask_(other.guest_sigmask_) {}
+      away_(other.away_),
+      mapped_(other.mapped_),
+      sigmask_(other.sigmask_),
+      stop_signal_(other.stop_signal_),
+      done_(std::move(other.done_)) {}
 
 RemoteSyscalls::~RemoteSyscalls() { Close().IgnoreError(); }
 
-absl::Status RemoteSyscalls::WriteContext(const FrozenThread& thread, Healer::Role role,
-                                          uint64_t sigmask) {
-  return site_.Write(
-      healer_.ContextAddress(role),
-      Healer::ContextBytes(
-          {.go_on = GoOnRegisters(thread.registers), .sigmask = sigmask, .scratch = scratch_}));
-}
-
-absl::Status RemoteSyscalls::SendAway(const FrozenThread& thread, Healer::Role role,
-                                      int stop_signal) {
+absl::Status RemoteSyscalls::Leave(const FrozenThread& thread) {
+  ASSIGN_OR_RETURN(sigmask_, PtraceGetSigmask(thread.tid));
+  stop_signal_ = StopSignal(sigmask_);
+  RETURN_IF_ERROR(site_.Write(
+      healer_.ContextAddress(),
+      Healer::ContextBytes({.go_on = GoOnRegisters(thread.registers), .sigmask = sigmask_})));
+  away_ = &thread;
   // In this order: from here on the way home puts the mask back.
-  RETURN_IF_ERROR(SetGeneralRegisters(thread.tid, healer_.AtHome(thread.registers, role)));
-  const uint64_t open = stop_signal == 0 ? 0 : BitOf(stop_signal);
-  return PtraceSetSigmask(thread.tid, kAllSignals & ~open);
-}
-
-absl::Status RemoteSyscalls::BringHome(const FrozenThread& thread) {
-  const uint64_t sigmask = thread.tid == host().tid ? host_sigmask_ : guest_sigmask_;
-  // The mask first: until the registers are back, the way home still puts it back.
-  RETURN_IF_ERROR(PtraceSetSigmask(thread.tid, sigmask));
-  return SetGeneralRegisters(thread.tid, PutBackRegisters(thread.registers));
-}
-
-absl::Status RemoteSyscalls::MapScratch() {
-  ASSIGN_OR_RETURN(const int64_t mapped, RunCall(host().tid, healer_.AtMap(host().registers)));
+  RETURN_IF_ERROR(SetGeneralRegisters(thread.tid, healer_.AtHome(thread.registers)));
+  const uint64_t open = stop_signal_ == 0 ? 0 : BitOf(stop_signal_);
+  RETURN_IF_ERROR(PtraceSetSigmask(thread.tid, kAllSignals & ~open));
+  ASSIGN_OR_RETURN(const GeneralRegisters told,
+                   Do(healer_.Map(thread.registers, scratch_, stop_signal_)));
+  const auto mapped = static_cast<int64_t>(told.r12);
   if (mapped < 0 && mapped > -4096) {
     return absl::ErrnoToStatus(
         static_cast<int>(-mapped),
         absl::StrCat("process ", task_->pid(), " cannot map ", Healer::kScratchSize,
                      " bytes (see its RLIMIT_AS and the sysctl vm.max_map_count)"));
   }
-  scratch_ = RemoteAddress(static_cast<uint64_t>(mapped));
-  // The host still stands where the result is unmapped from rax; calls find it in the context.
-  return WriteContext(host(), Healer::kHost, host_sigmask_);
+  mapped_ = true;
+  scratch_ = RemoteAddress(told.r12);
+  return absl::OkStatus();
+}
+
+absl::Status RemoteSyscalls::ComeHome() {
+  if (away_ == nullptr) return absl::OkStatus();
+  const FrozenThread& thread = *std::exchange(away_, nullptr);
+  absl::Status status;
+  if (std::exchange(mapped_, false)) {
+    away_ = &thread;
+    status = Do(healer_.Unmap(thread.registers, scratch_, stop_signal_)).status();
+    away_ = nullptr;
+  }
+  // The mask first: until the registers are back, the way home still puts it back.
+  status.Update(PtraceSetSigmask(thread.tid, sigmask_));
+  status.Update(SetGeneralRegisters(thread.tid, PutBackRegisters(thread.registers)));
+  return status;
 }
 
 int RemoteSyscalls::StopSignal(uint64_t sigmask) const {
@@ -145,87 +149,83 @@ int RemoteSyscalls::StopSignal(uint64_t sigmask) const {
   return 0;
 }
 
-absl::Status RemoteSyscalls::RunTable(const FrozenThread& thread, Healer::Role role, size_t count,
-                                      int stop_signal) {
-  RETURN_IF_ERROR(
-      SetGeneralRegisters(thread.tid, healer_.AtTable(thread.registers, role, table(), count)));
-  if (stop_signal == 0) {
-    // Stop by stop: slower, and there is no other way.
-    for (size_t i = 0; i < count; ++i) {
-      RETURN_IF_ERROR(RunToSyscallStop(thread.tid));  // entry
-      RETURN_IF_ERROR(RunToSyscallStop(thread.tid));  // exit
-    }
-    return absl::OkStatus();
+absl::StatusOr<GeneralRegisters> RemoteSyscalls::Do(const Healer::Task& task) {
+  RETURN_IF_ERROR(SetGeneralRegisters(away_->tid, task.registers));
+  if (stop_signal_ != 0) return RunUntilTold(task.done);
+  // Stop by stop: slower, and there is no other way.
+  for (;;) {
+    RETURN_IF_ERROR(RunToSyscallStop(away_->tid));  // entry
+    RETURN_IF_ERROR(RunToSyscallStop(away_->tid));  // exit
+    ASSIGN_OR_RETURN(const GeneralRegisters registers, GetGeneralRegisters(away_->tid));
+    if (registers.rip == task.done.value()) return registers;
   }
+}
+
+absl::StatusOr<GeneralRegisters> RemoteSyscalls::RunUntilTold(RemoteAddress done) {
+  const pid_t tid = away_->tid;
   int pass_on = 0;
   for (;;) {
-    RETURN_IF_ERROR(PtraceCont(thread.tid, pass_on));
-    ASSIGN_OR_RETURN(const Stop stop, WaitStop(thread.tid));
+    RETURN_IF_ERROR(PtraceCont(tid, pass_on));
+    ASSIGN_OR_RETURN(const Stop stop, WaitStop(tid));
     pass_on = 0;
-    if (stop.kind == Stop::Kind::kGone) return Died(thread.tid);
+    if (stop.kind == Stop::Kind::kGone) return Died(tid);
     if (stop.kind != Stop::Kind::kSignal) continue;
     if (stop.signal == SIGSTOP) {
       pass_on = SIGSTOP;
       continue;
     }
-    if (stop.signal != stop_signal) {
+    if (stop.signal != stop_signal_) {
       return absl::InternalError(
-          absl::StrCat("thread ", thread.tid, " got signal ", stop.signal, " on injected code"));
+          absl::StrCat("thread ", tid, " got signal ", stop.signal, " on injected code"));
     }
     // Somebody else may have sent it: then it comes early, and is as ignored as it always was.
-    ASSIGN_OR_RETURN(const GeneralRegisters registers, GetGeneralRegisters(thread.tid));
-    if (healer_.IsBehindTable(registers)) return absl::OkStatus();
+    ASSIGN_OR_RETURN(const GeneralRegisters registers, GetGeneralRegisters(tid));
+    if (registers.rip == done.value()) return registers;
   }
 }
 
 absl::StatusOr<std::vector<int64_t>> RemoteSyscalls::Run(const FrozenThread& thread,
                                                          std::span<const RemoteCall> calls) {
+  done_.clear();
   if (calls.empty()) return std::vector<int64_t>();
   if (calls.size() > kMostCalls) {
     return absl::InternalError(absl::StrCat(calls.size(), " system calls at once"));
   }
-  const bool is_host = thread.tid == host().tid;
-  const Healer::Role role = is_host ? Healer::kHost : Healer::kGuest;
-  int stop_signal = StopSignal(host_sigmask_);
-  if (!is_host) {
-    ASSIGN_OR_RETURN(guest_sigmask_, PtraceGetSigmask(thread.tid));
-    stop_signal = StopSignal(guest_sigmask_);
-    RETURN_IF_ERROR(WriteContext(thread, role, guest_sigmask_));
+  if (away_ == nullptr || away_->tid != thread.tid) {
+    RETURN_IF_ERROR(ComeHome());
+    RETURN_IF_ERROR(Leave(thread));
   }
   std::vector<Healer::TableEntry> entries;
-  entries.reserve(calls.size() + 1);
+  entries.reserve(calls.size());
   for (const RemoteCall& call : calls) {
     entries.push_back({.number = static_cast<uint64_t>(call.number), .arguments = call.arguments});
   }
-  if (stop_signal != 0) {
-    entries.push_back(
-        {.number = SYS_tgkill,
-         .arguments = {static_cast<uint64_t>(task_->pid()), static_cast<uint64_t>(thread.tid),
-                       static_cast<uint64_t>(stop_signal)}});
-  }
-  RETURN_IF_ERROR(memory_->Write(table(), std::as_bytes(std::span(entries))));
-  if (!is_host) RETURN_IF_ERROR(SendAway(thread, role, stop_signal));
-  absl::Status status = RunTable(thread, role, entries.size(), stop_signal);
-  if (!is_host) status.Update(BringHome(thread));
-  RETURN_IF_ERROR(status);
-  RETURN_IF_ERROR(memory_->Read(table(), std::as_writable_bytes(std::span(entries))));
+  RETURN_IF_ERROR(memory_->Write(scratch_, std::as_bytes(std::span(entries))));
+  RETURN_IF_ERROR(
+      Do(healer_.WorkThrough(thread.registers, scratch_, entries.size(), stop_signal_)).status());
+  RETURN_IF_ERROR(memory_->Read(scratch_, std::as_writable_bytes(std::span(entries))));
+  done_ = std::move(entries);
   std::vector<int64_t> results;
   results.reserve(calls.size());
-  for (size_t i = 0; i < calls.size(); ++i) results.push_back(entries[i].result);
+  for (const Healer::TableEntry& entry : done_) results.push_back(entry.result);
   return results;
 }
 
 absl::StatusOr<std::vector<std::byte>> RemoteSyscalls::ReadSlots(size_t count) const {
-  return memory_->Read(scratch_, count * kSlotSize);
+  if (count > done_.size()) {
+    return absl::OutOfRangeError(absl::StrCat(count, " slots of ", done_.size(), " calls"));
+  }
+  std::vector<std::byte> bytes;
+  bytes.reserve(count * kSlotSize);
+  for (size_t i = 0; i < count; ++i) {
+    bytes.insert(bytes.end(), done_[i].slot.begin(), done_[i].slot.end());
+  }
+  return bytes;
 }
 
 absl::Status RemoteSyscalls::Close() {
   if (task_ == nullptr) return absl::OkStatus();
-  absl::Status status;
-  if (scratch_) {
-    status = RunCall(host().tid, healer_.AtUnmap(host().registers, scratch_)).status();
-  }
-  status.Update(BringHome(host()));
+  absl::Status status = ComeHome();
   status.Update(site_.Clear());
   task_ = nullptr;
   return status;

@@ -28,17 +28,16 @@ struct RemoteCall {
 // change anything or that use a restart block, may be run: the thread's own interrupted call must
 // be able to go on.
 //
-// While the scope lives, one thread (the host) is parked on the healer and owns scratch memory; its
-// end (or Close, which reports errors) unmaps that and puts every register and signal mask back. If
-// dumpctl dies at any instant the threads find home by themselves: see Healer.
+// The thread that calls are run in is away from its program, on the healer, and owns scratch
+// memory, until calls are run in another one or the scope ends (Close reports errors); then the
+// memory is unmapped and every register and the signal mask are put back. If dumpctl dies at any
+// instant the thread finds home by itself: see Healer.
 //
 // Residue of a death: the zero bytes behind the vDSO's image may hold the healer's code.
 class RemoteSyscalls {
  public:
-  // One half of the scratch memory holds slots, the other the calls themselves.
-  static constexpr size_t kSlotSize = 64;
-  static constexpr size_t kSlots = Healer::kScratchSize / 2 / kSlotSize;
-  static constexpr size_t kMostCalls = kSlots - 1;
+  static constexpr size_t kSlotSize = sizeof(Healer::TableEntry::slot);
+  static constexpr size_t kMostCalls = Healer::kScratchSize / sizeof(Healer::TableEntry);
 
   // `task` must outlive the scope.
   static absl::StatusOr<RemoteSyscalls> Create(const FrozenTask& task);
@@ -52,8 +51,13 @@ class RemoteSyscalls {
   absl::StatusOr<std::vector<int64_t>> Run(const FrozenThread& thread,
                                            std::span<const RemoteCall> calls);
 
-  // Slots keep what the last Run wrote.
-  uint64_t SlotAddress(size_t slot) const { return (scratch_ + slot * kSlotSize).value(); }
+  // Each call of a Run has a slot of its own to write to, the first call the first slot. In every
+  // thread they have the same addresses.
+  uint64_t SlotAddress(size_t slot) const {
+    return (scratch_ + slot * sizeof(Healer::TableEntry) + offsetof(Healer::TableEntry, slot))
+        .value();
+  }
+  // What the last Run wrote: slots one behind the other. OutOfRange for more than it had calls.
   absl::StatusOr<std::vector<std::byte>> ReadSlots(size_t count) const;
 
   absl::Status Close();
@@ -62,28 +66,28 @@ class RemoteSyscalls {
   RemoteSyscalls(const FrozenTask* task, std::unique_ptr<RemoteMemory> memory, InjectionSite site)
       : task_(task), memory_(std::move(memory)), site_(site), healer_(site.address()) {}
 
-  const FrozenThread& host() const { return task_->threads().front(); }
-  // A signal by which a thread can tell that it has worked through its table, or 0. It must be one
-  // that the process ignores and the thread does not block: a tracer sees even such a signal, and
-  // where the tracer has died, the kernel drops it.
+  // A signal by which a thread can tell that it has done something, or 0. It must be one that the
+  // process ignores and the thread does not block: a tracer sees even such a signal, and where the
+  // tracer has died, the kernel drops it.
   int StopSignal(uint64_t sigmask) const;
-  absl::Status RunTable(const FrozenThread& thread, Healer::Role role, size_t count,
-                        int stop_signal);
-
-  RemoteAddress table() const { return scratch_ + Healer::kScratchSize / 2; }
-  absl::Status WriteContext(const FrozenThread& thread, Healer::Role role, uint64_t sigmask);
-  absl::Status SendAway(const FrozenThread& thread, Healer::Role role, int stop_signal);
-  absl::Status BringHome(const FrozenThread& thread);
-  absl::Status MapScratch();
+  // Sends the thread away and lets it map the scratch memory.
+  absl::Status Leave(const FrozenThread& thread);
+  // Lets the thread that is away do something; gives the registers it has then.
+  absl::StatusOr<GeneralRegisters> Do(const Healer::Task& task);
+  absl::StatusOr<GeneralRegisters> RunUntilTold(RemoteAddress done);
+  absl::Status ComeHome();
 
   const FrozenTask* task_;  // null once moved from or closed
   std::unique_ptr<RemoteMemory> memory_;
   InjectionSite site_;
   Healer healer_;
   RemoteAddress scratch_;
-  uint64_t caught_ = 0;  // signals with a handler, bit 0 = signal 1
-  uint64_t host_sigmask_ = 0;
-  uint64_t guest_sigmask_ = 0;
+  uint64_t caught_ = 0;                   // signals with a handler, bit 0 = signal 1
+  const FrozenThread* away_ = nullptr;    // if any
+  bool mapped_ = false;                   // by it
+  uint64_t sigmask_ = 0;                  // its own
+  int stop_signal_ = 0;                   // for it
+  std::vector<Healer::TableEntry> done_;  // the last Run's
 };
 
 }  // namespace dumpctl

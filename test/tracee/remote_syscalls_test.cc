@@ -1,10 +1,12 @@
 #include "dump/tracee/remote_syscalls.h"
 
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -97,16 +99,16 @@ TEST(RemoteSyscallsTest, RunsCallsAndLeavesNoTrace) {
     ASSERT_TRUE(calls.ok()) << calls.status();
     const RemoteCall queries[] = {
         {SYS_getpid, {}},
-        {SYS_rt_sigaction, {SIGUSR2, 0, calls->SlotAddress(0), 8}},
+        {SYS_rt_sigaction, {SIGUSR2, 0, calls->SlotAddress(1), 8}},
         {SYS_close, {12345}},
     };
     auto results = calls->Run(task->threads().front(), queries);
     ASSERT_TRUE(results.ok()) << results.status();
     EXPECT_THAT(*results, testing::ElementsAre(child.pid(), 0, -EBADF));
-    auto slots = calls->ReadSlots(1);
+    auto slots = calls->ReadSlots(2);
     ASSERT_TRUE(slots.ok());
     uint64_t handler = 0;
-    std::memcpy(&handler, slots->data(), sizeof handler);
+    std::memcpy(&handler, slots->data() + RemoteSyscalls::kSlotSize, sizeof handler);
     EXPECT_EQ(handler, reinterpret_cast<uint64_t>(SIG_IGN));
     EXPECT_NE(Maps(child.pid()), before) << "the scratch memory should stand there now";
     EXPECT_TRUE(calls->Close().ok());
@@ -186,6 +188,103 @@ TEST(RemoteSyscallsTest, TheTargetFindsHomeWhenItsTracerIsKilled) {
   for (int step = 0; step < 4; ++step) KillTracerAt(step);
 }
 
+// A child with two threads, both of which sleep; 0 if neither sleep was interrupted.
+int SleepInTwoThreads(int ready) {
+  const auto sleep = [](int* result) {
+    const timespec span = {0, 400'000'000};
+    *result = nanosleep(&span, nullptr);
+  };
+  int results[2] = {1, 1};
+  std::thread worker(sleep, &results[1]);
+  Ready(ready);
+  sleep(&results[0]);
+  worker.join();
+  return results[0] != 0 || results[1] != 0;
+}
+
+// Kills the tracer while one thread works through its calls; both threads run at once then.
+void KillTracerWhileAThreadWorks(size_t index) {
+  SCOPED_TRACE(index);
+  Child child(SleepInTwoThreads);
+  WaitUntilBlocked(child.pid());
+  const std::string before = Maps(child.pid());
+  const pid_t tracer = fork();
+  if (tracer == 0) {
+    auto task = FrozenTask::Freeze(child.pid(), Soon());
+    if (!task.ok() || task->threads().size() != 2) _exit(1);
+    auto calls = RemoteSyscalls::Create(*task);
+    if (!calls.ok()) _exit(2);
+    // One that takes its time, and behind it one that writes. (A poll that is not interrupted does
+    // not touch the restart block.)
+    const RemoteCall query[] = {
+        {SYS_poll, {0, 0, 100}},
+        {SYS_prctl, {PR_GET_PDEATHSIG, calls->SlotAddress(1)}},
+    };
+    const itimerval soon = {{0, 0}, {0, 30'000}};
+    setitimer(ITIMER_REAL, &soon, nullptr);
+    calls->Run(task->threads()[index], query).IgnoreError();
+    _exit(3);
+  }
+  int status = 0;
+  waitpid(tracer, &status, 0);
+  ASSERT_TRUE(WIFSIGNALED(status)) << "exit " << WEXITSTATUS(status);
+  const absl::Time deadline = Soon();
+  while (Maps(child.pid()) != before && absl::Now() < deadline) usleep(1000);
+  EXPECT_EQ(Maps(child.pid()), before);
+  EXPECT_EQ(child.Join(), 0);
+}
+
+TEST(RemoteSyscallsTest, AThreadFindsHomeWhenItsTracerIsKilledWhileItWorks) {
+  for (size_t index = 0; index < 2; ++index) KillTracerWhileAThreadWorks(index);
+}
+
+// Its own ids are others than those by which we know it.
+TEST(RemoteSyscallsTest, RunsCallsInAnotherPidNamespace) {
+  ASSERT_EQ(unshare(CLONE_NEWPID), 0) << "needs CAP_SYS_ADMIN";
+  Child child(SleepInTwoThreads);
+  WaitUntilBlocked(child.pid());
+  {
+    auto task = FrozenTask::Freeze(child.pid(), Soon());
+    ASSERT_TRUE(task.ok()) << task.status();
+    auto calls = RemoteSyscalls::Create(*task);
+    ASSERT_TRUE(calls.ok()) << calls.status();
+    const RemoteCall query[] = {{SYS_getpid, {}}, {SYS_gettid, {}}};
+    for (size_t i = 0; i < 2; ++i) {
+      auto results = calls->Run(task->threads()[i], query);
+      ASSERT_TRUE(results.ok()) << results.status();
+      EXPECT_THAT(*results, testing::ElementsAre(1, 1 + i));
+    }
+  }
+  EXPECT_EQ(child.Join(), 0);
+}
+
+// Frozen while it goes home from a dump that was killed, a thread must not be sent away again.
+TEST(RemoteSyscallsTest, LeavesAThreadAloneThatIsOnItsWayHome) {
+  Child child(SleepInTwoThreads);
+  WaitUntilBlocked(child.pid());
+  const pid_t tracer = fork();
+  if (tracer == 0) {
+    auto task = FrozenTask::Freeze(child.pid(), Soon());
+    if (!task.ok()) _exit(1);
+    auto calls = RemoteSyscalls::Create(*task);
+    if (!calls.ok()) _exit(2);
+    const RemoteCall query[] = {{SYS_poll, {0, 0, 100}}};
+    const itimerval soon = {{0, 0}, {0, 30'000}};
+    setitimer(ITIMER_REAL, &soon, nullptr);
+    calls->Run(task->threads()[1], query).IgnoreError();
+    _exit(3);
+  }
+  int status = 0;
+  waitpid(tracer, &status, 0);
+  ASSERT_TRUE(WIFSIGNALED(status)) << "exit " << WEXITSTATUS(status);
+  {
+    auto task = FrozenTask::Freeze(child.pid(), Soon());
+    ASSERT_TRUE(task.ok()) << task.status();
+    EXPECT_EQ(RemoteSyscalls::Create(*task).status().code(), absl::StatusCode::kUnavailable);
+  }
+  EXPECT_EQ(child.Join(), 0);
+}
+
 TEST(RemoteSyscallsTest, AGuestThreadKeepsItsRegisters) {
   Child child([](int ready) {
     // A thread that computes without a system call: any lost register shows.
@@ -216,7 +315,7 @@ TEST(RemoteSyscallsTest, AGuestThreadKeepsItsRegisters) {
     ASSERT_EQ(task->threads().size(), 2u);
     auto calls = RemoteSyscalls::Create(*task);
     ASSERT_TRUE(calls.ok()) << calls.status();
-    const RemoteCall query[] = {{SYS_gettid, {}}, {SYS_sigaltstack, {0, calls->SlotAddress(0)}}};
+    const RemoteCall query[] = {{SYS_gettid, {}}, {SYS_sigaltstack, {0, calls->SlotAddress(1)}}};
     auto results = calls->Run(task->threads()[1], query);
     ASSERT_TRUE(results.ok()) << results.status();
     EXPECT_THAT(*results, testing::ElementsAre(task->threads()[1].tid, 0));
