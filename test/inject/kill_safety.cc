@@ -1,0 +1,292 @@
+// Kills a dumper at many instants of a dump, and looks each time whether its target has noticed.
+//
+//   kill_safety BUSY-TARGET KILLS DUMPER [ARGUMENT]...
+//
+// runs DUMPER ARGUMENT... -t PID -D DIR -R. First measures how long it takes undisturbed. Then
+// kills it KILLS times spread over all of that time, and a quarter as often again just when a
+// thread of the target is seen to run the dumper's code.
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <memory>
+#include <random>
+#include <set>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "test/inject/busy_program.h"
+#include "test/inject/task_trace.h"
+
+namespace dumpctl {
+namespace {
+
+using std::chrono::microseconds;
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+
+constexpr milliseconds kPatience(5000);
+constexpr int kMebibytes = 16;
+// Part of the kills that have to hit while the target is frozen.
+constexpr double kWantedInside = 0.25;
+
+std::set<std::string> NamesIn(const std::string& directory) {
+  std::set<std::string> names;
+  for (const auto& entry : std::filesystem::directory_iterator(directory)) {
+    names.insert(entry.path().filename());
+  }
+  return names;
+}
+
+bool IsTraced(pid_t pid) { return StatusField("/proc/" + std::to_string(pid), "TracerPid") != "0"; }
+
+// One run of the dumper.
+class Dumper {
+ public:
+  Dumper(const std::vector<std::string>& command, pid_t target, const std::string& directory) {
+    std::vector<std::string> words = command;
+    words.insert(words.end(), {"-t", std::to_string(target), "-D", directory, "-R"});
+    std::vector<char*> argv;
+    for (std::string& word : words) argv.push_back(word.data());
+    argv.push_back(nullptr);
+    pid_ = fork();
+    if (pid_ == 0) {
+      prctl(PR_SET_PDEATHSIG, SIGKILL);
+      // What it has to tell of a dump that goes well.
+      dup2(open("/dev/null", O_WRONLY), STDOUT_FILENO);
+      execv(argv[0], argv.data());
+      _exit(127);
+    }
+  }
+
+  // Kills it. False when it had ended before that.
+  bool Kill() {
+    kill(pid_, SIGKILL);
+    return Join() == -SIGKILL;
+  }
+  bool HasEnded() const {
+    siginfo_t info = {};
+    return waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+           info.si_pid == pid_;
+  }
+  void WaitUntilTracing(pid_t target) const {
+    while (!IsTraced(target) && !HasEnded()) usleep(100);
+  }
+  void WaitWhileTracing(pid_t target) const {
+    const auto deadline = steady_clock::now() + kPatience * 4;
+    while (IsTraced(target) && !HasEnded() && steady_clock::now() < deadline) usleep(200);
+  }
+  // Its exit status, or the negative number of the signal that ended it. Ends it when it hangs.
+  int Join() {
+    int status = 0;
+    const auto deadline = steady_clock::now() + kPatience * 4;
+    while (!HasEnded() && steady_clock::now() < deadline) usleep(200);
+    kill(pid_, SIGKILL);
+    waitpid(pid_, &status, 0);
+    return WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
+  }
+
+ private:
+  pid_t pid_;
+};
+
+microseconds Median(std::vector<microseconds> values) {
+  std::sort(values.begin(), values.end());
+  return values[values.size() / 2];
+}
+
+struct Series {
+  int kills = 0;
+  int survived = 0;
+  int inside = 0;   // of the freeze
+  int foreign = 0;  // while a thread stood where the dumper's own code is
+};
+
+class Test {
+ public:
+  Test(std::string program, std::vector<std::string> dumper)
+      : program_(std::move(program)), dumper_(std::move(dumper)) {
+    char name[] = "/tmp/kill_safety.XXXXXX";
+    directory_ = mkdtemp(name);
+    images_ = directory_ + "/images";
+    std::filesystem::create_directory(images_);
+  }
+  ~Test() {
+    target_.reset();
+    std::filesystem::remove_all(directory_);
+  }
+
+  // Exit status of the test.
+  int Run(int kills) {
+    if (!Measure()) return 1;
+    const Series spread = KillOverWholeRun(kills);
+    const Series aimed = KillInItsCode(kills / 4);
+    const bool alive = EndsWell();
+    const bool enough = spread.inside >= kWantedInside * kills && aimed.foreign >= kills / 16;
+    if (!enough) printf("too few kills hit where it matters: nothing is shown\n");
+    const bool all = spread.survived == kills && aimed.survived == kills / 4;
+    return all && enough && alive ? 0 : 1;
+  }
+
+ private:
+  BusyProgram& target() {
+    if (!target_) {
+      target_ = std::make_unique<BusyProgram>(program_, directory_ + "/state", kMebibytes);
+    }
+    return *target_;
+  }
+
+  // One that was harmed shows nothing more.
+  void ReplaceTarget() {
+    target_.reset();
+    // Another's images have other names.
+    names_.clear();
+  }
+
+  // How long a dump takes, and which images it leaves.
+  bool Measure() {
+    std::vector<microseconds> whole, frozen;
+    for (int i = 0; i < 7; ++i) {
+      std::filesystem::remove(images_ + "/inventory.img");
+      const auto start = steady_clock::now();
+      Dumper dumper(dumper_, target().pid(), images_);
+      dumper.WaitUntilTracing(target().pid());
+      const auto begun = steady_clock::now();
+      dumper.WaitWhileTracing(target().pid());
+      const auto traced = steady_clock::now();
+      const int status = dumper.Join();
+      whole.push_back(std::chrono::duration_cast<microseconds>(steady_clock::now() - start));
+      frozen.push_back(std::chrono::duration_cast<microseconds>(traced - begun));
+      if (status != 0) {
+        printf("an undisturbed dump fails: %d\n", status);
+        return false;
+      }
+      if (const std::string complaint = target().Complaint(kPatience); !complaint.empty()) {
+        printf("after an undisturbed dump: %s\n", complaint.c_str());
+        ReplaceTarget();
+        undisturbed_ = false;
+      }
+    }
+    whole_ = Median(whole);
+    frozen_ = Median(frozen);
+    names_ = NamesIn(images_);
+    printf("undisturbed: %ld us, %ld of them traced\n", whole_.count(), frozen_.count());
+    return true;
+  }
+
+  Series KillOverWholeRun(int kills) {
+    Series series;
+    std::uniform_real_distribution<double> jitter(0, 1);
+    for (int k = 0; k < kills; ++k) {
+      const double part = (k + jitter(random_)) / kills;
+      KillAround(microseconds(static_cast<long>(whole_.count() * part)), false, series);
+    }
+    Report("spread over the run", series);
+    return series;
+  }
+
+  Series KillInItsCode(int kills) {
+    Series series;
+    for (int k = 0; k < kills; ++k) KillAround(microseconds(800) * k / kills, true, series);
+    Report("aimed at its code", series);
+    return series;
+  }
+
+  // A run may be faster than the one that was measured: then a little earlier.
+  void KillAround(microseconds wait, bool aimed, Series& series) {
+    for (int i = 0; i < 30 && !KillAfter(wait, aimed, series); ++i) wait = wait * 9 / 10;
+  }
+
+  // Runs the dumper and kills it `wait` after its start, or after its code was seen to run. False
+  // when it has ended before.
+  bool KillAfter(microseconds wait, bool aimed, Series& series) {
+    std::filesystem::remove(images_ + "/inventory.img");
+    auto since = steady_clock::now();
+    Dumper dumper(dumper_, target().pid(), images_);
+    if (aimed) {
+      while (!dumper.HasEnded() && !StandsInVdso(target().pid())) {
+      }
+      since = steady_clock::now();
+    }
+    std::this_thread::sleep_until(since + wait);
+    const bool traced = IsTraced(target().pid());
+    const bool foreign = traced && StandsInVdso(target().pid());
+    if (!dumper.Kill()) return false;
+    ++series.kills;
+    if (traced) ++series.inside;
+    if (foreign) ++series.foreign;
+    std::string complaint = ImagesComplaint(traced);
+    if (complaint.empty()) complaint = target().Complaint(kPatience);
+    if (complaint.empty()) {
+      ++series.survived;
+    } else {
+      printf("killed %ld us after %s%s: %s\n", wait.count(),
+             aimed ? "its code was seen" : "its start", traced ? ", while it traced" : "",
+             complaint.c_str());
+      ReplaceTarget();
+    }
+    return true;
+  }
+
+  // A directory with an inventory is a whole dump.
+  std::string ImagesComplaint(bool traced) const {
+    const std::set<std::string> names = NamesIn(images_);
+    if (!names.contains("inventory.img")) return "";
+    if (traced) return "there is an inventory before the dump was over";
+    for (const std::string& name : names_) {
+      if (name.ends_with(".img") && !names.contains(name)) return "half a dump, without " + name;
+    }
+    return "";
+  }
+
+  static void Report(const char* how, const Series& series) {
+    printf("%d kills, survived %d, inside freeze %d, in the dumper's code %d (%s)\n", series.kills,
+           series.survived, series.inside, series.foreign, how);
+  }
+
+  // After all of it: it can be dumped, nothing of the killed dumps is left, and its poll ends.
+  bool EndsWell() {
+    std::string complaint;
+    if (const int status = Dumper(dumper_, target().pid(), images_).Join(); status != 0) {
+      complaint = "the last dump fails: " + std::to_string(status);
+    }
+    if (complaint.empty() && !names_.empty() && NamesIn(images_) != names_) {
+      complaint = "killed dumps left files";
+    }
+    if (complaint.empty()) complaint = target().Complaint(kPatience);
+    if (complaint.empty()) complaint = target().WakeComplaint(kPatience);
+    if (!complaint.empty()) printf("at the end: %s\n", complaint.c_str());
+    return complaint.empty() && undisturbed_;
+  }
+
+  std::string program_;
+  std::vector<std::string> dumper_;
+  std::string directory_;
+  std::string images_;
+  std::unique_ptr<BusyProgram> target_;
+  std::set<std::string> names_;
+  microseconds whole_{0};
+  microseconds frozen_{0};
+  bool undisturbed_ = true;
+  std::mt19937 random_{1};
+};
+
+}  // namespace
+}  // namespace dumpctl
+
+int main(int argc, char** argv) {
+  setvbuf(stdout, nullptr, _IOLBF, 0);
+  if (argc < 4) {
+    fprintf(stderr, "usage: %s BUSY-TARGET KILLS DUMPER [ARGUMENT]...\n", argv[0]);
+    return 2;
+  }
+  return dumpctl::Test(argv[1], std::vector<std::string>(argv + 3, argv + argc)).Run(atoi(argv[2]));
+}
