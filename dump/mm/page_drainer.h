@@ -12,19 +12,22 @@
 
 namespace dumpctl {
 
-// Told how far a drain is, in bytes: at most every 100 ms, and when all is done.
+// Told how far a drain is, in bytes: at most every 100 ms, and when all is done. Called by the
+// thread that called DrainPages.
 using DrainProgress = std::function<void(uint64_t done, uint64_t total)>;
 
 // Writes the pages of `runs` (ascending) behind what `sink` holds, and accounts them. Memory is
-// bounded whatever the size (kDrainBuffer). The space is reserved first, so that a full disk shows
-// before anything is copied.
+// bounded whatever the size: a kDrainBuffer for each of at most two threads. The space is reserved
+// first, so that a full disk shows before anything is copied.
 //
-// Errors: Failure::kNoSpace when the disk is full, Failure::kTargetDied, MemorySource's. The sink
-// then holds what was accounted, and is of no use.
+// Errors: Failure::kNoSpace when the disk is full, Failure::kTargetDied, MemorySource's. Nothing is
+// accounted then, and the file is of no use.
 absl::Status DrainPages(const MemorySource& source, std::span<const PageRun> runs, PageSink& sink,
                         const DrainProgress& progress = {});
 
 inline constexpr uint64_t kDrainBuffer = 1 << 20;
+// A second thread copies along from this size on.
+inline constexpr uint64_t kDrainByTwo = 8 << 20;
 
 }  // namespace dumpctl
 

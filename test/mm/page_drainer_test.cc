@@ -150,7 +150,7 @@ TEST(PageDrainerTest, TellsHowFarItIsButNotTooOften) {
   const PageRun run = {RemoteAddress(kPage), 10 * kDrainBuffer / kPage + 7};
   std::vector<std::pair<absl::Time, uint64_t>> calls;
   const absl::Time start = absl::Now();
-  ASSERT_TRUE(DrainPages(Numbered(absl::Milliseconds(30)), {&run, 1}, *sink,
+  ASSERT_TRUE(DrainPages(Numbered(absl::Milliseconds(60)), {&run, 1}, *sink,
                          [&](uint64_t done, uint64_t total) {
                            EXPECT_EQ(total, run.bytes());
                            calls.emplace_back(absl::Now(), done);
@@ -197,6 +197,25 @@ TEST(PageDrainerTest, SaysWhichPageIsNotThere) {
   EXPECT_EQ(drained.code(), absl::StatusCode::kDataLoss) << drained;
   EXPECT_THAT(std::string(drained.message()),
               HasSubstr(absl::StrCat(absl::Hex(child.Page(4).value()))));
+}
+
+// One batch of many cannot be read.
+class Broken : public Numbered {
+ public:
+  absl::Status Read(std::span<const PageRun> runs, std::span<std::byte> bytes) const override {
+    if (runs.front().start >= RemoteAddress(4000 * kPage)) return absl::DataLossError("broken");
+    return Numbered::Read(runs, bytes);
+  }
+};
+
+TEST(PageDrainerTest, EndsAtTheFirstErrorOfAnyThread) {
+  const TempDir dir;
+  Sink sink(dir.path());
+  const PageRun run = {RemoteAddress(kPage), 100 * kDrainBuffer / kPage};
+  ASSERT_GE(run.bytes(), kDrainByTwo);
+  const absl::Status drained = DrainPages(Broken(), {&run, 1}, *sink);
+  EXPECT_EQ(drained, absl::DataLossError("broken"));
+  EXPECT_EQ((*sink).offset(), 0u);
 }
 
 TEST(MemorySourceTest, WantsABufferOfTheRunsSize) {
