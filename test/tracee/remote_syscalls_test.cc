@@ -238,23 +238,32 @@ TEST(RemoteSyscallsTest, AThreadFindsHomeWhenItsTracerIsKilledWhileItWorks) {
   for (size_t index = 0; index < 2; ++index) KillTracerWhileAThreadWorks(index);
 }
 
-// Its own ids are others than those by which we know it.
-TEST(RemoteSyscallsTest, RunsCallsInAnotherPidNamespace) {
-  ASSERT_EQ(unshare(CLONE_NEWPID), 0) << "needs CAP_SYS_ADMIN";
-  Child child(SleepInTwoThreads);
+// A program with handlers for all of them: no signal may tell where a thread is.
+TEST(RemoteSyscallsTest, RunsCallsWhereEverySignalIsCaught) {
+  Child child([](int ready) {
+    static std::atomic<int> caught = 0;
+    struct sigaction action = {};
+    action.sa_handler = [](int) { ++caught; };
+    for (const int signal : {SIGURG, SIGWINCH, SIGCHLD}) sigaction(signal, &action, nullptr);
+    const int slept = SleepInTwoThreads(ready);
+    return slept != 0 || caught != 0;
+  });
   WaitUntilBlocked(child.pid());
+  const std::string before = Maps(child.pid());
   {
     auto task = FrozenTask::Freeze(child.pid(), Soon());
     ASSERT_TRUE(task.ok()) << task.status();
     auto calls = RemoteSyscalls::Create(*task);
     ASSERT_TRUE(calls.ok()) << calls.status();
-    const RemoteCall query[] = {{SYS_getpid, {}}, {SYS_gettid, {}}};
-    for (size_t i = 0; i < 2; ++i) {
-      auto results = calls->Run(task->threads()[i], query);
+    const RemoteCall query[] = {
+        {SYS_gettid, {}}, {SYS_sigaltstack, {0, calls->SlotAddress(1)}}, {SYS_close, {12345}}};
+    for (const FrozenThread& thread : task->threads()) {
+      auto results = calls->Run(thread, query);
       ASSERT_TRUE(results.ok()) << results.status();
-      EXPECT_THAT(*results, testing::ElementsAre(1, 1 + i));
+      EXPECT_THAT(*results, testing::ElementsAre(thread.tid, 0, -EBADF));
     }
   }
+  EXPECT_EQ(Maps(child.pid()), before);
   EXPECT_EQ(child.Join(), 0);
 }
 
@@ -319,6 +328,27 @@ TEST(RemoteSyscallsTest, AGuestThreadKeepsItsRegisters) {
     auto results = calls->Run(task->threads()[1], query);
     ASSERT_TRUE(results.ok()) << results.status();
     EXPECT_THAT(*results, testing::ElementsAre(task->threads()[1].tid, 0));
+  }
+  EXPECT_EQ(child.Join(), 0);
+}
+
+// Its own ids are others than those by which we know it. Stands last: this process can start no
+// threads and no second init afterwards.
+TEST(RemoteSyscallsTest, RunsCallsInAnotherPidNamespace) {
+  ASSERT_EQ(unshare(CLONE_NEWPID), 0) << "needs CAP_SYS_ADMIN";
+  Child child(SleepInTwoThreads);
+  WaitUntilBlocked(child.pid());
+  {
+    auto task = FrozenTask::Freeze(child.pid(), Soon());
+    ASSERT_TRUE(task.ok()) << task.status();
+    auto calls = RemoteSyscalls::Create(*task);
+    ASSERT_TRUE(calls.ok()) << calls.status();
+    const RemoteCall query[] = {{SYS_getpid, {}}, {SYS_gettid, {}}};
+    for (size_t i = 0; i < 2; ++i) {
+      auto results = calls->Run(task->threads()[i], query);
+      ASSERT_TRUE(results.ok()) << results.status();
+      EXPECT_THAT(*results, testing::ElementsAre(1, 1 + i));
+    }
   }
   EXPECT_EQ(child.Join(), 0);
 }
