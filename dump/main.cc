@@ -10,6 +10,25 @@
 #include "dump/cli/show_command.h"
 #include "dump/cli/verbosity.h"
 #include "dumpctl/failure.h"
+#include "dumpctl/printable.h"
+
+namespace {
+
+// Help and version are answers; all else is one line that says what was wrong.
+int TellParseError(const CLI::App& app, const CLI::ParseError& error) {
+  if (error.get_exit_code() == 0) return app.exit(error);
+  const auto commands = app.get_subcommands();
+  std::string what = error.what();
+  // CLI11 says of a misspelt command only that one is required.
+  if (const auto unknown = app.remaining(); commands.empty() && !unknown.empty()) {
+    what = "there is no command " + unknown.front();
+  }
+  std::cerr << "dumpctl: " << dumpctl::Printable(what) << "; see dumpctl "
+            << (commands.empty() ? "" : commands.front()->get_name() + " ") << "--help\n";
+  return static_cast<int>(dumpctl::Failure::kUsage);
+}
+
+}  // namespace
 
 int main(int argc, char** argv) {
   CLI::App app("dumpctl: checkpoint a live process tree into CRIU-compatible images", "dumpctl");
@@ -25,7 +44,7 @@ int main(int argc, char** argv) {
     std::reverse(arguments.begin(), arguments.end());
     app.parse(std::move(arguments));
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : static_cast<int>(dumpctl::Failure::kUsage);
+    return TellParseError(app, error);
   }
   const absl::Status status = action();
   if (status.ok()) return 0;

@@ -34,11 +34,9 @@ std::string FromEnvironment(const char* name) {
   return value == nullptr ? "" : value;
 }
 
-// Relative to the work directory, as criu(8) has it.
-std::string LogPath(const Arguments& arguments) {
-  const std::string& file = arguments.log_file;
+// Logs and pid files are relative to the work directory, as criu(8) has it.
+std::string InWorkDirectory(const DumpOptions& options, const std::string& file) {
   if (file.empty() || file.starts_with('/')) return file;
-  const DumpOptions& options = arguments.options;
   return (options.work_dir.empty() ? options.images_dir : options.work_dir) + "/" + file;
 }
 
@@ -49,7 +47,8 @@ absl::Status RunDump(Arguments arguments) {
   options.timeout = absl::Seconds(arguments.timeout_seconds);
   options.kernel_features = FromEnvironment("DUMPCTL_KERNEL_FEATURES");
   options.fault = FromEnvironment("DUMPCTL_FAULT");
-  const std::string log_path = LogPath(arguments);
+  const std::string log_path = InWorkDirectory(options, arguments.log_file);
+  options.pidfile = InWorkDirectory(options, options.pidfile);
   ASSIGN_OR_RETURN(const auto log, OpenLog(log_path, arguments.verbosity));
   absl::StatusOr<DumpReport> report;
   {
@@ -66,13 +65,34 @@ absl::Status RunDump(Arguments arguments) {
   return absl::OkStatus();
 }
 
+// CLI11 takes an empty text for 0, and the greatest number for what is beyond it. These two say
+// what is wrong with a text, or nothing.
+std::string WhyNoNumber(const std::string& text) {
+  constexpr size_t kMostDigits = 18;
+  if (text.empty() || text.find_first_not_of("0123456789") != std::string::npos) {
+    return fmt::format("\"{}\" is not a number", text);
+  }
+  if (text.size() > kMostDigits) return fmt::format("{} is too large a number", text);
+  return "";
+}
+
+std::string WhyNoPid(const std::string& text) {
+  if (text.find_first_not_of('0') == std::string::npos) {
+    return fmt::format("\"{}\" is not the pid of a process", text);
+  }
+  return WhyNoNumber(text);
+}
+
 }  // namespace
 
 void AddDumpCommand(CLI::App& app, CommandAction& action) {
   auto arguments = std::make_shared<Arguments>();
   CLI::App* command = app.add_subcommand("dump", "write the state of a process into images");
   DumpOptions& options = arguments->options;
-  command->add_option("-t,--tree", options.pid, "the process")->required()->type_name("PID");
+  command->add_option("-t,--tree", options.pid, "the process")
+      ->required()
+      ->check(WhyNoPid)
+      ->type_name("PID");
   command->add_option("-D,--images-dir", options.images_dir, "where the images go (default: .)")
       ->type_name("DIR");
   command
@@ -94,6 +114,7 @@ void AddDumpCommand(CLI::App& app, CommandAction& action) {
   command
       ->add_option("--timeout", arguments->timeout_seconds,
                    "seconds that freezing may take (default: 10)")
+      ->check(WhyNoNumber)
       ->type_name("SECONDS");
   command->add_option("--pidfile", options.pidfile, "write the pid of the process there")
       ->type_name("FILE");

@@ -75,7 +75,8 @@ absl::StatusOr<std::shared_ptr<spdlog::logger>> OpenLog(const std::string& path,
   auto log = std::make_shared<spdlog::logger>("dumpctl", std::move(sink));
   log->set_formatter(std::move(formatter));
   log->set_level(LevelOf(verbosity));
-  log->flush_on(spdlog::level::err);
+  // Each line at once: what a dump has told before it hung or was killed is what one looks for.
+  log->flush_on(spdlog::level::trace);
   return log;
 }
 

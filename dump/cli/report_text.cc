@@ -6,6 +6,8 @@
 #include <nlohmann/json.hpp>
 #include <string_view>
 
+#include "dumpctl/printable.h"
+
 namespace dumpctl {
 namespace {
 
@@ -54,7 +56,7 @@ std::string ReportText(const DumpReport& report) {
       "  mappings     {} (files: {} opened, {} borrowed; close pass: {} closed, {} skipped)\n"
       "  memory       {} pages, {} of images\n"
       "  time         frozen {:.1f} ms, total {:.1f} ms\n",
-      report.pid, report.comm, report.images_dir, FateText(report.outcome), report.tasks,
+      report.pid, Printable(report.comm), report.images_dir, FateText(report.outcome), report.tasks,
       report.threads, report.descriptors, report.vmas, report.files_opened, report.files_borrowed,
       report.files_closed, report.files_skipped, report.pages_written, Size(report.bytes_written),
       Milliseconds(report.frozen), Milliseconds(report.total));

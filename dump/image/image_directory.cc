@@ -19,20 +19,26 @@ namespace dumpctl {
 namespace {
 
 constexpr char kStaging[] = ".dumpctl-staging";
+constexpr DirectoryRole kImagesDirectory = {"images directory", "-D"};
 
-absl::Status DirectoryError(int error, const std::string& path) {
+absl::Status DirectoryError(int error, const DirectoryRole& role, const std::string& path) {
+  const std::string what = absl::StrCat(std::string(role.name), " ", path);
+  const std::string option = absl::StrCat(" (", std::string(role.option), ")");
   // O_NOFOLLOW of a link with O_DIRECTORY says ENOTDIR.
   struct stat there = {};
   if (error == ENOTDIR && lstat(path.c_str(), &there) == 0 && S_ISLNK(there.st_mode)) {
-    return MakeFailure(Failure::kImagesDir, absl::StatusCode::kFailedPrecondition,
-                       absl::StrCat("images directory ", path,
-                                    " is a symbolic link; name the directory it leads to (-D)"));
+    return MakeFailure(
+        Failure::kImagesDir, absl::StatusCode::kFailedPrecondition,
+        absl::StrCat(what, " is a symbolic link; name the directory it leads to", option));
   }
-  const char* remedy = "";
+  std::string remedy;
   if (error == ENOENT) remedy = "; create it first (mkdir)";
-  if (error == EACCES || error == EROFS) remedy = "; choose one that can be written (-D)";
+  if (error == ENOTDIR) remedy = absl::StrCat("; name a directory", option);
+  if (error == EACCES || error == EROFS) {
+    remedy = absl::StrCat("; choose one that can be written", option);
+  }
   return MakeFailure(Failure::kImagesDir, absl::ErrnoToStatusCode(error),
-                     absl::StrCat("images directory ", path, ": ", std::strerror(error), remedy));
+                     absl::StrCat(what, ": ", std::strerror(error), remedy));
 }
 
 absl::StatusOr<std::vector<std::string>> NamesIn(int directory) {
@@ -93,9 +99,17 @@ absl::Status ImageWriteError(int error, std::string_view what) {
   return MakeFailure(Failure::kImagesDir, absl::ErrnoToStatusCode(error), message);
 }
 
+absl::Status CheckWritable(const DirectoryRole& role, const std::string& path) {
+  const UniqueFd dir(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!dir || faccessat(dir.get(), ".", W_OK | X_OK, AT_EACCESS) < 0) {
+    return DirectoryError(errno, role, path);
+  }
+  return absl::OkStatus();
+}
+
 absl::Status WriteImageInto(const std::string& directory, const ImageWriter& image) {
   const UniqueFd dir(open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!dir) return DirectoryError(errno, directory);
+  if (!dir) return DirectoryError(errno, kWorkDirectory, directory);
   const std::string temporary = absl::StrCat(".", image.name(), ".new");
   const UniqueFd file(openat(dir.get(), temporary.c_str(),
                              O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644));
@@ -111,7 +125,7 @@ absl::Status WriteImageInto(const std::string& directory, const ImageWriter& ima
 absl::StatusOr<ImageDirectory> ImageDirectory::Open(const std::string& path) {
   // Not through a link: whoever may write where it stands could lead our images elsewhere.
   UniqueFd directory(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
-  if (!directory) return DirectoryError(errno, path);
+  if (!directory) return DirectoryError(errno, kImagesDirectory, path);
   // The kernel drops the lock with its holder, so that a killed dump is no obstacle to the next.
   if (flock(directory.get(), LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK) {
     return MakeFailure(
@@ -123,11 +137,11 @@ absl::StatusOr<ImageDirectory> ImageDirectory::Open(const std::string& path) {
   if (mkdirat(directory.get(), kStaging, 0700) < 0) {
     const int error = errno;
     if (error == ENOSPC || error == EDQUOT) return ImageWriteError(error, path);
-    return DirectoryError(error, path);
+    return DirectoryError(error, kImagesDirectory, path);
   }
   UniqueFd staging(
       openat(directory.get(), kStaging, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
-  if (!staging) return DirectoryError(errno, path);
+  if (!staging) return DirectoryError(errno, kImagesDirectory, path);
   return ImageDirectory(path, std::move(directory), std::move(staging));
 }
 

@@ -54,6 +54,16 @@ class ImageDirectory {
   std::vector<std::string> names_;
 };
 
+// What a directory is to the user: its name in errors, and the option that chooses it.
+struct DirectoryRole {
+  std::string_view name;
+  std::string_view option;
+};
+inline constexpr DirectoryRole kWorkDirectory = {"work directory", "-W"};
+
+// Failure::kImagesDir when nothing can be created in `path`; a later write can still fail.
+absl::Status CheckWritable(const DirectoryRole& role, const std::string& path);
+
 // Writes one image into any directory, outside of a dump: replaced whole or not at all. For
 // statistics, which are known only when a dump stands.
 absl::Status WriteImageInto(const std::string& directory, const ImageWriter& image);

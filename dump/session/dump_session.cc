@@ -5,6 +5,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <filesystem>
 #include <future>
 #include <optional>
 #include <string>
@@ -24,6 +25,7 @@
 #include "dump/task/core_image.h"
 #include "dump/tracee/frozen_task.h"
 #include "dumpctl/failure.h"
+#include "dumpctl/printable.h"
 #include "dumpctl/status_macros.h"
 #include "dumpctl/unique_fd.h"
 #include "proc/kernel_features.h"
@@ -87,7 +89,7 @@ class Session {
 
   absl::StatusOr<Preflight> LookOver() {
     RETURN_IF_ERROR(faults_.Reach("preflight"));
-    log_.info("Preflight of process {} ({})", target_.pid, target_.comm);
+    log_.info("Preflight of process {} ({})", target_.pid, Printable(target_.comm));
     ASSIGN_OR_RETURN(Preflight preflight, RunPreflight(options_, target_));
     if (!preflight.blockers.empty()) return RefusedStatus(preflight.blockers);
     return preflight;
@@ -95,7 +97,15 @@ class Session {
 
   absl::StatusOr<ImageDirectory> OpenDirectory() {
     RETURN_IF_ERROR(faults_.Reach("images"));
-    return ImageDirectory::Open(options_.images_dir);
+    ASSIGN_OR_RETURN(ImageDirectory directory, ImageDirectory::Open(options_.images_dir));
+    // What is written there comes last, when the process may be dead: so it is looked at first.
+    RETURN_IF_ERROR(CheckWritable(kWorkDirectory, WorkDirectory()));
+    if (!options_.pidfile.empty()) {
+      const auto parent = std::filesystem::path(options_.pidfile).parent_path();
+      RETURN_IF_ERROR(CheckWritable({"pid file's directory", "--pidfile"},
+                                    parent.empty() ? "." : parent.string()));
+    }
+    return directory;
   }
 
   absl::StatusOr<FrozenTask> Freeze() {
@@ -221,10 +231,15 @@ class Session {
     report_.vmas = facts.vmas.size();
     report_.not_captured = NotCaptured(facts.process);
     ASSIGN_OR_RETURN(const ImageWriter stats, StatsImage(report_));
-    RETURN_IF_ERROR(
-        WriteImageInto(options_.work_dir.empty() ? options_.images_dir : options_.work_dir, stats));
+    const absl::Status written = WriteImageInto(WorkDirectory(), stats);
+    // The process may be dead: a failure now would be taken for that of the dump.
+    if (!written.ok()) log_.warn("No statistics: {}", std::string(written.message()));
     if (options_.pidfile.empty()) return absl::OkStatus();
     return WritePidfile(options_.pidfile, target_.pid);
+  }
+
+  const std::string& WorkDirectory() const {
+    return options_.work_dir.empty() ? options_.images_dir : options_.work_dir;
   }
 
   const DumpOptions& options_;

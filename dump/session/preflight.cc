@@ -13,6 +13,7 @@
 #include "dump/mm/vma_collector.h"
 #include "dump/ns/namespaces.h"
 #include "dumpctl/failure.h"
+#include "dumpctl/printable.h"
 #include "dumpctl/status_macros.h"
 #include "proc/children_parser.h"
 #include "proc/map_file_opener.h"
@@ -119,11 +120,12 @@ absl::StatusOr<Preflight> RunPreflight(const DumpOptions& options, const Target&
 }
 
 absl::Status RefusedStatus(const ResourceRefusals& refusals) {
-  std::string message = absl::StrCat("refused before anything was changed, for ", refusals.size(),
-                                     refusals.size() == 1 ? " reason:" : " reasons:");
+  std::string message = "refused before anything was changed";
+  if (refusals.size() > 1) absl::StrAppend(&message, ", for ", refusals.size(), " reasons");
+  message += ":";
   for (const ResourceRefusal& refusal : refusals) {
-    absl::StrAppend(&message, "\n  process ", refusal.pid, ", ", refusal.resource, ": ",
-                    refusal.why, "; ", refusal.remedy);
+    absl::StrAppend(&message, refusals.size() > 1 ? "\n  " : " ", "process ", refusal.pid, ", ",
+                    Printable(refusal.resource), ": ", refusal.why, "; ", refusal.remedy);
   }
   return MakeFailure(Failure::kRefused, absl::StatusCode::kUnimplemented, message);
 }

@@ -31,7 +31,7 @@ struct Preflight {
 // stands in the way of a dump is told at once.
 absl::StatusOr<Preflight> RunPreflight(const DumpOptions& options, const Target& target);
 
-// One error for all: Failure::kRefused, a line for each refusal with its remedy.
+// One error for all: Failure::kRefused, one line, or a line for each of several refusals.
 absl::Status RefusedStatus(const ResourceRefusals& refusals);
 
 }  // namespace dumpctl

@@ -9,7 +9,9 @@
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "dumpctl/failure.h"
+#include "dumpctl/printable.h"
 #include "dumpctl/status_macros.h"
 #include "proc/stat_parser.h"
 #include "proc/status_parser.h"
@@ -27,7 +29,7 @@ absl::Status NoSuchTask(pid_t pid) {
 }
 
 std::string NameOf(pid_t pid, const TaskStat& stat) {
-  return absl::StrCat("process ", pid, " (", stat.comm, ")");
+  return absl::StrCat("process ", pid, " (", Printable(stat.comm), ")");
 }
 
 // NotFound when a task vanishes while it is looked at.
@@ -168,11 +170,17 @@ bool IsDead(const Target& target) {
 }
 
 absl::Status ExplainByDeath(absl::Status status, const Target& target) {
-  if (status.ok() || FailureOf(status) != Failure::kInternal || !IsDead(target)) return status;
+  if (status.ok() || FailureOf(status) != Failure::kInternal) return status;
+  // Whoever is killed is no tracee any more some time before it shows as a zombie.
+  constexpr int kMostMilliseconds = 100;
+  for (int i = 0; absl::IsNotFound(status) && !IsDead(target) && i < kMostMilliseconds; ++i) {
+    absl::SleepFor(absl::Milliseconds(1));
+  }
+  if (!IsDead(target)) return status;
   return MakeFailure(Failure::kTargetDied, absl::StatusCode::kNotFound,
-                     absl::StrCat("process ", target.pid, " (", target.comm,
+                     absl::StrCat("process ", target.pid, " (", Printable(target.comm),
                                   ") was killed by somebody else during the dump (",
-                                  std::string(status.message()), ")"));
+                                  std::string(status.message()), "); no images were left"));
 }
 
 }  // namespace dumpctl

@@ -48,7 +48,9 @@ class ScopedBlockSigchld {
 
 absl::Status Died(pid_t pid) {
   return MakeFailure(Failure::kTargetDied, absl::StatusCode::kNotFound,
-                     absl::StrCat("process ", pid, " died while it was being frozen"));
+                     absl::StrCat("process ", pid,
+                                  " was killed by somebody else, or ended, while it was being "
+                                  "frozen; no images were left"));
 }
 
 absl::Status TimedOut(pid_t pid, pid_t tid) {
