@@ -140,7 +140,8 @@ def main():
 
     twin = random.Random(SEED)
     expect_equal(drawn, [twin.random() for _ in range(1000)], "the numbers drawn")
-    expect_equal([twin.random() for _ in range(1000)], [random.random() for _ in range(1000)], "random")
+    expected = [twin.random() for _ in range(1000)]
+    expect_equal(expected, [random.random() for _ in range(1000)], "the random state")
     expect_equal((100, sum(n * n for n in range(101))), next(generator), "a generator")
     expect_equal([(n,) for n in range(50, ROWS)], rows.fetchall(), "the rest of the rows")
     text = database.execute("select group_concat(text, '') from numbers").fetchone()[0]

@@ -1,0 +1,122 @@
+"""What goes wrong in the middle: any step fails, or the target is killed by somebody else."""
+
+import time
+
+from registry import case_each
+from scene import require, wait_until
+
+# The steps whose failure leaves nothing; after "commit" the dump stands.
+UNTIL_COMMIT = ("preflight", "images", "freeze", "collect", "ask", "memory", "serialise", "commit")
+SHAPES = ("poll", "busy", "stopped")
+FREEZING = ("collect", "ask", "memory")
+
+
+def _witness(scene, shape):
+    witness = scene.witness("poll" if shape == "stopped" else shape)
+    if shape == "stopped":
+        witness.stop()
+    return witness
+
+
+@case_each(f"{point}.{shape}" for point in UNTIL_COMMIT for shape in SHAPES)
+def failing(scene, what):
+    point, shape = what.split(".")
+    witness = _witness(scene, shape)
+    scene.expect_failure(scene.dump(witness.pid, fault=f"{point}=fail"), "Internal", point)
+    scene.expect_images({})
+    witness.expect_unharmed()
+
+
+@case_each(f"{point}.{shape}" for point in UNTIL_COMMIT + ("resume",) for shape in SHAPES)
+def failing_left_running(scene, what):
+    point, shape = what.split(".")
+    witness = _witness(scene, shape)
+    scene.expect_failure(scene.dump(witness.pid, "-R", fault=f"{point}=fail"), "Internal", point)
+    scene.expect_images({})
+    witness.expect_unharmed()
+
+
+@case_each(SHAPES)
+def failing_to_kill_in_the_end(scene, shape):
+    """The images stand by then, and are whole: the process lives on beside its dump."""
+    witness = _witness(scene, shape)
+    scene.expect_failure(scene.dump(witness.pid, fault="resume=fail"), "Internal", "resume")
+    scene.expect_whole_dump()
+    witness.expect_unharmed()
+
+
+@case_each(f"{point}.{shape}" for point in ("finish",) for shape in SHAPES)
+def failing_to_tell(scene, what):
+    """Nothing is lost but the statistics."""
+    point, shape = what.split(".")
+    witness = _witness(scene, shape)
+    scene.expect_failure(scene.dump(witness.pid, "-R", fault=f"{point}=fail"), "Internal", point)
+    scene.expect_whole_dump()
+    witness.expect_unharmed()
+
+
+@case_each(f"{point}.{shape}" for point in UNTIL_COMMIT + ("resume", "finish") for shape in SHAPES)
+def dumpctl_killed(scene, what):
+    point, shape = what.split(".")
+    witness = _witness(scene, shape)
+    killed = scene.dump(witness.pid, "-R", fault=f"{point}=kill")
+    require(killed.code == -9, f"it was to be killed: {killed}")
+    witness.expect_unharmed()
+
+
+def _kill_at(scene, point, shape, *options):
+    """Dumps a witness that somebody kills while the dump stalls at `point`."""
+    witness = _witness(scene, shape)
+    log = f"{scene.directory}/log"
+    reached = {
+        "freeze": "Preflight of",
+        "collect": "Frozen:",
+        "ask": "Frozen:",
+        "memory": "Collected:",
+        "resume": "Close pass:" if "-R" in options else "Committed",
+        "serialise": "Released" if "-R" in options else "Close pass:",
+        "commit": "Wrote inventory.img",
+    }[point]
+
+    def kill(_):
+        def logged():
+            try:
+                with open(log) as text:
+                    return reached in text.read()
+            except FileNotFoundError:
+                return False
+
+        wait_until(logged, f"{reached!r} in the log")
+        time.sleep(0.2)  # to be well inside of the stall
+        witness.kill()
+
+    command = scene.command(witness.pid, "-v4", "-o", log, *options)
+    result = scene.run(*command, fault=f"{point}=stall", meanwhile=kill)
+    witness.expect_gone()
+    return witness, result
+
+
+@case_each(f"{point}.{shape}" for point in ("freeze",) + FREEZING for shape in SHAPES)
+def target_killed(scene, what):
+    point, shape = what.split(".")
+    witness, result = _kill_at(scene, point, shape)
+    scene.expect_failure(result, "TargetDied", f"process {witness.pid}", "killed by somebody else")
+    scene.expect_images({})
+
+
+@case_each(f"{point}.{shape}" for point in ("serialise", "commit", "resume") for shape in SHAPES)
+def target_killed_after_its_memory_was_saved(scene, what):
+    """All was read by then: the dump is whole, and the process was to be killed anyway."""
+    point, shape = what.split(".")
+    _, result = _kill_at(scene, point, shape)
+    scene.expect_success(result)
+    scene.expect_whole_dump()
+
+
+@case_each(f"{point}.{shape}" for point in ("serialise", "commit") for shape in SHAPES)
+def target_killed_when_it_runs_again(scene, what):
+    """As if it had been killed a moment after the dump."""
+    point, shape = what.split(".")
+    _, result = _kill_at(scene, point, shape, "-R")
+    scene.expect_success(result)
+    scene.expect_whole_dump()

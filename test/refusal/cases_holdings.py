@@ -1,0 +1,111 @@
+"""What a process can hold that stands in the way: all of it is told at once, with its remedy."""
+
+import os
+import re
+import signal
+
+from registry import case
+from scene import require, wait_until
+
+
+def _held(witness, kind):
+    """What the witness says it holds: [(number or address, name)]."""
+    found = re.findall(rf"^{kind} (\S+) (.+)$", witness.status(), re.MULTILINE)
+    require(found, f"the witness holds nothing: {witness.status()}")
+    return found
+
+
+def _refusals(scene, result, witness):
+    """The lines under the headline: [(resource, why, remedy)]."""
+    scene.expect_code(result, "Refused")
+    headline, *lines = result.err.splitlines()
+    prefix = f"  process {witness.pid}, "
+    found = []
+    for line in lines:
+        require(line.startswith(prefix), f"what is {line!r}?")
+        resource, _, rest = line[len(prefix):].partition(": ")
+        why, _, remedy = rest.rpartition("; ")
+        require(resource and why and remedy, f"without a reason or a remedy: {line!r}")
+        found.append((resource, why, remedy))
+    require(f", for {len(found)} reasons:" in headline, f"{headline!r}, with {len(found)} lines")
+    return found
+
+
+@case
+def descriptors_of_every_type(scene):
+    witness = scene.witness("poll", "fds")
+    refusals = _refusals(scene, scene.dump(witness.pid), witness)
+    expected = []
+    for number, kind in _held(witness, "fd"):
+        link = os.readlink(f"/proc/{witness.pid}/fd/{number}")
+        expected.append(f"fd {number} ({kind}, {link}")
+    require(len(expected) >= 15, f"the witness holds only {expected}")
+    resources = [resource for resource, _, _ in refusals]
+    for start in expected:
+        require(any(r.startswith(start) for r in resources), f"{start!r} is not among {resources}")
+    require(len(resources) == len(expected), f"more than was held: {resources}, {expected}")
+    protocols = [r for r in resources if "(socket, " in r]
+    require(any("UNIX" in r for r in protocols), f"no protocol is named in {protocols}")
+    require(any("TCP" in r for r in protocols), f"no protocol is named in {protocols}")
+    scene.expect_images({})
+    witness.expect_unharmed()
+
+
+@case
+def mappings_of_every_kind(scene):
+    witness = scene.witness("poll", "maps")
+    refusals = _refusals(scene, scene.dump(witness.pid), witness)
+    held = _held(witness, "map")
+    require(len(held) >= 4, f"the witness holds only {held}")
+    for address, kind in held:
+        matching = [r for r in refusals if r[0].startswith(f"mapping {address}-") and kind in r[1]]
+        require(len(matching) == 1, f"{address}, {kind} is not among {refusals}")
+    scene.expect_images({})
+    witness.expect_unharmed()
+
+
+@case
+def children(scene):
+    witness = scene.witness("poll", "tree")
+    result = scene.dump(witness.pid)
+    scene.expect_failure(result, "Refused", "the tree below it has 3 tasks", "has no children")
+    scene.expect_images({})
+    witness.expect_unharmed()
+
+
+def _in_a_foreign_session(scene):
+    """A process of a session whose leader goes on beside it."""
+    shell = scene.start("/bin/sh", "-c", "sleep 1000 & echo $! >child; wait")
+    path = os.path.join(scene.directory, "child")
+    wait_until(lambda: os.path.exists(path) and os.path.getsize(path) > 0, "the shell")
+    with open(path) as file:
+        child = int(file.read())
+    wait_until(lambda: os.readlink(f"/proc/{child}/exe").endswith("/sleep"), "sleep")
+    return shell, child
+
+
+@case
+def session_of_somebody_else(scene):
+    shell, child = _in_a_foreign_session(scene)
+    result = scene.dump(child)
+    scene.expect_failure(result, "Refused", f"session {shell}", "add --shell-job (-j)")
+    scene.expect_images({})
+    scene.expect_success(scene.dump(child, "-j", "-R"))
+    scene.expect_whole_dump()
+    with open(f"/proc/{child}/status") as status:
+        require("TracerPid:\t0\n" in status.read(), "sleep is still traced")
+    os.kill(child, signal.SIGTERM)
+
+
+@case
+def thread_that_does_not_stop(scene):
+    witness = scene.witness("vfork")
+    sleeper = witness.threads()[-1]
+    result = scene.dump(witness.pid, "--timeout", "1")
+    who = f"process {witness.pid}: thread {sleeper} "
+    scene.expect_failure(result, "Timeout", who, "--timeout")
+    scene.expect_images({})
+    witness.step()
+    with open(f"/proc/{witness.pid}/task/{sleeper}/status") as status:
+        text = status.read()
+    require("TracerPid:\t0\n" in text and "State:\tD" in text, f"the sleeper is {text}")

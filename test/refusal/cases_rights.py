@@ -1,0 +1,36 @@
+"""Who may not dump: each missing capability is named."""
+
+import os
+
+from registry import case
+from scene import skip_without
+
+
+def _expect_refused(scene, wrapper, *words):
+    witness = scene.witness()
+    os.chmod(scene.images, 0o777)
+    scene.expect_failure(scene.dump(witness.pid, wrapper=wrapper), "Permission", *words)
+    scene.expect_images({})
+    witness.expect_unharmed()
+
+
+def _without(*capabilities):
+    dropped = ",".join(f"-{name}" for name in capabilities)
+    return [skip_without("setpriv"), "--bounding-set", dropped]
+
+
+@case
+def nobody(scene):
+    user = [skip_without("setpriv"), "--reuid", "65534", "--regid", "65534", "--clear-groups"]
+    _expect_refused(scene, user, "needs CAP_SYS_PTRACE", "run dumpctl as root")
+
+
+@case
+def root_without_sys_ptrace(scene):
+    _expect_refused(scene, _without("sys_ptrace"), "needs CAP_SYS_PTRACE")
+
+
+@case
+def root_without_checkpoint_restore(scene):
+    wrapper = _without("sys_admin", "checkpoint_restore")
+    _expect_refused(scene, wrapper, "needs CAP_CHECKPOINT_RESTORE (or CAP_SYS_ADMIN)")

@@ -1,0 +1,244 @@
+"""What every case has: a place, the program under test, and witnesses."""
+
+import os
+import re
+import shutil
+import signal
+import struct
+import subprocess
+import time
+
+import proc_facts
+import sandbox
+from registry import Failed, Skipped
+
+PATIENCE = 20  # seconds that anything here may take on a busy machine
+
+
+def require(condition, message):
+    if not condition:
+        raise Failed(message)
+
+
+def wait_until(condition, what):
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        require(time.monotonic() < deadline, f"in vain waited for {what}")
+        time.sleep(0.002)
+
+
+class Result:
+    """How a dumpctl ended: its exit code, and what it said."""
+
+    def __init__(self, code, out, err):
+        self.code = code
+        self.out = out
+        self.err = err
+
+    def __str__(self):
+        return f"exit code {self.code}\n--- stdout:\n{self.out}--- stderr:\n{self.err}"
+
+
+class Scene:
+    def __init__(self, options, directory):
+        self.directory = directory
+        self.reaper = sandbox.Reaper()
+        # A copy: whoever a case runs it as can reach this place, but maybe not the build's.
+        self.dumpctl = shutil.copy(options.dumpctl, os.path.join(directory, "dumpctl"))
+        self.witness_program = os.path.abspath(options.witness)
+        self.other_exe = os.path.abspath(options.other_exe)
+        self.options_source = options.options
+        with open(options.failures) as header:
+            pairs = re.findall(r"^  k(\w+) = (\d+),", header.read(), re.MULTILINE)
+        self._codes = {name: int(code) for name, code in pairs}
+        self.images = self.make_directory("images")
+
+    def make_directory(self, name):
+        path = os.path.join(self.directory, name)
+        os.mkdir(path)
+        return path
+
+    def start(self, *argv, **arguments):
+        return self.reaper.start([str(a) for a in argv], cwd=self.directory, **arguments)
+
+    def witness(self, mode="poll", holding=None):
+        return Witness(self, mode, holding)
+
+    def command(self, pid, *options, images=None):
+        images = self.images if images is None else images
+        return [self.dumpctl, "dump", "-t", str(pid), "-D", images, *options]
+
+    def dump(self, pid, *options, images=None, fault="", wrapper=()):
+        return self.run(*wrapper, *self.command(pid, *options, images=images), fault=fault)
+
+    def run(self, *argv, fault="", meanwhile=None):
+        """Runs a command to its end, and meanwhile(pid) once it runs."""
+        out_path = os.path.join(self.directory, "stdout")
+        err_path = os.path.join(self.directory, "stderr")
+        with open(out_path, "wb") as out, open(err_path, "wb") as err:
+            process = subprocess.Popen(
+                argv,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+                cwd=self.directory,
+                env={**os.environ, "DUMPCTL_FAULT": fault},
+                preexec_fn=lambda: signal.pthread_sigmask(signal.SIG_SETMASK, []),
+            )
+            if meanwhile:
+                meanwhile(process.pid)
+            try:
+                code = process.wait(PATIENCE)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+                raise Failed(f"{' '.join(argv)}: did not end in time")
+        with open(out_path, errors="replace") as out, open(err_path, errors="replace") as err:
+            return Result(code, out.read(), err.read())
+
+    def expect_success(self, result):
+        require(result.code == 0 and result.err == "", f"expected success, got {result}")
+
+    def expect_failure(self, result, failure, *words):
+        """The documented exit code, nothing on stdout, and one line that holds all `words`."""
+        self.expect_code(result, failure)
+        lines = result.err.splitlines()
+        require(len(lines) == 1, f"expected one line on stderr, got {result}")
+        for word in words:
+            require(str(word) in lines[0], f"{word!r} is missing from {lines[0]!r}")
+
+    def expect_code(self, result, failure):
+        require(result.code == self._codes[failure], f"expected k{failure}, got {result}")
+        require(result.err.startswith("dumpctl: "), f"who says that? {result}")
+        require(result.out == "", f"expected nothing on stdout, got {result}")
+
+    def expect_images(self, expected, images=None):
+        """Exactly what contents() gave stands in the directory: hidden names count too."""
+        now = contents(self.images if images is None else images)
+        require(
+            now == expected,
+            f"the images directory has {sorted(now)}, expected {sorted(expected)};"
+            f" of other contents: {[n for n in now if now[n] != expected.get(n)]}",
+        )
+
+    def expect_whole_dump(self, images=None):
+        images = self.images if images is None else images
+        names = os.listdir(images)
+        require("inventory.img" in names, f"no inventory among {names}")
+        require(not any(n.startswith(".") for n in names), f"something is left over: {names}")
+        shown = self.run(self.dumpctl, "show", "--json", images)
+        require(shown.code == 0, f"the dump does not read back: {shown.err}")
+
+
+def contents(directory):
+    """name -> bytes of all files; None for what is no file."""
+    found = {}
+    for name in os.listdir(directory):
+        path = os.path.join(directory, name)
+        found[name] = None
+        if os.path.isfile(path) and not os.path.islink(path):
+            with open(path, "rb") as file:
+                found[name] = file.read()
+    return found
+
+
+class Witness:
+    """A running witness.c. expect_unharmed() is what every case ends with."""
+
+    def __init__(self, scene, mode, holding):
+        self._scene = scene
+        self._mode = mode
+        self._place = os.path.join(scene.directory, f"witness-{len(os.listdir(scene.directory))}")
+        os.mkdir(self._place)
+        fifo = os.path.join(self._place, "fifo")
+        os.mkfifo(fifo)
+        # Both ends are ours as well, so that neither a poke nor the witness ever waits for an open.
+        self._fifo = os.open(fifo, os.O_RDWR | os.O_CLOEXEC)
+        status = os.open(os.path.join(self._place, "status"), os.O_RDWR | os.O_CREAT | os.O_APPEND)
+        argv = [scene.witness_program, mode, "progress", "fifo"]
+        self.pid = scene.reaper.start(
+            argv + ([holding] if holding else []), cwd=self._place, stdout=status
+        )
+        os.close(status)
+        wait_until(lambda: self._has_ended() or "ready\n" in self.status(), "the witness")
+        require(not self._has_ended(), f"the witness did not start: {self.status()}")
+        if mode in ("poll", "orphan"):
+            self.step()
+        if mode != "orphan":  # of a dead leader there is nothing to compare
+            self.remember()
+
+    def remember(self):
+        """What stands now must stand in the end."""
+        self._before = self._snapshot()
+
+    def status(self):
+        with open(os.path.join(self._place, "status"), errors="replace") as status:
+            return status.read()
+
+    def stop(self):
+        os.kill(self.pid, signal.SIGSTOP)
+        wait_until(lambda: self.state() == "T", "the stop")
+        self.remember()
+
+    def state(self):
+        try:
+            with open(f"/proc/{self.pid}/stat", "rb") as stat:
+                return stat.read().rpartition(b") ")[2][:1].decode()
+        except (FileNotFoundError, ProcessLookupError):
+            return ""
+
+    def threads(self):
+        return sorted(int(tid) for tid in os.listdir(f"/proc/{self.pid}/task"))
+
+    def kill(self):
+        os.kill(self.pid, signal.SIGKILL)
+
+    def step(self):
+        """Makes it check itself, and take note of that."""
+        before = self._counters()
+        if self._mode != "busy":
+            os.write(self._fifo, b"x")
+        for _ in range(2 if self._mode == "busy" else 1):  # the first may have begun before
+            wait_until(
+                lambda: self._has_ended() or all(a > b for a, b in zip(self._counters(), before)),
+                f"a step of the witness, in state {self.state()}",
+            )
+            require(not self._has_ended(), f"the witness ended: {self.status()}")
+            before = self._counters()
+
+    def expect_unharmed(self):
+        """Alive, as it was, traced by nobody, and its own checks go on."""
+        require(not self._has_ended(), f"the witness ended: {self.status()}")
+        # A thread that was let go a moment ago may not have gone back to its sleep yet.
+        wait_until(lambda: self.state() not in "tD", f"the end of its stop, {self.state()}")
+        changed = proc_facts.differences(self._before, self._snapshot())
+        require(not changed, "the dump changed:\n" + "\n".join(changed))
+        if self.state() == "T":
+            os.kill(self.pid, signal.SIGCONT)
+        self.step()
+
+    def expect_gone(self):
+        wait_until(self._has_ended, "the end of the witness")
+
+    def _snapshot(self):
+        facts = proc_facts.snapshot(self.pid)
+        tracers = {text for name, text in facts.items() if name.endswith(" TracerPid")}
+        require(tracers == {"0"}, f"traced by {tracers}")
+        # A thread that writes is now and then in the midst of it.
+        busy = {name: "S" for name, text in facts.items() if name.endswith(" State") and text == "D"}
+        return facts | busy
+
+    def _counters(self):
+        count = 4 if self._mode == "busy" else 1
+        with open(os.path.join(self._place, "progress"), "rb") as progress:
+            return struct.unpack(f"={count}Q", progress.read().ljust(8 * count, b"\0"))
+
+    def _has_ended(self):
+        return self._scene.reaper.wait(self.pid, 0) is not None
+
+
+def skip_without(program):
+    path = shutil.which(program)
+    if path is None:
+        raise Skipped(f"{program} is not installed")
+    return path

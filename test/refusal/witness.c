@@ -1,0 +1,214 @@
+/* A process that a dump must leave unharmed, and that can tell whether it did.
+ *
+ *   witness MODE PROGRESS FIFO [HOLDING]
+ *
+ * Its counters stand in the file PROGRESS, 64 bits each; each step checks private memory first, and
+ * what is found wrong ends the process with a line on stdout. MODE:
+ *   poll    one thread, blocked in poll(2) on FIFO for ever; every byte that comes is a step
+ *   busy    four threads that step without pause
+ *   vfork   as poll, and a second thread that sleeps uninterruptibly until its vfork child is
+ * killed orphan  the main thread exits, another one steps as in poll HOLDING, what it holds on top:
+ *   fds     a descriptor of each type that is refused
+ *   maps    a mapping of each kind that is refused
+ *   tree    two children, one of them with a child of its own
+ *   odd     a deleted file with a newline in its name
+ *   big     16 MiB of data
+ * Each such thing is printed as a line "fd NUMBER TYPE" or "map KIND" before "ready"; what this
+ * machine does not have is not.
+ */
+#include <linux/io_uring.h>
+#include <linux/userfaultfd.h>
+#include <poll.h>
+#include <sched.h>
+#include <stdio.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/file.h>
+#include <sys/inotify.h>
+#include <sys/ioctl.h>
+#include <sys/shm.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/timerfd.h>
+
+#include "test/targets/target.h"
+
+enum { kThreads = 4, kBytes = 256 << 10 };
+
+static int progress;
+static int fifo;
+
+static void Step(int thread, uint64_t count, const char* memory) {
+  ExpectFilled("its memory", memory, kBytes, 7 + thread);
+  EXPECT_EQ(8, pwrite(progress, &count, sizeof(count), 8 * thread));
+}
+
+static char* OwnMemory(int thread) {
+  char* memory = Map(kBytes);
+  Fill(memory, kBytes, 7 + thread);
+  return memory;
+}
+
+static void* StepByByte(void* ready) {
+  const char* memory = OwnMemory(0);
+  if (ready) Ready();
+  for (uint64_t count = 1;; ++count) {
+    struct pollfd poll_fd = {.fd = fifo, .events = POLLIN};
+    char byte;
+    EXPECT_EQ(1, poll(&poll_fd, 1, -1)); /* in particular no EINTR */
+    EXPECT_EQ(1, read(fifo, &byte, 1));
+    Step(0, count, memory);
+  }
+  return NULL;
+}
+
+static const char* memory_of[kThreads];
+
+static void* StepForEver(void* argument) {
+  const int thread = (int)(intptr_t)argument;
+  const char* memory = memory_of[thread];
+  ThreadReady();
+  for (uint64_t count = 1;; ++count) Step(thread, count, memory);
+  return NULL;
+}
+
+static int Sleep(void* unused) {
+  (void)unused;
+  while (true) pause();
+  return 0;
+}
+
+/* The child is its parent's sibling: nothing stands below the process. */
+static void* WaitForVfork(void* unused) {
+  (void)unused;
+  char* stack = Map(64 << 10);
+  ThreadReady();
+  clone(Sleep, stack + (64 << 10), CLONE_VM | CLONE_VFORK | CLONE_PARENT | SIGCHLD, NULL);
+  return NULL;
+}
+
+static void* OutliveMain(void* unused) {
+  (void)unused;
+  SleepMs(50); /* main is to exit first */
+  return StepByByte((void*)1);
+}
+
+static void ShowFd(long fd, const char* type) {
+  if (fd >= 0) printf("fd %ld %s\n", fd, type);
+}
+
+static void HoldFds(void) {
+  int pair[2];
+  REQUIRE_SYSCALL(socketpair(AF_UNIX, SOCK_STREAM, 0, pair));
+  ShowFd(pair[0], "socket");
+  ShowFd(pair[1], "socket");
+  ShowFd(socket(AF_INET, SOCK_STREAM, 0), "socket");
+  ShowFd(eventfd(3, 0), "eventfd");
+  ShowFd(timerfd_create(CLOCK_MONOTONIC, 0), "timerfd");
+  sigset_t signals;
+  sigemptyset(&signals);
+  ShowFd(signalfd(-1, &signals, 0), "signalfd");
+  ShowFd(epoll_create1(0), "epoll");
+  ShowFd(inotify_init1(0), "inotify");
+  ShowFd(syscall(SYS_pidfd_open, getpid(), 0), "pidfd");
+  ShowFd(memfd_create("witness", 0), "memfd");
+  ShowFd(posix_openpt(O_RDWR | O_NOCTTY), "terminal");
+  ShowFd(open("/proc/self/ns/net", O_RDONLY), "namespace");
+  ShowFd(syscall(SYS_userfaultfd, UFFD_USER_MODE_ONLY), "userfaultfd");
+  struct io_uring_params params = {0};
+  ShowFd(syscall(SYS_io_uring_setup, 4, &params), "io_uring");
+  ShowFd(open(".", O_PATH), "directory");
+  int file = REQUIRE_SYSCALL(open("locked", O_RDWR | O_CREAT, 0600));
+  REQUIRE_SYSCALL(flock(file, LOCK_EX));
+  ShowFd(file, "regular file");
+  file = REQUIRE_SYSCALL(open("deleted", O_RDWR | O_CREAT, 0600));
+  REQUIRE_SYSCALL(unlink("deleted"));
+  ShowFd(file, "regular file");
+  file = REQUIRE_SYSCALL(open("replaced", O_RDWR | O_CREAT, 0600));
+  REQUIRE_SYSCALL(rename("replaced", "elsewhere"));
+  REQUIRE_SYSCALL(link("elsewhere", "second"));
+  REQUIRE_SYSCALL(unlink("elsewhere"));
+  REQUIRE_SYSCALL(open("elsewhere", O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  ShowFd(file, "regular file");
+}
+
+static void ShowMap(const void* address, const char* kind) {
+  if (address != MAP_FAILED) printf("map %lx %s\n", (unsigned long)address, kind);
+}
+
+static void HoldMaps(void) {
+  const int kRead = PROT_READ | PROT_WRITE;
+  ShowMap(mmap(NULL, 8192, kRead, MAP_SHARED | MAP_ANONYMOUS, -1, 0), "shared anonymous memory");
+  const int memfd = REQUIRE_SYSCALL(memfd_create("mapped", 0));
+  REQUIRE_SYSCALL(ftruncate(memfd, 8192));
+  ShowMap(mmap(NULL, 8192, kRead, MAP_SHARED, memfd, 0), "memory of a memfd");
+  close(memfd);
+  const int segment = REQUIRE_SYSCALL(shmget(IPC_PRIVATE, 8192, 0600));
+  ShowMap(shmat(segment, NULL, 0), "SysV shared memory");
+  REQUIRE_SYSCALL(shmctl(segment, IPC_RMID, NULL));
+  ShowMap(mmap(NULL, 2 << 20, kRead, MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0), "hugetlb");
+  struct io_uring_params params = {0};
+  const int ring = syscall(SYS_io_uring_setup, 4, &params);
+  if (ring >= 0) {
+    ShowMap(mmap(NULL, 4096, kRead, MAP_SHARED | MAP_POPULATE, ring, IORING_OFF_SQ_RING),
+            "the ring of an io_uring");
+    close(ring);
+  }
+  unsigned long aio = 0;
+  if (syscall(SYS_io_setup, 4, &aio) == 0) ShowMap((void*)aio, "io_setup(2)");
+  const int deleted = REQUIRE_SYSCALL(open("mapped", O_RDWR | O_CREAT, 0600));
+  REQUIRE_SYSCALL(ftruncate(deleted, 8192));
+  ShowMap(mmap(NULL, 8192, kRead, MAP_SHARED, deleted, 0), "its file is deleted");
+  REQUIRE_SYSCALL(unlink("mapped"));
+  close(deleted);
+}
+
+static void HoldOddName(void) {
+  const char* name = "odd\nname";
+  REQUIRE_SYSCALL(open(name, O_RDWR | O_CREAT, 0600));
+  REQUIRE_SYSCALL(unlink(name));
+}
+
+static void HoldTree(void) {
+  for (int child = 0; child < 2; ++child) {
+    if (REQUIRE_SYSCALL(fork()) != 0) continue;
+    if (child == 0) REQUIRE_SYSCALL(fork());
+    Sleep(NULL);
+  }
+  SleepMs(100); /* the grandchild has to stand before it can be counted */
+}
+
+static void Hold(const char* what) {
+  if (strcmp(what, "fds") == 0) HoldFds();
+  if (strcmp(what, "maps") == 0) HoldMaps();
+  if (strcmp(what, "tree") == 0) HoldTree();
+  if (strcmp(what, "odd") == 0) HoldOddName();
+  if (strcmp(what, "big") == 0) Fill(Map(16 << 20), 16 << 20, 3);
+  REQUIRE(fflush(stdout) == 0);
+}
+
+int main(int argc, char** argv) {
+  REQUIRE(argc >= 4);
+  const char* mode = argv[1];
+  progress = REQUIRE_SYSCALL(open(argv[2], O_RDWR | O_CREAT | O_TRUNC, 0644));
+  fifo = REQUIRE_SYSCALL(open(argv[3], O_RDWR));
+  if (argc > 4) Hold(argv[4]);
+  if (strcmp(mode, "busy") == 0) {
+    for (int i = 0; i < kThreads; ++i) memory_of[i] = OwnMemory(i);
+    for (intptr_t i = 1; i < kThreads; ++i) StartThread(StepForEver, (void*)i);
+    WaitThreadsReady(kThreads - 1);
+    Ready();
+    StepForEver((void*)0);
+  }
+  if (strcmp(mode, "vfork") == 0) {
+    StartThread(WaitForVfork, NULL);
+    WaitThreadsReady(1);
+    SleepMs(50);
+  }
+  if (strcmp(mode, "orphan") == 0) {
+    StartThread(OutliveMain, NULL);
+    pthread_exit(NULL);
+  }
+  StepByByte((void*)1);
+  return 0;
+}
