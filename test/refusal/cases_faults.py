@@ -113,7 +113,7 @@ def target_killed_after_its_memory_was_saved(scene, what):
     scene.expect_whole_dump()
 
 
-@case_each(f"{point}.{shape}" for point in ("serialise", "commit") for shape in SHAPES)
+@case_each(f"{point}.{shape}" for point in ("resume", "serialise", "commit") for shape in SHAPES)
 def target_killed_when_it_runs_again(scene, what):
     """As if it had been killed a moment after the dump."""
     point, shape = what.split(".")
