@@ -18,9 +18,8 @@
 namespace dumpctl {
 namespace {
 
-constexpr WhyNot kPackets = {
-    "it holds packets (O_DIRECT), whose bounds no restore can put back",
-    "dump it when its reader has caught up"};
+constexpr WhyNot kPackets = {"it holds packets (O_DIRECT), whose bounds no restore can put back",
+                             "dump it when its reader has caught up"};
 
 ResourceRefusal Refusal(pid_t pid, const Descriptor& descriptor, const std::string& link,
                         const WhyNot& why_not) {
