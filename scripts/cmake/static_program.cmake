@@ -1,0 +1,39 @@
+# A program of shared libraries spends more time on finding, mapping and relocating its 40 of them
+# than on the dump of a small process. Debian's -dev packages bring archives as well, but their
+# CMake files name shared ones: with DUMPCTL_STATIC the archives beside them are taken instead.
+#
+#   dumpctl_use_archives()            after find_package
+#   dumpctl_link_statically(PROGRAM)
+
+include(CheckCXXSourceCompiles)
+
+# spdlog and fmt come without archives: whoever uses them takes them as headers alone.
+function(dumpctl_use_archives)
+  get_directory_property(targets IMPORTED_TARGETS)
+  list(FILTER targets INCLUDE REGEX "^(absl|protobuf)::")
+  foreach(target ${targets})
+    get_target_property(configurations ${target} IMPORTED_CONFIGURATIONS)
+    set(locations IMPORTED_LOCATION)
+    if(configurations)
+      list(TRANSFORM configurations PREPEND IMPORTED_LOCATION_)
+      list(APPEND locations ${configurations})
+    endif()
+    foreach(location ${locations})
+      get_target_property(library ${target} ${location})
+      string(REGEX REPLACE "\\.so[.0-9]*$" ".a" archive "${library}")
+      if(EXISTS "${archive}")
+        set_target_properties(${target} PROPERTIES ${location} ${archive})
+      endif()
+    endforeach()
+  endforeach()
+  set_target_properties(spdlog::spdlog_header_only PROPERTIES INTERFACE_LINK_LIBRARIES
+                        "Threads::Threads;fmt::fmt-header-only")
+endfunction()
+
+function(dumpctl_link_statically program)
+  set(CMAKE_REQUIRED_LINK_OPTIONS -static-pie)
+  check_cxx_source_compiles("int main() {}" DUMPCTL_CAN_LINK_STATICALLY)
+  if(DUMPCTL_CAN_LINK_STATICALLY)
+    target_link_options(${program} PRIVATE -static-pie)
+  endif()
+endfunction()
