@@ -1,0 +1,193 @@
+/* What scripts/bench dumps: a process of one shape that measures by itself how long it stood still.
+ *
+ *   bench_target tiny                      nothing but the thread that measures
+ *   bench_target pages BYTES               so many bytes of memory in pages of 4 KiB, all written
+ *   bench_target anon-vmas COUNT           so many mappings of a page, alternating in protection
+ *   bench_target file-vmas COUNT FILES     the same over so many files, made in the work directory
+ *   bench_target threads COUNT             so many sleeping threads
+ *
+ * One thread, bound to the last CPU it may use, reads CLOCK_MONOTONIC without end and keeps the
+ * longest gap between two readings. SIGUSR1 makes it forget that and print "reset"; SIGUSR2 makes
+ * it print "gap NANOSECONDS". The first line is "ready". */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#define PAGE ((size_t)4096)
+
+static volatile sig_atomic_t asked_reset;
+static volatile sig_atomic_t asked_gap;
+
+static void Fail(const char* what) {
+  perror(what);
+  exit(2);
+}
+
+static void Check(int result, const char* what) {
+  if (result < 0) Fail(what);
+}
+
+/* A function of pthreads gives its error back. */
+static void CheckThread(int error, const char* what) {
+  if (error == 0) return;
+  fprintf(stderr, "%s: %s\n", what, strerror(error));
+  exit(2);
+}
+
+/* By one call, as whoever reads it may look at any moment. */
+static void Say(const char* line) {
+  if (write(STDOUT_FILENO, line, strlen(line)) < 0) Fail("write");
+}
+
+static void OnSignal(int number) {
+  if (number == SIGUSR1) asked_reset = 1;
+  if (number == SIGUSR2) asked_gap = 1;
+}
+
+static sigset_t Questions(void) {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGUSR1);
+  sigaddset(&set, SIGUSR2);
+  return set;
+}
+
+static int64_t Now(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
+}
+
+static void BindToLastCpu(void) {
+  cpu_set_t allowed;
+  Check(sched_getaffinity(0, sizeof allowed, &allowed), "sched_getaffinity");
+  int last = 0;
+  for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
+    if (CPU_ISSET(cpu, &allowed)) last = cpu;
+  }
+  CPU_ZERO(&allowed);
+  CPU_SET(last, &allowed);
+  Check(sched_setaffinity(0, sizeof allowed, &allowed), "sched_setaffinity");
+}
+
+static _Noreturn void Measure(void) {
+  BindToLastCpu();
+  const sigset_t questions = Questions();
+  CheckThread(pthread_sigmask(SIG_UNBLOCK, &questions, NULL), "pthread_sigmask");
+  int64_t longest = 0;
+  int64_t last = Now();
+  for (;;) {
+    const int64_t now = Now();
+    if (now - last > longest) longest = now - last;
+    last = now;
+    if (asked_reset) {
+      asked_reset = 0;
+      Say("reset\n");
+      longest = 0;
+      last = Now();
+    }
+    if (asked_gap) {
+      char line[64];
+      asked_gap = 0;
+      snprintf(line, sizeof line, "gap %jd\n", (intmax_t)longest);
+      Say(line);
+      last = Now();
+    }
+  }
+}
+
+static void* MeasureThread(void* unused) {
+  (void)unused;
+  Measure();
+}
+
+static char* Map(size_t bytes, int fd) {
+  const int flags = MAP_PRIVATE | (fd < 0 ? MAP_ANONYMOUS : 0);
+  char* memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, flags, fd, 0);
+  if (memory == MAP_FAILED) Fail("mmap");
+  return memory;
+}
+
+static void WritePages(size_t bytes) {
+  char* memory = Map(bytes, -1);
+  Check(madvise(memory, bytes, MADV_NOHUGEPAGE), "madvise");
+  for (size_t at = 0; at < bytes; at += PAGE) memset(memory + at, 1 + (int)(at / PAGE % 255), 64);
+}
+
+/* Every other page read-only: each page is a mapping of its own. */
+static void Alternate(char* memory, size_t pages) {
+  for (size_t page = 0; page < pages; page += 2) {
+    Check(mprotect(memory + page * PAGE, PAGE, PROT_READ), "mprotect");
+  }
+}
+
+static void MapFiles(size_t count, size_t files) {
+  const size_t pages = count / files;
+  for (size_t i = 0; i < files; ++i) {
+    char name[32];
+    snprintf(name, sizeof name, "mapped-%zu", i);
+    const int fd = open(name, O_RDWR | O_CREAT | O_TRUNC, 0644);
+    Check(fd, name);
+    Check(ftruncate(fd, (off_t)(pages * PAGE)), "ftruncate");
+    Alternate(Map(pages * PAGE, fd), pages);
+    Check(close(fd), "close");
+  }
+}
+
+static void* Sleep(void* unused) {
+  while (pause()) continue;
+  return unused;
+}
+
+static void StartThreads(size_t count) {
+  pthread_attr_t attributes;
+  CheckThread(pthread_attr_init(&attributes), "pthread_attr_init");
+  CheckThread(pthread_attr_setstacksize(&attributes, 64 * 1024), "pthread_attr_setstacksize");
+  for (size_t i = 0; i < count; ++i) {
+    pthread_t thread;
+    CheckThread(pthread_create(&thread, &attributes, Sleep, NULL), "pthread_create");
+  }
+}
+
+static size_t Number(int argc, char** argv, int index) {
+  const size_t number = index < argc ? strtoull(argv[index], NULL, 10) : 0;
+  if (number > 0) return number;
+  fprintf(stderr, "bench_target: argument %d must be a number\n", index);
+  exit(2);
+}
+
+int main(int argc, char** argv) {
+  const char* shape = argc > 1 ? argv[1] : "";
+  const sigset_t questions = Questions();
+  CheckThread(pthread_sigmask(SIG_BLOCK, &questions, NULL), "pthread_sigmask");
+  const struct sigaction action = {.sa_handler = OnSignal, .sa_flags = SA_RESTART};
+  Check(sigaction(SIGUSR1, &action, NULL), "sigaction");
+  Check(sigaction(SIGUSR2, &action, NULL), "sigaction");
+
+  if (strcmp(shape, "pages") == 0) {
+    WritePages(Number(argc, argv, 2));
+  } else if (strcmp(shape, "anon-vmas") == 0) {
+    const size_t count = Number(argc, argv, 2);
+    Alternate(Map(count * PAGE, -1), count);
+  } else if (strcmp(shape, "file-vmas") == 0) {
+    MapFiles(Number(argc, argv, 2), Number(argc, argv, 3));
+  } else if (strcmp(shape, "threads") == 0) {
+    StartThreads(Number(argc, argv, 2));
+  } else if (strcmp(shape, "tiny") != 0) {
+    fprintf(stderr, "bench_target: no shape \"%s\"\n", shape);
+    return 2;
+  }
+  pthread_t thread;
+  CheckThread(pthread_create(&thread, NULL, MeasureThread, NULL), "pthread_create");
+  Say("ready\n");
+  for (;;) pause();
+}
