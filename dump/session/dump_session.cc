@@ -135,11 +135,9 @@ class Session {
     auto smaps = ReadSmapsBeside(task);
     const absl::Status drained = DrainMemory(task, facts, sink);
     // Whatever came of the drain, the other thread has to be over before the task goes.
-    const absl::StatusOr<std::string> text = smaps.get();
+    absl::StatusOr<std::string> text = smaps.get();
     RETURN_IF_ERROR(drained);
-    RETURN_IF_ERROR(text.status());
-    ASSIGN_OR_RETURN(const std::vector<Mapping> with_flags, ParseSmaps(*text));
-    RETURN_IF_ERROR(facts.vmas.LearnFlags(with_flags));
+    ASSIGN_OR_RETURN(facts.smaps_text, std::move(text));
     report_.memory_read = report_.memory_written = absl::Now() - begun;
     report_.pages_written = facts.pages.pages;
     report_.pages_scanned = facts.pages.pages_scanned;
@@ -197,9 +195,10 @@ class Session {
     return absl::OkStatus();
   }
 
-  absl::Status Serialise(const FrozenFacts& facts, const PageSink& sink,
-                         ImageDirectory& directory) {
+  absl::Status Serialise(FrozenFacts& facts, const PageSink& sink, ImageDirectory& directory) {
     RETURN_IF_ERROR(faults_.Reach("serialise"));
+    ASSIGN_OR_RETURN(const std::vector<Mapping> with_flags, ParseSmaps(facts.smaps_text));
+    RETURN_IF_ERROR(facts.vmas.LearnFlags(with_flags));
     ASSIGN_OR_RETURN(const TaskImages images, BuildImages(facts, sink, features_));
     if (!images.refusals.empty()) return RefusedStatus(images.refusals);
     report_.bytes_written = sink.offset();

@@ -47,6 +47,7 @@ struct FrozenFacts {
   std::map<ino_t, TeedPipe> pipes;
   VmaList vmas;
   ScannedPages pages;
+  std::string smaps_text;  // of VmFlags, which `vmas` learns when the task runs again
   // The clocks as we see them, and what the task's time namespace adds to them; empty where the
   // kernel has no such namespaces.
   timespec monotonic = {};
