@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "dumpctl/failure.h"
 #include "dumpctl/status_macros.h"
+#include "proc/auxv_parser.h"
 
 namespace dumpctl {
 namespace {
@@ -27,10 +28,9 @@ struct Room {
 
 absl::StatusOr<RemoteAddress> VdsoAddress(const ProcDir& task) {
   ASSIGN_OR_RETURN(const std::string text, task.Read("auxv"));
-  for (size_t at = 0; at + 16 <= text.size(); at += 16) {
-    uint64_t pair[2];
-    std::memcpy(pair, text.data() + at, sizeof pair);
-    if (pair[0] == AT_SYSINFO_EHDR) return RemoteAddress(pair[1]);
+  ASSIGN_OR_RETURN(const std::vector<uint64_t> auxv, ParseAuxv(text));
+  for (size_t at = 0; at + 1 < auxv.size(); at += 2) {
+    if (auxv[at] == AT_SYSINFO_EHDR) return RemoteAddress(auxv[at + 1]);
   }
   return absl::NotFoundError("no vDSO in auxv");
 }
