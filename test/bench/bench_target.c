@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -81,6 +82,7 @@ static void BindToLastCpu(void) {
 
 static _Noreturn void Measure(void) {
   BindToLastCpu();
+  Check(prctl(PR_SET_NAME, "measure"), "prctl");
   const sigset_t questions = Questions();
   CheckThread(pthread_sigmask(SIG_UNBLOCK, &questions, NULL), "pthread_sigmask");
   int64_t longest = 0;
