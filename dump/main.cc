@@ -7,6 +7,7 @@
 #include "dump/cli/check_command.h"
 #include "dump/cli/command.h"
 #include "dump/cli/dump_command.h"
+#include "dump/cli/interruption.h"
 #include "dump/cli/show_command.h"
 #include "dump/cli/verbosity.h"
 #include "dumpctl/failure.h"
@@ -49,5 +50,6 @@ int main(int argc, char** argv) {
   const absl::Status status = action();
   if (status.ok()) return 0;
   std::cerr << "dumpctl: " << std::string(status.message()) << "\n";
+  dumpctl::EndBySignal(status);
   return static_cast<int>(dumpctl::FailureOf(status));
 }

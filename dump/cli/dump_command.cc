@@ -9,6 +9,7 @@
 
 #include "dump/cli/criu_options.h"
 #include "dump/cli/dump_log.h"
+#include "dump/cli/interruption.h"
 #include "dump/cli/progress_bar.h"
 #include "dump/cli/report_text.h"
 #include "dump/cli/verbosity.h"
@@ -52,6 +53,8 @@ absl::Status RunDump(Arguments arguments) {
   ASSIGN_OR_RETURN(const auto log, OpenLog(log_path, arguments.verbosity));
   absl::StatusOr<DumpReport> report;
   {
+    const Interruption interruption;
+    options.may_go_on = [&interruption] { return interruption.Check(); };
     ProgressBar bar;
     options.progress = [&bar](uint64_t done, uint64_t total) { bar.Show(done, total); };
     report = Dump(options, *log);

@@ -98,7 +98,7 @@ class Copy {
       if (status.ok()) status = Write(bytes, offset);
       Finish(status, bytes.size());
       if (progress && absl::Now() - reported >= kProgressInterval) {
-        progress(done_, total_);
+        Finish(progress(done_, total_), 0);
         reported = absl::Now();
       }
     }
@@ -170,8 +170,8 @@ absl::Status DrainPages(const MemorySource& source, std::span<const PageRun> run
     copy.Work(progress);
   }
   RETURN_IF_ERROR(copy.status());
+  if (progress) RETURN_IF_ERROR(progress(copy.total(), copy.total()));
   for (const PageRun& run : runs) sink.Account(run.start, run.pages);
-  if (progress) progress(copy.total(), copy.total());
   return absl::OkStatus();
 }
 

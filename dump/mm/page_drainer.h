@@ -13,15 +13,15 @@
 namespace dumpctl {
 
 // Told how far a drain is, in bytes: at most every 100 ms, and when all is done. Called by the
-// thread that called DrainPages.
-using DrainProgress = std::function<void(uint64_t done, uint64_t total)>;
+// thread that called DrainPages, which ends with the error that this returns.
+using DrainProgress = std::function<absl::Status(uint64_t done, uint64_t total)>;
 
 // Writes the pages of `runs` (ascending) behind what `sink` holds, and accounts them. Memory is
 // bounded whatever the size: a kDrainBuffer for each of at most two threads. The space is reserved
 // first, so that a full disk shows before anything is copied.
 //
-// Errors: Failure::kNoSpace when the disk is full, Failure::kTargetDied, MemorySource's. Nothing is
-// accounted then, and the file is of no use.
+// Errors: Failure::kNoSpace when the disk is full, Failure::kTargetDied, MemorySource's, those of
+// `progress`. Nothing is accounted then, and the file is of no use.
 absl::Status DrainPages(const MemorySource& source, std::span<const PageRun> runs, PageSink& sink,
                         const DrainProgress& progress = {});
 

@@ -7,6 +7,7 @@
 #include <functional>
 #include <string>
 
+#include "absl/status/status.h"
 #include "absl/time/time.h"
 
 namespace dumpctl {
@@ -27,6 +28,9 @@ struct DumpOptions {
   std::string fault;                           // see FaultPoints
   // Told while memory is written, in bytes; at most every 100 ms.
   std::function<void(uint64_t done, uint64_t total)> progress;
+  // Asked before each step until the images are committed, and every 100 ms of a long one. An error
+  // ends the dump as any other error does.
+  std::function<absl::Status()> may_go_on;
 };
 
 }  // namespace dumpctl

@@ -87,8 +87,14 @@ class Session {
     return Finish(facts);
   }
 
+  // Before each step until the images are committed; from then on a dump is completed.
+  absl::Status Begin(std::string_view step) const {
+    RETURN_IF_ERROR(faults_.Reach(step));
+    return options_.may_go_on ? options_.may_go_on() : absl::OkStatus();
+  }
+
   absl::StatusOr<Preflight> LookOver() {
-    RETURN_IF_ERROR(faults_.Reach("preflight"));
+    RETURN_IF_ERROR(Begin("preflight"));
     log_.info("Preflight of process {} ({})", target_.pid, Printable(target_.comm));
     ASSIGN_OR_RETURN(Preflight preflight, RunPreflight(options_, target_));
     if (!preflight.blockers.empty()) return RefusedStatus(preflight.blockers);
@@ -96,7 +102,7 @@ class Session {
   }
 
   absl::StatusOr<ImageDirectory> OpenDirectory() {
-    RETURN_IF_ERROR(faults_.Reach("images"));
+    RETURN_IF_ERROR(Begin("images"));
     ASSIGN_OR_RETURN(ImageDirectory directory, ImageDirectory::Open(options_.images_dir));
     // What is written there comes last, when the process may be dead: so it is looked at first.
     RETURN_IF_ERROR(CheckWritable(kWorkDirectory, WorkDirectory()));
@@ -110,9 +116,10 @@ class Session {
 
   absl::StatusOr<FrozenTask> Freeze() {
     frozen_since_ = absl::Now();
-    RETURN_IF_ERROR(faults_.Reach("freeze"));
-    ASSIGN_OR_RETURN(FrozenTask task,
-                     FrozenTask::Freeze(target_.pid, frozen_since_ + options_.timeout));
+    RETURN_IF_ERROR(Begin("freeze"));
+    ASSIGN_OR_RETURN(
+        FrozenTask task,
+        FrozenTask::Freeze(target_.pid, frozen_since_ + options_.timeout, options_.may_go_on));
     report_.freezing = absl::Now() - frozen_since_;
     log_.info("Frozen: {} threads in {} us", task.threads().size(),
               absl::ToInt64Microseconds(report_.freezing));
@@ -120,9 +127,9 @@ class Session {
   }
 
   absl::StatusOr<FrozenFacts> Collect(const FrozenTask& task, Preflight& preflight) {
-    RETURN_IF_ERROR(faults_.Reach("collect"));
+    RETURN_IF_ERROR(Begin("collect"));
     ASSIGN_OR_RETURN(FrozenFacts facts, ReadFrozenFacts(task, target_, preflight, features_));
-    RETURN_IF_ERROR(faults_.Reach("ask"));
+    RETURN_IF_ERROR(Begin("ask"));
     RETURN_IF_ERROR(AskTask(task, facts));
     log_.info("Collected: {} mappings, {} descriptors, {} pages to save", facts.vmas.size(),
               facts.descriptors.size(), facts.pages.pages);
@@ -130,7 +137,7 @@ class Session {
   }
 
   absl::Status SaveMemory(const FrozenTask& task, FrozenFacts& facts, PageSink& sink) {
-    RETURN_IF_ERROR(faults_.Reach("memory"));
+    RETURN_IF_ERROR(Begin("memory"));
     const absl::Time begun = absl::Now();
     auto smaps = ReadSmapsBeside(task);
     const absl::Status drained = DrainMemory(task, facts, sink);
@@ -149,7 +156,10 @@ class Session {
   absl::Status DrainMemory(const FrozenTask& task, const FrozenFacts& facts, PageSink& sink) {
     ASSIGN_OR_RETURN(const FrozenTaskMemory memory,
                      FrozenTaskMemory::Open(target_.pid, task.dir(), facts.vmas));
-    return DrainPages(memory, facts.pages.runs, sink, options_.progress);
+    return DrainPages(memory, facts.pages.runs, sink, [this](uint64_t done, uint64_t total) {
+      if (options_.progress) options_.progress(done, total);
+      return options_.may_go_on ? options_.may_go_on() : absl::OkStatus();
+    });
   }
 
   // The close pass.
@@ -178,7 +188,11 @@ class Session {
   }
 
   absl::Status Release(FrozenTask& task) {
-    RETURN_IF_ERROR(faults_.Reach("resume"));
+    if (options_.outcome == Outcome::kRunning) {
+      RETURN_IF_ERROR(Begin("resume"));
+    } else {
+      RETURN_IF_ERROR(faults_.Reach("resume"));
+    }
     switch (options_.outcome) {
       case Outcome::kRunning:
         RETURN_IF_ERROR(task.Resume());
@@ -196,7 +210,7 @@ class Session {
   }
 
   absl::Status Serialise(FrozenFacts& facts, const PageSink& sink, ImageDirectory& directory) {
-    RETURN_IF_ERROR(faults_.Reach("serialise"));
+    RETURN_IF_ERROR(Begin("serialise"));
     ASSIGN_OR_RETURN(const std::vector<Mapping> with_flags, ParseSmaps(facts.smaps_text));
     RETURN_IF_ERROR(facts.vmas.LearnFlags(with_flags));
     ASSIGN_OR_RETURN(const TaskImages images, BuildImages(facts, sink, features_));
@@ -211,7 +225,7 @@ class Session {
   }
 
   absl::Status Commit(ImageDirectory& directory) {
-    RETURN_IF_ERROR(faults_.Reach("commit"));
+    RETURN_IF_ERROR(Begin("commit"));
     RETURN_IF_ERROR(directory.Commit(false));
     log_.info("Committed {} bytes of images to {}", report_.bytes_written, options_.images_dir);
     return absl::OkStatus();

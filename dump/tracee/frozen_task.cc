@@ -19,6 +19,8 @@ namespace dumpctl {
 namespace {
 
 constexpr unsigned long kOptions = PTRACE_O_TRACESYSGOOD;
+// How long a wait may go on without asking whether it may.
+constexpr absl::Duration kAskInterval = absl::Milliseconds(100);
 // Debian 12's libc has the constant only in <linux/ptrace.h>, which collides with <sys/ptrace.h>.
 constexpr unsigned long kSuspendSeccomp = 1ul << 21;
 
@@ -72,7 +74,8 @@ FrozenTask::FrozenTask(FrozenTask&& other) noexcept
 
 FrozenTask::~FrozenTask() { DetachAll().IgnoreError(); }
 
-absl::StatusOr<FrozenTask> FrozenTask::Freeze(pid_t pid, absl::Time deadline) {
+absl::StatusOr<FrozenTask> FrozenTask::Freeze(pid_t pid, absl::Time deadline,
+                                              const std::function<absl::Status()>& may_go_on) {
   ASSIGN_OR_RETURN(ProcDir dir, ProcDir::OpenTask(pid));
   FrozenTask task(pid, std::move(dir));
   // A thread that runs may start another one at any moment; a pass that finds all of them held and
@@ -80,7 +83,7 @@ absl::StatusOr<FrozenTask> FrozenTask::Freeze(pid_t pid, absl::Time deadline) {
   for (;;) {
     ASSIGN_OR_RETURN(const bool found, task.SeizeNewThreads());
     if (!found) break;
-    RETURN_IF_ERROR(task.WaitForStops(deadline));
+    RETURN_IF_ERROR(task.WaitForStops(deadline, may_go_on));
   }
   if (task.threads_.empty() || task.threads_.front().tid != pid) return Died(pid);
   RETURN_IF_ERROR(task.ReadRegisters());
@@ -114,7 +117,8 @@ absl::StatusOr<bool> FrozenTask::SeizeNewThreads() {
   return !running_.empty();
 }
 
-absl::Status FrozenTask::WaitForStops(absl::Time deadline) {
+absl::Status FrozenTask::WaitForStops(absl::Time deadline,
+                                      const std::function<absl::Status()>& may_go_on) {
   ScopedBlockSigchld sigchld;
   std::set<pid_t> gone;
   while (!running_.empty()) {
@@ -135,8 +139,10 @@ absl::Status FrozenTask::WaitForStops(absl::Time deadline) {
       }
     }
     if (still.size() == running_.size()) {
-      if (absl::Now() >= deadline) return TimedOut(pid_, still.front());
-      sigchld.WaitForChange(deadline);
+      if (may_go_on) RETURN_IF_ERROR(may_go_on());
+      const absl::Time now = absl::Now();
+      if (now >= deadline) return TimedOut(pid_, still.front());
+      sigchld.WaitForChange(std::min(deadline, now + kAskInterval));
     }
     running_ = std::move(still);
   }

@@ -4,6 +4,7 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -29,8 +30,10 @@ struct FrozenThread {
 class FrozenTask {
  public:
   // Stops every thread, again and again until a pass finds no new one. At `deadline` gives up with
-  // DeadlineExceeded (Failure::kTimeout) that names the thread that does not stop.
-  static absl::StatusOr<FrozenTask> Freeze(pid_t pid, absl::Time deadline);
+  // DeadlineExceeded (Failure::kTimeout) that names the thread that does not stop, and at an error
+  // of `may_go_on`, asked at least every 100 ms, with that.
+  static absl::StatusOr<FrozenTask> Freeze(pid_t pid, absl::Time deadline,
+                                           const std::function<absl::Status()>& may_go_on = {});
 
   FrozenTask(FrozenTask&& other) noexcept;
   FrozenTask& operator=(FrozenTask&&) = delete;
@@ -56,7 +59,7 @@ class FrozenTask {
   // Seizes threads that are not held yet. False when there was none.
   absl::StatusOr<bool> SeizeNewThreads();
   // Waits until all of them have stopped, and forgets those that have exited instead.
-  absl::Status WaitForStops(absl::Time deadline);
+  absl::Status WaitForStops(absl::Time deadline, const std::function<absl::Status()>& may_go_on);
   absl::Status ReadRegisters();
   absl::Status DetachAll();
 

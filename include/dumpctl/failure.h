@@ -32,6 +32,7 @@ enum class Failure : int {
   kRefused = 16,        // the tree holds resources that cannot be dumped
   kHost = 17,           // the kernel lacks something a dump needs
   kBadImage = 18,       // an image could not be parsed (show)
+  kInterrupted = 19,    // a signal asked to end before the images stood
 };
 
 inline constexpr std::string_view kFailurePayload = "dumpctl/failure";

@@ -154,6 +154,7 @@ TEST(PageDrainerTest, TellsHowFarItIsButNotTooOften) {
                          [&](uint64_t done, uint64_t total) {
                            EXPECT_EQ(total, run.bytes());
                            calls.emplace_back(absl::Now(), done);
+                           return absl::OkStatus();
                          })
                   .ok());
   ASSERT_GE(calls.size(), 2u);
@@ -165,6 +166,20 @@ TEST(PageDrainerTest, TellsHowFarItIsButNotTooOften) {
     EXPECT_GT(calls[i].second, done);
     std::tie(last, done) = calls[i];
   }
+}
+
+TEST(PageDrainerTest, EndsWhenItMayNotGoOn) {
+  const TempDir dir;
+  Sink sink(dir.path());
+  // By two threads, ten seconds of work.
+  const PageRun run = {RemoteAddress(kPage), 200 * kDrainBuffer / kPage};
+  const absl::Time start = absl::Now();
+  const absl::Status drained =
+      DrainPages(Numbered(absl::Milliseconds(100)), {&run, 1}, *sink,
+                 [](uint64_t, uint64_t) { return absl::CancelledError(); });
+  EXPECT_TRUE(absl::IsCancelled(drained)) << drained;
+  EXPECT_LT(absl::Now() - start, absl::Seconds(3));
+  EXPECT_EQ((*sink).offset(), 0u);
 }
 
 TEST(PageDrainerTest, SaysThatTheTargetDied) {

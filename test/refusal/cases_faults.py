@@ -1,9 +1,7 @@
 """What goes wrong in the middle: any step fails, or the target is killed by somebody else."""
 
-import time
-
 from registry import case_each
-from scene import require, wait_until
+from scene import require
 
 # The steps whose failure leaves nothing; after "commit" the dump stands.
 UNTIL_COMMIT = ("preflight", "images", "freeze", "collect", "ask", "memory", "serialise", "commit")
@@ -67,31 +65,7 @@ def dumpctl_killed(scene, what):
 def _kill_at(scene, point, shape, *options):
     """Dumps a witness that somebody kills while the dump stalls at `point`."""
     witness = _witness(scene, shape)
-    log = f"{scene.directory}/log"
-    reached = {
-        "freeze": "Preflight of",
-        "collect": "Frozen:",
-        "ask": "Frozen:",
-        "memory": "Collected:",
-        "resume": "Close pass:" if "-R" in options else "Committed",
-        "serialise": "Released" if "-R" in options else "Close pass:",
-        "commit": "Wrote inventory.img",
-    }[point]
-
-    def kill(_):
-        def logged():
-            try:
-                with open(log) as text:
-                    return reached in text.read()
-            except FileNotFoundError:
-                return False
-
-        wait_until(logged, f"{reached!r} in the log")
-        time.sleep(0.2)  # to be well inside of the stall
-        witness.kill()
-
-    command = scene.command(witness.pid, "-v4", "-o", log, *options)
-    result = scene.run(*command, fault=f"{point}=stall", meanwhile=kill)
+    result = scene.dump_stalled(witness.pid, point, lambda _: witness.kill(), *options)
     witness.expect_gone()
     return witness, result
 

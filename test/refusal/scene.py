@@ -96,6 +96,38 @@ class Scene:
         with open(out_path, errors="replace") as out, open(err_path, errors="replace") as err:
             return Result(code, out.read(), err.read())
 
+    def dump_stalled(self, pid, point, meanwhile, *options, wrapper=()):
+        """A dump that stalls at a fault point, and meanwhile(pid of dumpctl) well inside of that."""
+        log = os.path.join(self.directory, "log")
+        running = "-R" in options
+        reached = {
+            "preflight": "",  # that there is a log
+            "images": "Preflight of",
+            "freeze": "Preflight of",
+            "collect": "Frozen:",
+            "ask": "Frozen:",
+            "memory": "Collected:",
+            "resume": "Close pass:" if running else "Committed",
+            "serialise": "Released" if running else "Close pass:",
+            "commit": "Wrote inventory.img",
+            "finish": "Committed" if running else "Released",
+        }[point]
+
+        def act(dumpctl):
+            def logged():
+                try:
+                    with open(log) as text:
+                        return reached in text.read()
+                except FileNotFoundError:
+                    return False
+
+            wait_until(logged, f"{reached!r} in the log")
+            time.sleep(0.2)
+            meanwhile(dumpctl)
+
+        command = self.command(pid, "-v4", "-o", log, *options)
+        return self.run(*wrapper, *command, fault=f"{point}=stall", meanwhile=act)
+
     def expect_success(self, result):
         require(result.code == 0 and result.err == "", f"expected success, got {result}")
 

@@ -1,0 +1,191 @@
+"""Who asks dumpctl to end: before the images stand nothing was, and from then on the dump is done."""
+
+import os
+import resource
+import signal
+import subprocess
+import time
+
+from registry import case, case_each
+from scene import contents, require, wait_until
+
+BEFORE_COMMIT = ("preflight", "images", "freeze", "collect", "ask", "memory", "serialise", "commit")
+SHAPES = ("poll", "busy", "stopped")
+
+
+def _witness(scene, shape):
+    witness = scene.witness("poll" if shape == "stopped" else shape)
+    if shape == "stopped":
+        witness.stop()
+    return witness
+
+
+def _send(number):
+    return lambda dumpctl: os.kill(dumpctl, number)
+
+
+def _expect_interrupted(result, number):
+    """Dead by the signal, as a shell wants to see it, after one line."""
+    require(result.code == -number, f"expected death by signal {number}, got {result}")
+    line = f"dumpctl: interrupted by {signal.Signals(number).name}: "
+    require(result.err.startswith(line) and result.err.count("\n") == 1, f"it said {result}")
+    require(result.out == "", f"a report of no dump: {result}")
+
+
+@case_each(f"{point}.{shape}" for point in BEFORE_COMMIT for shape in SHAPES)
+def interrupted(scene, what):
+    point, shape = what.split(".")
+    witness = _witness(scene, shape)
+    result = scene.dump_stalled(witness.pid, point, _send(signal.SIGTERM))
+    _expect_interrupted(result, signal.SIGTERM)
+    scene.expect_images({})
+    witness.expect_unharmed()
+
+
+@case_each(BEFORE_COMMIT + ("resume",))
+def interrupted_left_running(scene, point):
+    witness = scene.witness()
+    result = scene.dump_stalled(witness.pid, point, _send(signal.SIGINT), "-R")
+    _expect_interrupted(result, signal.SIGINT)
+    scene.expect_images({})
+    witness.expect_unharmed()
+
+
+@case_each(BEFORE_COMMIT)
+def interrupted_over_an_earlier_dump(scene, point):
+    witness = scene.witness()
+    scene.expect_success(scene.dump(witness.pid, "-R"))
+    earlier = contents(scene.images)
+    result = scene.dump_stalled(witness.pid, point, _send(signal.SIGHUP))
+    _expect_interrupted(result, signal.SIGHUP)
+    scene.expect_images(earlier)
+    witness.expect_unharmed()
+
+
+@case
+def interrupted_again_and_again(scene):
+    witness = scene.witness()
+
+    def send_many(dumpctl):
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGTERM, signal.SIGINT):
+            os.kill(dumpctl, number)
+
+    result = scene.dump_stalled(witness.pid, "memory", send_many)
+    _expect_interrupted(result, signal.SIGINT)
+    scene.expect_images({})
+    witness.expect_unharmed()
+
+
+@case
+def interrupted_while_it_waits_for_a_stop(scene):
+    """Of a thread that sleeps uninterruptibly: nobody waits for the timeout."""
+    witness = scene.witness("vfork")
+    log = os.path.join(scene.directory, "log")
+    begun = time.monotonic()
+
+    def interrupt(dumpctl):
+        def waits():
+            with open(f"/proc/{witness.pid}/status") as status:
+                return f"TracerPid:\t{dumpctl}\n" in status.read()
+
+        wait_until(waits, "the freeze")
+        os.kill(dumpctl, signal.SIGINT)
+
+    command = scene.command(witness.pid, "-v4", "-o", log, "--timeout", "15")
+    result = scene.run(*command, meanwhile=interrupt)
+    _expect_interrupted(result, signal.SIGINT)
+    require(time.monotonic() - begun < 8, "it waited for the timeout")
+    scene.expect_images({})
+    witness.expect_unharmed()
+
+
+@case_each(("resume", "finish"))
+def too_late_to_be_interrupted(scene, point):
+    """The images stand: what is left of the dump is done, and said."""
+    witness = scene.witness()
+    result = scene.dump_stalled(witness.pid, point, _send(signal.SIGTERM))
+    scene.expect_success(result)
+    require("it was killed" in result.out, f"what became of it? {result}")
+    scene.expect_whole_dump()
+    witness.expect_gone()
+
+
+@case
+def too_late_to_be_interrupted_left_running(scene):
+    witness = scene.witness()
+    result = scene.dump_stalled(witness.pid, "finish", _send(signal.SIGINT), "-R")
+    scene.expect_success(result)
+    scene.expect_whole_dump()
+    witness.expect_unharmed()
+
+
+@case
+def hangup_that_is_ignored(scene):
+    """As under nohup(1)."""
+    witness = scene.witness()
+    ignoring = ("/bin/sh", "-c", "trap '' HUP; exec \"$@\"", "sh")
+    result = scene.dump_stalled(
+        witness.pid, "memory", _send(signal.SIGHUP), "-R", wrapper=ignoring
+    )
+    scene.expect_success(result)
+    scene.expect_whole_dump()
+    witness.expect_unharmed()
+
+
+@case
+def interrupted_as_the_first_process(scene):
+    """Which no signal of its own ends: the exit code is left to tell."""
+    script = 'sleep 100 & exec "$0" dump -j -t $! -D "$1" -v4 -o "$2"'
+    log = os.path.join(scene.directory, "log")
+    command = ("unshare", "-p", "-f", "--mount-proc", "/bin/sh", "-c", script)
+
+    def interrupt(unshare):
+        wait_until(lambda: os.path.exists(log), "the log")
+        time.sleep(0.2)
+        with open(f"/proc/{unshare}/task/{unshare}/children") as children:
+            os.kill(int(children.read()), signal.SIGTERM)
+
+    result = scene.run(
+        *command, scene.dumpctl, scene.images, log, fault="memory=stall", meanwhile=interrupt
+    )
+    scene.expect_failure(result, "Interrupted", "interrupted by SIGTERM")
+    scene.expect_images({})
+
+
+@case
+def reader_of_the_log_that_has_gone(scene):
+    """A write that would end dumpctl by SIGPIPE, were it let."""
+    witness = scene.witness()
+    process = subprocess.Popen(
+        scene.command(witness.pid, "-R", "-v4"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(signal.SIGPIPE, signal.SIG_DFL),
+    )
+    process.stderr.close()
+    out = process.stdout.read().decode()
+    require(process.wait(20) == 0 and "it runs on" in out, f"{process.returncode}: {out}")
+    scene.expect_whole_dump()
+    witness.expect_unharmed()
+
+
+@case
+def files_that_may_not_grow_so_large(scene):
+    """A write that would end dumpctl by SIGXFSZ, were it let."""
+    witness = scene.witness("poll", "big")
+    command = scene.command(witness.pid)
+    limit = 1 << 20
+    process = subprocess.run(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: (
+            signal.signal(signal.SIGXFSZ, signal.SIG_DFL),
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
+        ),
+    )
+    require(process.returncode == 12, f"{process.returncode}: {process.stderr}")
+    require("File too large" in process.stderr, process.stderr)
+    scene.expect_images({})
+    witness.expect_unharmed()
