@@ -11,8 +11,9 @@
 namespace dumpctl {
 namespace {
 
-std::string_view FateText(Outcome outcome) {
-  switch (outcome) {
+std::string_view FateText(const DumpReport& report) {
+  if (report.died) return "it died meanwhile, by itself or by somebody else's hand";
+  switch (report.outcome) {
     case Outcome::kKilled:
       return "it was killed";
     case Outcome::kRunning:
@@ -23,8 +24,9 @@ std::string_view FateText(Outcome outcome) {
   return "";
 }
 
-std::string_view FateWord(Outcome outcome) {
-  switch (outcome) {
+std::string_view FateWord(const DumpReport& report) {
+  if (report.died) return "died";
+  switch (report.outcome) {
     case Outcome::kKilled:
       return "killed";
     case Outcome::kRunning:
@@ -56,7 +58,7 @@ std::string ReportText(const DumpReport& report) {
       "  mappings     {} (files: {} opened, {} borrowed; close pass: {} closed, {} skipped)\n"
       "  memory       {} pages, {} of images\n"
       "  time         frozen {:.1f} ms, total {:.1f} ms\n",
-      report.pid, Printable(report.comm), report.images_dir, FateText(report.outcome), report.tasks,
+      report.pid, Printable(report.comm), report.images_dir, FateText(report), report.tasks,
       report.threads, report.descriptors, report.vmas, report.files_opened, report.files_borrowed,
       report.files_closed, report.files_skipped, report.pages_written, Size(report.bytes_written),
       Milliseconds(report.frozen), Milliseconds(report.total));
@@ -71,7 +73,7 @@ std::string ReportJson(const DumpReport& report) {
   json["pid"] = report.pid;
   json["comm"] = report.comm;
   json["images_dir"] = report.images_dir;
-  json["outcome"] = FateWord(report.outcome);
+  json["outcome"] = FateWord(report);
   json["tasks"] = report.tasks;
   json["threads"] = report.threads;
   json["descriptors"] = report.descriptors;

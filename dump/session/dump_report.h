@@ -19,6 +19,8 @@ struct DumpReport {
   std::string comm;
   std::string images_dir;
   Outcome outcome = Outcome::kKilled;
+  bool died =
+      false;  // meanwhile, by itself or by somebody else's hand: `outcome` did not come about
 
   size_t tasks = 0;
   size_t threads = 0;

@@ -83,8 +83,7 @@ class Session {
     if (options_.outcome == Outcome::kRunning) RETURN_IF_ERROR(Release(task));
     RETURN_IF_ERROR(Serialise(facts, sink, directory));
     RETURN_IF_ERROR(Commit(directory));
-    if (options_.outcome != Outcome::kRunning) RETURN_IF_ERROR(Release(task));
-    return Finish(facts);
+    return Complete(task, facts);
   }
 
   // Before each step until the images are committed; from then on a dump is completed.
@@ -201,6 +200,7 @@ class Session {
         RETURN_IF_ERROR(task.LeaveStopped());
         break;
       case Outcome::kKilled:
+        report_.died = IsDead(target_);
         RETURN_IF_ERROR(task.Kill());
         break;
     }
@@ -231,9 +231,39 @@ class Session {
     return absl::OkStatus();
   }
 
-  // The dump stands; what is left is to tell of it.
+  // The dump stands, whatever goes wrong now: an error says so.
+  absl::Status Complete(FrozenTask& task, const FrozenFacts& facts) {
+    const std::string process =
+        absl::StrCat("process ", target_.pid, " (", Printable(target_.comm), ")");
+    if (options_.outcome != Outcome::kRunning) {
+      const char* const fate = options_.outcome == Outcome::kKilled ? "killed" : "left stopped";
+      const absl::Status released = Release(task);
+      if (!released.ok()) {
+        return Unfinished(absl::StrCat(process, " could not be ", fate, " and goes on"), released);
+      }
+    }
+    const absl::Status finished = Finish(facts);
+    if (finished.ok()) return finished;
+    return Unfinished(absl::StrCat("not all could be told of it, and ", process, " ", Fate()),
+                      finished);
+  }
+
+  const char* Fate() const {
+    if (report_.died) return "has died";
+    if (options_.outcome == Outcome::kKilled) return "was killed";
+    return options_.outcome == Outcome::kStopped ? "is stopped" : "runs on";
+  }
+
+  absl::Status Unfinished(std::string_view what, const absl::Status& why) const {
+    return MakeFailure(Failure::kUnfinished, why.code(),
+                       absl::StrCat("the dump in ", options_.images_dir, " is whole, but ",
+                                    std::string(what), ": ", std::string(why.message())));
+  }
+
+  // What is left is to tell of it.
   absl::Status Finish(const FrozenFacts& facts) {
     RETURN_IF_ERROR(faults_.Reach("finish"));
+    if (options_.outcome != Outcome::kKilled) report_.died = IsDead(target_);
     report_.pid = target_.pid;
     report_.comm = target_.comm;
     report_.images_dir = options_.images_dir;

@@ -33,6 +33,7 @@ enum class Failure : int {
   kHost = 17,           // the kernel lacks something a dump needs
   kBadImage = 18,       // an image could not be parsed (show)
   kInterrupted = 19,    // a signal asked to end before the images stood
+  kUnfinished = 20,     // the dump is whole, but not all that was to follow could be done
 };
 
 inline constexpr std::string_view kFailurePayload = "dumpctl/failure";

@@ -1,6 +1,9 @@
 """What goes wrong in the middle: any step fails, or the target is killed by somebody else."""
 
-from registry import case_each
+import json
+import os
+
+from registry import case, case_each
 from scene import require
 
 # The steps whose failure leaves nothing; after "commit" the dump stands.
@@ -38,17 +41,30 @@ def failing_left_running(scene, what):
 def failing_to_kill_in_the_end(scene, shape):
     """The images stand by then, and are whole: the process lives on beside its dump."""
     witness = _witness(scene, shape)
-    scene.expect_failure(scene.dump(witness.pid, fault="resume=fail"), "Internal", "resume")
+    result = scene.dump(witness.pid, fault="resume=fail")
+    who = f"process {witness.pid} (witness) could not be killed and goes on: made to fail at resume"
+    scene.expect_failure(result, "Unfinished", f"the dump in {scene.images} is whole, but {who}")
     scene.expect_whole_dump()
     witness.expect_unharmed()
 
 
-@case_each(f"{point}.{shape}" for point in ("finish",) for shape in SHAPES)
-def failing_to_tell(scene, what):
-    """Nothing is lost but the statistics."""
-    point, shape = what.split(".")
+@case_each(SHAPES)
+def failing_to_stop_in_the_end(scene, shape):
     witness = _witness(scene, shape)
-    scene.expect_failure(scene.dump(witness.pid, "-R", fault=f"{point}=fail"), "Internal", point)
+    result = scene.dump(witness.pid, "-s", fault="resume=fail")
+    who = f"process {witness.pid} (witness) could not be left stopped and goes on: "
+    scene.expect_failure(result, "Unfinished", f"the dump in {scene.images} is whole, but {who}")
+    scene.expect_whole_dump()
+    witness.expect_unharmed()
+
+
+@case_each(SHAPES)
+def failing_to_tell(scene, shape):
+    """Nothing is lost but the statistics."""
+    witness = _witness(scene, shape)
+    result = scene.dump(witness.pid, "-R", fault="finish=fail")
+    whole = f"the dump in {scene.images} is whole, but not all could be told of it"
+    scene.expect_failure(result, "Unfinished", whole, f"process {witness.pid} (witness) runs on: ")
     scene.expect_whole_dump()
     witness.expect_unharmed()
 
@@ -84,13 +100,28 @@ def target_killed_after_its_memory_was_saved(scene, what):
     point, shape = what.split(".")
     _, result = _kill_at(scene, point, shape)
     scene.expect_success(result)
+    require("; it died meanwhile" in result.out, f"who killed it? {result}")
     scene.expect_whole_dump()
 
 
 @case_each(f"{point}.{shape}" for point in ("resume", "serialise", "commit") for shape in SHAPES)
 def target_killed_when_it_runs_again(scene, what):
-    """As if it had been killed a moment after the dump."""
+    """As if it had been killed a moment after the dump; but what is known by the end is said."""
     point, shape = what.split(".")
-    _, result = _kill_at(scene, point, shape, "-R")
+    _, result = _kill_at(scene, point, shape, "-R", "--json")
     scene.expect_success(result)
+    require(json.loads(result.out)["outcome"] == "died", f"what became of it? {result}")
     scene.expect_whole_dump()
+
+
+@case
+def pid_file_that_cannot_be_written_in_the_end(scene):
+    """By then the process is dead, and nobody may take this for a dump that failed."""
+    witness = scene.witness()
+    os.mkdir(os.path.join(scene.images, "pid"))
+    result = scene.dump(witness.pid, "--pidfile", "pid")
+    who = f"process {witness.pid} (witness) was killed: "
+    scene.expect_failure(result, "Unfinished", "is whole, but", who, "Is a directory")
+    os.rmdir(os.path.join(scene.images, "pid"))
+    scene.expect_whole_dump()
+    witness.expect_gone()
