@@ -1,10 +1,12 @@
 #!/usr/bin/python3
 """Runs one target program through a dump, and asks it whether its state is what it was.
 
-  run_case.py [--dumper PROGRAM|stock] --mode restore|leave-running TARGET
+  run_case.py [--dumper PROGRAM|stock] --mode restore|leave-running|twice TARGET
 
 restore:       dumped (and killed), restored by stock criu, checked.
 leave-running: dumped with -R, compared from outside by /proc, checked.
+twice:         dumped and restored; what was restored, which lives in a time namespace of its own
+               from then on, is dumped and restored again, and checked.
 
 Exit status: 0 passed, 1 failed (with all logs), 77 skipped (with the target's reason), 124 timeout.
 """
@@ -29,9 +31,9 @@ SKIPPED = 77
 class Case:
     def __init__(self, options, criu, directory):
         self._options = options
-        self._images = os.path.join(directory, "images")
+        self._directory = directory
+        self._rounds = []
         work_dir = os.path.join(directory, "work")
-        os.mkdir(self._images)
         os.mkdir(work_dir)
         reaper = sandbox.Reaper()
         self._reaper = reaper
@@ -48,27 +50,48 @@ class Case:
                 return SKIPPED
             if self._options.stopped:
                 self._target.wait_state("T", self._deadline)
-            if self._options.mode == "restore":
-                self._dump_and_restore()
-            else:
+            if self._options.mode == "leave-running":
                 self._dump_beside()
+            else:
+                self._dump_and_restore(rounds=2 if self._options.mode == "twice" else 1)
             self._target.check_verdict(self._deadline)
         except (target_process.TargetFailure, dumpers.DumpFailure) as failure:
             print(f"{failure}\n--- target printed:\n{self._target.status()}")
-            print(dumpers.log_tails(self._images))
+            for images in self._rounds:
+                print(dumpers.log_tails(images))
             return 1
         return 0
 
-    def _dump_and_restore(self):
-        self._dumper.dump(self._target.pid, self._images, self._deadline)
-        self._target.wait_gone(self._deadline)
-        self._dumper.restore(self._images, self._deadline)
+    def _new_images(self):
+        images = os.path.join(self._directory, f"images-{len(self._rounds) + 1}")
+        os.mkdir(images)
+        self._rounds.append(images)
+        return images
+
+    def _dump_and_restore(self, rounds):
+        for _ in range(rounds):
+            images = self._new_images()
+            self._dumper.dump(self._target.pid, images, self._deadline)
+            self._target.wait_gone(self._deadline)
+            self._dumper.restore(images, self._deadline)
+            if self._options.stopped:
+                self._target.wait_state("T", self._deadline)
+        if rounds > 1:
+            self._expect_other_clocks()
         self._let_go("restored")
+
+    def _expect_other_clocks(self):
+        """Each round but the first was of a task in a time namespace of its own."""
+        for images in self._rounds[1:]:
+            names = [name for name in os.listdir(images) if name.startswith("timens-")]
+            if names in ([], ["timens-0.img"]):
+                raise target_process.TargetFailure(f"a time namespace was missed: {names}")
 
     def _dump_beside(self):
         maps = not self._options.changing_maps
         before = proc_facts.snapshot(self._target.pid, maps)
-        self._dumper.dump(self._target.pid, self._images, self._deadline, leave_running=True)
+        images = self._new_images()
+        self._dumper.dump(self._target.pid, images, self._deadline, leave_running=True)
         after = proc_facts.snapshot(self._target.pid, maps)
         changed = proc_facts.differences(before, after)
         if changed:
@@ -87,7 +110,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("target")
     parser.add_argument("--dumper", default="stock", help="dumpctl's path, or stock")
-    parser.add_argument("--mode", required=True, choices=["restore", "leave-running"])
+    parser.add_argument("--mode", required=True, choices=["restore", "leave-running", "twice"])
     parser.add_argument("--stopped", action="store_true", help="the target stops itself")
     parser.add_argument("--changing-maps", action="store_true", help="it maps and unmaps for ever")
     parser.add_argument("--suite", default="trixie", help="whose criu restores")
