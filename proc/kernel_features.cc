@@ -31,6 +31,7 @@ class TouchedPage {
   TouchedPage& operator=(const TouchedPage&) = delete;
 
   bool valid() const { return page_ != MAP_FAILED; }
+  void* data() const { return page_; }
   uint64_t address() const { return reinterpret_cast<uint64_t>(page_); }
   size_t size() const { return size_; }
 
@@ -63,19 +64,32 @@ bool CanScanFor(const ProcDir& self, uint64_t category) {
   return ioctl(pagemap->get(), abi::kPagemapScan, &arg) == 1;
 }
 
+// What our pagemap says of the page; 0 if that cannot be read.
+uint64_t EntryOf(const ProcDir& self, const TouchedPage& page) {
+  const auto pagemap = self.Open("pagemap", O_RDONLY);
+  uint64_t entry = 0;
+  const auto offset = static_cast<off_t>(page.address() / page.size() * sizeof entry);
+  if (!pagemap.ok() || pread(pagemap->get(), &entry, sizeof entry, offset) != sizeof entry)
+    return 0;
+  return entry;
+}
+
+bool HasPagemapGuard(const ProcDir& self) {
+  const TouchedPage page;
+  if (!page.valid()) return false;
+  // A kernel without guards has none to tell.
+  if (madvise(page.data(), page.size(), abi::kMadvGuardInstall) != 0) return true;
+  return (EntryOf(self, page) & abi::kPagemapGuard) != 0;
+}
+
 bool HasDupfdQuery(const ProcDir& self) {
   return fcntl(self.fd().get(), abi::kFDupfdQuery, self.fd().get()) == 1;
 }
 
 bool HasSoftDirty(const ProcDir& self) {
   const TouchedPage page;
-  const auto pagemap = self.Open("pagemap", O_RDONLY);
-  if (!pagemap.ok() || !page.valid()) return false;
-  uint64_t entry = 0;
-  const auto offset = static_cast<off_t>(page.address() / page.size() * sizeof entry);
-  if (pread(pagemap->get(), &entry, sizeof entry, offset) != sizeof entry) return false;
   // A page that was just written is dirty wherever dirtiness is tracked.
-  return (entry & abi::kPagemapSoftDirty) != 0;
+  return page.valid() && (EntryOf(self, page) & abi::kPagemapSoftDirty) != 0;
 }
 
 constexpr KernelFeatures::Description kDescriptions[] = {
@@ -85,6 +99,8 @@ constexpr KernelFeatures::Description kDescriptions[] = {
      "finding the pages of sparse memory without walking it"},
     {KernelFeature::kPagemapScanGuard, "pagemap_scan_guard", "Linux 6.15",
      "finding MADV_GUARD_INSTALL ranges by the same scan"},
+    {KernelFeature::kPagemapGuard, "pagemap_guard", "Linux 6.15",
+     "telling MADV_GUARD_INSTALL ranges from swapped memory"},
     {KernelFeature::kDupfdQuery, "dupfd_query", "Linux 6.10",
      "finding descriptors that share an open file"},
     {KernelFeature::kSoftDirty, "soft_dirty", "CONFIG_MEM_SOFT_DIRTY",
@@ -99,6 +115,8 @@ bool Ask(KernelFeature feature, const ProcDir& self) {
       return CanScanFor(self, 0);
     case KernelFeature::kPagemapScanGuard:
       return CanScanFor(self, abi::kPageIsGuard);
+    case KernelFeature::kPagemapGuard:
+      return HasPagemapGuard(self);
     case KernelFeature::kDupfdQuery:
       return HasDupfdQuery(self);
     case KernelFeature::kSoftDirty:

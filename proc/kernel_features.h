@@ -15,6 +15,7 @@ enum class KernelFeature : uint8_t {
   kProcmapQuery,      // PROCMAP_QUERY on /proc/PID/maps, 6.11
   kPagemapScan,       // PAGEMAP_SCAN on /proc/PID/pagemap, 6.7
   kPagemapScanGuard,  // it knows PAGE_IS_GUARD, 6.15
+  kPagemapGuard,      // entries of /proc/PID/pagemap tell guards, 6.15
   kDupfdQuery,        // fcntl(F_DUPFD_QUERY): do two descriptors share one open file? 6.10
   kSoftDirty,         // CONFIG_MEM_SOFT_DIRTY
 };

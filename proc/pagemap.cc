@@ -33,8 +33,8 @@ absl::Status Error(int error) {
 // Asking for PAGE_IS_FILE makes the kernel look into every page's descriptor, which costs 5 times
 // the walk itself (1.1 ms a GB of 4K pages); all the other categories are free. So only where it
 // matters. What is left out is left out by the kernel, so that it does not cut regions.
-void SetFilter(PageFilter filter, bool guards, abi::PmScanArg& arg) {
-  const uint64_t guard = guards ? abi::kPageIsGuard : 0;
+// `guard`: the category that guards are in.
+void SetFilter(PageFilter filter, uint64_t guard, abi::PmScanArg& arg) {
   arg.category_anyof_mask = kHasContent | guard;
   // At least one category has to be asked for; this one never cuts a region where it is excluded.
   arg.return_mask = abi::kPageIsPfnZero | guard;
@@ -53,15 +53,18 @@ void SetFilter(PageFilter filter, bool guards, abi::PmScanArg& arg) {
 
 }  // namespace
 
+Pagemap::Pagemap(UniqueFd file, const KernelFeatures& features)
+    : file_(std::move(file)),
+      can_scan_(features.Has(KernelFeature::kPagemapScan)),
+      scans_guards_(can_scan_ && features.Has(KernelFeature::kPagemapScanGuard)),
+      knows_guards_(scans_guards_ || features.Has(KernelFeature::kPagemapGuard)) {
+  if (!scans_guards_) entries_ = std::make_unique<uint64_t[]>(kEntries);
+  if (!can_scan_) zero_frame_ = ZeroPageFrame();
+}
+
 absl::StatusOr<Pagemap> Pagemap::Open(const ProcDir& task, const KernelFeatures& features) {
   ASSIGN_OR_RETURN(UniqueFd file, task.Open("pagemap", O_RDONLY));
-  Pagemap pagemap(std::move(file), features.Has(KernelFeature::kPagemapScan),
-                  features.Has(KernelFeature::kPagemapScanGuard));
-  if (!pagemap.can_scan_) {
-    pagemap.entries_ = std::make_unique<uint64_t[]>(kEntries);
-    pagemap.zero_frame_ = ZeroPageFrame();
-  }
-  return pagemap;
+  return Pagemap(std::move(file), features);
 }
 
 absl::Status Pagemap::Find(RemoteAddress start, RemoteAddress end, PageFilter filter, Found found) {
@@ -75,11 +78,18 @@ absl::Status Pagemap::Scan(RemoteAddress start, RemoteAddress end, PageFilter fi
                         .end = end.value(),
                         .vec = reinterpret_cast<uint64_t>(regions),
                         .vec_len = kRegions};
-  SetFilter(filter, knows_guards_, arg);
+  const bool tell = knows_guards_ && !scans_guards_;
+  SetFilter(filter, scans_guards_ ? abi::kPageIsGuard : tell ? abi::kPageIsSwapped : 0, arg);
   for (arg.start = start.value(); arg.start < end.value();) {
     const int n = ioctl(file_.get(), abi::kPagemapScan, &arg);
     if (n < 0) return Error(errno);
     for (int i = 0; i < n; ++i) {
+      if (tell && (regions[i].categories & abi::kPageIsSwapped)) {
+        // Guards are among what looks swapped: its entries tell which.
+        RETURN_IF_ERROR(
+            Read(RemoteAddress(regions[i].start), RemoteAddress(regions[i].end), filter, found));
+        continue;
+      }
       found({RemoteAddress(regions[i].start), RemoteAddress(regions[i].end),
              (regions[i].categories & abi::kPageIsGuard) != 0});
     }
@@ -120,8 +130,8 @@ absl::Status Pagemap::Read(RemoteAddress start, RemoteAddress end, PageFilter fi
       const uint64_t entry = entries_[i];
       if (!in_pages && entry == 0) continue;
       // A guard also shows as swapped out.
-      const bool guard = (entry & abi::kPagemapGuard) != 0;
-      const bool wanted = guard ? knows_guards_ : Matches(entry, filter);
+      const bool guard = knows_guards_ && (entry & abi::kPagemapGuard) != 0;
+      const bool wanted = guard || Matches(entry, filter);
       if (in_pages && wanted && guard == current.guard) continue;
       const RemoteAddress address(page * kPageSize);
       if (in_pages) {

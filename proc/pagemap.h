@@ -45,15 +45,14 @@ class Pagemap {
   absl::Status Find(RemoteAddress start, RemoteAddress end, PageFilter filter,
                     absl::FunctionRef<void(const FoundPages&)> found);
 
-  // Whether guards are told from pages. Where they are not, such kernels have none (before
-  // Linux 6.13), or they look like swapped pages and cannot be read (6.13 and 6.14).
+  // Whether guards are told from pages. Where they are not (Linux 6.13 and 6.14) they look like
+  // swapped pages, and are found as such; reading them fails.
   bool knows_guards() const { return knows_guards_; }
 
  private:
   using Found = absl::FunctionRef<void(const FoundPages&)>;
 
-  Pagemap(UniqueFd file, bool can_scan, bool knows_guards)
-      : file_(std::move(file)), can_scan_(can_scan), knows_guards_(knows_guards) {}
+  Pagemap(UniqueFd file, const KernelFeatures& features);
 
   absl::Status Scan(RemoteAddress start, RemoteAddress end, PageFilter filter, Found found);
   absl::Status Read(RemoteAddress start, RemoteAddress end, PageFilter filter, Found found);
@@ -62,6 +61,7 @@ class Pagemap {
 
   UniqueFd file_;
   bool can_scan_;
+  bool scans_guards_;  // by the scan itself
   bool knows_guards_;
   std::unique_ptr<uint64_t[]> entries_;  // of Read
   uint64_t zero_frame_ = 0;              // 0: not known

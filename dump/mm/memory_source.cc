@@ -23,13 +23,19 @@ absl::Status Died(pid_t pid) {
 
 absl::Status Error(int error, pid_t pid, RemoteAddress address) {
   if (error == ESRCH) return Died(pid);
-  const std::string what =
-      absl::StrCat("memory of process ", pid, " at 0x", absl::Hex(address.value()));
-  // Nothing can unmap it while the task is frozen.
+  // Nothing can unmap it while the task is frozen. Where the kernel does not tell guards from
+  // swapped pages, they are met here.
   if (error == EFAULT || error == EIO) {
-    return absl::DataLossError(absl::StrCat(what, ": a page that was there cannot be read"));
+    return MakeFailure(
+        Failure::kRefused, absl::StatusCode::kUnimplemented,
+        absl::StrCat("refused before anything was changed: process ", pid, ", memory at 0x",
+                     absl::Hex(address.value()),
+                     ": it is there but cannot be read, which is a guard (MADV_GUARD_INSTALL) on a "
+                     "kernel that does not tell where these are, or memory that has failed; run "
+                     "Linux 6.15 or newer, and see the kernel's log"));
   }
-  return absl::ErrnoToStatus(error, what);
+  return absl::ErrnoToStatus(
+      error, absl::StrCat("memory of process ", pid, " at 0x", absl::Hex(address.value())));
 }
 
 }  // namespace

@@ -24,8 +24,8 @@ class MemorySource {
   virtual ~MemorySource() = default;
 
   // Fills `bytes` with the pages of `runs`, one run behind the other; `bytes` is as long as they
-  // are. Errors: NotFound (Failure::kTargetDied) when the task is gone, DataLoss when a page is not
-  // there any more.
+  // are. Errors: NotFound (Failure::kTargetDied) when the task is gone, Unimplemented
+  // (Failure::kRefused) when a page cannot be read.
   virtual absl::Status Read(std::span<const PageRun> runs, std::span<std::byte> bytes) const = 0;
 };
 

@@ -41,7 +41,7 @@ constexpr WhyNot kShadowStack = {"it is a shadow stack, which this version does 
 
 constexpr WhyNot kGuarded = {
     "it holds guard ranges (MADV_GUARD_INSTALL), and this kernel does not tell where",
-    "run a kernel with PAGE_IS_GUARD (Linux 6.15)"};
+    "run Linux 6.15 or newer"};
 
 WhyNot WhyNotAnonInode(std::string_view name) {
   if (name.find("io_uring") != name.npos) return kIoUring;

@@ -170,7 +170,11 @@ bool IsDead(const Target& target) {
 }
 
 absl::Status ExplainByDeath(absl::Status status, const Target& target) {
-  if (status.ok() || FailureOf(status) != Failure::kInternal) return status;
+  // What cannot be read is at times the memory of one who is being killed.
+  if (status.ok() ||
+      (FailureOf(status) != Failure::kInternal && FailureOf(status) != Failure::kRefused)) {
+    return status;
+  }
   // Whoever is killed is no tracee any more some time before it shows as a zombie.
   constexpr int kMostMilliseconds = 100;
   for (int i = 0; absl::IsNotFound(status) && !IsDead(target) && i < kMostMilliseconds; ++i) {

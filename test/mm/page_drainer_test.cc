@@ -209,7 +209,7 @@ TEST(PageDrainerTest, SaysWhichPageIsNotThere) {
   Sink sink(dir.path());
   const PageRun run = {child.base(), 8};
   const absl::Status drained = DrainPages(memory, {&run, 1}, *sink);
-  EXPECT_EQ(drained.code(), absl::StatusCode::kDataLoss) << drained;
+  EXPECT_EQ(FailureOf(drained), Failure::kRefused) << drained;
   EXPECT_THAT(std::string(drained.message()),
               HasSubstr(absl::StrCat(absl::Hex(child.Page(4).value()))));
 }

@@ -30,10 +30,9 @@ TEST(KernelFeaturesTest, FindsWhatThisKernelsReleaseBrings) {
   ASSERT_TRUE(features.ok()) << features.status();
   const int kernel = RunningKernel();
   constexpr std::pair<int, KernelFeature> kSince[] = {
-      {6007, KernelFeature::kPagemapScan},
-      {6010, KernelFeature::kDupfdQuery},
-      {6011, KernelFeature::kProcmapQuery},
-      {6015, KernelFeature::kPagemapScanGuard},
+      {6007, KernelFeature::kPagemapScan},  {6010, KernelFeature::kDupfdQuery},
+      {6011, KernelFeature::kProcmapQuery}, {6015, KernelFeature::kPagemapScanGuard},
+      {6015, KernelFeature::kPagemapGuard},
   };
   for (const auto& [since, feature] : kSince) {
     // Distributions do carry features back to older releases, never the other way.

@@ -4,7 +4,7 @@ import os
 import re
 import signal
 
-from registry import case
+from registry import Skipped, case
 from scene import require, wait_until
 
 
@@ -109,3 +109,18 @@ def thread_that_does_not_stop(scene):
     with open(f"/proc/{witness.pid}/task/{sleeper}/status") as status:
         text = status.read()
     require("TracerPid:\t0\n" in text and "State:\tD" in text, f"the sleeper is {text}")
+
+
+@case
+def guards_on_a_kernel_that_does_not_tell_them(scene):
+    """As Linux 6.13 has them: they look like swapped memory, until it is read."""
+    witness = scene.witness("poll", "guards")
+    if "guarded\n" not in witness.status():
+        raise Skipped("this kernel has no guard regions")
+    for forced in ("-pagemap_scan_guard,-pagemap_guard",
+                   "-pagemap_scan,-pagemap_scan_guard,-pagemap_guard"):
+        result = scene.run(*scene.command(witness.pid), features=forced)
+        who = f"process {witness.pid}, memory at 0x"
+        scene.expect_failure(result, "Refused", who, "MADV_GUARD_INSTALL", "run Linux 6.15")
+        scene.expect_images({})
+        witness.expect_unharmed()

@@ -71,8 +71,11 @@ class Scene:
     def dump(self, pid, *options, images=None, fault="", wrapper=()):
         return self.run(*wrapper, *self.command(pid, *options, images=images), fault=fault)
 
-    def run(self, *argv, fault="", meanwhile=None):
-        """Runs a command to its end, and meanwhile(pid) once it runs."""
+    def run(self, *argv, fault="", features="", meanwhile=None):
+        """Runs a command to its end, and meanwhile(pid) once it runs.
+
+        `features` are forced down (KernelFeatures::Probe).
+        """
         out_path = os.path.join(self.directory, "stdout")
         err_path = os.path.join(self.directory, "stderr")
         with open(out_path, "wb") as out, open(err_path, "wb") as err:
@@ -82,7 +85,7 @@ class Scene:
                 stdout=out,
                 stderr=err,
                 cwd=self.directory,
-                env={**os.environ, "DUMPCTL_FAULT": fault},
+                env={**os.environ, "DUMPCTL_FAULT": fault, "DUMPCTL_KERNEL_FEATURES": features},
                 preexec_fn=lambda: signal.pthread_sigmask(signal.SIG_SETMASK, []),
             )
             if meanwhile:

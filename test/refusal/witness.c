@@ -183,6 +183,11 @@ static void Hold(const char* what) {
   if (strcmp(what, "maps") == 0) HoldMaps();
   if (strcmp(what, "tree") == 0) HoldTree();
   if (strcmp(what, "odd") == 0) HoldOddName();
+  if (strcmp(what, "guards") == 0) {
+    char* memory = Map(16 * 4096);
+    Fill(memory, 16 * 4096, 3);
+    if (madvise(memory + 5 * 4096, 4096, 102 /* MADV_GUARD_INSTALL */) == 0) printf("guarded\n");
+  }
   if (strcmp(what, "big") == 0) Fill(Map(16 << 20), 16 << 20, 3);
   REQUIRE(fflush(stdout) == 0);
 }
