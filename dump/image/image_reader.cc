@@ -109,7 +109,7 @@ absl::StatusOr<std::vector<ImageReader::Payload>> ImageReader::ReadPayloads() {
   if (type_->payloads == nullptr) return payloads;
   for (const ImagePayload& payload : type_->payloads(*message_)) {
     const size_t left = bytes_.size() - at_;
-    const uint64_t size = payload.bytes == ImagePayload::kToTheEnd ? left : payload.bytes;
+    const uint64_t size = payload.bytes.value_or(left);
     if (size > left) return BadImage(name_, at_, EndsAfter("a payload", size, left));
     payloads.push_back({payload.name, bytes_.substr(at_, size)});
     at_ += size;

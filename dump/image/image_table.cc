@@ -53,7 +53,7 @@ Payloads GhostPayload(const Message& entry) {
     return {{"", As<image::ghost_chunk_entry>(entry).len()}};
   }
   if (As<image::ghost_file_entry>(entry).chunks()) return {};
-  return {{"", ImagePayload::kToTheEnd}};
+  return {{"", std::nullopt}};
 }
 
 constexpr ImageType kTypes[] = {
@@ -100,6 +100,8 @@ constexpr ImageType kTypes[] = {
      Of<image::bpfmap_data_entry>, nullptr, BpfMapPayload},
     {ImageKind::kIrmapCache, "irmap-cache", kService, 0x57004059, "IRMAP_CACHE",
      Of<image::irmap_cache_entry>},
+    {ImageKind::kRestoreStats, "stats-restore", kService, 0x57093306, "STATS",
+     Of<image::stats_entry>},
 
     {ImageKind::kCpuInfo, "cpuinfo.img", kCommon, 0x61404013, "CPUINFO"},
     {ImageKind::kAppArmor, "apparmor.img", kCommon, 0x59423047, "APPARMOR"},

@@ -4,7 +4,6 @@
 #include <google/protobuf/message.h>
 
 #include <cstdint>
-#include <limits>
 #include <optional>
 #include <span>
 #include <string>
@@ -45,6 +44,7 @@ enum class ImageKind {
   kMemfd,
   kBpfMapData,
   kIrmapCache,
+  kRestoreStats,
   kCpuInfo,
   kAppArmor,
   kUtsNamespace,
@@ -76,11 +76,10 @@ enum class ImageHead {
   kRaw,       // nothing: pages, archives, netlink dumps
 };
 
-// Raw bytes that follow an entry. `bytes` is kToTheEnd when they reach to the end of the image.
+// Raw bytes that follow an entry.
 struct ImagePayload {
-  static constexpr uint64_t kToTheEnd = std::numeric_limits<uint64_t>::max();
-  std::string_view name;  // empty unless an entry has several
-  uint64_t bytes = 0;
+  std::string_view name;          // empty unless an entry has several
+  std::optional<uint64_t> bytes;  // none when they reach to the end of the image
 };
 
 struct ImageType {

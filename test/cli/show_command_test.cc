@@ -11,6 +11,7 @@
 #include "dumpctl/failure.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "proto/inventory.pb.h"
 #include "proto/mm.pb.h"
 #include "test/cli/program.h"
 
@@ -83,6 +84,25 @@ TEST_F(ShowCommandTest, ShowsAllImagesOfADirectoryAndNothingElse) {
   EXPECT_EQ(text.out, directory_ + "/pagemap-7.img: PAGEMAP, 1 entry\n  pages_id 3\n\n" +
                           directory_ + "/pages-3.img: raw, 8192 bytes\n\n" + directory_ +
                           "/utsns-11.img: UTSNS, not decoded, 11 bytes\n");
+}
+
+// Stock restore leaves its statistics beside the images.
+TEST_F(ShowCommandTest, ShowsTheStatisticsOfARestore) {
+  ImageWriter stats(ImageKind::kRestoreStats);
+  EXPECT_EQ(stats.name(), "stats-restore");
+  image::stats_entry entry;
+  entry.mutable_restore()->set_pages_compared(1);
+  entry.mutable_restore()->set_pages_skipped_cow(2);
+  entry.mutable_restore()->set_forking_time(3);
+  entry.mutable_restore()->set_restore_time(4);
+  ASSERT_TRUE(stats.Add(entry).ok());
+  Write(stats.name(), stats.bytes());
+  const ProgramRun json = RunDumpctl({"show", "--json", directory_});
+  ASSERT_EQ(json.exit_code, 0) << json.err;
+  EXPECT_EQ(json.out, R"({"stats-restore":{"magic":"STATS","entries":[{"restore":)"
+                      R"({"pages_compared":1,"pages_skipped_cow":2,"forking_time":3,)"
+                      R"("restore_time":4}}]}})"
+                      "\n");
 }
 
 TEST_F(ShowCommandTest, RefusesWhatIsNoImage) {

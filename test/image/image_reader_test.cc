@@ -126,6 +126,23 @@ TEST(ImageReaderTest, AGhostFilesContentsAreTheRestOrChunks) {
   EXPECT_EQ(chunked->Next()->payloads[0].bytes, "chunk");
 }
 
+TEST(ImageReaderTest, AChunkIsNeverTheRest) {
+  image::ghost_file_entry ghost;
+  ghost.set_uid(0);
+  ghost.set_gid(0);
+  ghost.set_mode(0100644);
+  ghost.set_chunks(true);
+  ImageWriter chunks(ImageKind::kGhostFile, 1);
+  ASSERT_TRUE(chunks.Add(ghost).ok());
+  image::ghost_chunk_entry chunk;
+  chunk.set_off(0);
+  chunk.set_len(UINT64_MAX);
+  ASSERT_TRUE(chunks.Add(chunk).ok());
+  chunks.AddPayload("chunk");
+  EXPECT_THAT(std::string(ReadAll(chunks.name(), chunks.bytes()).message()),
+              HasSubstr("a payload of 18446744073709551615 bytes, but the image ends after 5"));
+}
+
 TEST(ImageReaderTest, SaysWhereAnImageIsWrong) {
   const std::string good = PipesData("some bytes", 10).bytes();
   std::string unparsable = good;
