@@ -68,14 +68,14 @@ void RemoveStagingDirectory(int directory) {
   unlinkat(directory, kStaging, AT_REMOVEDIR);
 }
 
-absl::Status WriteAll(const UniqueFd& file, const ImageWriter& image) {
-  std::string_view rest = image.bytes();
+// `what` is written: see ImageWriteError.
+absl::Status WriteAll(const UniqueFd& file, std::string_view bytes, const std::string& what) {
+  std::string_view rest = bytes;
   while (!rest.empty()) {
     const ssize_t written = write(file.get(), rest.data(), rest.size());
     if (written < 0 && errno == EINTR) continue;
     if (written < 0) {
-      return ImageWriteError(errno,
-                             absl::StrCat(image.name(), " (", image.bytes().size(), " bytes)"));
+      return ImageWriteError(errno, absl::StrCat(what, " (", bytes.size(), " bytes)"));
     }
     rest.remove_prefix(static_cast<size_t>(written));
   }
@@ -114,12 +114,20 @@ absl::Status WriteImageInto(const std::string& directory, const ImageWriter& ima
   const UniqueFd file(openat(dir.get(), temporary.c_str(),
                              O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644));
   if (!file) return ImageWriteError(errno, image.name());
-  absl::Status status = WriteAll(file, image);
+  absl::Status status = WriteAll(file, image.bytes(), image.name());
   if (status.ok() && renameat(dir.get(), temporary.c_str(), dir.get(), image.name().c_str()) < 0) {
     status = ImageWriteError(errno, image.name());
   }
   if (!status.ok()) unlinkat(dir.get(), temporary.c_str(), 0);
   return status;
+}
+
+absl::Status WritePidfile(const std::string& path, pid_t pid) {
+  const std::string what = absl::StrCat("pid file ", path);
+  const UniqueFd file(
+      open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644));
+  if (!file) return ImageWriteError(errno, what);
+  return WriteAll(file, absl::StrCat(pid), what);
 }
 
 absl::StatusOr<ImageDirectory> ImageDirectory::Open(const std::string& path) {
@@ -169,7 +177,7 @@ absl::StatusOr<UniqueFd> ImageDirectory::Create(const std::string& name) {
 
 absl::Status ImageDirectory::Write(const ImageWriter& image) {
   ASSIGN_OR_RETURN(const UniqueFd file, Create(image.name()));
-  return WriteAll(file, image);
+  return WriteAll(file, image.bytes(), image.name());
 }
 
 absl::Status ImageDirectory::Remove(const std::string& name) {

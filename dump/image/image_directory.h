@@ -1,6 +1,8 @@
 #ifndef DUMP_IMAGE_IMAGE_DIRECTORY_H_
 #define DUMP_IMAGE_IMAGE_DIRECTORY_H_
 
+#include <sys/types.h>
+
 #include <string>
 #include <string_view>
 #include <vector>
@@ -67,6 +69,10 @@ absl::Status CheckWritable(const DirectoryRole& role, const std::string& path);
 // Writes one image into any directory, outside of a dump: replaced whole or not at all. For
 // statistics, which are known only when a dump stands.
 absl::Status WriteImageInto(const std::string& directory, const ImageWriter& image);
+
+// Writes the number alone, as criu(8) does, into a file that may be there already, not through a
+// link.
+absl::Status WritePidfile(const std::string& path, pid_t pid);
 
 // A status for a failed write: Failure::kNoSpace when the disk or a quota is full.
 absl::Status ImageWriteError(int error, std::string_view what);

@@ -1,9 +1,6 @@
 #include "dump/session/dump_session.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <sys/resource.h>
-#include <unistd.h>
 
 #include <filesystem>
 #include <future>
@@ -27,7 +24,6 @@
 #include "dumpctl/failure.h"
 #include "dumpctl/printable.h"
 #include "dumpctl/status_macros.h"
-#include "dumpctl/unique_fd.h"
 #include "proc/kernel_features.h"
 #include "proc/smaps_parser.h"
 
@@ -40,16 +36,6 @@ void RaiseOpenFileLimit() {
   if (getrlimit(RLIMIT_NOFILE, &limit) < 0) return;
   limit.rlim_cur = limit.rlim_max;
   setrlimit(RLIMIT_NOFILE, &limit);
-}
-
-absl::Status WritePidfile(const std::string& path, pid_t pid) {
-  const UniqueFd file(
-      open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644));
-  const std::string text = absl::StrCat(pid);
-  if (!file || write(file.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size())) {
-    return ImageWriteError(errno, absl::StrCat("pid file ", path));
-  }
-  return absl::OkStatus();
 }
 
 // The phases of one dump, in the order in which they run.

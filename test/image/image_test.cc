@@ -219,6 +219,18 @@ TEST_F(ImageDirectoryTest, AFullDiskIsSaidAndNothingRemains) {
   EXPECT_EQ(WEXITSTATUS(status), 0) << "the low byte of the failed line";
 }
 
+TEST_F(ImageDirectoryTest, APidFileHoldsTheNumberAlone) {
+  std::ofstream(path_ + "/pid") << "an earlier, longer one";
+  EXPECT_TRUE(WritePidfile(path_ + "/pid", 1234).ok());
+  EXPECT_EQ(Contents("pid"), "1234");
+  std::filesystem::create_symlink("pid", path_ + "/link");
+  EXPECT_EQ(FailureOf(WritePidfile(path_ + "/link", 1)), Failure::kImagesDir);
+  EXPECT_EQ(Contents("pid"), "1234");
+  const absl::Status full = WritePidfile("/dev/full", 1);
+  EXPECT_EQ(FailureOf(full), Failure::kNoSpace) << full;
+  EXPECT_THAT(std::string(full.message()), HasSubstr("pid file /dev/full"));
+}
+
 TEST(ImageWriteErrorTest, AFullDiskHasItsOwnExitCode) {
   EXPECT_EQ(FailureOf(ImageWriteError(ENOSPC, "pages-1.img")), Failure::kNoSpace);
   EXPECT_EQ(FailureOf(ImageWriteError(EDQUOT, "pages-1.img")), Failure::kNoSpace);
