@@ -94,17 +94,19 @@ bool HasSoftDirty(const ProcDir& self) {
 
 constexpr KernelFeatures::Description kDescriptions[] = {
     {KernelFeature::kProcmapQuery, "procmap_query", "Linux 6.11",
-     "single mappings without reading all"},
+     "single mappings without reading all", "all are read"},
     {KernelFeature::kPagemapScan, "pagemap_scan", "Linux 6.7",
-     "finding the pages of sparse memory without walking it"},
+     "finding the pages of sparse memory without walking it",
+     "page tables are read entry by entry, about 1 s a TiB of addresses"},
     {KernelFeature::kPagemapScanGuard, "pagemap_scan_guard", "Linux 6.15",
-     "finding MADV_GUARD_INSTALL ranges by the same scan"},
+     "finding MADV_GUARD_INSTALL ranges by the same scan", "the entries of swapped pages are read"},
     {KernelFeature::kPagemapGuard, "pagemap_guard", "Linux 6.15",
-     "telling MADV_GUARD_INSTALL ranges from swapped memory"},
+     "telling MADV_GUARD_INSTALL ranges from swapped memory", "tasks that have some are refused"},
     {KernelFeature::kDupfdQuery, "dupfd_query", "Linux 6.10",
-     "finding descriptors that share an open file"},
+     "finding descriptors that share an open file", "kcmp(2) is asked"},
     {KernelFeature::kSoftDirty, "soft_dirty", "CONFIG_MEM_SOFT_DIRTY",
-     "incremental dumps with the kernel's own tracking"},
+     "tracking what is written between dumps",
+     "none is needed: no dump of this version builds on another"},
 };
 
 bool Ask(KernelFeature feature, const ProcDir& self) {

@@ -26,9 +26,10 @@ class KernelFeatures {
  public:
   struct Description {
     KernelFeature feature;
-    std::string_view name;   // as in `overrides`
-    std::string_view since;  // "Linux 6.11"
-    std::string_view use;    // what a dump gains by it
+    std::string_view name;      // as in `overrides`
+    std::string_view since;     // "Linux 6.11"
+    std::string_view use;       // what a dump gains by it
+    std::string_view fallback;  // what it does without
   };
   static std::span<const Description> All();
 

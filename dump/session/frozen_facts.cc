@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <time.h>
 
+#include <string_view>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -45,12 +46,35 @@ absl::StatusOr<VmaList> ReadMappings(const FrozenTask& task, Preflight& prefligh
   return VmaList::Build(std::move(mappings), opener, &shared);
 }
 
+// Of the text, since parsing all of it would take frozen time. A kernel without seccomp says
+// nothing.
+bool RunsUnderSeccomp(const std::string& status_text) {
+  constexpr std::string_view kField = "\nSeccomp:\t";
+  const size_t field = status_text.find(kField);
+  return field != std::string::npos && status_text.compare(field + kField.size(), 2, "0\n") != 0;
+}
+
+// No system call may be run in such a thread: strict mode would kill it.
+absl::Status CannotSuspendSeccomp(const FrozenTask& task, pid_t tid) {
+  return MakeFailure(
+      Failure::kPermission, absl::StatusCode::kPermissionDenied,
+      absl::StrCat("thread ", tid, " of process ", task.pid(),
+                   " runs under seccomp: dumping it needs CAP_SYS_ADMIN, and a dumpctl "
+                   "that is not under seccomp itself; run dumpctl as root, outside of "
+                   "a container"));
+}
+
 absl::Status ReadThreads(const FrozenTask& task, FrozenFacts& facts) {
   facts.threads.reserve(task.threads().size());
   for (const FrozenThread& thread : task.threads()) {
     ASSIGN_OR_RETURN(ThreadFacts read, ReadThreadFacts(task, thread));
+    const bool under_seccomp = RunsUnderSeccomp(read.status_text);
     facts.threads.push_back(std::move(read));
-    ASSIGN_OR_RETURN(const auto filter, facts.seccomp.Collect(thread.tid));
+    std::optional<uint32_t> filter;
+    if (under_seccomp) {
+      if (!thread.seccomp_suspended) return CannotSuspendSeccomp(task, thread.tid);
+      ASSIGN_OR_RETURN(filter, facts.seccomp.Collect(thread.tid));
+    }
     facts.seccomp_filters.push_back(filter);
   }
   return absl::OkStatus();

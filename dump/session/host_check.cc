@@ -80,7 +80,7 @@ void JudgeCapabilities(const HostFacts& facts, Judge& judge) {
              "CAP_CHECKPOINT_RESTORE or CAP_SYS_ADMIN", "finding the files that a task maps",
              "run as root, or grant one of them");
   judge.Want(admin, "CAP_SYS_ADMIN", "reading and suspending seccomp filters",
-             "tasks under a seccomp filter are refused");
+             "tasks under seccomp are refused");
 }
 
 void JudgeAccess(const HostFacts& facts, Judge& judge) {
@@ -115,14 +115,12 @@ void JudgeKernel(const HostFacts& facts, Judge& judge) {
        "use a kernel with CONFIG_CHECKPOINT_RESTORE");
   need(facts.memfd, "memfd_create", "scratch memory of a dump", "use Linux 3.17 or newer");
   need(facts.mount_id, "statx mnt_id", "the mounts of files", "use Linux 5.8 or newer");
-  judge.Want(can.syscall_info, "PTRACE_GET_SYSCALL_INFO", "telling a syscall that was interrupted",
-             "it is told from registers");
   judge.Want(can.rseq_configuration, "PTRACE_GET_RSEQ_CONFIGURATION", "restartable sequences",
-             "they are not saved; use Linux 5.13 or newer");
-  judge.Want(can.suspend_seccomp, "PTRACE_O_SUSPEND_SECCOMP",
-             "running system calls in tasks under seccomp",
-             "tasks under seccomp are refused; it takes CAP_SYS_ADMIN");
-  judge.Want(can.kcmp, "kcmp", "finding what tasks share", "use a kernel with CONFIG_KCMP");
+             "a task that uses them loses them at a restore; it takes Linux 5.13");
+  judge.Want(
+      can.suspend_seccomp, "PTRACE_O_SUSPEND_SECCOMP",
+      "running system calls in tasks under seccomp",
+      "tasks under seccomp are refused; it takes CAP_SYS_ADMIN, and no seccomp on this caller");
 }
 
 }  // namespace
@@ -150,9 +148,12 @@ std::vector<HostFinding> JudgeHost(const HostFacts& facts, const KernelFeatures&
   JudgeCapabilities(facts, judge);
   JudgeAccess(facts, judge);
   JudgeKernel(facts, judge);
+  judge.Need(facts.ptrace.kcmp || features.Has(KernelFeature::kDupfdQuery), Failure::kHost, "kcmp",
+             "finding descriptors that share an open file",
+             "use a kernel with CONFIG_KCMP, or Linux 6.10 or newer");
   for (const KernelFeatures::Description& row : KernelFeatures::All()) {
     judge.Want(features.Has(row.feature), std::string(row.name), std::string(row.use),
-               absl::StrCat("a slower or narrower way; it takes ", std::string(row.since)));
+               absl::StrCat(std::string(row.fallback), "; it takes ", std::string(row.since)));
   }
   return judge.Take();
 }

@@ -88,7 +88,6 @@ PtraceAbilities ProbePtrace() {
   abilities.peek_siginfo =
       Ptrace(PTRACE_PEEKSIGINFO, pid, reinterpret_cast<uintptr_t>(&peek), &info) >= 0;
   char buffer[128] = {};
-  abilities.syscall_info = Ptrace(PTRACE_GET_SYSCALL_INFO, pid, sizeof buffer, buffer) > 0;
   abilities.rseq_configuration = Ptrace(kGetRseqConfiguration, pid, 24, buffer) == 24;
   abilities.suspend_seccomp =
       Ptrace(PTRACE_SETOPTIONS, pid, 0, reinterpret_cast<void*>(kSuspendSeccomp)) == 0;

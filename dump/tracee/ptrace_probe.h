@@ -9,7 +9,6 @@ struct PtraceAbilities {
   bool seize = false;               // PTRACE_SEIZE and PTRACE_INTERRUPT, Linux 3.4
   bool signal_mask = false;         // PTRACE_GETSIGMASK, Linux 3.11
   bool peek_siginfo = false;        // PTRACE_PEEKSIGINFO, Linux 3.10
-  bool syscall_info = false;        // PTRACE_GET_SYSCALL_INFO, Linux 5.3
   bool rseq_configuration = false;  // PTRACE_GET_RSEQ_CONFIGURATION, Linux 5.13
   bool suspend_seccomp = false;     // PTRACE_O_SUSPEND_SECCOMP: CAP_SYS_ADMIN, Linux 4.3
   bool read_memory = false;         // process_vm_readv(2), Linux 3.2

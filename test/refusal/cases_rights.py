@@ -34,3 +34,23 @@ def root_without_sys_ptrace(scene):
 def root_without_checkpoint_restore(scene):
     wrapper = _without("sys_admin", "checkpoint_restore")
     _expect_refused(scene, wrapper, "needs CAP_CHECKPOINT_RESTORE (or CAP_SYS_ADMIN)")
+
+
+@case
+def root_without_sys_admin(scene):
+    """Which is what `dumpctl check` says: all can be dumped but what runs under seccomp."""
+    plain = scene.witness("busy")
+    result = scene.dump(plain.pid, "-R", wrapper=_without("sys_admin"))
+    scene.expect_success(result)
+    scene.expect_whole_dump()
+    plain.expect_unharmed()
+
+
+@case
+def root_without_sys_admin_and_a_target_under_seccomp(scene):
+    witness = scene.witness("poll", "seccomp")
+    result = scene.dump(witness.pid, wrapper=_without("sys_admin"))
+    who = f"thread {witness.pid} of process {witness.pid} runs under seccomp"
+    scene.expect_failure(result, "Permission", who, "needs CAP_SYS_ADMIN", "run dumpctl as root")
+    scene.expect_images({})
+    witness.expect_unharmed()

@@ -6,12 +6,15 @@
  * what is found wrong ends the process with a line on stdout. MODE:
  *   poll    one thread, blocked in poll(2) on FIFO for ever; every byte that comes is a step
  *   busy    four threads that step without pause
- *   vfork   as poll, and a second thread that sleeps uninterruptibly until its vfork child is
- * killed orphan  the main thread exits, another one steps as in poll HOLDING, what it holds on top:
+ *   vfork   as poll, and a second thread that sleeps uninterruptibly, for its vfork child
+ *   orphan  the main thread exits, another one steps as in poll
+ * HOLDING, what it holds on top:
  *   fds     a descriptor of each type that is refused
  *   maps    a mapping of each kind that is refused
  *   tree    two children, one of them with a child of its own
  *   odd     a deleted file with a newline in its name
+ *   guards  a guard region (MADV_GUARD_INSTALL)
+ *   seccomp nothing, but runs under a filter
  *   big     16 MiB of data
  * Each such thing is printed as a line "fd NUMBER TYPE" or "map KIND" before "ready"; what this
  * machine does not have is not.
@@ -31,7 +34,7 @@
 #include <sys/socket.h>
 #include <sys/timerfd.h>
 
-#include "test/targets/target.h"
+#include "test/targets/seccomp_common.h"
 
 enum { kThreads = 4, kBytes = 256 << 10 };
 
@@ -187,6 +190,10 @@ static void Hold(const char* what) {
     char* memory = Map(16 * 4096);
     Fill(memory, 16 * 4096, 3);
     if (madvise(memory + 5 * 4096, 4096, 102 /* MADV_GUARD_INSTALL */) == 0) printf("guarded\n");
+  }
+  if (strcmp(what, "seccomp") == 0) {
+    REQUIRE_SYSCALL(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
+    RefuseCall(SYS_personality, EPERM, 0);
   }
   if (strcmp(what, "big") == 0) Fill(Map(16 << 20), 16 << 20, 3);
   REQUIRE(fflush(stdout) == 0);
