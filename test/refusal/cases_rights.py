@@ -3,7 +3,7 @@
 import os
 
 from registry import case
-from scene import skip_without
+from scene import require, skip_without, wait_until
 
 
 def _expect_refused(scene, wrapper, *words):
@@ -54,3 +54,22 @@ def root_without_sys_admin_and_a_target_under_seccomp(scene):
     scene.expect_failure(result, "Permission", who, "needs CAP_SYS_ADMIN", "run dumpctl as root")
     scene.expect_images({})
     witness.expect_unharmed()
+
+
+@case
+def user_with_checkpoint_restore_alone(scene):
+    """Who dumps a process of their own needs no more."""
+    nobody = [skip_without("setpriv"), "--reuid", "65534", "--regid", "65534", "--clear-groups"]
+    pid = scene.start(*nobody, "/bin/sleep", "100")
+
+    def sleeps():
+        with open(f"/proc/{pid}/comm") as comm:
+            return comm.read() == "sleep\n"
+
+    wait_until(sleeps, "the exec")
+    os.chown(scene.images, 65534, 65534)
+    one = "+checkpoint_restore"
+    rights = ["--inh-caps", one, "--ambient-caps", one, "--bounding-set", f"-all,{one}"]
+    scene.expect_success(scene.dump(pid, "-R", wrapper=[*nobody, *rights]))
+    scene.expect_whole_dump()
+    require(scene.reaper.wait(pid, 0) is None, "the process ended")
