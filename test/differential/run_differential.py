@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Dumps one target by stock criu and by a dumper, leaving it running, and compares the images.
 
-  run_differential.py [--dumper PROGRAM|stock] TARGET
+  run_differential.py [--dumper PROGRAM|stock] [--holding-registers] TARGET
 """
 
 import argparse
@@ -45,7 +45,10 @@ def dump_both_and_compare(options, tools, directory):
             print(dumpers.log_tails(logs))
         return 1
     compare = os.path.join(HERE, "compare_images.py")
-    argv = [tools["python"], compare, images["stock"], images["ours"]]
+    argv = [tools["python"], compare]
+    if options.holding_registers:
+        argv.append("--holding-registers")
+    argv += [images["stock"], images["ours"]]
     return reaper.wait(reaper.start(argv, stdout=sys.stdout.fileno()), deadline)
 
 
@@ -53,6 +56,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("target")
     parser.add_argument("--dumper", default="stock", help="dumpctl's path, or stock")
+    parser.add_argument("--holding-registers", action="store_true",
+                        help="all threads but the leader hold their registers")
     parser.add_argument("--timeout", type=float, default=30)
     options = parser.parse_args()
     if os.geteuid() != 0:
