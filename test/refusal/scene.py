@@ -104,7 +104,7 @@ class Scene:
         log = os.path.join(self.directory, "log")
         running = "-R" in options
         reached = {
-            "preflight": "",  # that there is a log
+            "preflight": "",  # there is a log, and signals are held back
             "images": "Preflight of",
             "freeze": "Preflight of",
             "collect": "Frozen:",
@@ -125,6 +125,7 @@ class Scene:
                     return False
 
             wait_until(logged, f"{reached!r} in the log")
+            wait_until(lambda: _blocks(dumpctl, signal.SIGTERM), "a dump that holds signals back")
             time.sleep(0.2)
             meanwhile(dumpctl)
 
@@ -163,6 +164,12 @@ class Scene:
         require(not any(n.startswith(".") for n in names), f"something is left over: {names}")
         shown = self.run(self.dumpctl, "show", "--json", images)
         require(shown.code == 0, f"the dump does not read back: {shown.err}")
+
+
+def _blocks(pid, number):
+    with open(f"/proc/{pid}/status") as status:
+        mask = re.search(r"^SigBlk:\t(\w+)$", status.read(), re.MULTILINE).group(1)
+    return int(mask, 16) >> (number - 1) & 1 == 1
 
 
 def contents(directory):
