@@ -1,11 +1,13 @@
 """Holds our image descriptors against those that stock CRIU's pycriu ships compiled.
 
-  contract_test.py DESCRIPTOR_SET
+  contract_test.py [--moving] DESCRIPTOR_SET
 
 DESCRIPTOR_SET is what protoc --descriptor_set_out wrote of proto/*.proto. Run by a python that has
 pycriu. For every message and enum of ours: the same name, and field by field the same name, number,
 type, label, default and (by name) nested type; and no field of theirs that ours lacks. Whatever
 differs is printed, all of it. Ours is that of the newest release; what older ones lack is listed.
+With --moving, for a release that may be newer than this code, a field that ours lacks is told and is
+no failure.
 """
 
 import importlib
@@ -94,7 +96,8 @@ def compare_enum(path, ours, theirs, report):
 
 
 def main():
-    with open(sys.argv[1], "rb") as file:
+    moving = sys.argv[1] == "--moving"
+    with open(sys.argv[-1], "rb") as file:
         descriptors = descriptor_pb2.FileDescriptorSet.FromString(file.read())
     theirs = stock_types()
     differences = []
@@ -113,6 +116,8 @@ def main():
             compare(f"{file.name}: {entry.name}", entry, other, differences.append)
             compared += 1
     print("\n".join(differences))
+    if moving:
+        differences = [text for text in differences if ": ours lacks field " not in text]
     print(f"{compared} messages and enums compared, {len(differences)} differences")
     # An empty set would compare equal to anything.
     return 1 if differences or compared < 50 else 0

@@ -5,12 +5,12 @@ enum { kPage = 4096, kPages = 64 };
 
 int main(void) {
   char* area = Map(kPages * kPage);
-  volatile char sink = 0;
+  char sink = 0;
   for (int i = 0; i < kPages; ++i) {
     char* page = area + i * kPage;
     if (i % 4 == 0) Fill(page, kPage, i);
     if (i % 4 == 1) memset(page, 0, kPage);
-    if (i % 4 == 2) sink += *page;
+    if (i % 4 == 2) sink = (char)(sink + *(volatile char*)page);
   }
   mprotect(area + 8 * kPage, kPage, PROT_READ);
   mprotect(area + 12 * kPage, kPage, PROT_READ | PROT_WRITE | PROT_EXEC);
