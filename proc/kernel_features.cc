@@ -1,8 +1,10 @@
 #include "proc/kernel_features.h"
 
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -92,6 +94,19 @@ bool HasSoftDirty(const ProcDir& self) {
   return page.valid() && (EntryOf(self, page) & abi::kPagemapSoftDirty) != 0;
 }
 
+// Whether a program may be loaded and there are types to write it by. Whether the kernel then takes
+// it shows when it is loaded, which is too dear for a question.
+bool MayIterateByBpf() {
+  __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
+  __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {};
+  if (syscall(SYS_capget, &head, data) < 0) return false;
+  const auto has = [&data](int capability) {
+    return (data[CAP_TO_INDEX(capability)].effective & CAP_TO_MASK(capability)) != 0;
+  };
+  if (!has(CAP_SYS_ADMIN) && !(has(CAP_BPF) && has(CAP_PERFMON))) return false;
+  return access("/sys/kernel/btf/vmlinux", R_OK) == 0;
+}
+
 constexpr KernelFeatures::Description kDescriptions[] = {
     {KernelFeature::kProcmapQuery, "procmap_query", "Linux 6.11",
      "single mappings without reading all", "all are read"},
@@ -107,6 +122,9 @@ constexpr KernelFeatures::Description kDescriptions[] = {
     {KernelFeature::kSoftDirty, "soft_dirty", "CONFIG_MEM_SOFT_DIRTY",
      "tracking what is written between dumps",
      "none is needed: no dump of this version builds on another"},
+    {KernelFeature::kBpfTaskVma, "bpf_task_vma",
+     "Linux 6.1 with CONFIG_DEBUG_INFO_BTF, and CAP_BPF",
+     "the flags of many mappings without walking their pages", "smaps is read"},
 };
 
 bool Ask(KernelFeature feature, const ProcDir& self) {
@@ -123,6 +141,8 @@ bool Ask(KernelFeature feature, const ProcDir& self) {
       return HasDupfdQuery(self);
     case KernelFeature::kSoftDirty:
       return HasSoftDirty(self);
+    case KernelFeature::kBpfTaskVma:
+      return MayIterateByBpf();
   }
   return false;
 }

@@ -82,6 +82,20 @@ absl::StatusOr<std::string> ProcDir::Read(std::string_view name) const {
   return text;
 }
 
+absl::Status ProcDir::ReadPieces(std::string_view name,
+                                 absl::FunctionRef<absl::Status(std::string_view)> take) const {
+  ASSIGN_OR_RETURN(const UniqueFd file, Open(name, O_RDONLY));
+  // The kernel gives a page of text at a time, or what is longer than that and belongs together.
+  char buffer[4 * kFirstChunk];
+  for (;;) {
+    const ssize_t n = read(file.get(), buffer, sizeof buffer);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return Error(errno, name);
+    if (n == 0) return absl::OkStatus();
+    RETURN_IF_ERROR(take({buffer, static_cast<size_t>(n)}));
+  }
+}
+
 absl::StatusOr<std::string> ProcDir::ReadLink(std::string_view name) const {
   // Links of procfs may name paths up to a page long; one byte more tells truncation apart.
   std::string target(PATH_MAX + 1, '\0');

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
 #include "dumpctl/unique_fd.h"
 
@@ -29,6 +30,10 @@ class ProcDir {
   // Reads until end of file. Files of procfs have no size, and some (maps) change between two
   // reads: the whole text is read in as few calls as the kernel allows.
   absl::StatusOr<std::string> Read(std::string_view name) const;
+  // The same piece by piece, where not all of a long text is wanted. Ends early with the first
+  // error that `take` returns.
+  absl::Status ReadPieces(std::string_view name,
+                          absl::FunctionRef<absl::Status(std::string_view)> take) const;
   absl::StatusOr<std::string> ReadLink(std::string_view name) const;
   absl::StatusOr<UniqueFd> Open(std::string_view name, int flags) const;
   // Names in a subdirectory, without "." and "..", in the kernel's order.

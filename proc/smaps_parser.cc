@@ -10,6 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "dumpctl/status_macros.h"
+#include "proc/vm_flag_codes.h"
 
 namespace dumpctl {
 namespace {
@@ -79,65 +80,6 @@ std::string UnescapeNewlines(std::string_view name) {
     if (at == std::string_view::npos) return out;
     out.push_back('\n');
     name.remove_prefix(at + kEscape.size());
-  }
-}
-
-constexpr std::pair<std::string_view, VmFlag> kCodes[] = {
-    {"rd", VmFlag::kRead},
-    {"wr", VmFlag::kWrite},
-    {"ex", VmFlag::kExec},
-    {"sh", VmFlag::kShared},
-    {"mr", VmFlag::kMayRead},
-    {"mw", VmFlag::kMayWrite},
-    {"me", VmFlag::kMayExec},
-    {"ms", VmFlag::kMayShare},
-    {"gd", VmFlag::kGrowsDown},
-    {"pf", VmFlag::kPfnMap},
-    {"lo", VmFlag::kLocked},
-    {"io", VmFlag::kIo},
-    {"sr", VmFlag::kSequentialRead},
-    {"rr", VmFlag::kRandomRead},
-    {"dc", VmFlag::kDontCopy},
-    {"de", VmFlag::kDontExpand},
-    {"lf", VmFlag::kLockOnFault},
-    {"ac", VmFlag::kAccount},
-    {"nr", VmFlag::kNoReserve},
-    {"ht", VmFlag::kHugeTlb},
-    {"sf", VmFlag::kSync},
-    {"ar", VmFlag::kArch1},
-    {"wf", VmFlag::kWipeOnFork},
-    {"dd", VmFlag::kDontDump},
-    {"sd", VmFlag::kSoftDirty},
-    {"mm", VmFlag::kMixedMap},
-    {"hg", VmFlag::kHugePage},
-    {"nh", VmFlag::kNoHugePage},
-    {"mg", VmFlag::kMergeable},
-    {"um", VmFlag::kUffdMissing},
-    {"uw", VmFlag::kUffdWriteProtect},
-    {"ui", VmFlag::kUffdMinor},
-    {"dp", VmFlag::kDroppable},
-    {"sl", VmFlag::kSealed},
-    {"ss", VmFlag::kShadowStack},
-    {"gu", VmFlag::kGuarded},
-};
-
-VmFlag FlagOf(std::string_view code) {
-  for (const auto& [name, flag] : kCodes) {
-    if (name == code) return flag;
-  }
-  return VmFlag::kOther;
-}
-
-// `codes` is what follows "VmFlags:": each code with a blank around it.
-absl::StatusOr<VmFlags> ParseVmFlags(std::string_view line, std::string_view codes) {
-  VmFlags flags;
-  for (;;) {
-    codes.remove_prefix(std::min(codes.find_first_not_of(' '), codes.size()));
-    if (codes.empty()) return flags;
-    const std::string_view code = codes.substr(0, codes.find(' '));
-    if (code.size() != 2) return BadField(line, "VmFlags");
-    flags.Set(FlagOf(code));
-    codes.remove_prefix(code.size());
   }
 }
 
@@ -266,7 +208,8 @@ absl::StatusOr<std::vector<Mapping>> ParseSmaps(std::string_view text) {
     const std::string_view name = line.substr(0, colon);
     const std::string_view value = line.substr(colon + 1);
     if (name == "VmFlags") {
-      ASSIGN_OR_RETURN(mappings.back().flags, ParseVmFlags(line, value));
+      mappings.back().flags = VmFlagsOf(value);
+      if (!mappings.back().flags.has_value()) return BadField(line, name);
     } else {
       RETURN_IF_ERROR(CheckFieldLine(line, name, value));
     }

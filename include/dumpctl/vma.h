@@ -96,6 +96,14 @@ struct Mapping {
   friend bool operator==(const Mapping&, const Mapping&) = default;
 };
 
+// VmFlags of one mapping, known by its addresses alone.
+struct MappingFlags {
+  RemoteAddress start;
+  RemoteAddress end;
+  VmFlags flags;
+  friend bool operator==(const MappingFlags&, const MappingFlags&) = default;
+};
+
 // What a mapping is, as far as dump and restore treat it differently.
 enum class VmaKind : uint8_t {
   kAnonPrivate,

@@ -1,0 +1,190 @@
+#include "proc/btf_parser.h"
+
+#include <linux/btf.h>
+
+#include <algorithm>
+#include <cstring>
+#include <iterator>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "dumpctl/status_macros.h"
+
+namespace dumpctl {
+namespace {
+
+// What follows the head of a record: so many bytes, and so many for each of its parts.
+struct Tail {
+  uint32_t fixed;
+  uint32_t each;
+};
+constexpr Tail kTails[] = {
+    {0, 0},   // unknown: no record may be
+    {4, 0},   // INT
+    {0, 0},   // PTR
+    {12, 0},  // ARRAY
+    {0, 12},  // STRUCT
+    {0, 12},  // UNION
+    {0, 8},   // ENUM
+    {0, 0},   // FWD
+    {0, 0},   // TYPEDEF
+    {0, 0},   // VOLATILE
+    {0, 0},   // CONST
+    {0, 0},   // RESTRICT
+    {0, 0},   // FUNC
+    {0, 8},   // FUNC_PROTO
+    {4, 0},   // VAR
+    {0, 12},  // DATASEC
+    {0, 0},   // FLOAT
+    {4, 0},   // DECL_TAG
+    {0, 0},   // TYPE_TAG
+    {0, 12},  // ENUM64
+};
+
+// Anonymous structs within one struct: more than these are a circle.
+constexpr size_t kMostParts = 256;
+
+absl::Status NoSuch(std::string_view what, std::string_view name) {
+  return absl::NotFoundError(
+      absl::StrCat("this kernel's BTF has no ", std::string(what), " ", std::string(name)));
+}
+
+}  // namespace
+
+struct Btf::Record {
+  uint32_t name;
+  uint32_t kind;
+  uint32_t parts;
+  bool bit_fields;  // offsets of members hold the size of a bit field as well
+  size_t size;      // in bytes, with its tail
+};
+
+absl::StatusOr<Btf> Btf::Parse(std::string_view bytes) {
+  btf_header head = {};
+  if (bytes.size() < sizeof head) return absl::DataLossError("BTF is shorter than its header");
+  memcpy(&head, bytes.data(), sizeof head);
+  if (head.magic != BTF_MAGIC || head.version != BTF_VERSION || head.hdr_len < sizeof head) {
+    return absl::DataLossError(absl::StrCat("BTF of an unknown form: magic ", head.magic,
+                                            ", version ", head.version, ", header of ",
+                                            head.hdr_len, " bytes"));
+  }
+  const auto section = [&](uint64_t offset, uint64_t size) -> std::optional<std::string_view> {
+    const uint64_t begin = head.hdr_len + offset;
+    if (begin > bytes.size() || bytes.size() - begin < size) return std::nullopt;
+    return bytes.substr(begin, size);
+  };
+  const auto types = section(head.type_off, head.type_len);
+  const auto strings = section(head.str_off, head.str_len);
+  if (!types || !strings) return absl::DataLossError("BTF is cut short");
+  // The first string is the empty one, and all end with a zero.
+  if (strings->empty() || strings->front() != '\0' || strings->back() != '\0') {
+    return absl::DataLossError("the strings of BTF are not in its form");
+  }
+  return Btf(*types, *strings);
+}
+
+std::optional<uint32_t> Btf::FindString(std::string_view text) const {
+  // Every string is there once. That is why names are compared by where they stand.
+  std::string wanted(1, '\0');
+  wanted.append(text).push_back('\0');
+  const void* const at = memmem(strings_.data(), strings_.size(), wanted.data(), wanted.size());
+  if (at == nullptr) return std::nullopt;
+  return static_cast<uint32_t>(static_cast<const char*>(at) - strings_.data() + 1);
+}
+
+std::string_view Btf::StringAt(uint32_t offset) const {
+  // The section ends with a zero (Parse).
+  return offset < strings_.size() ? std::string_view(strings_.data() + offset) : "";
+}
+
+absl::StatusOr<Btf::Record> Btf::RecordAt(size_t position) const {
+  btf_type head;
+  if (types_.size() - position < sizeof head) {
+    return absl::DataLossError(
+        absl::StrCat("the record at ", position, " of BTF's types is cut short"));
+  }
+  memcpy(&head, types_.data() + position, sizeof head);
+  Record record = {head.name_off, BTF_INFO_KIND(head.info), BTF_INFO_VLEN(head.info),
+                   BTF_INFO_KFLAG(head.info) != 0, sizeof head};
+  if (record.kind == 0 || record.kind >= std::size(kTails)) {
+    return absl::DataLossError(absl::StrCat("the record at ", position,
+                                            " of BTF's types has the unknown kind ", record.kind));
+  }
+  const Tail tail = kTails[record.kind];
+  record.size += tail.fixed + size_t{tail.each} * record.parts;
+  if (types_.size() - position < record.size) {
+    return absl::DataLossError(absl::StrCat("the record at ", position, " of BTF's types, of kind ",
+                                            record.kind, ", is cut short"));
+  }
+  return record;
+}
+
+absl::StatusOr<std::vector<BtfType>> Btf::Find(std::span<const BtfName> names) const {
+  std::vector<uint32_t> strings;
+  for (const BtfName& name : names) {
+    const std::optional<uint32_t> string = FindString(name.name);
+    if (!string) return NoSuch("type", name.name);
+    strings.push_back(*string);
+  }
+  std::vector<BtfType> found(names.size());
+  size_t missing = names.size();
+  // Id 0 is void, which has no record.
+  uint32_t id = 1;
+  for (size_t position = 0; position < types_.size() && missing > 0; ++id) {
+    ASSIGN_OR_RETURN(const Record record, RecordAt(position));
+    for (size_t i = 0; i < names.size(); ++i) {
+      if (record.name != strings[i] || record.kind != static_cast<uint32_t>(names[i].kind) ||
+          found[i].id != 0) {
+        continue;
+      }
+      found[i] = {id, position};
+      --missing;
+    }
+    position += record.size;
+  }
+  for (size_t i = 0; i < names.size(); ++i) {
+    if (found[i].id == 0) return NoSuch("type", names[i].name);
+  }
+  return found;
+}
+
+absl::StatusOr<BtfType> Btf::FindId(uint32_t id, const BtfType& near) const {
+  // What a struct is made of mostly stands right behind it.
+  BtfType at = near.id <= id ? near : BtfType{1, 0};
+  while (at.position < types_.size()) {
+    if (at.id == id) return at;
+    ASSIGN_OR_RETURN(const Record record, RecordAt(at.position));
+    at = {at.id + 1, at.position + record.size};
+  }
+  return absl::DataLossError(absl::StrCat("BTF has no type of id ", id));
+}
+
+absl::StatusOr<uint32_t> Btf::OffsetOf(const BtfType& type, std::string_view member) const {
+  struct Part {
+    uint32_t id;
+    uint32_t bits;  // where it begins in the whole
+  };
+  std::vector<Part> parts = {{type.id, 0}};
+  for (size_t next = 0; next < parts.size(); ++next) {
+    if (next == kMostParts) return absl::DataLossError("a struct of BTF lies within itself");
+    const Part whole = parts[next];
+    ASSIGN_OR_RETURN(const BtfType at, FindId(whole.id, type));
+    ASSIGN_OR_RETURN(const Record record, RecordAt(at.position));
+    if (record.kind != BTF_KIND_STRUCT && record.kind != BTF_KIND_UNION) continue;
+    for (uint32_t i = 0; i < record.parts; ++i) {
+      btf_member part;
+      memcpy(&part, types_.data() + at.position + sizeof(btf_type) + i * sizeof part, sizeof part);
+      const uint32_t within = record.bit_fields ? BTF_MEMBER_BIT_OFFSET(part.offset) : part.offset;
+      const bool bit_field = record.bit_fields && BTF_MEMBER_BITFIELD_SIZE(part.offset) != 0;
+      const uint32_t bits = whole.bits + within;
+      if (part.name_off == 0) {
+        parts.push_back({part.type, bits});
+      } else if (StringAt(part.name_off) == member && !bit_field && bits % 8 == 0) {
+        return bits / 8;
+      }
+    }
+  }
+  return NoSuch("member", member);
+}
+
+}  // namespace dumpctl

@@ -1,0 +1,154 @@
+#include "proc/vm_flag_samples.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstddef>
+#include <cstdint>
+#include <iterator>
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "dumpctl/kernel_abi.h"
+#include "dumpctl/status_macros.h"
+#include "dumpctl/unique_fd.h"
+#include "proc/proc_fs.h"
+#include "proc/smaps_entries.h"
+
+namespace dumpctl {
+namespace {
+
+constexpr int kReadWrite = PROT_READ | PROT_WRITE;
+constexpr int kPrivate = MAP_PRIVATE | MAP_ANONYMOUS;
+
+enum class Lock : uint8_t { kNone, kAll, kOnFault };
+
+// The state of one page.
+struct State {
+  int protection = kReadWrite;
+  int flags = kPrivate;  // of mmap(2); this program's own file without MAP_ANONYMOUS
+  int advice = MADV_NORMAL;
+  Lock lock = Lock::kNone;
+};
+
+// Each differs from the first in one thing, so that a code can only stand for one bit. Sealing is
+// left out, because it is for good, and so is what a dump refuses anyway.
+constexpr State kStates[] = {
+    {},
+    {.protection = PROT_NONE},
+    {.protection = PROT_READ},
+    {.protection = PROT_READ | PROT_EXEC},
+    {.flags = MAP_SHARED | MAP_ANONYMOUS},
+    {.protection = PROT_READ, .flags = MAP_SHARED},  // may never be written
+    {.protection = PROT_READ, .flags = MAP_PRIVATE},
+    {.flags = kPrivate | MAP_NORESERVE},
+    {.flags = kPrivate | MAP_GROWSDOWN},
+    {.flags = abi::kMapDroppable | MAP_ANONYMOUS},
+    {.advice = MADV_SEQUENTIAL},
+    {.advice = MADV_RANDOM},
+    {.advice = MADV_DONTFORK},
+    {.advice = MADV_DONTDUMP},
+    {.advice = MADV_WIPEONFORK},
+    {.advice = MADV_MERGEABLE},
+    {.advice = MADV_HUGEPAGE},
+    {.advice = MADV_NOHUGEPAGE},
+    {.advice = abi::kMadvGuardInstall},
+    {.lock = Lock::kAll},
+    {.lock = Lock::kOnFault},
+};
+
+// Every other page is inaccessible, so that no two states become one mapping.
+class SamplePages {
+ public:
+  explicit SamplePages(const UniqueFd& program)
+      : page_(static_cast<size_t>(sysconf(_SC_PAGESIZE))),
+        size_((2 * std::size(kStates) + 1) * page_),
+        base_(mmap(nullptr, size_, PROT_NONE, kPrivate | MAP_NORESERVE, -1, 0)) {
+    if (!valid()) return;
+    char* at = static_cast<char*>(base_) + page_;
+    for (const State& state : kStates) {
+      Put(state, program, at);
+      at += 2 * page_;
+    }
+  }
+  ~SamplePages() {
+    if (valid()) munmap(base_, size_);
+  }
+  SamplePages(const SamplePages&) = delete;
+  SamplePages& operator=(const SamplePages&) = delete;
+
+  bool valid() const { return base_ != MAP_FAILED; }
+  bool Holds(const MappingFlags& mapping) const {
+    const auto base = reinterpret_cast<uint64_t>(base_);
+    return mapping.start.value() >= base && mapping.end.value() <= base + size_;
+  }
+
+ private:
+  // What fails leaves the page in another state, of which smaps tells as truly.
+  void Put(const State& state, const UniqueFd& program, char* at) const {
+    const int file = (state.flags & MAP_ANONYMOUS) != 0 ? -1 : program.get();
+    if (mmap(at, page_, state.protection, state.flags | MAP_FIXED, file, 0) == MAP_FAILED) return;
+    if (state.advice != MADV_NORMAL) madvise(at, page_, state.advice);
+    if (state.lock == Lock::kAll) mlock(at, page_);
+    if (state.lock == Lock::kOnFault) mlock2(at, page_, MLOCK_ONFAULT);
+  }
+
+  size_t page_;
+  size_t size_;
+  void* base_;
+};
+
+struct Told {
+  MappingFlags mapping;
+  std::string codes;
+};
+
+// Other mappings of this process may change while they are looked at.
+bool IsSample(const MappingFlags& mapping, std::string_view head, const SamplePages& pages) {
+  if (pages.Holds(mapping)) return true;
+  constexpr std::string_view kKernels[] = {"[vdso]", "[vvar]", "[vvar_vclock]", "[stack]"};
+  return std::any_of(std::begin(kKernels), std::end(kKernels),
+                     [head](std::string_view name) { return head.ends_with(name); });
+}
+
+}  // namespace
+
+absl::StatusOr<OwnVmFlags> SampleVmFlags(const BpfVmaIterator& iterator) {
+  ASSIGN_OR_RETURN(const ProcDir self, ProcDir::OpenTask(getpid()));
+  ASSIGN_OR_RETURN(const UniqueFd program, self.Open("exe", O_RDONLY));
+  const SamplePages pages(program);
+  if (!pages.valid()) return absl::ErrnoToStatus(errno, "mapping sample pages");
+
+  OwnVmFlags own;
+  std::vector<Told> told;
+  SmapsEntries entries;
+  const auto keep = [&](std::string_view head, std::string_view codes) -> absl::Status {
+    ASSIGN_OR_RETURN(const MappingFlags mapping, ParseMappingFlags(head, codes));
+    if (IsSample(mapping, head, pages)) told.push_back({mapping, std::string(codes)});
+    if (head.ends_with("[vsyscall]")) own.of_every_task.push_back(mapping);
+    return absl::OkStatus();
+  };
+  RETURN_IF_ERROR(
+      self.ReadPieces("smaps", [&](std::string_view piece) { return entries.Take(piece, keep); }));
+  RETURN_IF_ERROR(entries.Finish());
+
+  ASSIGN_OR_RETURN(const UniqueFd attached, iterator.Attach(getpid()));
+  ASSIGN_OR_RETURN(const std::vector<VmaRecord> records, BpfVmaIterator::Read(attached));
+  for (const VmaRecord& record : records) {
+    const auto same = std::find_if(told.begin(), told.end(), [&record](const Told& other) {
+      return other.mapping.start.value() == record.start && other.mapping.end.value() == record.end;
+    });
+    if (same != told.end()) own.samples.push_back({record.flags, same->codes});
+  }
+  // Before Linux 6.1 there is no choice of a task: the mappings given are those of the first one.
+  if (own.samples.size() < std::size(kStates)) {
+    return absl::FailedPreconditionError("BPF does not tell of this process's own mappings");
+  }
+  return own;
+}
+
+}  // namespace dumpctl

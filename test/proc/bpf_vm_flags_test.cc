@@ -1,0 +1,129 @@
+#include "proc/bpf_vm_flags.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <string>
+#include <vector>
+
+#include "dumpctl/kernel_abi.h"
+#include "gtest/gtest.h"
+#include "proc/kernel_features.h"
+#include "proc/smaps_parser.h"
+#include "test/mm/mapped_child.h"
+
+namespace dumpctl {
+namespace {
+
+bool HasBpf() { return KernelFeatures::Probe()->Has(KernelFeature::kBpfTaskVma); }
+
+void ExpectSame(const std::vector<MappingFlags>& by_bpf, const std::vector<Mapping>& by_smaps) {
+  ASSERT_EQ(by_bpf.size(), by_smaps.size());
+  for (size_t i = 0; i < by_bpf.size(); ++i) {
+    const Mapping& smaps = by_smaps[i];
+    EXPECT_EQ(by_bpf[i].start, smaps.start);
+    EXPECT_EQ(by_bpf[i].end, smaps.end);
+    EXPECT_EQ(by_bpf[i].flags, smaps.flags)
+        << smaps.name << " at 0x" << std::hex << smaps.start.value();
+  }
+}
+
+// A page in every state that memory can be put into and that a dump does not refuse.
+void* LayOutEveryFlag() {
+  constexpr int kAdvice[] = {MADV_SEQUENTIAL, MADV_RANDOM,     MADV_DONTFORK,
+                             MADV_DONTDUMP,   MADV_WIPEONFORK, MADV_MERGEABLE,
+                             MADV_HUGEPAGE,   MADV_NOHUGEPAGE, abi::kMadvGuardInstall};
+  constexpr int kFlags[] = {MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+                            MAP_PRIVATE | MAP_ANONYMOUS | MAP_GROWSDOWN, MAP_SHARED | MAP_ANONYMOUS,
+                            abi::kMapDroppable | MAP_ANONYMOUS};
+  char* const base = Map(1);
+  for (const int advice : kAdvice) {
+    // Two together, so that they differ from whatever they were learnt from.
+    char* const at = Map(1, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE);
+    if (at != nullptr) madvise(at, kPage, advice);
+  }
+  // Droppable memory is new in Linux 6.11: what fails here is not there to be told of.
+  for (const int flags : kFlags) Map(1, PROT_READ | PROT_WRITE, flags);
+  for (const unsigned on_fault : {0u, unsigned{MLOCK_ONFAULT}}) {
+    char* const at = Map(2, PROT_READ);
+    if (at != nullptr) mlock2(at, kPage, on_fault);
+  }
+  const int file = open("/proc/self/exe", O_RDONLY);
+  Map(1, PROT_READ, MAP_SHARED, file);
+  Map(1, PROT_READ | PROT_EXEC, MAP_PRIVATE, file);
+  Map(1, PROT_NONE, MAP_PRIVATE, file);
+  return base;
+}
+
+TEST(BpfVmFlagsTest, TellsWhatSmapsTells) {
+  if (!HasBpf()) GTEST_SKIP() << "this kernel or caller has no BPF iterators";
+  const MappedChild child(LayOutEveryFlag);
+  const auto flags = BpfVmFlags::Load(child.pid());
+  ASSERT_TRUE(flags.ok()) << flags.status();
+  const auto by_bpf = flags->Read();
+  ASSERT_TRUE(by_bpf.ok()) << by_bpf.status();
+  const auto by_smaps = ParseSmaps(*child.Dir().Read("smaps"));
+  ASSERT_TRUE(by_smaps.ok()) << by_smaps.status();
+  ExpectSame(*by_bpf, *by_smaps);
+}
+
+TEST(BpfVmFlagsTest, TellsOfManyMappingsAsTheyAreWhenRead) {
+  if (!HasBpf()) GTEST_SKIP() << "this kernel or caller has no BPF iterators";
+  constexpr size_t kPages = 20'000;
+  const MappedChild child([]() -> void* {
+    char* const base = Map(kPages);
+    for (size_t i = 0; base != nullptr && i < kPages; i += 2) {
+      mprotect(base + i * kPage, kPage, PROT_READ);
+    }
+    return base;
+  });
+  const auto flags = BpfVmFlags::Load(child.pid());
+  ASSERT_TRUE(flags.ok()) << flags.status();
+  const auto by_bpf = flags->Read();
+  ASSERT_TRUE(by_bpf.ok()) << by_bpf.status();
+  EXPECT_GT(by_bpf->size(), kPages);
+  ExpectSame(*by_bpf, *ParseSmaps(*child.Dir().Read("smaps")));
+}
+
+// Sealing is for good, so it is no sample of ours; smaps has to be asked.
+TEST(BpfVmFlagsTest, DoesNotGuessAtFlagsItHasNoSampleOf) {
+  if (!HasBpf()) GTEST_SKIP() << "this kernel or caller has no BPF iterators";
+  static bool sealed = false;
+  const MappedChild child([]() -> void* {
+    char* const base = Map(1);
+    if (base == nullptr || syscall(abi::kSysMseal, base, kPage, 0) != 0) return Map(2);
+    return base;
+  });
+  const auto by_smaps = ParseSmaps(*child.Dir().Read("smaps"));
+  for (const Mapping& mapping : *by_smaps) {
+    if (mapping.start == child.base()) sealed = mapping.Has(VmFlag::kSealed);
+  }
+  if (!sealed) GTEST_SKIP() << "this kernel has no mseal(2)";
+  const auto flags = BpfVmFlags::Load(child.pid());
+  ASSERT_TRUE(flags.ok()) << flags.status();
+  const auto by_bpf = flags->Read();
+  // Unless the kernel seals its own mappings, so that there is a sample.
+  if (by_bpf.ok()) {
+    ExpectSame(*by_bpf, *by_smaps);
+  } else {
+    EXPECT_EQ(by_bpf.status().code(), absl::StatusCode::kNotFound) << by_bpf.status();
+  }
+}
+
+TEST(BpfVmFlagsTest, TellsNothingOfATaskThatIsGone) {
+  if (!HasBpf()) GTEST_SKIP() << "this kernel or caller has no BPF iterators";
+  MappedChild child([]() -> void* { return Map(1); });
+  const auto flags = BpfVmFlags::Load(child.pid());
+  ASSERT_TRUE(flags.ok()) << flags.status();
+  child.Kill();
+  const auto by_bpf = flags->Read();
+  // Nothing but what is every task's: no mapping of another one.
+  if (by_bpf.ok()) {
+    for (const MappingFlags& mapping : *by_bpf) EXPECT_GE(mapping.start.value(), uint64_t{1} << 63);
+  }
+}
+
+}  // namespace
+}  // namespace dumpctl
