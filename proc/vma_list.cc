@@ -81,19 +81,19 @@ absl::Status VmaList::AttachFile(Vma& vma, MapFileOpener& opener, const Shared* 
   return absl::OkStatus();
 }
 
-absl::Status VmaList::LearnFlags(const std::vector<Mapping>& with_flags) {
-  const auto same = [](const Vma& vma, const Mapping& mapping) {
+absl::Status VmaList::LearnFlags(std::span<const MappingFlags> flags) {
+  const auto same = [](const Vma& vma, const MappingFlags& mapping) {
     return vma.start() == mapping.start && vma.end() == mapping.end;
   };
   const auto [vma, mapping] =
-      std::mismatch(vmas_.begin(), vmas_.end(), with_flags.begin(), with_flags.end(), same);
-  if (vma != vmas_.end() || mapping != with_flags.end()) {
+      std::mismatch(vmas_.begin(), vmas_.end(), flags.begin(), flags.end(), same);
+  if (vma != vmas_.end() || mapping != flags.end()) {
     const RemoteAddress at = vma != vmas_.end() ? vma->start() : mapping->start;
     return absl::DataLossError(
-        absl::StrFormat("smaps and maps tell different mappings at %x", at.value()));
+        absl::StrFormat("VmFlags and maps tell different mappings at %x", at.value()));
   }
   for (size_t i = 0; i < vmas_.size(); ++i) {
-    vmas_[i].mapping.flags = with_flags[i].flags;
+    vmas_[i].mapping.flags = flags[i].flags;
     Classify(vmas_[i]);
   }
   return absl::OkStatus();

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -53,6 +54,7 @@ class VmaList {
     uint64_t mount_namespace;  // inode number of the task's /proc/PID/ns/mnt
   };
 
+  VmaList() = default;  // of no mappings
   // `mappings` as the parsers return them, ascending. Errors: the opener's. Without `shared` it
   // borrows from the previous file VMA only.
   static absl::StatusOr<VmaList> Build(std::vector<Mapping> mappings, MapFileOpener& opener,
@@ -65,10 +67,10 @@ class VmaList {
   // The close pass: releases every VMA's descriptor. Closing again does nothing and counts nothing.
   CloseCounts Close();
 
-  // Adds VmFlags to a list that was built from maps: `with_flags` are the same task's, from smaps
-  // (or of a copy of the task), read while nothing could change. DataLoss when they are other
+  // Adds VmFlags to a list that was built from maps: `flags` are of the same task (or of a copy of
+  // it), read while nothing could change. DataLoss, and nothing is learnt, when they are of other
   // mappings.
-  absl::Status LearnFlags(const std::vector<Mapping>& with_flags);
+  absl::Status LearnFlags(std::span<const MappingFlags> flags);
 
   // Ascending by address.
   auto begin() const { return vmas_.begin(); }
@@ -85,8 +87,6 @@ class VmaList {
   const Counts& counts() const { return counts_; }
 
  private:
-  VmaList() = default;
-
   static void Classify(Vma& vma);
   absl::Status Append(Mapping mapping, MapFileOpener& opener, const Shared* shared);
   absl::Status AttachFile(Vma& vma, MapFileOpener& opener, const Shared* shared);

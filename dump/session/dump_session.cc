@@ -3,7 +3,6 @@
 #include <sys/resource.h>
 
 #include <filesystem>
-#include <future>
 #include <optional>
 #include <string>
 #include <utility>
@@ -24,8 +23,8 @@
 #include "dumpctl/failure.h"
 #include "dumpctl/printable.h"
 #include "dumpctl/status_macros.h"
+#include "proc/bpf_vm_flags.h"
 #include "proc/kernel_features.h"
-#include "proc/smaps_parser.h"
 
 namespace dumpctl {
 namespace {
@@ -62,9 +61,13 @@ class Session {
     ASSIGN_OR_RETURN(ImageDirectory directory, OpenDirectory());
     ASSIGN_OR_RETURN(PageSink sink,
                      PageSink::Create(directory, static_cast<uint32_t>(target_.pid), 1));
+    const std::optional<BpfVmFlags> by_bpf = TakeFlagsByBpf(preflight);
     ASSIGN_OR_RETURN(FrozenTask task, Freeze());
-    ASSIGN_OR_RETURN(FrozenFacts facts, Collect(task, preflight));
+    ASSIGN_OR_RETURN(FrozenFacts facts, Question(task));
+    auto flags = ReadFlagsBeside(task, by_bpf ? &*by_bpf : nullptr);
+    RETURN_IF_ERROR(Collect(task, preflight, facts));
     RETURN_IF_ERROR(SaveMemory(task, facts, sink));
+    RETURN_IF_ERROR(LearnFlags(task, flags.get(), facts));
     CloseFiles(preflight, facts);
     if (options_.outcome == Outcome::kRunning) RETURN_IF_ERROR(Release(task));
     RETURN_IF_ERROR(Serialise(facts, sink, directory));
@@ -81,9 +84,18 @@ class Session {
   absl::StatusOr<Preflight> LookOver() {
     RETURN_IF_ERROR(Begin("preflight"));
     log_.info("Preflight of process {} ({})", target_.pid, Printable(target_.comm));
-    ASSIGN_OR_RETURN(Preflight preflight, RunPreflight(options_, target_));
+    ASSIGN_OR_RETURN(Preflight preflight, RunPreflight(options_, target_, features_));
     if (!preflight.blockers.empty()) return RefusedStatus(preflight.blockers);
     return preflight;
+  }
+
+  // None where smaps is to be read.
+  std::optional<BpfVmFlags> TakeFlagsByBpf(Preflight& preflight) {
+    if (!preflight.flags_by_bpf.valid()) return std::nullopt;
+    absl::StatusOr<BpfVmFlags> loaded = preflight.flags_by_bpf.get();
+    if (loaded.ok()) return *std::move(loaded);
+    log_.info("No VmFlags by BPF: {}", std::string(loaded.status().message()));
+    return std::nullopt;
   }
 
   absl::StatusOr<ImageDirectory> OpenDirectory() {
@@ -111,25 +123,25 @@ class Session {
     return task;
   }
 
-  absl::StatusOr<FrozenFacts> Collect(const FrozenTask& task, Preflight& preflight) {
+  absl::StatusOr<FrozenFacts> Question(const FrozenTask& task) {
     RETURN_IF_ERROR(Begin("collect"));
-    ASSIGN_OR_RETURN(FrozenFacts facts, ReadFrozenFacts(task, target_, preflight, features_));
+    ASSIGN_OR_RETURN(FrozenFacts facts, ReadTaskFacts(task));
     RETURN_IF_ERROR(Begin("ask"));
     RETURN_IF_ERROR(AskTask(task, facts));
-    log_.info("Collected: {} mappings, {} descriptors, {} pages to save", facts.vmas.size(),
-              facts.descriptors.size(), facts.pages.pages);
     return facts;
   }
 
-  absl::Status SaveMemory(const FrozenTask& task, FrozenFacts& facts, PageSink& sink) {
+  absl::Status Collect(const FrozenTask& task, Preflight& preflight, FrozenFacts& facts) {
+    RETURN_IF_ERROR(ReadHoldings(task, target_, preflight, features_, facts));
+    log_.info("Collected: {} mappings, {} descriptors, {} pages to save", facts.vmas.size(),
+              facts.descriptors.size(), facts.pages.pages);
+    return absl::OkStatus();
+  }
+
+  absl::Status SaveMemory(const FrozenTask& task, const FrozenFacts& facts, PageSink& sink) {
     RETURN_IF_ERROR(Begin("memory"));
     const absl::Time begun = absl::Now();
-    auto smaps = ReadSmapsBeside(task);
-    const absl::Status drained = DrainMemory(task, facts, sink);
-    // Whatever came of the drain, the other thread has to be over before the task goes.
-    absl::StatusOr<std::string> text = smaps.get();
-    RETURN_IF_ERROR(drained);
-    ASSIGN_OR_RETURN(facts.smaps_text, std::move(text));
+    RETURN_IF_ERROR(DrainMemory(task, facts, sink));
     report_.memory_read = report_.memory_written = absl::Now() - begun;
     report_.pages_written = facts.pages.pages;
     report_.pages_scanned = facts.pages.pages_scanned;
@@ -145,6 +157,21 @@ class Session {
       if (options_.progress) options_.progress(done, total);
       return options_.may_go_on ? options_.may_go_on() : absl::OkStatus();
     });
+  }
+
+  absl::Status LearnFlags(const FrozenTask& task, absl::StatusOr<ReadFlags> read,
+                          FrozenFacts& facts) {
+    RETURN_IF_ERROR(read.status());
+    absl::Status learnt = facts.vmas.LearnFlags(read->flags);
+    if (!learnt.ok() && read->by_bpf) {
+      log_.info("VmFlags by BPF are of other mappings: {}", std::string(learnt.message()));
+      read = ReadFlagsFromSmaps(task);
+      RETURN_IF_ERROR(read.status());
+      learnt = facts.vmas.LearnFlags(read->flags);
+    }
+    RETURN_IF_ERROR(learnt);
+    log_.info("VmFlags of {} mappings by {}", read->flags.size(), read->by_bpf ? "BPF" : "smaps");
+    return absl::OkStatus();
   }
 
   // The close pass.
@@ -195,10 +222,9 @@ class Session {
     return absl::OkStatus();
   }
 
-  absl::Status Serialise(FrozenFacts& facts, const PageSink& sink, ImageDirectory& directory) {
+  absl::Status Serialise(const FrozenFacts& facts, const PageSink& sink,
+                         ImageDirectory& directory) {
     RETURN_IF_ERROR(Begin("serialise"));
-    ASSIGN_OR_RETURN(const std::vector<Mapping> with_flags, ParseSmaps(facts.smaps_text));
-    RETURN_IF_ERROR(facts.vmas.LearnFlags(with_flags));
     ASSIGN_OR_RETURN(const TaskImages images, BuildImages(facts, sink, features_));
     if (!images.refusals.empty()) return RefusedStatus(images.refusals);
     report_.bytes_written = sink.offset();

@@ -13,6 +13,7 @@
 #include "dumpctl/failure.h"
 #include "dumpctl/status_macros.h"
 #include "proc/map_file_opener.h"
+#include "proc/smaps_entries.h"
 #include "proc/smaps_parser.h"
 #include "proc/timers_parser.h"
 
@@ -38,9 +39,33 @@ absl::Status RefuseForeignRegisters(const FrozenTask& task) {
   return absl::OkStatus();
 }
 
+// The text of maps, but nothing where it still is what it was before.
+absl::StatusOr<std::optional<std::string>> ReadMapsIfChanged(const FrozenTask& task,
+                                                             const std::string& before) {
+  std::optional<std::string> changed;
+  size_t same = 0;
+  RETURN_IF_ERROR(task.dir().ReadPieces("maps", [&](std::string_view piece) {
+    if (!changed && before.compare(same, piece.size(), piece) == 0) {
+      same += piece.size();
+      return absl::OkStatus();
+    }
+    if (!changed) changed = before.substr(0, same);
+    changed->append(piece);
+    return absl::OkStatus();
+  }));
+  if (!changed && same < before.size()) changed = before.substr(0, same);
+  return changed;
+}
+
 absl::StatusOr<VmaList> ReadMappings(const FrozenTask& task, Preflight& preflight) {
-  ASSIGN_OR_RETURN(const std::string text, task.dir().Read("maps"));
-  ASSIGN_OR_RETURN(std::vector<Mapping> mappings, ParseMaps(text));
+  ASSIGN_OR_RETURN(std::optional<std::string> changed,
+                   ReadMapsIfChanged(task, preflight.maps_text));
+  // The same text is the same list: the same addresses, and the same files there. Another file that
+  // came in between, under the same name even, has another inode, because those of the list are
+  // held open and their numbers are not given again.
+  if (!changed && preflight.vmas) return *std::exchange(preflight.vmas, std::nullopt);
+  ASSIGN_OR_RETURN(std::vector<Mapping> mappings,
+                   ParseMaps(changed ? *changed : preflight.maps_text));
   ProcMapFileOpener opener(task.dir(), preflight.kernel_tmpfs);
   const VmaList::Shared shared{preflight.cache.get(), preflight.mount_namespace};
   return VmaList::Build(std::move(mappings), opener, &shared);
@@ -82,26 +107,11 @@ absl::Status ReadThreads(const FrozenTask& task, FrozenFacts& facts) {
 
 }  // namespace
 
-absl::StatusOr<FrozenFacts> ReadFrozenFacts(const FrozenTask& task, const Target& target,
-                                            Preflight& preflight, const KernelFeatures& features) {
+absl::StatusOr<FrozenFacts> ReadTaskFacts(const FrozenTask& task) {
   RETURN_IF_ERROR(RefuseForeignRegisters(task));
-  ASSIGN_OR_RETURN(ProcessFacts process, ReadProcessFacts(task));
-  ASSIGN_OR_RETURN(VmaList vmas, ReadMappings(task, preflight));
-  absl::StatusOr<ScannedPages> pages = ScanPages(task.dir(), vmas, features);
-  RETURN_IF_ERROR(pages.status());
-  FrozenFacts facts{
-      .process = std::move(process), .vmas = std::move(vmas), .pages = *std::move(pages)};
+  FrozenFacts facts;
+  ASSIGN_OR_RETURN(facts.process, ReadProcessFacts(task));
   RETURN_IF_ERROR(ReadThreads(task, facts));
-  ASSIGN_OR_RETURN(facts.exe, ReadNamedFile(task.dir(), "exe"));
-  ASSIGN_OR_RETURN(facts.cwd, ReadNamedFile(task.dir(), "cwd"));
-  ASSIGN_OR_RETURN(facts.root, ReadNamedFile(task.dir(), "root"));
-  ASSIGN_OR_RETURN(facts.auxv, task.dir().Read("auxv"));
-  ASSIGN_OR_RETURN(facts.descriptors, ReadDescriptors(task.dir(), BorrowedFd(target.pidfd)));
-  ASSIGN_OR_RETURN(facts.pipes, TeePipes(facts.descriptors));
-  clock_gettime(CLOCK_MONOTONIC, &facts.monotonic);
-  clock_gettime(CLOCK_BOOTTIME, &facts.boottime);
-  facts.timens_offsets_text = task.dir().Read("timens_offsets").value_or("");
-  ASSIGN_OR_RETURN(facts.namespaces, ReadNamespaces(task.dir()));
   return facts;
 }
 
@@ -117,8 +127,46 @@ absl::Status AskTask(const FrozenTask& task, FrozenFacts& facts) {
   return calls.Close();
 }
 
-std::future<absl::StatusOr<std::string>> ReadSmapsBeside(const FrozenTask& task) {
-  return std::async(std::launch::async, [dir = &task.dir()] { return dir->Read("smaps"); });
+absl::Status ReadHoldings(const FrozenTask& task, const Target& target, Preflight& preflight,
+                          const KernelFeatures& features, FrozenFacts& facts) {
+  ASSIGN_OR_RETURN(facts.vmas, ReadMappings(task, preflight));
+  ASSIGN_OR_RETURN(facts.pages, ScanPages(task.dir(), facts.vmas, features));
+  ASSIGN_OR_RETURN(facts.exe, ReadNamedFile(task.dir(), "exe"));
+  ASSIGN_OR_RETURN(facts.cwd, ReadNamedFile(task.dir(), "cwd"));
+  ASSIGN_OR_RETURN(facts.root, ReadNamedFile(task.dir(), "root"));
+  ASSIGN_OR_RETURN(facts.auxv, task.dir().Read("auxv"));
+  ASSIGN_OR_RETURN(facts.descriptors, ReadDescriptors(task.dir(), BorrowedFd(target.pidfd)));
+  ASSIGN_OR_RETURN(facts.pipes, TeePipes(facts.descriptors));
+  clock_gettime(CLOCK_MONOTONIC, &facts.monotonic);
+  clock_gettime(CLOCK_BOOTTIME, &facts.boottime);
+  facts.timens_offsets_text = task.dir().Read("timens_offsets").value_or("");
+  ASSIGN_OR_RETURN(facts.namespaces, ReadNamespaces(task.dir()));
+  return absl::OkStatus();
+}
+
+absl::StatusOr<ReadFlags> ReadFlagsFromSmaps(const FrozenTask& task) {
+  ReadFlags read;
+  SmapsEntries entries;
+  const auto keep = [&read](std::string_view head, std::string_view codes) -> absl::Status {
+    ASSIGN_OR_RETURN(const MappingFlags mapping, ParseMappingFlags(head, codes));
+    read.flags.push_back(mapping);
+    return absl::OkStatus();
+  };
+  RETURN_IF_ERROR(task.dir().ReadPieces(
+      "smaps", [&](std::string_view piece) { return entries.Take(piece, keep); }));
+  RETURN_IF_ERROR(entries.Finish());
+  return read;
+}
+
+std::future<absl::StatusOr<ReadFlags>> ReadFlagsBeside(const FrozenTask& task,
+                                                       const BpfVmFlags* by_bpf) {
+  return std::async(std::launch::async, [&task, by_bpf]() -> absl::StatusOr<ReadFlags> {
+    if (by_bpf != nullptr) {
+      absl::StatusOr<std::vector<MappingFlags>> flags = by_bpf->Read();
+      if (flags.ok()) return ReadFlags{*std::move(flags), true};
+    }
+    return ReadFlagsFromSmaps(task);
+  });
 }
 
 }  // namespace dumpctl

@@ -47,7 +47,6 @@ struct FrozenFacts {
   std::map<ino_t, TeedPipe> pipes;
   VmaList vmas;
   ScannedPages pages;
-  std::string smaps_text;  // of VmFlags, which `vmas` learns when the task runs again
   // The clocks as we see them, and what the task's time namespace adds to them; empty where the
   // kernel has no such namespaces.
   timespec monotonic = {};
@@ -56,16 +55,28 @@ struct FrozenFacts {
   NamespaceLinks namespaces;
 };
 
-// What procfs and ptrace tell from outside.
-absl::StatusOr<FrozenFacts> ReadFrozenFacts(const FrozenTask& task, const Target& target,
-                                            Preflight& preflight, const KernelFeatures& features);
+// The process and its threads, as procfs and ptrace tell of them from outside.
+absl::StatusOr<FrozenFacts> ReadTaskFacts(const FrozenTask& task);
 
 // What only the task itself can tell. When this returns, the task stands as it stood before.
 absl::Status AskTask(const FrozenTask& task, FrozenFacts& facts);
 
-// Reads VmFlags beside whatever else is done: smaps is slow, since it walks all pages. Get before
-// the task runs again.
-std::future<absl::StatusOr<std::string>> ReadSmapsBeside(const FrozenTask& task);
+// What the task holds: mappings, pages, descriptors and the rest.
+absl::Status ReadHoldings(const FrozenTask& task, const Target& target, Preflight& preflight,
+                          const KernelFeatures& features, FrozenFacts& facts);
+
+// VmFlags of all mappings, ascending.
+struct ReadFlags {
+  std::vector<MappingFlags> flags;
+  bool by_bpf = false;
+};
+absl::StatusOr<ReadFlags> ReadFlagsFromSmaps(const FrozenTask& task);
+
+// By `by_bpf` where it is not null and works, else from smaps, which is slow; so it is done beside
+// whatever else is done. Not before the task was asked, whose mappings are not its own meanwhile.
+// Get before it runs again.
+std::future<absl::StatusOr<ReadFlags>> ReadFlagsBeside(const FrozenTask& task,
+                                                       const BpfVmFlags* by_bpf);
 
 }  // namespace dumpctl
 

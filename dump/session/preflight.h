@@ -4,13 +4,17 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <future>
 #include <memory>
 #include <optional>
+#include <string>
 
 #include "absl/status/statusor.h"
 #include "dump/session/dump_options.h"
 #include "dump/session/target.h"
 #include "dumpctl/resource_refusal.h"
+#include "proc/bpf_vm_flags.h"
+#include "proc/kernel_features.h"
 #include "proc/mapped_file_cache.h"
 #include "proc/vma_list.h"
 
@@ -25,11 +29,16 @@ struct Preflight {
   // all of them through `cache`, and opens only what was mapped since.
   std::unique_ptr<MappedFileCache> cache;
   std::optional<VmaList> vmas;  // none when the target changed its mappings faster than we read
+  std::string maps_text;        // that `vmas` was built from
+  // What tells VmFlags without smaps, where smaps would be slow; loaded by another thread. An error
+  // of it means no more than that smaps has to be read.
+  std::future<absl::StatusOr<BpfVmFlags>> flags_by_bpf;
 };
 
 // Looks the running target over. Freezes nothing, and leaves nothing in or of the target. All that
 // stands in the way of a dump is told at once.
-absl::StatusOr<Preflight> RunPreflight(const DumpOptions& options, const Target& target);
+absl::StatusOr<Preflight> RunPreflight(const DumpOptions& options, const Target& target,
+                                       const KernelFeatures& features);
 
 // One error for all: Failure::kRefused, one line, or a line for each of several refusals.
 absl::Status RefusedStatus(const ResourceRefusals& refusals);

@@ -283,22 +283,28 @@ TEST(VmaListTest, LearnsVmFlagsLater) {
   const std::vector<Mapping> from_maps = MappingsOf({kLibc, kNoFile, kNoFile});
   absl::StatusOr<VmaList> list = VmaList::Build(from_maps, opener);
   ASSERT_TRUE(list.ok());
-  std::vector<Mapping> from_smaps = from_maps;
-  for (Mapping& mapping : from_smaps) mapping.flags = VmFlags{VmFlag::kRead};
-  from_smaps[1].flags->Set(VmFlag::kGrowsDown);
-  ASSERT_TRUE(list->LearnFlags(from_smaps).ok());
+  std::vector<MappingFlags> flags;
+  for (const Mapping& mapping : from_maps) {
+    flags.push_back({mapping.start, mapping.end, VmFlags{VmFlag::kRead}});
+  }
+  flags[1].flags.Set(VmFlag::kGrowsDown);
+  ASSERT_TRUE(list->LearnFlags(flags).ok());
   EXPECT_TRUE((*list)[1].grows_down);
   EXPECT_FALSE((*list)[2].grows_down);
   EXPECT_TRUE((*list)[2].mapping.Has(VmFlag::kRead));
   EXPECT_EQ(opener.counts().opens, 1u);
 
-  from_smaps.pop_back();
-  EXPECT_EQ(list->LearnFlags(from_smaps).code(), absl::StatusCode::kDataLoss);
-  from_smaps = MappingsOf({kLibc, kNoFile, kNoFile, kNoFile});
-  EXPECT_EQ(list->LearnFlags(from_smaps).code(), absl::StatusCode::kDataLoss);
-  from_smaps.resize(3);
-  from_smaps[2].end = RemoteAddress(0x100000);
-  EXPECT_EQ(list->LearnFlags(from_smaps).code(), absl::StatusCode::kDataLoss);
+  // Of other mappings: one less, one more, another end. Then nothing is learnt.
+  std::vector<MappingFlags> others = flags;
+  for (MappingFlags& mapping : others) mapping.flags = {};
+  others.pop_back();
+  EXPECT_EQ(list->LearnFlags(others).code(), absl::StatusCode::kDataLoss);
+  others.push_back({flags[2].start, RemoteAddress(0x100000), {}});
+  EXPECT_EQ(list->LearnFlags(others).code(), absl::StatusCode::kDataLoss);
+  others.back().end = flags[2].end;
+  others.push_back({RemoteAddress(0x200000), RemoteAddress(0x201000), {}});
+  EXPECT_EQ(list->LearnFlags(others).code(), absl::StatusCode::kDataLoss);
+  EXPECT_TRUE((*list)[0].mapping.Has(VmFlag::kRead));
 }
 
 TEST(VmaListCacheTest, AFileMappedElsewhereIsOpenedOnce) {
