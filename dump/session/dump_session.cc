@@ -15,6 +15,7 @@
 #include "dump/mm/page_drainer.h"
 #include "dump/session/fault_points.h"
 #include "dump/session/frozen_facts.h"
+#include "dump/session/heap.h"
 #include "dump/session/preflight.h"
 #include "dump/session/target.h"
 #include "dump/session/task_images.h"
@@ -313,6 +314,8 @@ absl::StatusOr<DumpReport> Dump(const DumpOptions& options, spdlog::logger& log)
   ASSIGN_OR_RETURN(FaultPoints faults, FaultPoints::Parse(options.fault));
   ASSIGN_OR_RETURN(const KernelFeatures features, KernelFeatures::Probe(options.kernel_features));
   RaiseOpenFileLimit();
+  constexpr size_t kSmallDump = 1 << 20;
+  ReserveHeap(kSmallDump);
   ASSIGN_OR_RETURN(Target target, FindTarget(options.pid));
   return Session(options, log, std::move(faults), features, std::move(target)).Run();
 }

@@ -15,6 +15,7 @@
 #include "dump/fd/fd_collector.h"
 #include "dump/mm/vma_collector.h"
 #include "dump/ns/namespaces.h"
+#include "dump/session/heap.h"
 #include "dumpctl/failure.h"
 #include "dumpctl/printable.h"
 #include "dumpctl/status_macros.h"
@@ -86,12 +87,15 @@ absl::Status CheckNamespaces(const Target& target, Preflight& preflight) {
   return absl::OkStatus();
 }
 
+size_t CountMappings(const std::string& maps_text) {
+  return static_cast<size_t>(std::count(maps_text.begin(), maps_text.end(), '\n'));
+}
+
 // Whether the flags of these mappings are better not read from smaps, which takes some 6 us for a
 // mapping and 11 us for a resident MB, while the target stands still. Loading a BPF program takes
 // 4 ms on another CPU, while it runs.
-bool IsSmapsSlow(const Target& target, const std::string& maps_text) {
+bool IsSmapsSlow(const Target& target, size_t mappings) {
   constexpr uint64_t kSlow = 10'000;  // us
-  const auto mappings = static_cast<uint64_t>(std::count(maps_text.begin(), maps_text.end(), '\n'));
   // statm: the size, and what is resident of it, in pages.
   uint64_t resident = 0;
   const std::vector<std::string> statm = absl::StrSplit(target.dir.Read("statm").value_or(""), ' ');
@@ -103,13 +107,18 @@ absl::Status OpenMappedFiles(const Target& target, const KernelFeatures& feature
                              Preflight& preflight) {
   preflight.cache = std::make_unique<MappedFileCache>();
   ASSIGN_OR_RETURN(preflight.kernel_tmpfs, KernelTmpfsDevice());
+  constexpr size_t kHeapForMapping = 512;
   // The target runs: what maps told may be gone when it is opened.
   constexpr int kTries = 3;
   for (int i = 0; i < kTries; ++i) {
     ASSIGN_OR_RETURN(preflight.maps_text, target.dir.Read("maps"));
-    if (i == 0 && features.Has(KernelFeature::kBpfTaskVma) &&
-        IsSmapsSlow(target, preflight.maps_text)) {
-      preflight.flags_by_bpf = std::async(std::launch::async, BpfVmFlags::Load, target.pid);
+    if (i == 0) {
+      const size_t mappings = CountMappings(preflight.maps_text);
+      // Their list, and what becomes of it.
+      ReserveHeap(mappings * kHeapForMapping);
+      if (features.Has(KernelFeature::kBpfTaskVma) && IsSmapsSlow(target, mappings)) {
+        preflight.flags_by_bpf = std::async(std::launch::async, BpfVmFlags::Load, target.pid);
+      }
     }
     ASSIGN_OR_RETURN(std::vector<Mapping> mappings, ParseMaps(preflight.maps_text));
     ProcMapFileOpener opener(target.dir, preflight.kernel_tmpfs);
