@@ -1,11 +1,13 @@
 #include "dump/mm/mm_collector.h"
 
+#include <utility>
+
 #include "absl/strings/str_cat.h"
 #include "dumpctl/failure.h"
 
 namespace dumpctl {
 
-absl::StatusOr<image::mm_entry> MmEntryOf(const MmFacts& facts, const CollectedVmas& vmas) {
+absl::StatusOr<image::mm_entry> MmEntryOf(const MmFacts& facts, CollectedVmas vmas) {
   const TaskStat& stat = facts.stat;
   if (stat.start_stack == 0 || stat.end_code == 0) {
     return MakeFailure(Failure::kPermission, absl::StatusCode::kFailedPrecondition,
@@ -28,7 +30,8 @@ absl::StatusOr<image::mm_entry> MmEntryOf(const MmFacts& facts, const CollectedV
   entry.set_dumpable(facts.dumpable);
   entry.set_thp_disabled(facts.thp_disabled);
   *entry.mutable_mm_saved_auxv() = {facts.auxv.begin(), facts.auxv.end()};
-  *entry.mutable_vmas() = {vmas.entries.begin(), vmas.entries.end()};
+  entry.mutable_vmas()->Reserve(static_cast<int>(vmas.entries.size()));
+  for (image::vma_entry& vma : vmas.entries) *entry.add_vmas() = std::move(vma);
   return entry;
 }
 

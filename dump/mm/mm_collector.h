@@ -24,7 +24,7 @@ struct MmFacts {
 
 // The whole of mm-PID.img. FailedPrecondition when the addresses are not known (the kernel shows 0
 // to callers that may not ptrace the task).
-absl::StatusOr<image::mm_entry> MmEntryOf(const MmFacts& facts, const CollectedVmas& vmas);
+absl::StatusOr<image::mm_entry> MmEntryOf(const MmFacts& facts, CollectedVmas vmas);
 
 }  // namespace dumpctl
 

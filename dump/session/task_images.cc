@@ -5,6 +5,7 @@
 
 #include <utility>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "dump/fd/fd_collector.h"
@@ -88,15 +89,22 @@ class ImageBuilder {
     mm.exe_file_id = AddNamed(facts_.exe, "its program");
     mm.dumpable = facts_.process.answers.dumpable;
     mm.thp_disabled = facts_.process.answers.thp_disabled;
-    const auto file_id = [this](const Vma& vma) -> absl::StatusOr<uint32_t> {
-      return files_.AddByPath(pid_, {vma.facts->stat, vma.facts->path, OpenFlagsOf(vma.mapping)},
+    // Mappings of one file share what is known of it.
+    absl::flat_hash_map<std::pair<const FileFacts*, uint32_t>, uint32_t> known;
+    const auto file_id = [this, &known](const Vma& vma) -> absl::StatusOr<uint32_t> {
+      const uint32_t flags = OpenFlagsOf(vma.mapping);
+      uint32_t& id = known[{vma.facts.get(), flags}];
+      if (id == 0) {
+        id = files_.AddByPath(pid_, {vma.facts->stat, vma.facts->path, flags},
                               absl::StrCat("the mapping at 0x", absl::Hex(vma.start().value())));
+      }
+      return id;
     };
     std::optional<std::span<const GuardRange>> guards;
     if (facts_.pages.guards) guards = *facts_.pages.guards;
     ASSIGN_OR_RETURN(CollectedVmas vmas, CollectVmas(pid_, facts_.vmas, guards, file_id));
     refusals_.insert(refusals_.end(), vmas.refusals.begin(), vmas.refusals.end());
-    ASSIGN_OR_RETURN(const image::mm_entry entry, MmEntryOf(mm, vmas));
+    ASSIGN_OR_RETURN(const image::mm_entry entry, MmEntryOf(mm, std::move(vmas)));
     return AddOne(ImageKind::kMm, static_cast<uint32_t>(pid_), entry);
   }
 

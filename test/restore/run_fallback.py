@@ -1,0 +1,103 @@
+#!/usr/bin/python3
+"""Dumps one target with a kernel feature and without it, and compares the images of its memory.
+
+  run_fallback.py --dumper PROGRAM --without FEATURE --says TEXT --instead TEXT TARGET
+
+The two texts are what the log says with the feature and without it, so that it is sure that both
+ways were gone. Exit status: 0 passed, 1 failed, 77 skipped (this kernel has not the feature).
+"""
+
+import argparse
+import os
+import shutil
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import dumper as dumpers
+import sandbox
+import target_process
+
+SKIPPED = 77
+COMPARED = ("mm-{}.img", "pagemap-{}.img", "pages-1.img", "files.img")
+
+
+class Difference(Exception):
+    pass
+
+
+def read(path, mode="r"):
+    with open(path, mode) as file:
+        return file.read()
+
+
+def dump(dumper, target, images, features, deadline):
+    os.mkdir(images)
+    os.environ["DUMPCTL_KERNEL_FEATURES"] = features
+    dumper.dump(target.pid, images, deadline, leave_running=True)
+    return read(os.path.join(images, "dump.log"))
+
+
+def compare(target, images, others):
+    for name in COMPARED:
+        name = name.format(target.pid)
+        if read(os.path.join(images, name), "rb") != read(os.path.join(others, name), "rb"):
+            raise Difference(f"{name} is another one")
+
+
+def run(options, directory):
+    deadline = time.monotonic() + options.timeout
+    work_dir = os.path.join(directory, "work")
+    os.mkdir(work_dir)
+    reaper = sandbox.Reaper()
+    target = target_process.Target(reaper, options.target, work_dir)
+    dumper = dumpers.Dumper(reaper, options.dumper, None)
+    with_it, without = (os.path.join(directory, name) for name in ("with", "without"))
+    try:
+        target.start()
+        reason = target.wait_ready(deadline)
+        if reason is not None:
+            print(reason)
+            return SKIPPED
+        said = dump(dumper, target, with_it, "", deadline)
+        if options.says not in said:
+            print(f"no \"{options.says}\": this kernel or caller lacks {options.without}")
+            return SKIPPED
+        said = dump(dumper, target, without, f"-{options.without}", deadline)
+        if options.instead not in said or options.says in said:
+            raise Difference(f"no \"{options.instead}\" with the feature forced down")
+        compare(target, with_it, without)
+        target.go("resumed")
+        target.check_verdict(deadline)
+    except (target_process.TargetFailure, dumpers.DumpFailure, Difference) as failure:
+        print(f"{failure}\n--- target printed:\n{target.status()}")
+        print(dumpers.log_tails(with_it), dumpers.log_tails(without))
+        return 1
+    return 0
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("target")
+    parser.add_argument("--dumper", required=True, help="dumpctl's path")
+    parser.add_argument("--without", required=True, help="the kernel feature")
+    parser.add_argument("--says", required=True, help="what the log says with it")
+    parser.add_argument("--instead", required=True, help="what the log says without it")
+    parser.add_argument("--timeout", type=float, default=30)
+    options = parser.parse_args()
+    if os.geteuid() != 0 or options.dumper == "stock":
+        print("a private pid namespace takes root" if os.geteuid() else "stock has no such switch")
+        return SKIPPED
+    options.target = os.path.abspath(options.target)
+    options.dumper = os.path.abspath(options.dumper)
+    directory = tempfile.mkdtemp(prefix="dumpctl-fallback-")
+    os.chmod(directory, 0o755)
+    try:
+        return sandbox.run_inside(lambda: run(options, directory), options.timeout + 5)
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
