@@ -52,11 +52,11 @@ absl::Status NoSuch(std::string_view what, std::string_view name) {
 }  // namespace
 
 struct Btf::Record {
-  uint32_t name;
-  uint32_t kind;
-  uint32_t parts;
-  bool bit_fields;  // offsets of members hold the size of a bit field as well
-  size_t size;      // in bytes, with its tail
+  uint32_t name = 0;
+  uint32_t kind = 0;
+  uint32_t parts = 0;
+  bool bit_fields = false;  // offsets of members hold the size of a bit field as well
+  size_t size = 0;          // in bytes, with its tail
 };
 
 absl::StatusOr<Btf> Btf::Parse(std::string_view bytes) {
@@ -97,26 +97,29 @@ std::string_view Btf::StringAt(uint32_t offset) const {
   return offset < strings_.size() ? std::string_view(strings_.data() + offset) : "";
 }
 
-absl::StatusOr<Btf::Record> Btf::RecordAt(size_t position) const {
+Btf::Record Btf::RecordAt(size_t position) const {
   btf_type head;
-  if (types_.size() - position < sizeof head) {
-    return absl::DataLossError(
-        absl::StrCat("the record at ", position, " of BTF's types is cut short"));
-  }
+  if (types_.size() - position < sizeof head) return {};
   memcpy(&head, types_.data() + position, sizeof head);
   Record record = {head.name_off, BTF_INFO_KIND(head.info), BTF_INFO_VLEN(head.info),
                    BTF_INFO_KFLAG(head.info) != 0, sizeof head};
-  if (record.kind == 0 || record.kind >= std::size(kTails)) {
-    return absl::DataLossError(absl::StrCat("the record at ", position,
-                                            " of BTF's types has the unknown kind ", record.kind));
-  }
+  if (record.kind == 0 || record.kind >= std::size(kTails)) return {};
   const Tail tail = kTails[record.kind];
   record.size += tail.fixed + size_t{tail.each} * record.parts;
-  if (types_.size() - position < record.size) {
-    return absl::DataLossError(absl::StrCat("the record at ", position, " of BTF's types, of kind ",
-                                            record.kind, ", is cut short"));
-  }
+  if (types_.size() - position < record.size) return {};
   return record;
+}
+
+absl::Status Btf::WhyNoRecordAt(size_t position) const {
+  btf_type head = {};
+  const size_t left = types_.size() - position;
+  if (left >= sizeof head) memcpy(&head, types_.data() + position, sizeof head);
+  const uint32_t kind = BTF_INFO_KIND(head.info);
+  return absl::DataLossError(
+      absl::StrCat("the record at ", position, " of BTF's types ",
+                   left >= sizeof head && (kind == 0 || kind >= std::size(kTails))
+                       ? absl::StrCat("has the unknown kind ", kind)
+                       : "is cut short"));
 }
 
 absl::StatusOr<std::vector<BtfType>> Btf::Find(std::span<const BtfName> names) const {
@@ -131,7 +134,8 @@ absl::StatusOr<std::vector<BtfType>> Btf::Find(std::span<const BtfName> names) c
   // Id 0 is void, which has no record.
   uint32_t id = 1;
   for (size_t position = 0; position < types_.size() && missing > 0; ++id) {
-    ASSIGN_OR_RETURN(const Record record, RecordAt(position));
+    const Record record = RecordAt(position);
+    if (record.size == 0) return WhyNoRecordAt(position);
     for (size_t i = 0; i < names.size(); ++i) {
       if (record.name != strings[i] || record.kind != static_cast<uint32_t>(names[i].kind) ||
           found[i].id != 0) {
@@ -153,7 +157,8 @@ absl::StatusOr<BtfType> Btf::FindId(uint32_t id, const BtfType& near) const {
   BtfType at = near.id <= id ? near : BtfType{1, 0};
   while (at.position < types_.size()) {
     if (at.id == id) return at;
-    ASSIGN_OR_RETURN(const Record record, RecordAt(at.position));
+    const Record record = RecordAt(at.position);
+    if (record.size == 0) return WhyNoRecordAt(at.position);
     at = {at.id + 1, at.position + record.size};
   }
   return absl::DataLossError(absl::StrCat("BTF has no type of id ", id));
@@ -169,7 +174,8 @@ absl::StatusOr<uint32_t> Btf::OffsetOf(const BtfType& type, std::string_view mem
     if (next == kMostParts) return absl::DataLossError("a struct of BTF lies within itself");
     const Part whole = parts[next];
     ASSIGN_OR_RETURN(const BtfType at, FindId(whole.id, type));
-    ASSIGN_OR_RETURN(const Record record, RecordAt(at.position));
+    const Record record = RecordAt(at.position);
+    if (record.size == 0) return WhyNoRecordAt(at.position);
     if (record.kind != BTF_KIND_STRUCT && record.kind != BTF_KIND_UNION) continue;
     for (uint32_t i = 0; i < record.parts; ++i) {
       btf_member part;

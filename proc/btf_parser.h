@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 
 namespace dumpctl {
@@ -52,7 +53,9 @@ class Btf {
 
   std::optional<uint32_t> FindString(std::string_view text) const;
   std::string_view StringAt(uint32_t offset) const;
-  absl::StatusOr<Record> RecordAt(size_t position) const;
+  // Of size 0 where there is none that could be read: then WhyNoRecordAt says why.
+  Record RecordAt(size_t position) const;
+  absl::Status WhyNoRecordAt(size_t position) const;
   absl::StatusOr<BtfType> FindId(uint32_t id, const BtfType& near) const;
 
   std::string_view types_;

@@ -114,8 +114,8 @@ absl::Status OpenMappedFiles(const Target& target, const KernelFeatures& feature
     ASSIGN_OR_RETURN(preflight.maps_text, target.dir.Read("maps"));
     if (i == 0) {
       const size_t mappings = CountMappings(preflight.maps_text);
-      // Their list, and what becomes of it.
-      ReserveHeap(mappings * kHeapForMapping);
+      // Their list, with its names, and what becomes of it.
+      ReserveHeap(mappings * kHeapForMapping + preflight.maps_text.size());
       if (features.Has(KernelFeature::kBpfTaskVma) && IsSmapsSlow(target, mappings)) {
         preflight.flags_by_bpf = std::async(std::launch::async, BpfVmFlags::Load, target.pid);
       }
