@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <charconv>
 #include <climits>
@@ -94,6 +95,18 @@ absl::Status ProcDir::ReadPieces(std::string_view name,
     if (n == 0) return absl::OkStatus();
     RETURN_IF_ERROR(take({buffer, static_cast<size_t>(n)}));
   }
+}
+
+absl::StatusOr<std::string> ProcDir::ReadWhole(std::string_view name) const {
+  ASSIGN_OR_RETURN(UniqueFd file, Open(name, O_RDONLY));
+  std::array<char, kFirstChunk> buffer;
+  ssize_t n;
+  do {
+    n = read(file.get(), buffer.data(), buffer.size());
+  } while (n < 0 && errno == EINTR);
+  if (n < 0) return Error(errno, name);
+  if (static_cast<size_t>(n) == buffer.size()) return Read(name);
+  return std::string(buffer.data(), static_cast<size_t>(n));
 }
 
 absl::StatusOr<std::string> ProcDir::ReadLink(std::string_view name) const {

@@ -34,6 +34,9 @@ class ProcDir {
   // error that `take` returns.
   absl::Status ReadPieces(std::string_view name,
                           absl::FunctionRef<absl::Status(std::string_view)> take) const;
+  // The same for a file that the kernel makes in one piece (status, comm, ...): when less is read
+  // than was asked for, there is no more, and no call is spent on finding that out.
+  absl::StatusOr<std::string> ReadWhole(std::string_view name) const;
   absl::StatusOr<std::string> ReadLink(std::string_view name) const;
   absl::StatusOr<UniqueFd> Open(std::string_view name, int flags) const;
   // Names in a subdirectory, without "." and "..", in the kernel's order.

@@ -111,4 +111,26 @@ absl::StatusOr<TaskStatus> ParseStatus(std::string_view text) {
   return status;
 }
 
+std::string_view StatusValue(std::string_view text, std::string_view key) {
+  for (size_t at = 0; (at = text.find(key, at)) != text.npos; at += key.size()) {
+    std::string_view line = text.substr(at + key.size());
+    const bool is_key = (at == 0 || text[at - 1] == '\n') && line.starts_with(":\t");
+    if (is_key) return line.substr(2, line.find('\n') - 2);
+  }
+  return {};
+}
+
+absl::StatusOr<std::string> TaskName(const TaskStatus& status) {
+  std::string name;
+  std::string_view rest = status.name;
+  while (!rest.empty()) {
+    const bool escaped = rest.front() == '\\';
+    const char last = rest.size() > 1 ? rest[1] : '\0';
+    if (escaped && last != 'n' && last != '\\') return MalformedText("status", "Name", status.name);
+    name.push_back(!escaped ? rest.front() : last == 'n' ? '\n' : '\\');
+    rest.remove_prefix(escaped ? 2 : 1);
+  }
+  return name;
+}
+
 }  // namespace dumpctl

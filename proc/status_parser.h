@@ -59,6 +59,15 @@ struct TaskStatus {
 // field is named, too.
 absl::StatusOr<TaskStatus> ParseStatus(std::string_view text);
 
+// The value of one line, as the kernel prints it; empty when there is no such line. For one who
+// cannot wait for the whole text to be parsed.
+std::string_view StatusValue(std::string_view text, std::string_view key);
+
+// The name without the kernel's escapes, as prctl(PR_GET_NAME) tells it: a newline stands as "\n"
+// there and a backslash as two, nothing else is changed (fs/proc/array.c). DataLoss of any other
+// escape.
+absl::StatusOr<std::string> TaskName(const TaskStatus& status);
+
 }  // namespace dumpctl
 
 #endif  // PROC_STATUS_PARSER_H_

@@ -71,14 +71,6 @@ absl::StatusOr<VmaList> ReadMappings(const FrozenTask& task, Preflight& prefligh
   return VmaList::Build(std::move(mappings), opener, &shared);
 }
 
-// Of the text, since parsing all of it would take frozen time. A kernel without seccomp says
-// nothing.
-bool RunsUnderSeccomp(const std::string& status_text) {
-  constexpr std::string_view kField = "\nSeccomp:\t";
-  const size_t field = status_text.find(kField);
-  return field != std::string::npos && status_text.compare(field + kField.size(), 2, "0\n") != 0;
-}
-
 // No system call may be run in such a thread: strict mode would kill it.
 absl::Status CannotSuspendSeccomp(const FrozenTask& task, pid_t tid) {
   return MakeFailure(
@@ -93,14 +85,11 @@ absl::Status ReadThreads(const FrozenTask& task, FrozenFacts& facts) {
   facts.threads.reserve(task.threads().size());
   for (const FrozenThread& thread : task.threads()) {
     ASSIGN_OR_RETURN(ThreadFacts read, ReadThreadFacts(task, thread));
-    const bool under_seccomp = RunsUnderSeccomp(read.status_text);
     facts.threads.push_back(std::move(read));
-    std::optional<uint32_t> filter;
-    if (under_seccomp) {
-      if (!thread.seccomp_suspended) return CannotSuspendSeccomp(task, thread.tid);
-      ASSIGN_OR_RETURN(filter, facts.seccomp.Collect(thread.tid));
-    }
-    facts.seccomp_filters.push_back(filter);
+    std::optional<uint32_t>& filter = facts.seccomp_filters.emplace_back();
+    if (!facts.threads.back().seccomp) continue;
+    if (!thread.seccomp_suspended) return CannotSuspendSeccomp(task, thread.tid);
+    ASSIGN_OR_RETURN(filter, facts.seccomp.Collect(thread.tid));
   }
   return absl::OkStatus();
 }

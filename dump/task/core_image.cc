@@ -141,7 +141,7 @@ absl::StatusOr<image::core_entry> ToThreadCore(const ThreadFacts& thread,
     tc->set_seccomp_mode(static_cast<image::seccomp_mode>(status.seccomp_mode));
   }
   if (seccomp_filter) tc->set_seccomp_filter(*seccomp_filter);
-  tc->set_comm(thread.comm);
+  ASSIGN_OR_RETURN(*tc->mutable_comm(), TaskName(status));
   if (thread.rseq) {
     image::rseq_entry* rseq = tc->mutable_rseq_entry();
     rseq->set_rseq_abi_pointer(thread.rseq->area.value());
@@ -167,7 +167,7 @@ absl::Status AddProcess(const ProcessFacts& process, const ThreadFacts& leader,
   // The leader's mask stands here, the other threads' in their own part.
   tc->set_blk_sigset(leader.sigmask);
   core.mutable_thread_core()->clear_blk_sigset();
-  tc->set_comm(leader.comm);
+  tc->set_comm(core.thread_core().comm());
   RETURN_IF_ERROR(FillTimers(process, tc->mutable_timers()));
   ASSIGN_OR_RETURN(const Rlimits limits, ParseLimits(process.limits_text));
   for (const auto& limit : limits) {
@@ -191,7 +191,8 @@ absl::Status AddProcess(const ProcessFacts& process, const ThreadFacts& leader,
 
 ResourceRefusals RefuseThreadState(pid_t pid, const ThreadFacts& thread) {
   ResourceRefusals refusals;
-  const std::string name = absl::StrCat("thread ", thread.tid, " (", thread.comm, ")");
+  const std::string comm(StatusValue(thread.status_text, "Name"));
+  const std::string name = absl::StrCat("thread ", thread.tid, " (", comm, ")");
   const absl::Status extended = CheckExtendedState(thread.extended_state);
   if (!extended.ok()) {
     refusals.push_back({.pid = pid,

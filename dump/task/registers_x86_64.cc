@@ -52,10 +52,18 @@ struct Place {
   size_t size = 0;
 };
 
-Place PlaceOf(Component component) {
-  unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
-  __cpuid_count(0xd, component, eax, ebx, ecx, edx);
-  return Place{.offset = ebx, .size = eax};
+// Asked of the processor once: a hypervisor takes its time over CPUID.
+const Place& PlaceOf(Component component) {
+  static const auto places = [] {
+    std::array<Place, kTileData + 1> all;
+    for (unsigned i = kYmm; i < all.size(); ++i) {
+      unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
+      __cpuid_count(0xd, i, eax, ebx, ecx, edx);
+      all[i] = Place{.offset = ebx, .size = eax};
+    }
+    return all;
+  }();
+  return places[component];
 }
 
 bool Enabled(std::span<const std::byte> xstate, Component component) {
@@ -66,7 +74,7 @@ bool Enabled(std::span<const std::byte> xstate, Component component) {
 template <typename T, typename Field>
 void CopyComponent(std::span<const std::byte> xstate, Component component, Field* field) {
   if (!Enabled(xstate, component)) return;
-  const Place place = PlaceOf(component);
+  const Place& place = PlaceOf(component);
   if (place.offset + place.size > xstate.size()) return;
   for (size_t at = 0; at + sizeof(T) <= place.size; at += sizeof(T)) {
     field->Add(ValueAt<T>(xstate, place.offset + at));

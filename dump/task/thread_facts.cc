@@ -4,10 +4,12 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <string_view>
 
 #include "absl/strings/str_cat.h"
 #include "dump/tracee/ptrace_ops.h"
 #include "dumpctl/status_macros.h"
+#include "proc/status_parser.h"
 
 namespace dumpctl {
 namespace {
@@ -25,6 +27,9 @@ struct SchedAttr {
 };
 static_assert(sizeof(SchedAttr) == 48);
 
+// An empty set of signals, as status prints it.
+constexpr std::string_view kNoSignals = "0000000000000000";
+
 absl::StatusOr<Scheduling> ReadScheduling(pid_t tid) {
   SchedAttr attr = {};
   if (syscall(SYS_sched_getattr, tid, &attr, sizeof attr, 0) < 0) {
@@ -36,11 +41,12 @@ absl::StatusOr<Scheduling> ReadScheduling(pid_t tid) {
 }  // namespace
 
 absl::StatusOr<ThreadFacts> ReadThreadFacts(const FrozenTask& task, const FrozenThread& thread) {
-  ThreadFacts facts{.tid = thread.tid, .registers = thread.registers};
+  ThreadFacts facts{.tid = thread.tid,
+                    .registers = thread.registers,
+                    .sigmask = thread.sigmask,
+                    .rseq = thread.rseq};
   ASSIGN_OR_RETURN(facts.extended_state, GetExtendedState(thread.tid));
   ASSIGN_OR_RETURN(facts.tls, ReadTlsSegments(thread.tid));
-  ASSIGN_OR_RETURN(facts.sigmask, PtraceGetSigmask(thread.tid));
-  ASSIGN_OR_RETURN(facts.pending, PtracePeekSignals(thread.tid, SignalQueue::kThread));
   void* robust_list = nullptr;
   size_t robust_list_length = 0;
   if (syscall(SYS_get_robust_list, thread.tid, &robust_list, &robust_list_length) < 0) {
@@ -48,12 +54,16 @@ absl::StatusOr<ThreadFacts> ReadThreadFacts(const FrozenTask& task, const Frozen
   }
   facts.robust_list = reinterpret_cast<uint64_t>(robust_list);
   facts.robust_list_length = robust_list_length;
-  ASSIGN_OR_RETURN(facts.rseq, GetRseqRegistration(thread.tid));
   ASSIGN_OR_RETURN(facts.scheduling, ReadScheduling(thread.tid));
-  ASSIGN_OR_RETURN(const ProcDir dir, task.dir().OpenThread(thread.tid));
-  ASSIGN_OR_RETURN(facts.status_text, dir.Read("status"));
-  ASSIGN_OR_RETURN(facts.comm, dir.Read("comm"));
-  if (!facts.comm.empty() && facts.comm.back() == '\n') facts.comm.pop_back();
+  ASSIGN_OR_RETURN(facts.status_text,
+                   task.dir().ReadWhole(absl::StrCat("task/", thread.tid, "/status")));
+  // Most threads have neither: what has nothing to tell is not asked.
+  // A kernel without it says nothing.
+  const std::string_view seccomp = StatusValue(facts.status_text, "Seccomp");
+  facts.seccomp = !seccomp.empty() && seccomp != "0";
+  if (StatusValue(facts.status_text, "SigPnd") != kNoSignals) {
+    ASSIGN_OR_RETURN(facts.pending, PtracePeekSignals(thread.tid, SignalQueue::kThread));
+  }
   return facts;
 }
 

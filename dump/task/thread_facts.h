@@ -38,7 +38,7 @@ struct ThreadFacts {
   std::optional<RseqRegistration> rseq;
   Scheduling scheduling;
   std::string status_text;
-  std::string comm;
+  bool seccomp = false;  // the thread is confined by it
 };
 
 // Reads all but `answers`, which only the thread itself can give.

@@ -70,7 +70,8 @@ FrozenTask::FrozenTask(FrozenTask&& other) noexcept
       dir_(std::move(other.dir_)),
       threads_(std::exchange(other.threads_, {})),
       running_(std::exchange(other.running_, {})),
-      stop_signal_(other.stop_signal_) {}
+      stop_signal_(other.stop_signal_),
+      may_suspend_seccomp_(other.may_suspend_seccomp_) {}
 
 FrozenTask::~FrozenTask() { DetachAll().IgnoreError(); }
 
@@ -86,8 +87,24 @@ absl::StatusOr<FrozenTask> FrozenTask::Freeze(pid_t pid, absl::Time deadline,
     RETURN_IF_ERROR(task.WaitForStops(deadline, may_go_on));
   }
   if (task.threads_.empty() || task.threads_.front().tid != pid) return Died(pid);
-  RETURN_IF_ERROR(task.ReadRegisters());
+  ASSIGN_OR_RETURN(const RemoteMemory memory, RemoteMemory::Open(task.dir_));
+  for (FrozenThread& thread : task.threads_) RETURN_IF_ERROR(task.ReadThread(thread, memory));
   return task;
+}
+
+absl::StatusOr<FrozenThread> FrozenTask::Seize(pid_t tid) {
+  FrozenThread thread{.tid = tid, .seccomp_suspended = may_suspend_seccomp_};
+  if (may_suspend_seccomp_) {
+    const absl::Status status = PtraceSeize(tid, kOptions | kSuspendSeccomp);
+    if (!absl::IsPermissionDenied(status) && !absl::IsInvalidArgument(status)) {
+      RETURN_IF_ERROR(status);
+      return thread;
+    }
+  }
+  RETURN_IF_ERROR(PtraceSeize(tid, kOptions));
+  // So it was the suspension that was refused, as it will be for the next thread.
+  may_suspend_seccomp_ = thread.seccomp_suspended = false;
+  return thread;
 }
 
 absl::StatusOr<bool> FrozenTask::SeizeNewThreads() {
@@ -96,18 +113,15 @@ absl::StatusOr<bool> FrozenTask::SeizeNewThreads() {
   for (const FrozenThread& thread : threads_) held.insert(thread.tid);
   for (const pid_t tid : tids) {
     if (held.contains(tid)) continue;
-    FrozenThread thread{.tid = tid, .seccomp_suspended = true};
-    absl::Status status = PtraceSeize(tid, kOptions | kSuspendSeccomp);
-    if (absl::IsPermissionDenied(status) || absl::IsInvalidArgument(status)) {
-      thread.seccomp_suspended = false;
-      status = PtraceSeize(tid, kOptions);
-    }
+    const absl::StatusOr<FrozenThread> thread = Seize(tid);
     // It may have exited since the list was read; a thread that is a zombie gives EPERM, and is
     // in the next list again if it is the leader.
-    if (absl::IsNotFound(status)) continue;
-    if (absl::IsPermissionDenied(status) && tid != pid_ && !dir_.OpenThread(tid).ok()) continue;
-    RETURN_IF_ERROR(status);
-    threads_.push_back(thread);
+    if (absl::IsNotFound(thread.status())) continue;
+    if (absl::IsPermissionDenied(thread.status()) && tid != pid_ && !dir_.OpenThread(tid).ok()) {
+      continue;
+    }
+    RETURN_IF_ERROR(thread.status());
+    threads_.push_back(*thread);
     running_.push_back(tid);
   }
   for (const pid_t tid : running_) {
@@ -153,22 +167,19 @@ absl::Status FrozenTask::WaitForStops(absl::Time deadline,
   return absl::OkStatus();
 }
 
-absl::Status FrozenTask::ReadRegisters() {
-  ASSIGN_OR_RETURN(const RemoteMemory memory, RemoteMemory::Open(dir_));
-  for (FrozenThread& thread : threads_) {
-    ASSIGN_OR_RETURN(const GeneralRegisters stopped, GetGeneralRegisters(thread.tid));
-    // Where the kernel would report EINTR only because of our stop, repair it at once.
-    thread.registers = PutBackRegisters(stopped);
-    ASSIGN_OR_RETURN(const auto rseq, GetRseqRegistration(thread.tid));
-    if (rseq) {
-      ASSIGN_OR_RETURN(const auto abort, RseqAbortAddress(*rseq, thread.registers, memory));
-      if (abort) thread.registers.rip = abort->value();
-    }
-    if (thread.registers.rip != stopped.rip) {
-      RETURN_IF_ERROR(SetGeneralRegisters(thread.tid, thread.registers));
-    }
+absl::Status FrozenTask::ReadThread(FrozenThread& thread, const RemoteMemory& memory) {
+  ASSIGN_OR_RETURN(const GeneralRegisters stopped, GetGeneralRegisters(thread.tid));
+  ASSIGN_OR_RETURN(thread.sigmask, PtraceGetSigmask(thread.tid));
+  ASSIGN_OR_RETURN(thread.rseq, GetRseqRegistration(thread.tid));
+  // Where the kernel would report EINTR only because of our stop, repair it at once.
+  thread.registers = PutBackRegisters(stopped);
+  // A critical section makes no system calls (rseq(2)).
+  if (thread.rseq && !IsInSyscall(stopped)) {
+    ASSIGN_OR_RETURN(const auto abort, RseqAbortAddress(*thread.rseq, thread.registers, memory));
+    if (abort) thread.registers.rip = abort->value();
   }
-  return absl::OkStatus();
+  if (thread.registers.rip == stopped.rip) return absl::OkStatus();
+  return SetGeneralRegisters(thread.tid, thread.registers);
 }
 
 absl::Status FrozenTask::DetachAll() {

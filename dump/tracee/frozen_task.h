@@ -5,12 +5,14 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "dump/tracee/registers_x86_64.h"
+#include "dump/tracee/rseq.h"
 #include "proc/proc_fs.h"
 
 namespace dumpctl {
@@ -18,7 +20,10 @@ namespace dumpctl {
 // One stopped thread and what it was stopped with.
 struct FrozenThread {
   pid_t tid = 0;
-  GeneralRegisters registers = {};  // as it was stopped; never changed by system calls run in it
+  // As it was stopped; never changed by system calls run in it.
+  GeneralRegisters registers = {};
+  uint64_t sigmask = 0;  // see PtraceGetSigmask
+  std::optional<RseqRegistration> rseq;
   // Seccomp modes and filters do not apply while we hold the thread (PTRACE_O_SUSPEND_SECCOMP,
   // Linux 4.3; needs CAP_SYS_ADMIN and a caller that is not confined itself).
   bool seccomp_suspended = false;
@@ -58,9 +63,11 @@ class FrozenTask {
 
   // Seizes threads that are not held yet. False when there was none.
   absl::StatusOr<bool> SeizeNewThreads();
+  // Seizes one, with its seccomp filters suspended where we may.
+  absl::StatusOr<FrozenThread> Seize(pid_t tid);
   // Waits until all of them have stopped, and forgets those that have exited instead.
   absl::Status WaitForStops(absl::Time deadline, const std::function<absl::Status()>& may_go_on);
-  absl::Status ReadRegisters();
+  absl::Status ReadThread(FrozenThread& thread, const RemoteMemory& memory);
   absl::Status DetachAll();
 
   pid_t pid_ = 0;
@@ -68,6 +75,7 @@ class FrozenTask {
   std::vector<FrozenThread> threads_;
   std::vector<pid_t> running_;  // seized and asked to stop, but not seen stopped yet
   int stop_signal_ = 0;
+  bool may_suspend_seccomp_ = true;  // until the kernel has refused it
 };
 
 }  // namespace dumpctl

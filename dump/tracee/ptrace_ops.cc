@@ -56,7 +56,7 @@ absl::StatusOr<std::optional<Stop>> Wait(pid_t tid, int flags) {
   }
   if (info.si_pid == 0) return std::optional<Stop>();
   const Stop stop = DecodeStop(info);
-  if (stop.kind != Stop::Kind::kSignal) {
+  if (stop.kind == Stop::Kind::kSyscall || stop.kind == Stop::Kind::kGone) {
     // Consumed: an unread status of a system call stop would be sent as a signal if we died.
     siginfo_t ignored;
     waitid(P_PID, tid, &ignored, WEXITED | WSTOPPED | __WALL | WNOHANG);

@@ -54,8 +54,9 @@ struct Stop {
   int wait_status = 0;  // kGone: as wait(2) gives it
 };
 
-// Looks whether the thread has stopped. Does not consume a signal-delivery stop's status: while it
-// is unread, the signal still gets delivered if we die now (read, the kernel forgets it).
+// Looks whether the thread has stopped, or is stopped still. Does not consume a signal-delivery
+// stop's status: while it is unread, the signal still gets delivered if we die now (read, the
+// kernel forgets it).
 absl::StatusOr<std::optional<Stop>> PollStop(pid_t tid);
 // The same, waiting as long as it takes.
 absl::StatusOr<Stop> WaitStop(pid_t tid);

@@ -5,6 +5,7 @@
 #include <sys/syscall.h>
 #include <sys/uio.h>
 
+#include <array>
 #include <cerrno>
 
 #include "absl/strings/str_cat.h"
@@ -82,7 +83,7 @@ absl::Status SetGeneralRegisters(pid_t tid, const GeneralRegisters& registers) {
 
 absl::StatusOr<std::vector<std::byte>> GetExtendedState(pid_t tid) {
   // AMX makes the area 11 KB; no processor needs more than this yet, and the kernel cuts silently.
-  std::vector<std::byte> state(16384);
+  std::array<std::byte, 16384> state;
   iovec area{state.data(), state.size()};
   if (ptrace(PTRACE_GETREGSET, tid, NT_X86_XSTATE, &area) < 0) {
     return Error(errno, "PTRACE_GETREGSET(xstate)", tid);
@@ -91,14 +92,17 @@ absl::StatusOr<std::vector<std::byte>> GetExtendedState(pid_t tid) {
     return absl::InternalError(
         absl::StrCat("thread ", tid, ": extended state over ", state.size(), " bytes"));
   }
-  state.resize(area.iov_len);
-  return state;
+  return std::vector<std::byte>(state.begin(), state.begin() + area.iov_len);
 }
 
 bool IsForeignAbi(const GeneralRegisters& registers) { return registers.cs != kUserCodeSegment64; }
 
+bool IsInSyscall(const GeneralRegisters& registers) {
+  return static_cast<int64_t>(registers.orig_rax) >= 0;
+}
+
 SyscallRestart SyscallRestartOf(const GeneralRegisters& registers) {
-  if (static_cast<int64_t>(registers.orig_rax) < 0) return SyscallRestart::kNone;
+  if (!IsInSyscall(registers)) return SyscallRestart::kNone;
   switch (-static_cast<int64_t>(registers.rax)) {
     case kErestartsys:
     case kErestartnointr:

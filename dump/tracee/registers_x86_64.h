@@ -28,6 +28,9 @@ absl::StatusOr<std::vector<std::byte>> GetExtendedState(pid_t tid);
 // True for code segments of 32-bit (and x32) tasks.
 bool IsForeignAbi(const GeneralRegisters& registers);
 
+// True while the thread is in a system call.
+bool IsInSyscall(const GeneralRegisters& registers);
+
 // What becomes of a system call that the freeze has interrupted.
 enum class SyscallRestart {
   kNone,          // not in a system call, or it has ended

@@ -1,5 +1,6 @@
 #include "proc/status_parser.h"
 
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include <string>
@@ -176,6 +177,44 @@ const BadText kBadTexts[] = {
     {std::string(kStatus) + "Groups:\t5\n", "Groups", "Groups:\\t5"},
 };
 INSTANTIATE_TEST_SUITE_P(Fields, BadStatusTest, ::testing::ValuesIn(kBadTexts));
+
+TEST(StatusParserTest, FindsOneValue) {
+  EXPECT_EQ(StatusValue(kStatus, "Name"), "worker ");
+  EXPECT_EQ(StatusValue(kStatus, "Pid"), "7149");
+  EXPECT_EQ(StatusValue(kStatus, "SigPnd"), "0000000000000800");
+  EXPECT_EQ(StatusValue(kStatus, "Seccomp"), "2");
+  EXPECT_EQ(StatusValue(kStatus4, "Cpus_allowed"), "00000001");
+  EXPECT_EQ(StatusValue(kStatus4, "Seccomp_filters"), "");
+  EXPECT_EQ(StatusValue("Name:\tPid:\t1\nPid:\t2", "Pid"), "2");
+}
+
+TEST(StatusParserTest, TellsTheNameWithoutTheKernelsEscapes) {
+  const auto name_of = [](std::string_view name) {
+    TaskStatus status;
+    status.name = std::string(name);
+    return TaskName(status);
+  };
+  EXPECT_EQ(*name_of(""), "");
+  EXPECT_EQ(*name_of("two words"), "two words");
+  EXPECT_EQ(*name_of(R"(\\a\n\\n\n)"), "\\a\n\\n\n");
+  for (const char* bad : {R"(\)", R"(\t)", R"(a\\\)"}) {
+    EXPECT_EQ(name_of(bad).status().code(), absl::StatusCode::kDataLoss) << bad;
+  }
+}
+
+// The kernel's side of it.
+TEST(StatusParserTest, TellsTheNameOfThisThread) {
+  char before[16];
+  ASSERT_EQ(prctl(PR_GET_NAME, before), 0);
+  for (const char* name : {"a\n\\n\\\n\t\r\v\f\\", "\x01\x7f\x80\xff\"'\a\b", " \t ", ""}) {
+    ASSERT_EQ(prctl(PR_SET_NAME, name), 0);
+    const auto text = ProcDir::OpenTask(getpid())->Read("status");
+    const auto status = ParseStatus(*text);
+    ASSERT_TRUE(status.ok()) << status.status();
+    EXPECT_EQ(TaskName(*status).value_or("?"), name);
+  }
+  prctl(PR_SET_NAME, before);
+}
 
 TEST(StatusParserTest, ReadsThisTasksOwn) {
   const auto text = ProcDir::OpenTask(getpid())->Read("status");
