@@ -110,9 +110,8 @@ absl::Status AskTask(const FrozenTask& task, FrozenFacts& facts) {
   for (const PosixTimer& timer : timers) timer_ids.push_back(timer.id);
   ASSIGN_OR_RETURN(RemoteSyscalls calls, RemoteSyscalls::Create(task));
   ASSIGN_OR_RETURN(facts.process.answers, AskProcess(calls, task.threads().front(), timer_ids));
-  for (size_t i = 0; i < facts.threads.size(); ++i) {
-    ASSIGN_OR_RETURN(facts.threads[i].answers, AskThread(calls, task.threads()[i]));
-  }
+  ASSIGN_OR_RETURN(const std::vector<ThreadAnswers> answers, AskThreads(calls, task.threads()));
+  for (size_t i = 0; i < answers.size(); ++i) facts.threads[i].answers = answers[i];
   return calls.Close();
 }
 

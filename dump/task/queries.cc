@@ -106,6 +106,27 @@ absl::Status AskTimers(RemoteSyscalls& calls, const FrozenThread& leader,
   return absl::OkStatus();
 }
 
+// Call by call: an error then names the call.
+absl::StatusOr<ThreadAnswers> AskThread(RemoteSyscalls& calls, const FrozenThread& thread) {
+  Batch batch(calls);
+  const size_t altstack = batch.Add(SYS_sigaltstack, {0, batch.slot()});
+  const size_t tid_address = batch.Add(SYS_prctl, {PR_GET_TID_ADDRESS, batch.slot()});
+  const size_t pdeath = batch.Add(SYS_prctl, {PR_GET_PDEATHSIG, batch.slot()});
+  const size_t securebits = batch.Add(SYS_prctl, {PR_GET_SECUREBITS});
+  RETURN_IF_ERROR(batch.Run(thread));
+  RETURN_IF_ERROR(batch.Check(altstack, "sigaltstack", thread.tid));
+  RETURN_IF_ERROR(batch.Check(tid_address, "PR_GET_TID_ADDRESS", thread.tid));
+  RETURN_IF_ERROR(batch.Check(pdeath, "PR_GET_PDEATHSIG", thread.tid));
+  RETURN_IF_ERROR(batch.Check(securebits, "PR_GET_SECUREBITS", thread.tid));
+  const auto stack = batch.written<stack_t>(altstack);
+  return ThreadAnswers{.altstack_base = reinterpret_cast<uint64_t>(stack.ss_sp),
+                       .altstack_size = stack.ss_size,
+                       .altstack_flags = static_cast<uint32_t>(stack.ss_flags),
+                       .clear_child_tid = batch.written<uint64_t>(tid_address),
+                       .pdeath_signal = batch.written<uint32_t>(pdeath),
+                       .securebits = static_cast<uint32_t>(batch.result(securebits))};
+}
+
 }  // namespace
 
 absl::StatusOr<ProcessAnswers> AskProcess(RemoteSyscalls& calls, const FrozenThread& leader,
@@ -136,24 +157,19 @@ absl::StatusOr<ProcessAnswers> AskProcess(RemoteSyscalls& calls, const FrozenThr
   return answers;
 }
 
-absl::StatusOr<ThreadAnswers> AskThread(RemoteSyscalls& calls, const FrozenThread& thread) {
-  Batch batch(calls);
-  const size_t altstack = batch.Add(SYS_sigaltstack, {0, batch.slot()});
-  const size_t tid_address = batch.Add(SYS_prctl, {PR_GET_TID_ADDRESS, batch.slot()});
-  const size_t pdeath = batch.Add(SYS_prctl, {PR_GET_PDEATHSIG, batch.slot()});
-  const size_t securebits = batch.Add(SYS_prctl, {PR_GET_SECUREBITS});
-  RETURN_IF_ERROR(batch.Run(thread));
-  RETURN_IF_ERROR(batch.Check(altstack, "sigaltstack", thread.tid));
-  RETURN_IF_ERROR(batch.Check(tid_address, "PR_GET_TID_ADDRESS", thread.tid));
-  RETURN_IF_ERROR(batch.Check(pdeath, "PR_GET_PDEATHSIG", thread.tid));
-  RETURN_IF_ERROR(batch.Check(securebits, "PR_GET_SECUREBITS", thread.tid));
-  const auto stack = batch.written<stack_t>(altstack);
-  return ThreadAnswers{.altstack_base = reinterpret_cast<uint64_t>(stack.ss_sp),
-                       .altstack_size = stack.ss_size,
-                       .altstack_flags = static_cast<uint32_t>(stack.ss_flags),
-                       .clear_child_tid = batch.written<uint64_t>(tid_address),
-                       .pdeath_signal = batch.written<uint32_t>(pdeath),
-                       .securebits = static_cast<uint32_t>(batch.result(securebits))};
+absl::StatusOr<std::vector<ThreadAnswers>> AskThreads(RemoteSyscalls& calls,
+                                                      std::span<const FrozenThread> threads) {
+  ASSIGN_OR_RETURN(const auto told, calls.Interview(threads));
+  std::vector<ThreadAnswers> answers;
+  answers.reserve(threads.size());
+  for (size_t i = 0; i < threads.size(); ++i) {
+    if (told[i]) {
+      answers.push_back(*told[i]);
+    } else {
+      ASSIGN_OR_RETURN(answers.emplace_back(), AskThread(calls, threads[i]));
+    }
+  }
+  return answers;
 }
 
 }  // namespace dumpctl

@@ -7,10 +7,12 @@
 
 #include <array>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "dump/tracee/remote_syscalls.h"
+#include "dump/tracee/thread_answers.h"
 
 namespace dumpctl {
 
@@ -51,16 +53,9 @@ struct ProcessAnswers {
 absl::StatusOr<ProcessAnswers> AskProcess(RemoteSyscalls& calls, const FrozenThread& leader,
                                           const std::vector<int>& timer_ids);
 
-struct ThreadAnswers {
-  uint64_t altstack_base = 0;
-  uint64_t altstack_size = 0;
-  uint32_t altstack_flags = 0;
-  uint64_t clear_child_tid = 0;
-  uint32_t pdeath_signal = 0;
-  uint32_t securebits = 0;
-};
-
-absl::StatusOr<ThreadAnswers> AskThread(RemoteSyscalls& calls, const FrozenThread& thread);
+// Asks all of them, and gives their answers in their order.
+absl::StatusOr<std::vector<ThreadAnswers>> AskThreads(RemoteSyscalls& calls,
+                                                      std::span<const FrozenThread> threads);
 
 }  // namespace dumpctl
 

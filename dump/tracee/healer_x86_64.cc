@@ -2,8 +2,12 @@
 
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/random.h>
 #include <sys/syscall.h>
 
+#include <algorithm>
+#include <cstddef>
 #include <cstring>
 #include <initializer_list>
 
@@ -30,16 +34,24 @@ enum RegisterNumber {
   kR15
 };
 
-// A context in memory: one slot a register (rsp's is unused: it never changes), then the rest.
+// A place in memory. First the instructions that load the last register and jump: r15, which holds
+// the place's address until then, leads to them. Behind them one slot a register (rsp has none: it
+// never changes), then the rest.
+constexpr int kPlaceRegister = kR15;
+constexpr int kSavedRegisters[] = {kRax, kRcx, kRdx, kRbx, kRbp, kRsi, kRdi, kR8,
+                                   kR9,  kR10, kR11, kR12, kR13, kR14, kR15};
 constexpr size_t kSlot = 8;
-constexpr size_t kRipSlot = 16 * kSlot;
-constexpr size_t kSigmaskSlot = 17 * kSlot;
-constexpr size_t kContextSize = 18 * kSlot;
+constexpr size_t kSlots = 16;
+constexpr size_t kR15Slot = kSlots + 14 * kSlot;
+constexpr size_t kRipSlot = kR15Slot + kSlot;
+constexpr size_t kSigmaskSlot = kRipSlot + kSlot;
+static_assert(kSigmaskSlot + kSlot == Healer::kPlaceSize);
 
 // Lengths of pieces of code, and where they lie. Each but the home falls through to the next.
 constexpr size_t kTellSize = 30;
-constexpr size_t kHomeSize = 141;
+constexpr size_t kHomeSize = 89;
 constexpr size_t kTableSize = 51;
+constexpr size_t kAskSize = 77;
 constexpr size_t kMap = 0;  // mmap, as registers say; r12 = result; tell
 constexpr size_t kMapTold = kMap + 5 + kTellSize;
 constexpr size_t kUnmap = kMapTold;  // munmap(r12); tell
@@ -47,9 +59,11 @@ constexpr size_t kUnmapTold = kUnmap + 15 + kTellSize;
 constexpr size_t kHome = kUnmapTold;  // signal mask, registers, jump
 constexpr size_t kTable = kHome + kHomeSize;
 constexpr size_t kTableTold = kTable + kTableSize + kTellSize;  // then back to unmapping
-constexpr size_t kCodeEnd = kTableTold + 5;
-constexpr size_t kContext = (kCodeEnd + 7) / 8 * 8;
-static_assert(kContext + kContextSize <= Healer::kSize);
+constexpr size_t kAsk = kTableTold + 5;
+constexpr size_t kAskTold = kAsk + kAskSize + kTellSize;  // then home
+static_assert(kAskTold + 5 <= Healer::kCodeSize);
+
+static_assert(sizeof(stack_t) == sizeof(Healer::AnswerSlot::altstack));
 
 class Assembler {
  public:
@@ -74,10 +88,9 @@ class Assembler {
     Emit({reg >= 8 ? 0x4c : 0x48, 0x8b, 0x05 | (reg & 7) << 3});
     Relative(target);
   }
-  // lea target(%rip), %reg
-  void LoadAddress(int reg, size_t target) {
-    Emit({reg >= 8 ? 0x4c : 0x48, 0x8d, 0x05 | (reg & 7) << 3});
-    Relative(target);
+  // mov offset(%r15), %reg
+  void LoadFromPlace(int reg, size_t offset) {
+    Emit({reg >= 8 ? 0x4d : 0x49, 0x8b, 0x47 | (reg & 7) << 3, static_cast<int>(offset)});
   }
   // jmp *target(%rip)
   void JumpThrough(size_t target) {
@@ -138,19 +151,50 @@ void EmitHome(Assembler& assembler) {
   // returns, here, on the thread's own untouched stack.
   assembler.Immediate(kRax, SYS_rt_sigprocmask);
   assembler.Immediate(kRdi, SIG_SETMASK);
-  assembler.LoadAddress(kRsi, kContext + kSigmaskSlot);
+  assembler.Emit({0x49, 0x8d, 0xb7});  // lea kSigmaskSlot(%r15), %rsi
+  assembler.Emit32(kSigmaskSlot);
   assembler.Immediate(kRdx, 0);
   assembler.Immediate(kR10, 8);
   assembler.Syscall();
-  for (int reg = kRax; reg <= kR15; ++reg) {
-    if (reg != kRsp) assembler.Load(reg, kContext + static_cast<size_t>(reg) * kSlot);
+  size_t slot = kSlots;
+  static_assert(kR15Slot - kSlot < 128);
+  for (const int reg : kSavedRegisters) {
+    if (reg != kPlaceRegister) assembler.LoadFromPlace(reg, slot);
+    slot += kSlot;
   }
-  assembler.JumpThrough(kContext + kRipSlot);
+  assembler.Emit({0x41, 0xff, 0xe7});  // jmp *%r15
 }
 
-GeneralRegisters At(const GeneralRegisters& from, RemoteAddress address) {
-  GeneralRegisters registers = from;
+// prctl(option, r12 + offset)
+void EmitPrctl(Assembler& assembler, int option, size_t offset) {
+  assembler.Immediate(kRdi, static_cast<uint32_t>(option));
+  assembler.Emit({0x49, 0x8d, 0x74, 0x24, static_cast<int>(offset)});  // lea offset(%r12), %rsi
+  assembler.Immediate(kRax, SYS_prctl);
+  assembler.Syscall();
+}
+
+// r12: the slot. r13 becomes the sum of what has to be 0, r14 the last answer.
+void EmitAsk(Assembler& assembler) {
+  assembler.Immediate(kRdi, 0);
+  assembler.Emit({0x4c, 0x89, 0xe6});  // mov %r12, %rsi
+  assembler.Immediate(kRax, SYS_sigaltstack);
+  assembler.Syscall();
+  assembler.Emit({0x49, 0x89, 0xc5});  // mov %rax, %r13
+  EmitPrctl(assembler, PR_GET_TID_ADDRESS, offsetof(Healer::AnswerSlot, clear_child_tid));
+  assembler.Emit({0x4d, 0x8d, 0x6c, 0x05, 0x00});  // lea (%r13,%rax), %r13
+  EmitPrctl(assembler, PR_GET_PDEATHSIG, offsetof(Healer::AnswerSlot, pdeath_signal));
+  assembler.Emit({0x4d, 0x8d, 0x6c, 0x05, 0x00});  // lea (%r13,%rax), %r13
+  assembler.Immediate(kRdi, PR_GET_SECUREBITS);
+  assembler.Immediate(kRax, SYS_prctl);
+  assembler.Syscall();
+  assembler.Emit({0x49, 0x89, 0xc6});  // mov %rax, %r14
+}
+
+GeneralRegisters At(const Healer::Guest& guest, RemoteAddress address) {
+  GeneralRegisters registers = guest.registers;
   registers.rip = address.value();
+  registers.r15 = guest.place.value();
+  registers.rbp = static_cast<uint64_t>(guest.signal);
   // Not in a system call: the kernel must not apply its restart rules to what we load.
   registers.orig_rax = ~0ull;
   return registers;
@@ -158,7 +202,7 @@ GeneralRegisters At(const GeneralRegisters& from, RemoteAddress address) {
 
 }  // namespace
 
-std::vector<std::byte> Healer::Code() const {
+std::vector<std::byte> Healer::Code() {
   Assembler assembler;
   assembler.Syscall();                 // kMap
   assembler.Emit({0x49, 0x89, 0xc4});  // mov %rax, %r12
@@ -172,53 +216,84 @@ std::vector<std::byte> Healer::Code() const {
   EmitTable(assembler);
   EmitTell(assembler);
   assembler.Jump(kUnmap);
-  return assembler.Take(kSize);
+  EmitAsk(assembler);
+  EmitTell(assembler);
+  assembler.Jump(kHome);
+  return assembler.Take(kCodeSize);
 }
 
-RemoteAddress Healer::ContextAddress() const { return base_ + kContext; }
-
-std::vector<std::byte> Healer::ContextBytes(const Context& context) {
+std::array<std::byte, Healer::kPlaceSize> Healer::PlaceBytes(const Context& context) {
+  Assembler assembler;
+  assembler.Load(kPlaceRegister, kR15Slot);
+  assembler.JumpThrough(kRipSlot);
+  const std::vector<std::byte> code = assembler.Take(kSlots);
   const GeneralRegisters& r = context.go_on;
-  const std::array<uint64_t, kContextSize / kSlot> slots = {
-      r.rax, r.rcx, r.rdx, r.rbx, 0,     r.rbp, r.rsi, r.rdi, r.r8,
-      r.r9,  r.r10, r.r11, r.r12, r.r13, r.r14, r.r15, r.rip, context.sigmask};
-  std::vector<std::byte> bytes(sizeof slots);
-  std::memcpy(bytes.data(), slots.data(), sizeof slots);
+  // As kSavedRegisters has them.
+  const uint64_t slots[] = {r.rax, r.rcx, r.rdx, r.rbx, r.rbp, r.rsi, r.rdi, r.r8,           r.r9,
+                            r.r10, r.r11, r.r12, r.r13, r.r14, r.r15, r.rip, context.sigmask};
+  static_assert(sizeof slots == kPlaceSize - kSlots);
+  std::array<std::byte, kPlaceSize> bytes;
+  std::copy(code.begin(), code.end(), bytes.begin());
+  std::memcpy(bytes.data() + kSlots, slots, sizeof slots);
   return bytes;
 }
 
-GeneralRegisters Healer::AtHome(const GeneralRegisters& from) const {
-  return At(from, base_ + kHome);
-}
+GeneralRegisters Healer::AtHome(const Guest& guest) const { return At(guest, base_ + kHome); }
 
-Healer::Task Healer::Map(const GeneralRegisters& from, RemoteAddress wanted, int signal) const {
-  GeneralRegisters registers = At(from, base_ + kMap);
+Healer::Task Healer::Map(const Guest& guest, RemoteAddress scratch) const {
+  GeneralRegisters registers = At(guest, base_ + kMap);
   registers.rax = SYS_mmap;
-  registers.rdi = wanted.value();
+  registers.rdi = scratch.value();
   registers.rsi = kScratchSize;
   registers.rdx = PROT_READ | PROT_WRITE;
-  registers.r10 = MAP_PRIVATE | MAP_ANONYMOUS | (wanted ? MAP_FIXED_NOREPLACE : 0);
+  registers.r10 = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE;
   registers.r8 = ~0ull;
   registers.r9 = 0;
-  registers.rbp = static_cast<uint64_t>(signal);
   return {registers, base_ + kMapTold};
 }
 
-Healer::Task Healer::WorkThrough(const GeneralRegisters& from, RemoteAddress scratch, size_t count,
-                                 int signal) const {
-  GeneralRegisters registers = At(from, base_ + kTable);
+Healer::Task Healer::WorkThrough(const Guest& guest, RemoteAddress scratch, size_t count) const {
+  GeneralRegisters registers = At(guest, base_ + kTable);
   registers.rbx = scratch.value();
   registers.r12 = scratch.value();
   registers.r13 = count;
-  registers.rbp = static_cast<uint64_t>(signal);
   return {registers, base_ + kTableTold};
 }
 
-Healer::Task Healer::Unmap(const GeneralRegisters& from, RemoteAddress scratch, int signal) const {
-  GeneralRegisters registers = At(from, base_ + kUnmap);
+Healer::Task Healer::Unmap(const Guest& guest, RemoteAddress scratch) const {
+  GeneralRegisters registers = At(guest, base_ + kUnmap);
   registers.r12 = scratch.value();
-  registers.rbp = static_cast<uint64_t>(signal);
   return {registers, base_ + kUnmapTold};
+}
+
+Healer::Task Healer::Ask(const Guest& guest, RemoteAddress slot) const {
+  GeneralRegisters registers = At(guest, base_ + kAsk);
+  registers.r12 = slot.value();
+  return {registers, base_ + kAskTold};
+}
+
+std::optional<ThreadAnswers> Healer::AnswersOf(const GeneralRegisters& told,
+                                               const AnswerSlot& slot) {
+  if (told.r13 != 0 || static_cast<int64_t>(told.r14) < 0) return std::nullopt;
+  stack_t stack;
+  std::memcpy(&stack, &slot.altstack, sizeof stack);
+  return ThreadAnswers{.altstack_base = reinterpret_cast<uint64_t>(stack.ss_sp),
+                       .altstack_size = stack.ss_size,
+                       .altstack_flags = static_cast<uint32_t>(stack.ss_flags),
+                       .clear_child_tid = slot.clear_child_tid,
+                       .pdeath_signal = slot.pdeath_signal,
+                       .securebits = static_cast<uint32_t>(told.r14)};
+}
+
+RemoteAddress Healer::RandomScratch() {
+  // Programs lie at the low end or above 0x5500'0000'0000, the kernel places mappings downwards
+  // from 0x7fff'ffff'f000 (or, where the stack has no limit, upwards from 0x2aaa'aaaa'b000).
+  constexpr uint64_t kBegin = 0x3000'0000'0000;
+  constexpr uint64_t kEnd = 0x5000'0000'0000;
+  uint64_t random = 0;
+  // Never fails for so few bytes, nor waits where a process can be dumped.
+  (void)!getrandom(&random, sizeof random, 0);
+  return RemoteAddress(kBegin + random % ((kEnd - kBegin) / kScratchSize) * kScratchSize);
 }
 
 }  // namespace dumpctl

@@ -4,14 +4,16 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "dump/tracee/registers_x86_64.h"
+#include "dump/tracee/thread_answers.h"
 #include "dumpctl/remote_address.h"
 
 namespace dumpctl {
 
-// The code a thread stands on while system calls are run in it.
+// The code that threads stand on while system calls are run in them.
 //
 // When a tracer dies, the kernel lets its tracees run from wherever they stand. So whatever a
 // thread stands on must by itself lead home: put the signal mask back, load every register, and
@@ -19,11 +21,15 @@ namespace dumpctl {
 // no flag is changed, and no signal frame is used: rt_sigreturn would forget the restart block, and
 // an interrupted poll or nanosleep would fail with EINTR.
 //
-// The code lies in executable bytes that the program does not use; what it loads lies behind it
-// (the "context"), written by the tracer before the thread is sent there. One thread is away at a
-// time. It maps scratch memory for what system calls write, and unmaps it on its way home: no
-// thread's way home may touch memory that is another's to unmap, since a dead tracer's tracees all
-// run at once.
+// The code lies in executable bytes that the program does not use. Behind it lie places, one for
+// each thread that is away at a time: what it loads on its way home, and its last two instructions,
+// written by the tracer before the thread is sent there.
+//
+// One of them maps scratch memory for what system calls write, and unmaps it on its way home. A
+// dead tracer's tracees all run at once, so for the others it may be gone at any moment: they never
+// touch it themselves, they only let the kernel write there, which then fails. Nor may it be
+// another mapping by then: it lies where the kernel maps nothing that was not asked for at that
+// very place, far from all else, and nobody can know where (see RandomScratch).
 //
 // Between its tasks the thread tells the tracer where it is by a signal to itself; where there is
 // no tracer any more, it is ignored and the thread goes on, home.
@@ -36,8 +42,9 @@ class Healer {
 
   explicit Healer(RemoteAddress base) : base_(base) {}
 
-  // Bytes needed at `base`.
-  static constexpr size_t kSize = 480;
+  // Bytes needed at `base`: the code, and so many places behind it.
+  static constexpr size_t kCodeSize = 384;
+  static constexpr size_t kPlaceSize = 152;
   static constexpr size_t kScratchSize = 16384;
 
   // One system call of a table in the scratch memory, which the thread works through by itself, and
@@ -50,29 +57,54 @@ class Healer {
   };
   static_assert(sizeof(TableEntry) == 128);
 
-  // The code, followed by an empty context: to be written at `base` at once.
-  std::vector<std::byte> Code() const;
-  // Where the context goes, and its bytes.
-  RemoteAddress ContextAddress() const;
-  static std::vector<std::byte> ContextBytes(const Context& context);
+  // Position independent: to be written at `base`.
+  static std::vector<std::byte> Code();
+  // What a place has to hold while a thread is away.
+  static std::array<std::byte, kPlaceSize> PlaceBytes(const Context& context);
+  RemoteAddress Place(size_t index) const { return base_ + kCodeSize + index * kPlaceSize; }
+
+  // A thread that is sent away.
+  struct Guest {
+    GeneralRegisters registers;  // as it was stopped
+    RemoteAddress place;
+    int signal = 0;  // by which it tells; 0: it does not tell
+  };
 
   // Registers that make the thread go home.
-  GeneralRegisters AtHome(const GeneralRegisters& from) const;
+  GeneralRegisters AtHome(const Guest& guest) const;
 
-  // Registers that make the thread do something, tell that it is done by `signal` (0: it does not
-  // tell) and, if nobody stops it there, go home, unmapping the scratch memory on the way; and the
-  // address where it stands when it tells.
+  // Registers that make the thread do something, tell that it is done and, if nobody stops it
+  // there, go home; and the address where it stands when it tells.
   struct Task {
     GeneralRegisters registers;
     RemoteAddress done;
   };
-  // Map the scratch memory: at `wanted`, which has to be free, or anywhere (null). Where, or a
-  // negative errno, is then in r12.
-  Task Map(const GeneralRegisters& from, RemoteAddress wanted, int signal) const;
+
+  // Of the one with scratch memory, which it unmaps on its way home.
+  //
+  // Map it at `scratch`, which has to be free (or the result is -EEXIST). The result, an address or
+  // a negative errno, is then in r12.
+  Task Map(const Guest& guest, RemoteAddress scratch) const;
   // Run the `count` (at least one) system calls of the table at the beginning of the memory.
-  Task WorkThrough(const GeneralRegisters& from, RemoteAddress scratch, size_t count,
-                   int signal) const;
-  Task Unmap(const GeneralRegisters& from, RemoteAddress scratch, int signal) const;
+  Task WorkThrough(const Guest& guest, RemoteAddress scratch, size_t count) const;
+  Task Unmap(const Guest& guest, RemoteAddress scratch) const;
+
+  // Of all others. Ask for what ThreadAnswers holds; the kernel writes some of it into a slot in
+  // the scratch memory.
+  struct AnswerSlot {
+    std::array<uint64_t, 3> altstack = {};  // stack_t
+    uint64_t clear_child_tid = 0;
+    uint32_t pdeath_signal = 0;
+  };
+  static_assert(sizeof(AnswerSlot) == 40);
+  Task Ask(const Guest& guest, RemoteAddress slot) const;
+  // None when some call has failed. `told`: the thread's registers then.
+  static std::optional<ThreadAnswers> AnswersOf(const GeneralRegisters& told,
+                                                const AnswerSlot& slot);
+
+  // An address for scratch memory: any of 2^31, in the wide space between programs and what the
+  // kernel places for them.
+  static RemoteAddress RandomScratch();
 
  private:
   RemoteAddress base_;

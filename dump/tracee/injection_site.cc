@@ -57,9 +57,8 @@ absl::StatusOr<Room> RoomBehindVdso(const RemoteMemory& memory, RemoteAddress vd
 
 bool IsFree(std::span<const std::byte> there, std::span<const std::byte> code) {
   const auto zero = [](std::byte b) { return b == std::byte{0}; };
-  if (std::all_of(there.begin(), there.end(), zero)) return true;
-  const auto data = std::find_if_not(code.rbegin(), code.rend(), zero).base();
-  return std::equal(code.begin(), data, there.begin());
+  return std::all_of(there.begin(), there.end(), zero) ||
+         std::equal(code.begin(), code.end(), there.begin());
 }
 
 absl::Status NoRoom(size_t size) {
@@ -72,15 +71,16 @@ absl::Status NoRoom(size_t size) {
 }  // namespace
 
 absl::StatusOr<InjectionSite> InjectionSite::Find(const ProcDir& task, const RemoteMemory& memory,
-                                                  std::span<const std::byte> code) {
+                                                  std::span<const std::byte> code, size_t data) {
+  const size_t wanted = code.size() + data;
   const absl::StatusOr<RemoteAddress> vdso = VdsoAddress(task);
-  if (!vdso.ok()) return NoRoom(code.size());
+  if (!vdso.ok()) return NoRoom(wanted);
   const absl::StatusOr<Room> room = RoomBehindVdso(memory, *vdso);
-  if (!room.ok() || room->end < room->begin + code.size()) return NoRoom(code.size());
-  const RemoteAddress address = room->begin;
-  ASSIGN_OR_RETURN(const std::vector<std::byte> there, memory.Read(address, code.size()));
-  if (!IsFree(there, code)) return NoRoom(code.size());
-  return InjectionSite(&memory, address, code.size());
+  if (!room.ok() || room->end < room->begin + wanted) return NoRoom(wanted);
+  const size_t size = room->end - room->begin;
+  ASSIGN_OR_RETURN(const std::vector<std::byte> there, memory.Read(room->begin, size));
+  if (!IsFree(there, code)) return NoRoom(wanted);
+  return InjectionSite(&memory, room->begin, size);
 }
 
 absl::Status InjectionSite::Clear() const {

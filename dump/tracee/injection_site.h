@@ -20,12 +20,13 @@ namespace dumpctl {
 // The page becomes a private copy when it is first written; the mapping stays as it is.
 class InjectionSite {
  public:
-  // Finds room for `code` (position independent; what follows its last non-zero byte is data). Room
-  // that a dump which was killed has left full of the same code is used again. FailedPrecondition
-  // when there is none.
+  // Finds room for `code` (position independent) and at least `data` bytes behind it; all that
+  // there is belongs to the site. Room that a dump which was killed has left full of the same code
+  // is used again. FailedPrecondition when there is none.
   static absl::StatusOr<InjectionSite> Find(const ProcDir& task, const RemoteMemory& memory,
-                                            std::span<const std::byte> code);
+                                            std::span<const std::byte> code, size_t data);
 
+  size_t size() const { return size_; }
   bool Holds(RemoteAddress address) const {
     return address >= address_ && address - address_ < size_;
   }

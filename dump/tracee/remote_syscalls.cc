@@ -3,21 +3,17 @@
 #include <signal.h>
 #include <sys/syscall.h>
 
+#include <algorithm>
+#include <cerrno>
 #include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "dump/tracee/ptrace_ops.h"
-#include "dumpctl/failure.h"
 #include "dumpctl/status_macros.h"
 #include "proc/status_parser.h"
 
 namespace dumpctl {
 namespace {
-
-// While a thread is away nothing may be delivered to it: a signal taken from its queue then could
-// not be put back. (SIGKILL and SIGSTOP cannot be blocked.)
-constexpr uint64_t kAllSignals = ~0ull;
 
 // Signals that the kernel drops where they have no handler (signal(7), "Ign").
 constexpr int kIgnorable[] = {SIGURG, SIGWINCH, SIGCHLD};
@@ -30,43 +26,10 @@ absl::StatusOr<uint64_t> CaughtSignals(const FrozenTask& task) {
   return status.caught;
 }
 
-absl::Status Died(pid_t tid) {
-  return MakeFailure(Failure::kTargetDied, absl::StatusCode::kNotFound,
-                     absl::StrCat("thread ", tid, " was killed while it was frozen"));
-}
-
 // What a thread loads then must stay as it is, and it will be gone in microseconds.
 absl::Status OnItsWayHome(pid_t tid) {
   return absl::UnavailableError(absl::StrCat(
       "thread ", tid, " is on its way home from a dump that was killed just now; try again"));
-}
-
-// Lets the thread run to the next system call stop.
-absl::Status RunToSyscallStop(pid_t tid) {
-  int signal = 0;
-  for (;;) {
-    RETURN_IF_ERROR(PtraceSyscall(tid, signal));
-    ASSIGN_OR_RETURN(const Stop stop, WaitStop(tid));
-    signal = 0;
-    switch (stop.kind) {
-      case Stop::Kind::kSyscall:
-        return absl::OkStatus();
-      case Stop::Kind::kGone:
-        return Died(tid);
-      case Stop::Kind::kSignal:
-        // Only SIGSTOP gets here; passed on, it stops the process once we have let it go.
-        if (stop.signal != SIGSTOP) {
-          return absl::InternalError(
-              absl::StrCat("thread ", tid, " got signal ", stop.signal, " on injected code"));
-        }
-        signal = stop.signal;
-        break;
-      case Stop::Kind::kInterrupt:
-      case Stop::Kind::kGroupStop:
-      case Stop::Kind::kEvent:
-        break;
-    }
-  }
 }
 
 }  // namespace
@@ -74,9 +37,9 @@ absl::Status RunToSyscallStop(pid_t tid) {
 absl::StatusOr<RemoteSyscalls> RemoteSyscalls::Create(const FrozenTask& task) {
   ASSIGN_OR_RETURN(RemoteMemory opened, RemoteMemory::Open(task.dir()));
   auto memory = std::make_unique<RemoteMemory>(std::move(opened));
-  // The code is position independent: any base gives the same bytes.
-  const std::vector<std::byte> code = Healer(RemoteAddress()).Code();
-  ASSIGN_OR_RETURN(const InjectionSite site, InjectionSite::Find(task.dir(), *memory, code));
+  const std::vector<std::byte> code = Healer::Code();
+  ASSIGN_OR_RETURN(const InjectionSite site,
+                   InjectionSite::Find(task.dir(), *memory, code, Healer::kPlaceSize));
   for (const FrozenThread& thread : task.threads()) {
     if (site.Holds(RemoteAddress(thread.registers.rip))) return OnItsWayHome(thread.tid);
   }
@@ -94,53 +57,11 @@ RemoteSyscalls::RemoteSyscalls(RemoteSyscalls&& other) noexcept
       healer_(other.healer_),
       scratch_(other.scratch_),
       caught_(other.caught_),
-      away_(other.away_),
-      mapped_(other.mapped_),
-      sigmask_(other.sigmask_),
-      stop_signal_(other.stop_signal_),
+      away_(std::move(other.away_)),
+      mapped_(std::exchange(other.mapped_, false)),
       done_(std::move(other.done_)) {}
 
 RemoteSyscalls::~RemoteSyscalls() { Close().IgnoreError(); }
-
-absl::Status RemoteSyscalls::Leave(const FrozenThread& thread) {
-  ASSIGN_OR_RETURN(sigmask_, PtraceGetSigmask(thread.tid));
-  stop_signal_ = StopSignal(sigmask_);
-  RETURN_IF_ERROR(site_.Write(
-      healer_.ContextAddress(),
-      Healer::ContextBytes({.go_on = GoOnRegisters(thread.registers), .sigmask = sigmask_})));
-  away_ = &thread;
-  // In this order: from here on the way home puts the mask back.
-  RETURN_IF_ERROR(SetGeneralRegisters(thread.tid, healer_.AtHome(thread.registers)));
-  const uint64_t open = stop_signal_ == 0 ? 0 : BitOf(stop_signal_);
-  RETURN_IF_ERROR(PtraceSetSigmask(thread.tid, kAllSignals & ~open));
-  ASSIGN_OR_RETURN(const GeneralRegisters told,
-                   Do(healer_.Map(thread.registers, scratch_, stop_signal_)));
-  const auto mapped = static_cast<int64_t>(told.r12);
-  if (mapped < 0 && mapped > -4096) {
-    return absl::ErrnoToStatus(
-        static_cast<int>(-mapped),
-        absl::StrCat("process ", task_->pid(), " cannot map ", Healer::kScratchSize,
-                     " bytes (see its RLIMIT_AS and the sysctl vm.max_map_count)"));
-  }
-  mapped_ = true;
-  scratch_ = RemoteAddress(told.r12);
-  return absl::OkStatus();
-}
-
-absl::Status RemoteSyscalls::ComeHome() {
-  if (away_ == nullptr) return absl::OkStatus();
-  const FrozenThread& thread = *std::exchange(away_, nullptr);
-  absl::Status status;
-  if (std::exchange(mapped_, false)) {
-    away_ = &thread;
-    status = Do(healer_.Unmap(thread.registers, scratch_, stop_signal_)).status();
-    away_ = nullptr;
-  }
-  // The mask first: until the registers are back, the way home still puts it back.
-  status.Update(PtraceSetSigmask(thread.tid, sigmask_));
-  status.Update(SetGeneralRegisters(thread.tid, PutBackRegisters(thread.registers)));
-  return status;
-}
 
 int RemoteSyscalls::StopSignal(uint64_t sigmask) const {
   for (const int signal : kIgnorable) {
@@ -149,39 +70,61 @@ int RemoteSyscalls::StopSignal(uint64_t sigmask) const {
   return 0;
 }
 
-absl::StatusOr<GeneralRegisters> RemoteSyscalls::Do(const Healer::Task& task) {
-  RETURN_IF_ERROR(SetGeneralRegisters(away_->tid, task.registers));
-  if (stop_signal_ != 0) return RunUntilTold(task.done);
-  // Stop by stop: slower, and there is no other way.
-  for (;;) {
-    RETURN_IF_ERROR(RunToSyscallStop(away_->tid));  // entry
-    RETURN_IF_ERROR(RunToSyscallStop(away_->tid));  // exit
-    ASSIGN_OR_RETURN(const GeneralRegisters registers, GetGeneralRegisters(away_->tid));
-    if (registers.rip == task.done.value()) return registers;
+absl::Status RemoteSyscalls::Prepare(size_t place,
+                                     std::span<const FrozenThread* const> threads) const {
+  std::vector<std::byte> bytes;
+  bytes.reserve(threads.size() * Healer::kPlaceSize);
+  for (const FrozenThread* thread : threads) {
+    const auto context =
+        Healer::PlaceBytes({.go_on = GoOnRegisters(thread->registers), .sigmask = thread->sigmask});
+    bytes.insert(bytes.end(), context.begin(), context.end());
   }
+  return site_.Write(healer_.Place(place), bytes);
 }
 
-absl::StatusOr<GeneralRegisters> RemoteSyscalls::RunUntilTold(RemoteAddress done) {
-  const pid_t tid = away_->tid;
-  int pass_on = 0;
-  for (;;) {
-    RETURN_IF_ERROR(PtraceCont(tid, pass_on));
-    ASSIGN_OR_RETURN(const Stop stop, WaitStop(tid));
-    pass_on = 0;
-    if (stop.kind == Stop::Kind::kGone) return Died(tid);
-    if (stop.kind != Stop::Kind::kSignal) continue;
-    if (stop.signal == SIGSTOP) {
-      pass_on = SIGSTOP;
-      continue;
+absl::Status RemoteSyscalls::Leave(const FrozenThread& thread) {
+  const FrozenThread* const only = &thread;
+  RETURN_IF_ERROR(Prepare(0, std::span(&only, 1)));
+  ASSIGN_OR_RETURN(AwayThread away, AwayThread::Leave(healer_, healer_.Place(0), thread,
+                                                      StopSignal(thread.sigmask)));
+  away_.emplace(std::move(away));
+  return MapScratch();
+}
+
+absl::Status RemoteSyscalls::MapScratch() {
+  constexpr int kTries = 8;
+  int error = 0;
+  for (int i = 0; i < kTries; ++i) {
+    // Once it is known, callers count on it.
+    const RemoteAddress wanted = scratch_ ? scratch_ : Healer::RandomScratch();
+    ASSIGN_OR_RETURN(const GeneralRegisters told, Do(healer_.Map(away_->guest(), wanted)));
+    mapped_ = told.r12 == wanted.value();
+    if (mapped_) {
+      scratch_ = wanted;
+      return absl::OkStatus();
     }
-    if (stop.signal != stop_signal_) {
-      return absl::InternalError(
-          absl::StrCat("thread ", tid, " got signal ", stop.signal, " on injected code"));
-    }
-    // Somebody else may have sent it: then it comes early, and is as ignored as it always was.
-    ASSIGN_OR_RETURN(const GeneralRegisters registers, GetGeneralRegisters(tid));
-    if (registers.rip == done.value()) return registers;
+    error = static_cast<int>(-static_cast<int64_t>(told.r12));
+    if (error != EEXIST) break;
   }
+  return absl::ErrnoToStatus(
+      error, absl::StrCat("process ", task_->pid(), " cannot map ", Healer::kScratchSize,
+                          " bytes (see its RLIMIT_AS and the sysctl vm.max_map_count)"));
+}
+
+absl::Status RemoteSyscalls::ComeHome() {
+  if (!away_) return absl::OkStatus();
+  absl::Status status;
+  if (std::exchange(mapped_, false)) {
+    status = Do(healer_.Unmap(away_->guest(), scratch_)).status();
+  }
+  status.Update(away_->ComeHome());
+  away_.reset();
+  return status;
+}
+
+absl::StatusOr<GeneralRegisters> RemoteSyscalls::Do(const Healer::Task& task) {
+  RETURN_IF_ERROR(away_->Start(task));
+  return away_->Finish();
 }
 
 absl::StatusOr<std::vector<int64_t>> RemoteSyscalls::Run(const FrozenThread& thread,
@@ -191,7 +134,7 @@ absl::StatusOr<std::vector<int64_t>> RemoteSyscalls::Run(const FrozenThread& thr
   if (calls.size() > kMostCalls) {
     return absl::InternalError(absl::StrCat(calls.size(), " system calls at once"));
   }
-  if (away_ == nullptr || away_->tid != thread.tid) {
+  if (!away_ || away_->tid() != thread.tid) {
     RETURN_IF_ERROR(ComeHome());
     RETURN_IF_ERROR(Leave(thread));
   }
@@ -201,8 +144,7 @@ absl::StatusOr<std::vector<int64_t>> RemoteSyscalls::Run(const FrozenThread& thr
     entries.push_back({.number = static_cast<uint64_t>(call.number), .arguments = call.arguments});
   }
   RETURN_IF_ERROR(memory_->Write(scratch_, std::as_bytes(std::span(entries))));
-  RETURN_IF_ERROR(
-      Do(healer_.WorkThrough(thread.registers, scratch_, entries.size(), stop_signal_)).status());
+  RETURN_IF_ERROR(Do(healer_.WorkThrough(away_->guest(), scratch_, entries.size())).status());
   RETURN_IF_ERROR(memory_->Read(scratch_, std::as_writable_bytes(std::span(entries))));
   done_ = std::move(entries);
   std::vector<int64_t> results;
@@ -221,6 +163,72 @@ absl::StatusOr<std::vector<std::byte>> RemoteSyscalls::ReadSlots(size_t count) c
     bytes.insert(bytes.end(), done_[i].slot.begin(), done_[i].slot.end());
   }
   return bytes;
+}
+
+absl::StatusOr<std::vector<GeneralRegisters>> RemoteSyscalls::AskAtOnce(
+    std::span<const FrozenThread* const> threads, RemoteAddress slots) const {
+  RETURN_IF_ERROR(Prepare(1, threads));
+  std::vector<AwayThread> away;
+  away.reserve(threads.size());
+  for (size_t i = 0; i < threads.size(); ++i) {
+    ASSIGN_OR_RETURN(AwayThread thread,
+                     AwayThread::Leave(healer_, healer_.Place(1 + i), *threads[i],
+                                       StopSignal(threads[i]->sigmask)));
+    away.push_back(std::move(thread));
+    const RemoteAddress slot = slots + i * sizeof(Healer::AnswerSlot);
+    RETURN_IF_ERROR(away.back().Start(healer_.Ask(away.back().guest(), slot)));
+  }
+  std::vector<GeneralRegisters> told;
+  told.reserve(threads.size());
+  for (AwayThread& thread : away) {
+    ASSIGN_OR_RETURN(told.emplace_back(), thread.Finish());
+    RETURN_IF_ERROR(thread.ComeHome());
+  }
+  return told;
+}
+
+absl::StatusOr<std::vector<std::optional<ThreadAnswers>>> RemoteSyscalls::AskInTurn(
+    std::span<const FrozenThread* const> threads) const {
+  const size_t places = Places() - 1;
+  std::vector<GeneralRegisters> told;
+  told.reserve(threads.size());
+  for (size_t begin = 0; begin < threads.size(); begin += places) {
+    const auto some = threads.subspan(begin, std::min(places, threads.size() - begin));
+    ASSIGN_OR_RETURN(const std::vector<GeneralRegisters> told_now,
+                     AskAtOnce(some, scratch_ + begin * sizeof(Healer::AnswerSlot)));
+    told.insert(told.end(), told_now.begin(), told_now.end());
+  }
+  std::vector<Healer::AnswerSlot> slots(threads.size());
+  RETURN_IF_ERROR(memory_->Read(scratch_, std::as_writable_bytes(std::span(slots))));
+  std::vector<std::optional<ThreadAnswers>> answers;
+  answers.reserve(threads.size());
+  for (size_t i = 0; i < threads.size(); ++i) {
+    answers.push_back(Healer::AnswersOf(told[i], slots[i]));
+  }
+  return answers;
+}
+
+absl::StatusOr<std::vector<std::optional<ThreadAnswers>>> RemoteSyscalls::Interview(
+    std::span<const FrozenThread> threads) {
+  std::vector<std::optional<ThreadAnswers>> answers(threads.size());
+  if (threads.empty() || Places() < 2) return answers;
+  done_.clear();
+  if (!away_) RETURN_IF_ERROR(Leave(threads.front()));
+  // One that cannot tell would be led from stop to stop while the others wait.
+  std::vector<const FrozenThread*> able;
+  std::vector<size_t> indices;
+  for (size_t i = 0; i < threads.size(); ++i) {
+    if (threads[i].tid == away_->tid() || StopSignal(threads[i].sigmask) == 0) continue;
+    able.push_back(&threads[i]);
+    indices.push_back(i);
+  }
+  constexpr size_t kMostAnswers = Healer::kScratchSize / sizeof(Healer::AnswerSlot);
+  for (size_t begin = 0; begin < able.size(); begin += kMostAnswers) {
+    const size_t count = std::min(kMostAnswers, able.size() - begin);
+    ASSIGN_OR_RETURN(const auto some, AskInTurn(std::span(able).subspan(begin, count)));
+    for (size_t i = 0; i < count; ++i) answers[indices[begin + i]] = some[i];
+  }
+  return answers;
 }
 
 absl::Status RemoteSyscalls::Close() {

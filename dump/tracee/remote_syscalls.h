@@ -5,15 +5,18 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "dump/tracee/away_thread.h"
 #include "dump/tracee/frozen_task.h"
 #include "dump/tracee/healer_x86_64.h"
 #include "dump/tracee/injection_site.h"
 #include "dump/tracee/remote_memory.h"
+#include "dump/tracee/thread_answers.h"
 
 namespace dumpctl {
 
@@ -47,7 +50,7 @@ class RemoteSyscalls {
   ~RemoteSyscalls();
 
   // Runs the calls (kMostCalls at most) one after the other in one thread, and gives their raw
-  // results (negative errno). The thread works through all of them by itself; see StopSignal.
+  // results (negative errno). The thread works through all of them by itself; see AwayThread.
   absl::StatusOr<std::vector<int64_t>> Run(const FrozenThread& thread,
                                            std::span<const RemoteCall> calls);
 
@@ -60,22 +63,35 @@ class RemoteSyscalls {
   // What the last Run wrote: slots one behind the other. OutOfRange for more than it had calls.
   absl::StatusOr<std::vector<std::byte>> ReadSlots(size_t count) const;
 
+  // Lets the threads answer for themselves, as many at a time as there are places for; the answers
+  // come in the order of `threads`. One that cannot answer beside others gives none: Run can ask
+  // it.
+  absl::StatusOr<std::vector<std::optional<ThreadAnswers>>> Interview(
+      std::span<const FrozenThread> threads);
+
   absl::Status Close();
 
  private:
   RemoteSyscalls(const FrozenTask* task, std::unique_ptr<RemoteMemory> memory, InjectionSite site)
       : task_(task), memory_(std::move(memory)), site_(site), healer_(site.address()) {}
 
-  // A signal by which a thread can tell that it has done something, or 0. It must be one that the
-  // process ignores and the thread does not block: a tracer sees even such a signal, and where the
-  // tracer has died, the kernel drops it.
+  size_t Places() const { return (site_.size() - Healer::kCodeSize) / Healer::kPlaceSize; }
+  // A signal by which a thread can tell that it has done something, or 0; see AwayThread.
   int StopSignal(uint64_t sigmask) const;
+  // Writes the contexts of threads into places from `place` on.
+  absl::Status Prepare(size_t place, std::span<const FrozenThread* const> threads) const;
   // Sends the thread away and lets it map the scratch memory.
   absl::Status Leave(const FrozenThread& thread);
+  absl::Status MapScratch();
   // Lets the thread that is away do something; gives the registers it has then.
   absl::StatusOr<GeneralRegisters> Do(const Healer::Task& task);
-  absl::StatusOr<GeneralRegisters> RunUntilTold(RemoteAddress done);
   absl::Status ComeHome();
+  // Of all that there are places for beside the thread that is away, and of all that there are
+  // answer slots for. Threads tell with registers.
+  absl::StatusOr<std::vector<GeneralRegisters>> AskAtOnce(
+      std::span<const FrozenThread* const> threads, RemoteAddress slots) const;
+  absl::StatusOr<std::vector<std::optional<ThreadAnswers>>> AskInTurn(
+      std::span<const FrozenThread* const> threads) const;
 
   const FrozenTask* task_;  // null once moved from or closed
   std::unique_ptr<RemoteMemory> memory_;
@@ -83,10 +99,8 @@ class RemoteSyscalls {
   Healer healer_;
   RemoteAddress scratch_;
   uint64_t caught_ = 0;                   // signals with a handler, bit 0 = signal 1
-  const FrozenThread* away_ = nullptr;    // if any
+  std::optional<AwayThread> away_;        // one that calls are run in, on the first place
   bool mapped_ = false;                   // by it
-  uint64_t sigmask_ = 0;                  // its own
-  int stop_signal_ = 0;                   // for it
   std::vector<Healer::TableEntry> done_;  // the last Run's
 };
 

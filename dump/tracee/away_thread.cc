@@ -1,0 +1,124 @@
+#include "dump/tracee/away_thread.h"
+
+#include <signal.h>
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "dump/tracee/ptrace_ops.h"
+#include "dumpctl/failure.h"
+#include "dumpctl/status_macros.h"
+
+namespace dumpctl {
+namespace {
+
+// While a thread is away nothing may be delivered to it: a signal taken from its queue then could
+// not be put back. (SIGKILL and SIGSTOP cannot be blocked.)
+constexpr uint64_t kAllSignals = ~0ull;
+
+absl::Status Died(pid_t tid) {
+  return MakeFailure(Failure::kTargetDied, absl::StatusCode::kNotFound,
+                     absl::StrCat("thread ", tid, " was killed while it was frozen"));
+}
+
+absl::Status Unexpected(pid_t tid, int signal) {
+  return absl::InternalError(
+      absl::StrCat("thread ", tid, " got signal ", signal, " on injected code"));
+}
+
+// Lets the thread run to the next system call stop.
+absl::Status RunToSyscallStop(pid_t tid) {
+  int signal = 0;
+  for (;;) {
+    RETURN_IF_ERROR(PtraceSyscall(tid, signal));
+    ASSIGN_OR_RETURN(const Stop stop, WaitStop(tid));
+    signal = 0;
+    switch (stop.kind) {
+      case Stop::Kind::kSyscall:
+        return absl::OkStatus();
+      case Stop::Kind::kGone:
+        return Died(tid);
+      case Stop::Kind::kSignal:
+        // Only SIGSTOP gets here; passed on, it stops the process once we have let it go.
+        if (stop.signal != SIGSTOP) return Unexpected(tid, stop.signal);
+        signal = stop.signal;
+        break;
+      case Stop::Kind::kInterrupt:
+      case Stop::Kind::kGroupStop:
+      case Stop::Kind::kEvent:
+        break;
+    }
+  }
+}
+
+}  // namespace
+
+absl::StatusOr<AwayThread> AwayThread::Leave(const Healer& healer, RemoteAddress place,
+                                             const FrozenThread& thread, int signal) {
+  AwayThread away(thread, {thread.registers, place, signal});
+  // In this order: from here on the way home puts the mask back.
+  RETURN_IF_ERROR(SetGeneralRegisters(thread.tid, healer.AtHome(away.guest_)));
+  const uint64_t open = signal == 0 ? 0 : uint64_t{1} << (signal - 1);
+  RETURN_IF_ERROR(PtraceSetSigmask(thread.tid, kAllSignals & ~open));
+  return away;
+}
+
+AwayThread::AwayThread(AwayThread&& other) noexcept
+    : thread_(std::exchange(other.thread_, nullptr)),
+      guest_(other.guest_),
+      done_(other.done_),
+      busy_(other.busy_) {}
+
+AwayThread::~AwayThread() { ComeHome().IgnoreError(); }
+
+absl::Status AwayThread::Start(const Healer::Task& task) {
+  RETURN_IF_ERROR(SetGeneralRegisters(tid(), task.registers));
+  done_ = task.done;
+  busy_ = true;
+  return guest_.signal == 0 ? absl::OkStatus() : PtraceCont(tid(), 0);
+}
+
+absl::StatusOr<GeneralRegisters> AwayThread::Finish() {
+  busy_ = false;
+  return guest_.signal == 0 ? LeadFromStopToStop() : WaitUntilTold();
+}
+
+absl::StatusOr<GeneralRegisters> AwayThread::WaitUntilTold() {
+  for (;;) {
+    ASSIGN_OR_RETURN(const Stop stop, WaitStop(tid()));
+    int pass_on = 0;
+    if (stop.kind == Stop::Kind::kGone) return Died(tid());
+    if (stop.kind == Stop::Kind::kSignal && stop.signal == SIGSTOP) {
+      pass_on = SIGSTOP;
+    } else if (stop.kind == Stop::Kind::kSignal) {
+      if (stop.signal != guest_.signal) return Unexpected(tid(), stop.signal);
+      // Somebody else may have sent it: then it comes early, and is as ignored as it always was.
+      ASSIGN_OR_RETURN(const GeneralRegisters registers, GetGeneralRegisters(tid()));
+      if (registers.rip == done_.value()) return registers;
+    }
+    RETURN_IF_ERROR(PtraceCont(tid(), pass_on));
+  }
+}
+
+// Slower, and there is no other way.
+absl::StatusOr<GeneralRegisters> AwayThread::LeadFromStopToStop() {
+  for (;;) {
+    RETURN_IF_ERROR(RunToSyscallStop(tid()));  // entry
+    RETURN_IF_ERROR(RunToSyscallStop(tid()));  // exit
+    ASSIGN_OR_RETURN(const GeneralRegisters registers, GetGeneralRegisters(tid()));
+    if (registers.rip == done_.value()) return registers;
+  }
+}
+
+absl::Status AwayThread::ComeHome() {
+  if (thread_ == nullptr) return absl::OkStatus();
+  absl::Status status;
+  if (busy_) status = Finish().status();
+  const FrozenThread& thread = *std::exchange(thread_, nullptr);
+  // The mask first: until the registers are back, the way home still puts it back.
+  status.Update(PtraceSetSigmask(thread.tid, thread.sigmask));
+  status.Update(SetGeneralRegisters(thread.tid, PutBackRegisters(thread.registers)));
+  return status;
+}
+
+}  // namespace dumpctl
