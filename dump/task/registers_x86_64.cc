@@ -7,6 +7,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <iterator>
 
 #include "absl/strings/str_cat.h"
 
@@ -76,9 +77,9 @@ void CopyComponent(std::span<const std::byte> xstate, Component component, Field
   if (!Enabled(xstate, component)) return;
   const Place& place = PlaceOf(component);
   if (place.offset + place.size > xstate.size()) return;
-  for (size_t at = 0; at + sizeof(T) <= place.size; at += sizeof(T)) {
-    field->Add(ValueAt<T>(xstate, place.offset + at));
-  }
+  const size_t count = place.size / sizeof(T);
+  field->Resize(static_cast<int>(count), T{});
+  std::memcpy(field->mutable_data(), xstate.data() + place.offset, count * sizeof(T));
 }
 
 void FillGeneral(const GeneralRegisters& stopped, image::user_x86_regs_entry* out) {
@@ -124,8 +125,8 @@ void FillExtended(std::span<const std::byte> xstate, image::user_x86_fpregs_entr
   out->set_rdp(legacy.rdp);
   out->set_mxcsr(legacy.mxcsr);
   out->set_mxcsr_mask(legacy.mxcsr_mask);
-  for (const uint32_t word : legacy.st_space) out->add_st_space(word);
-  for (const uint32_t word : legacy.xmm_space) out->add_xmm_space(word);
+  out->mutable_st_space()->Add(std::begin(legacy.st_space), std::end(legacy.st_space));
+  out->mutable_xmm_space()->Add(std::begin(legacy.xmm_space), std::end(legacy.xmm_space));
   image::user_x86_xsave_entry* xsave = out->mutable_xsave();
   xsave->set_xstate_bv(ValueAt<uint64_t>(xstate, kHeader));
   CopyComponent<uint32_t>(xstate, kYmm, xsave->mutable_ymmh_space());

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <deque>
 #include <string>
 #include <utility>
 
@@ -70,21 +71,14 @@ int RemoteSyscalls::StopSignal(uint64_t sigmask) const {
   return 0;
 }
 
-absl::Status RemoteSyscalls::Prepare(size_t place,
-                                     std::span<const FrozenThread* const> threads) const {
-  std::vector<std::byte> bytes;
-  bytes.reserve(threads.size() * Healer::kPlaceSize);
-  for (const FrozenThread* thread : threads) {
-    const auto context =
-        Healer::PlaceBytes({.go_on = GoOnRegisters(thread->registers), .sigmask = thread->sigmask});
-    bytes.insert(bytes.end(), context.begin(), context.end());
-  }
-  return site_.Write(healer_.Place(place), bytes);
+absl::Status RemoteSyscalls::Prepare(size_t place, const FrozenThread& thread) const {
+  return site_.Write(
+      healer_.Place(place),
+      Healer::PlaceBytes({.go_on = GoOnRegisters(thread.registers), .sigmask = thread.sigmask}));
 }
 
 absl::Status RemoteSyscalls::Leave(const FrozenThread& thread) {
-  const FrozenThread* const only = &thread;
-  RETURN_IF_ERROR(Prepare(0, std::span(&only, 1)));
+  RETURN_IF_ERROR(Prepare(0, thread));
   ASSIGN_OR_RETURN(AwayThread away, AwayThread::Leave(healer_, healer_.Place(0), thread,
                                                       StopSignal(thread.sigmask)));
   away_.emplace(std::move(away));
@@ -165,39 +159,37 @@ absl::StatusOr<std::vector<std::byte>> RemoteSyscalls::ReadSlots(size_t count) c
   return bytes;
 }
 
-absl::StatusOr<std::vector<GeneralRegisters>> RemoteSyscalls::AskAtOnce(
-    std::span<const FrozenThread* const> threads, RemoteAddress slots) const {
-  RETURN_IF_ERROR(Prepare(1, threads));
-  std::vector<AwayThread> away;
-  away.reserve(threads.size());
-  for (size_t i = 0; i < threads.size(); ++i) {
-    ASSIGN_OR_RETURN(AwayThread thread,
-                     AwayThread::Leave(healer_, healer_.Place(1 + i), *threads[i],
-                                       StopSignal(threads[i]->sigmask)));
-    away.push_back(std::move(thread));
-    const RemoteAddress slot = slots + i * sizeof(Healer::AnswerSlot);
-    RETURN_IF_ERROR(away.back().Start(healer_.Ask(away.back().guest(), slot)));
-  }
+absl::StatusOr<std::vector<GeneralRegisters>> RemoteSyscalls::LetTell(
+    std::span<const FrozenThread* const> threads) const {
   std::vector<GeneralRegisters> told;
   told.reserve(threads.size());
-  for (AwayThread& thread : away) {
-    ASSIGN_OR_RETURN(told.emplace_back(), thread.Finish());
-    RETURN_IF_ERROR(thread.ComeHome());
+  std::deque<AwayThread> away;
+  const auto bring_eldest_home = [&]() -> absl::Status {
+    ASSIGN_OR_RETURN(told.emplace_back(), away.front().Finish());
+    RETURN_IF_ERROR(away.front().ComeHome());
+    away.pop_front();
+    return absl::OkStatus();
+  };
+  // While the eldest tell, the next are sent: neither they nor we wait. The first place is taken.
+  const size_t places = Places() - 1;
+  for (size_t i = 0; i < threads.size(); ++i) {
+    if (away.size() == places) RETURN_IF_ERROR(bring_eldest_home());
+    const size_t place = 1 + i % places;
+    RETURN_IF_ERROR(Prepare(place, *threads[i]));
+    ASSIGN_OR_RETURN(AwayThread thread,
+                     AwayThread::Leave(healer_, healer_.Place(place), *threads[i],
+                                       StopSignal(threads[i]->sigmask)));
+    away.push_back(std::move(thread));
+    const RemoteAddress slot = scratch_ + i * sizeof(Healer::AnswerSlot);
+    RETURN_IF_ERROR(away.back().Start(healer_.Ask(away.back().guest(), slot)));
   }
+  while (!away.empty()) RETURN_IF_ERROR(bring_eldest_home());
   return told;
 }
 
-absl::StatusOr<std::vector<std::optional<ThreadAnswers>>> RemoteSyscalls::AskInTurn(
+absl::StatusOr<std::vector<std::optional<ThreadAnswers>>> RemoteSyscalls::AskBeside(
     std::span<const FrozenThread* const> threads) const {
-  const size_t places = Places() - 1;
-  std::vector<GeneralRegisters> told;
-  told.reserve(threads.size());
-  for (size_t begin = 0; begin < threads.size(); begin += places) {
-    const auto some = threads.subspan(begin, std::min(places, threads.size() - begin));
-    ASSIGN_OR_RETURN(const std::vector<GeneralRegisters> told_now,
-                     AskAtOnce(some, scratch_ + begin * sizeof(Healer::AnswerSlot)));
-    told.insert(told.end(), told_now.begin(), told_now.end());
-  }
+  ASSIGN_OR_RETURN(const std::vector<GeneralRegisters> told, LetTell(threads));
   std::vector<Healer::AnswerSlot> slots(threads.size());
   RETURN_IF_ERROR(memory_->Read(scratch_, std::as_writable_bytes(std::span(slots))));
   std::vector<std::optional<ThreadAnswers>> answers;
@@ -225,7 +217,7 @@ absl::StatusOr<std::vector<std::optional<ThreadAnswers>>> RemoteSyscalls::Interv
   constexpr size_t kMostAnswers = Healer::kScratchSize / sizeof(Healer::AnswerSlot);
   for (size_t begin = 0; begin < able.size(); begin += kMostAnswers) {
     const size_t count = std::min(kMostAnswers, able.size() - begin);
-    ASSIGN_OR_RETURN(const auto some, AskInTurn(std::span(able).subspan(begin, count)));
+    ASSIGN_OR_RETURN(const auto some, AskBeside(std::span(able).subspan(begin, count)));
     for (size_t i = 0; i < count; ++i) answers[indices[begin + i]] = some[i];
   }
   return answers;

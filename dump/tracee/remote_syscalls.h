@@ -78,19 +78,19 @@ class RemoteSyscalls {
   size_t Places() const { return (site_.size() - Healer::kCodeSize) / Healer::kPlaceSize; }
   // A signal by which a thread can tell that it has done something, or 0; see AwayThread.
   int StopSignal(uint64_t sigmask) const;
-  // Writes the contexts of threads into places from `place` on.
-  absl::Status Prepare(size_t place, std::span<const FrozenThread* const> threads) const;
+  // Writes the thread's context into a place.
+  absl::Status Prepare(size_t place, const FrozenThread& thread) const;
   // Sends the thread away and lets it map the scratch memory.
   absl::Status Leave(const FrozenThread& thread);
   absl::Status MapScratch();
   // Lets the thread that is away do something; gives the registers it has then.
   absl::StatusOr<GeneralRegisters> Do(const Healer::Task& task);
   absl::Status ComeHome();
-  // Of all that there are places for beside the thread that is away, and of all that there are
-  // answer slots for. Threads tell with registers.
-  absl::StatusOr<std::vector<GeneralRegisters>> AskAtOnce(
-      std::span<const FrozenThread* const> threads, RemoteAddress slots) const;
-  absl::StatusOr<std::vector<std::optional<ThreadAnswers>>> AskInTurn(
+  // Of all that there are slots for in the scratch memory: what they tell with registers, and what
+  // they answer. None of them may be the thread that is away.
+  absl::StatusOr<std::vector<GeneralRegisters>> LetTell(
+      std::span<const FrozenThread* const> threads) const;
+  absl::StatusOr<std::vector<std::optional<ThreadAnswers>>> AskBeside(
       std::span<const FrozenThread* const> threads) const;
 
   const FrozenTask* task_;  // null once moved from or closed
