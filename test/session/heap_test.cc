@@ -1,0 +1,59 @@
+#include "dump/session/heap.h"
+
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <cstddef>
+#include <cstring>
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "gtest/gtest.h"
+
+namespace dumpctl {
+namespace {
+
+constexpr size_t kBytes = 4 << 20;
+
+long Faults() {
+  rusage usage = {};
+  getrusage(RUSAGE_SELF, &usage);
+  return usage.ru_minflt;
+}
+
+// How many pages came by a fault while blocks of so many bytes were taken and written.
+long FaultsOfBlocks(size_t count, size_t bytes) {
+  std::vector<std::unique_ptr<char[]>> blocks(count);
+  const long before = Faults();
+  for (auto& block : blocks) {
+    block = std::make_unique_for_overwrite<char[]>(bytes);
+    memset(block.get(), 1, bytes);
+  }
+  return Faults() - before;
+}
+
+bool CanPopulate() {
+  void* const page = mmap(nullptr, static_cast<size_t>(sysconf(_SC_PAGESIZE)),
+                          PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  return madvise(page, 1, MADV_POPULATE_WRITE) == 0;
+}
+
+TEST(HeapTest, WhatIsReservedComesWithoutFaults) {
+#if defined(__SANITIZE_ADDRESS__)
+  GTEST_SKIP() << "the sanitizer has a heap of its own";
+#endif
+  if (!CanPopulate()) GTEST_SKIP() << "before Linux 5.14";
+  const auto pages = static_cast<long>(kBytes / static_cast<size_t>(sysconf(_SC_PAGESIZE)));
+  ReserveHeap(kBytes);
+  // Small blocks and one that would else be a mapping of its own, of this thread and of another.
+  EXPECT_LT(FaultsOfBlocks(1000, 1000), pages / 16);
+  EXPECT_LT(FaultsOfBlocks(1, 1 << 20), pages / 16);
+  long of_thread = 0;
+  std::thread([&of_thread] { of_thread = FaultsOfBlocks(1, 1 << 20); }).join();
+  EXPECT_LT(of_thread, pages / 16);
+}
+
+}  // namespace
+}  // namespace dumpctl
