@@ -3,8 +3,9 @@
 //   kill_safety BUSY-TARGET KILLS DUMPER [ARGUMENT]...
 //
 // runs DUMPER ARGUMENT... -t PID -D DIR -R. First measures how long it takes undisturbed. Then
-// kills it KILLS times spread over all of that time, and a quarter as often again just when a
-// thread of the target is seen to run the dumper's code.
+// kills it KILLS times, half of them spread over all of that time and half over the time in which
+// it traces, and a quarter as often again just when a thread of the target is seen to run the
+// dumper's code.
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -108,7 +109,18 @@ struct Series {
   int survived = 0;
   int inside = 0;   // of the freeze
   int foreign = 0;  // while a thread stood where the dumper's own code is
+
+  Series& operator+=(const Series& more) {
+    kills += more.kills;
+    survived += more.survived;
+    inside += more.inside;
+    foreign += more.foreign;
+    return *this;
+  }
 };
+
+// What a kill waits for before the time that it waits.
+enum class After { kStart, kTracing, kItsCode };
 
 class Test {
  public:
@@ -127,7 +139,8 @@ class Test {
   // Exit status of the test.
   int Run(int kills) {
     if (!Measure()) return 1;
-    const Series spread = KillOverWholeRun(kills);
+    Series spread = KillOverWholeRun(kills - kills / 2);
+    spread += KillOverFreeze(kills / 2);
     const Series aimed = KillInItsCode(kills / 4);
     const bool alive = EndsWell();
     const bool enough = spread.inside >= kWantedInside * kills && aimed.foreign >= kills / 16;
@@ -183,39 +196,52 @@ class Test {
   }
 
   Series KillOverWholeRun(int kills) {
+    const Series series = KillOver(whole_, After::kStart, kills);
+    Report("spread over the run", series);
+    return series;
+  }
+
+  // The freeze is a small part of a run, and another one on a machine that is busy.
+  Series KillOverFreeze(int kills) {
+    const Series series = KillOver(frozen_, After::kTracing, kills);
+    Report("spread over the freeze", series);
+    return series;
+  }
+
+  Series KillOver(microseconds time, After after, int kills) {
     Series series;
     std::uniform_real_distribution<double> jitter(0, 1);
     for (int k = 0; k < kills; ++k) {
       const double part = (k + jitter(random_)) / kills;
-      KillAround(microseconds(static_cast<long>(whole_.count() * part)), false, series);
+      KillAround(microseconds(static_cast<long>(time.count() * part)), after, series);
     }
-    Report("spread over the run", series);
     return series;
   }
 
   Series KillInItsCode(int kills) {
     Series series;
-    for (int k = 0; k < kills; ++k) KillAround(microseconds(800) * k / kills, true, series);
+    for (int k = 0; k < kills; ++k) {
+      KillAround(microseconds(800) * k / kills, After::kItsCode, series);
+    }
     Report("aimed at its code", series);
     return series;
   }
 
   // A run may be faster than the one that was measured: then a little earlier.
-  void KillAround(microseconds wait, bool aimed, Series& series) {
-    for (int i = 0; i < 30 && !KillAfter(wait, aimed, series); ++i) wait = wait * 9 / 10;
+  void KillAround(microseconds wait, After after, Series& series) {
+    for (int i = 0; i < 30 && !KillAfter(wait, after, series); ++i) wait = wait * 9 / 10;
   }
 
-  // Runs the dumper and kills it `wait` after its start, or after its code was seen to run. False
-  // when it has ended before.
-  bool KillAfter(microseconds wait, bool aimed, Series& series) {
+  // Runs the dumper and kills it `wait` after its start, or after it was seen to trace, or its code
+  // to run. False when it has ended before.
+  bool KillAfter(microseconds wait, After after, Series& series) {
     std::filesystem::remove(images_ + "/inventory.img");
     auto since = steady_clock::now();
     Dumper dumper(dumper_, target().pid(), images_);
-    if (aimed) {
-      while (!dumper.HasEnded() && !StandsInVdso(target().pid())) {
-      }
-      since = steady_clock::now();
+    if (after == After::kTracing) dumper.WaitUntilTracing(target().pid());
+    while (after == After::kItsCode && !dumper.HasEnded() && !StandsInVdso(target().pid())) {
     }
+    if (after != After::kStart) since = steady_clock::now();
     std::this_thread::sleep_until(since + wait);
     const bool traced = IsTraced(target().pid());
     const bool foreign = traced && StandsInVdso(target().pid());
@@ -228,9 +254,9 @@ class Test {
     if (complaint.empty()) {
       ++series.survived;
     } else {
-      printf("killed %ld us after %s%s: %s\n", wait.count(),
-             aimed ? "its code was seen" : "its start", traced ? ", while it traced" : "",
-             complaint.c_str());
+      constexpr const char* kAfter[] = {"its start", "it traced", "its code was seen"};
+      printf("killed %ld us after %s%s: %s\n", wait.count(), kAfter[static_cast<int>(after)],
+             traced ? ", while it traced" : "", complaint.c_str());
       ReplaceTarget();
     }
     return true;
