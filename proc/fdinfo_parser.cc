@@ -6,12 +6,6 @@
 namespace dumpctl {
 namespace {
 
-// The value of "key:\tvalue"; none when the line has another key.
-std::optional<std::string_view> ValueOf(std::string_view line, std::string_view key) {
-  if (!line.starts_with(key) || !line.substr(key.size()).starts_with(':')) return {};
-  return Strip(line.substr(key.size() + 1));
-}
-
 // The next line must be "key:\tnumber".
 template <typename T>
 absl::StatusOr<T> TakeNumber(std::string_view& text, std::string_view key, int base = 10) {

@@ -46,6 +46,12 @@ inline std::string_view Strip(std::string_view text) {
   return text.substr(begin, text.find_last_not_of(" \t\n") - begin + 1);
 }
 
+// The value of "key:\tvalue"; none when the line has another key.
+inline std::optional<std::string_view> ValueOf(std::string_view line, std::string_view key) {
+  if (!line.starts_with(key) || !line.substr(key.size()).starts_with(':')) return {};
+  return Strip(line.substr(key.size() + 1));
+}
+
 // Words between blanks and tabs.
 inline std::vector<std::string_view> Words(std::string_view text) {
   std::vector<std::string_view> words;

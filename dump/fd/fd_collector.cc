@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "dump/fd/eventfd_file.h"
 #include "dump/fd/file_refusal.h"
 #include "dump/fd/open_file.h"
 #include "dumpctl/failure.h"
@@ -29,13 +30,19 @@ ResourceRefusal Refusal(pid_t pid, const Descriptor& descriptor, const std::stri
           std::string(why_not.why), std::string(why_not.remedy)};
 }
 
-std::optional<WhyNot> WhyRefused(const Descriptor& descriptor, const std::string& link,
-                                 const FdInfo& info) {
+absl::StatusOr<std::optional<WhyNot>> WhyRefused(const Descriptor& descriptor,
+                                                 const std::string& link, const FdInfo& info) {
   if (const std::optional<WhyNot> why_not = WhyNotDumpable(descriptor.stat, link, info)) {
     return why_not;
   }
-  if (FileKindOf(descriptor.stat, link) == FileKind::kPipe) return std::nullopt;
-  return WhyNotReachable(descriptor.stat, link);
+  switch (FileKindOf(descriptor.stat, link)) {
+    case FileKind::kPipe:
+      return std::nullopt;
+    case FileKind::kEventfd:
+      return WhyNotEventfd(descriptor.info_text);
+    default:
+      return WhyNotReachable(descriptor.stat, link);
+  }
 }
 
 bool CanRead(const Descriptor& descriptor) {
@@ -52,8 +59,16 @@ void FillOwner(const FileOwner& from, image::fown_entry* to) {
 }
 
 image::fd_types TypeOf(FileKind kind) {
-  if (kind == FileKind::kPipe) return image::PIPE;
-  return kind == FileKind::kFifo ? image::FIFO : image::REG;
+  switch (kind) {
+    case FileKind::kPipe:
+      return image::PIPE;
+    case FileKind::kFifo:
+      return image::FIFO;
+    case FileKind::kEventfd:
+      return image::EVENTFD;
+    default:
+      return image::REG;
+  }
 }
 
 // Builds the entries of one task's descriptors.
@@ -66,7 +81,8 @@ class Collector {
   absl::Status Add(const Descriptor& descriptor) {
     ASSIGN_OR_RETURN(const FdInfo info, ParseFdInfo(descriptor.info_text));
     ASSIGN_OR_RETURN(const std::string link, DescriptorLink(self_, descriptor.copy.get()));
-    if (const std::optional<WhyNot> why_not = WhyRefused(descriptor, link, info)) {
+    ASSIGN_OR_RETURN(const std::optional<WhyNot> why_not, WhyRefused(descriptor, link, info));
+    if (why_not) {
       files_.Refuse(Refusal(pid_, descriptor, link, *why_not));
       return absl::OkStatus();
     }
@@ -111,9 +127,9 @@ class Collector {
     const uint32_t id = files_.NextId();
     image::file_entry entry;
     entry.set_id(id);
+    entry.set_type(TypeOf(FileKindOf(descriptor.stat, link)));
     switch (FileKindOf(descriptor.stat, link)) {
       case FileKind::kPipe: {
-        entry.set_type(image::PIPE);
         image::pipe_entry* pipe = entry.mutable_pipe();
         pipe->set_id(id);
         pipe->set_pipe_id(static_cast<uint32_t>(descriptor.stat.st_ino));
@@ -126,7 +142,6 @@ class Collector {
         // A fifo is a pipe and the file it was opened by, which has to stand before it.
         const uint32_t path_id = files_.NextId();
         files_.Add(Regular(path_id, descriptor, info, flags, link));
-        entry.set_type(image::FIFO);
         image::fifo_entry* fifo = entry.mutable_fifo();
         fifo->set_id(id);
         fifo->set_pipe_id(static_cast<uint32_t>(descriptor.stat.st_ino));
@@ -134,11 +149,24 @@ class Collector {
         RETURN_IF_ERROR(AddContents(descriptor, flags, link, collected_.fifos));
         break;
       }
+      case FileKind::kEventfd: {
+        ASSIGN_OR_RETURN(*entry.mutable_efd(), EventfdEntry(descriptor.info_text));
+        SetCommon(id, flags, descriptor, entry.mutable_efd());
+        break;
+      }
       default:
         entry = Regular(id, descriptor, info, flags, link);
     }
     files_.Add(std::move(entry));
     return id;
+  }
+
+  // What every event descriptor's entry has.
+  template <typename Entry>
+  static void SetCommon(uint32_t id, uint32_t flags, const Descriptor& descriptor, Entry* entry) {
+    entry->set_id(id);
+    entry->set_flags(flags);
+    FillOwner(descriptor.owner, entry->mutable_fown());
   }
 
   static image::file_entry Regular(uint32_t id, const Descriptor& descriptor, const FdInfo& info,
@@ -214,7 +242,8 @@ absl::StatusOr<ResourceRefusals> RefuseDescriptors(pid_t pid, const ProcDir& tas
     const absl::StatusOr<std::string> link = DescriptorLink(task, descriptor.number);
     if (absl::IsNotFound(link.status())) continue;  // closed meanwhile
     RETURN_IF_ERROR(link.status());
-    if (const std::optional<WhyNot> why_not = WhyRefused(descriptor, *link, info)) {
+    ASSIGN_OR_RETURN(const std::optional<WhyNot> why_not, WhyRefused(descriptor, *link, info));
+    if (why_not) {
       refusals.push_back(Refusal(pid, descriptor, *link, *why_not));
     }
   }

@@ -12,6 +12,17 @@ namespace {
 constexpr unsigned kMemoryMajor = 1;
 constexpr unsigned kMemoryMinors[] = {3, 5, 7, 8, 9};  // null, zero, full, random, urandom
 
+// Event descriptors that are dumped, by the whole text of the link.
+struct EventType {
+  std::string_view link;
+  std::string_view name;
+  FileKind kind;
+};
+
+constexpr EventType kEventTypes[] = {
+    {"anon_inode:[eventfd]", "eventfd", FileKind::kEventfd},
+};
+
 struct LinkType {
   std::string_view prefix;
   std::string_view name;
@@ -24,7 +35,6 @@ constexpr std::string_view kClose = "let the program close it";
 constexpr LinkType kLinkTypes[] = {
     {"socket:", "socket", {"sockets are not saved by this version", kClose}},
     {"anon_inode:[eventpoll]", "epoll", {"epoll is not saved by this version", kClose}},
-    {"anon_inode:[eventfd]", "eventfd", {"event counters are not saved by this version", kClose}},
     {"anon_inode:[timerfd]",
      "timerfd",
      {"timer descriptors are not saved by this version", kClose}},
@@ -76,6 +86,12 @@ const LinkType* LinkTypeOf(std::string_view link) {
   return it == std::end(kLinkTypes) ? nullptr : it;
 }
 
+const EventType* EventTypeOf(std::string_view link) {
+  const auto it = std::find_if(std::begin(kEventTypes), std::end(kEventTypes),
+                               [link](const EventType& t) { return link == t.link; });
+  return it == std::end(kEventTypes) ? nullptr : it;
+}
+
 bool IsMemoryDevice(const struct stat& stat) {
   return S_ISCHR(stat.st_mode) && major(stat.st_rdev) == kMemoryMajor &&
          std::find(std::begin(kMemoryMinors), std::end(kMemoryMinors), minor(stat.st_rdev)) !=
@@ -94,6 +110,7 @@ bool IsTerminal(const struct stat& stat) {
 
 FileKind FileKindOf(const struct stat& stat, std::string_view link) {
   if (S_ISFIFO(stat.st_mode)) return link.starts_with('/') ? FileKind::kFifo : FileKind::kPipe;
+  if (const EventType* type = EventTypeOf(link)) return type->kind;
   if (LinkTypeOf(link) != nullptr) return FileKind::kOther;
   if (S_ISREG(stat.st_mode)) return FileKind::kRegular;
   if (S_ISDIR(stat.st_mode)) return FileKind::kDirectory;
@@ -113,9 +130,10 @@ std::string_view FileTypeName(const struct stat& stat, std::string_view link) {
       return "pipe";
     case FileKind::kFifo:
       return "fifo";
-    case FileKind::kOther:
+    default:
       break;
   }
+  if (const EventType* type = EventTypeOf(link)) return type->name;
   if (const LinkType* type = LinkTypeOf(link)) return type->name;
   if (IsTerminal(stat)) return "terminal";
   if (S_ISCHR(stat.st_mode)) return "character device";
@@ -135,7 +153,9 @@ std::optional<WhyNot> WhyNotDumpable(const struct stat& stat, std::string_view l
   }
   if ((info.flags & O_PATH) != 0) return kOpath;
   if (!info.locks.empty()) return kLocked;
-  if (kind != FileKind::kPipe && stat.st_nlink == 0) return kDeleted;
+  // What has no path is in no directory.
+  const bool has_path = kind != FileKind::kPipe && EventTypeOf(link) == nullptr;
+  if (has_path && stat.st_nlink == 0) return kDeleted;
   return std::nullopt;
 }
 

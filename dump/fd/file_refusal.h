@@ -19,6 +19,7 @@ enum class FileKind {
   kMemoryDevice,  // /dev/null, zero, full, random, urandom: dumped by their path, as files are
   kPipe,
   kFifo,  // a pipe with a name
+  kEventfd,
   kOther,
 };
 

@@ -47,7 +47,7 @@ const Row kRows[] = {
     {"/dev/pts/3", StatOf(S_IFCHR, makedev(136, 3)), FileKind::kOther, "terminal", "terminals"},
     {"/dev/tty", StatOf(S_IFCHR, makedev(5, 0)), FileKind::kOther, "terminal", "terminals"},
     {"socket:[17]", StatOf(S_IFSOCK), FileKind::kOther, "socket", "sockets"},
-    {"anon_inode:[eventfd]", StatOf(0600), FileKind::kOther, "eventfd", "event counters"},
+    {"anon_inode:[eventfd]", StatOf(0600), FileKind::kEventfd, "eventfd", nullptr},
     {"anon_inode:[eventpoll]", StatOf(0600), FileKind::kOther, "epoll", "epoll"},
     {"anon_inode:[timerfd]", StatOf(0600), FileKind::kOther, "timerfd", "timer descriptors"},
     {"anon_inode:[signalfd]", StatOf(0600), FileKind::kOther, "signalfd", "signal descriptors"},

@@ -1,4 +1,6 @@
 #include "proc/fdinfo_parser.h"
+
+#include "proc/event_fdinfo_parser.h"
 #include "test/fuzz/check.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
@@ -9,5 +11,6 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       dumpctl::Require(!lock.empty() && text.find(lock) != std::string_view::npos);
     }
   }
+  dumpctl::Parsed(dumpctl::ParseEventfdInfo(text));
   return 0;
 }

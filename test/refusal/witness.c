@@ -9,7 +9,7 @@
  *   vfork   as poll, and a second thread that sleeps uninterruptibly, for its vfork child
  *   orphan  the main thread exits, another one steps as in poll
  * HOLDING, what it holds on top:
- *   fds     a descriptor of each type that is refused
+ *   fds     a descriptor of each type that is refused, or is in such a state
  *   maps    a mapping of each kind that is refused
  *   tree    two children, one of them with a child of its own
  *   odd     a deleted file with a newline in its name
@@ -106,7 +106,7 @@ static void HoldFds(void) {
   ShowFd(pair[0], "socket");
   ShowFd(pair[1], "socket");
   ShowFd(socket(AF_INET, SOCK_STREAM, 0), "socket");
-  ShowFd(eventfd(3, 0), "eventfd");
+  ShowFd(eventfd(3, EFD_SEMAPHORE), "eventfd");
   ShowFd(timerfd_create(CLOCK_MONOTONIC, 0), "timerfd");
   sigset_t signals;
   sigemptyset(&signals);
