@@ -23,6 +23,21 @@ absl::StatusOr<T> NumberAt(std::string_view text, std::string_view key, int base
   return *number;
 }
 
+// "it_value: (98, 908709966)".
+absl::StatusOr<absl::Duration> SecondsAt(std::string_view text, std::string_view key) {
+  const auto line = LineOf(text, key);
+  if (!line) return MalformedText("fdinfo", key, text);
+  std::string_view pair = *ValueOf(*line, key);
+  if (!pair.starts_with('(') || !pair.ends_with(')')) return MalformedText("fdinfo", key, *line);
+  pair = pair.substr(1, pair.size() - 2);
+  const auto seconds = NumberOf<int64_t>(TakeUntil(pair, ','));
+  const auto nanoseconds = NumberOf<uint32_t>(Strip(pair));
+  if (!seconds || *seconds < 0 || !nanoseconds || *nanoseconds >= 1'000'000'000) {
+    return MalformedText("fdinfo", key, *line);
+  }
+  return absl::Seconds(*seconds) + absl::Nanoseconds(*nanoseconds);
+}
+
 }  // namespace
 
 absl::StatusOr<EventfdInfo> ParseEventfdInfo(std::string_view text) {
@@ -34,6 +49,16 @@ absl::StatusOr<EventfdInfo> ParseEventfdInfo(std::string_view text) {
     if (value != "0" && value != "1") return MalformedText("fdinfo", kSemaphore, *line);
     info.semaphore = value == "1";
   }
+  return info;
+}
+
+absl::StatusOr<TimerfdInfo> ParseTimerfdInfo(std::string_view text) {
+  TimerfdInfo info;
+  ASSIGN_OR_RETURN(info.clock_id, NumberAt<int>(text, "clockid"));
+  ASSIGN_OR_RETURN(info.ticks, NumberAt<uint64_t>(text, "ticks"));
+  ASSIGN_OR_RETURN(info.settime_flags, NumberAt<uint32_t>(text, "settime flags", 8));
+  ASSIGN_OR_RETURN(info.value, SecondsAt(text, "it_value"));
+  ASSIGN_OR_RETURN(info.interval, SecondsAt(text, "it_interval"));
   return info;
 }
 

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 
 namespace dumpctl {
 
@@ -18,6 +19,15 @@ struct EventfdInfo {
   std::optional<bool> semaphore;  // Linux 6.5
 };
 absl::StatusOr<EventfdInfo> ParseEventfdInfo(std::string_view text);
+
+struct TimerfdInfo {
+  int clock_id = 0;            // CLOCK_...
+  uint64_t ticks = 0;          // expiries that were not read
+  uint32_t settime_flags = 0;  // TFD_TIMER_..., of the last timerfd_settime(2)
+  absl::Duration value;        // left until the next expiry, of absolute timers too; 0: disarmed
+  absl::Duration interval;     // 0: not periodic
+};
+absl::StatusOr<TimerfdInfo> ParseTimerfdInfo(std::string_view text);
 
 }  // namespace dumpctl
 

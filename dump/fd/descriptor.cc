@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "dump/fd/timerfd_file.h"
 #include "dumpctl/failure.h"
 #include "dumpctl/status_macros.h"
 
@@ -75,6 +76,12 @@ absl::StatusOr<std::vector<Descriptor>> ReadDescriptors(const ProcDir& task, Bor
     }
     // O_CLOEXEC belongs to the descriptor, not to the open file, so only procfs tells it.
     ASSIGN_OR_RETURN(descriptor.info_text, task.Read(InfoName(number)));
+    // A timer of a short period may expire between the two.
+    constexpr int kTries = 3;
+    for (int i = 0; i < kTries && IsUnwound(descriptor.info_text); ++i) {
+      RETURN_IF_ERROR(Wind(BorrowedFd(descriptor.copy)));
+      ASSIGN_OR_RETURN(descriptor.info_text, task.Read(InfoName(number)));
+    }
     ASSIGN_OR_RETURN(descriptor.owner, ReadOwner(descriptor.copy.get()));
     descriptors.push_back(std::move(descriptor));
   }

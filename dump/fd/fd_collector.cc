@@ -12,6 +12,7 @@
 #include "dump/fd/eventfd_file.h"
 #include "dump/fd/file_refusal.h"
 #include "dump/fd/open_file.h"
+#include "dump/fd/timerfd_file.h"
 #include "dumpctl/failure.h"
 #include "dumpctl/status_macros.h"
 #include "proc/fdinfo_parser.h"
@@ -40,6 +41,8 @@ absl::StatusOr<std::optional<WhyNot>> WhyRefused(const Descriptor& descriptor,
       return std::nullopt;
     case FileKind::kEventfd:
       return WhyNotEventfd(descriptor.info_text);
+    case FileKind::kTimerfd:
+      return WhyNotTimerfd(descriptor.info_text);
     default:
       return WhyNotReachable(descriptor.stat, link);
   }
@@ -66,6 +69,8 @@ image::fd_types TypeOf(FileKind kind) {
       return image::FIFO;
     case FileKind::kEventfd:
       return image::EVENTFD;
+    case FileKind::kTimerfd:
+      return image::TIMERFD;
     default:
       return image::REG;
   }
@@ -152,6 +157,11 @@ class Collector {
       case FileKind::kEventfd: {
         ASSIGN_OR_RETURN(*entry.mutable_efd(), EventfdEntry(descriptor.info_text));
         SetCommon(id, flags, descriptor, entry.mutable_efd());
+        break;
+      }
+      case FileKind::kTimerfd: {
+        ASSIGN_OR_RETURN(*entry.mutable_tfd(), TimerfdEntry(descriptor.info_text));
+        SetCommon(id, flags, descriptor, entry.mutable_tfd());
         break;
       }
       default:

@@ -21,6 +21,7 @@ struct EventType {
 
 constexpr EventType kEventTypes[] = {
     {"anon_inode:[eventfd]", "eventfd", FileKind::kEventfd},
+    {"anon_inode:[timerfd]", "timerfd", FileKind::kTimerfd},
 };
 
 struct LinkType {
@@ -35,9 +36,6 @@ constexpr std::string_view kClose = "let the program close it";
 constexpr LinkType kLinkTypes[] = {
     {"socket:", "socket", {"sockets are not saved by this version", kClose}},
     {"anon_inode:[eventpoll]", "epoll", {"epoll is not saved by this version", kClose}},
-    {"anon_inode:[timerfd]",
-     "timerfd",
-     {"timer descriptors are not saved by this version", kClose}},
     {"anon_inode:[signalfd]",
      "signalfd",
      {"signal descriptors are not saved by this version", kClose}},

@@ -20,6 +20,7 @@ enum class FileKind {
   kPipe,
   kFifo,  // a pipe with a name
   kEventfd,
+  kTimerfd,
   kOther,
 };
 

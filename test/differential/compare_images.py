@@ -19,6 +19,7 @@ TOLERATED = [
     (r"core-.*\.gpregs\.(?!.*_base|[cdefgs]s$).*", "a thread stands now here, now there in its wait"),
     (r"core-.*\.fpregs\..*", "scratch registers of that wait; registers have targets of their own"),
     (r"core-.*\.timers\..*\.v(sec|usec|nsec)", "time went on between the two dumps"),
+    (r"files\.tfd\.(vsec|vnsec|ticks)", "timers went on, and periodic ones expired"),
     (r"timens-0\..*", "the clocks as the dump read them"),
     (r"(ids-\d+|inventory)\..*_ns_id", "numbered by each dumper"),
     (r".*\.(id|files_id|fs_id|vm_id|sighand_id|shmid|exe_file_id|cwd_id|root_id|regf_id)",

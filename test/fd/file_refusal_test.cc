@@ -49,7 +49,7 @@ const Row kRows[] = {
     {"socket:[17]", StatOf(S_IFSOCK), FileKind::kOther, "socket", "sockets"},
     {"anon_inode:[eventfd]", StatOf(0600), FileKind::kEventfd, "eventfd", nullptr},
     {"anon_inode:[eventpoll]", StatOf(0600), FileKind::kOther, "epoll", "epoll"},
-    {"anon_inode:[timerfd]", StatOf(0600), FileKind::kOther, "timerfd", "timer descriptors"},
+    {"anon_inode:[timerfd]", StatOf(0600), FileKind::kTimerfd, "timerfd", nullptr},
     {"anon_inode:[signalfd]", StatOf(0600), FileKind::kOther, "signalfd", "signal descriptors"},
     {"anon_inode:inotify", StatOf(0600), FileKind::kOther, "inotify", "watches"},
     {"anon_inode:[pidfd]", StatOf(0600), FileKind::kOther, "pidfd", "process descriptors"},

@@ -12,5 +12,6 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     }
   }
   dumpctl::Parsed(dumpctl::ParseEventfdInfo(text));
+  dumpctl::Parsed(dumpctl::ParseTimerfdInfo(text));
   return 0;
 }

@@ -45,5 +45,32 @@ TEST(EventfdInfoTest, Malformed) {
               Refuses(BadText{"", "eventfd-semaphore", "eventfd-semaphore: 2"}));
 }
 
+TEST(TimerfdInfoTest, AnArmedTimer) {
+  const auto info = ParseTimerfdInfo(
+      With("clockid: 7\nticks: 2\nsettime flags: 03\nit_value: (204427654, 632673529)\n"
+           "it_interval: (0, 50000000)\n"));
+  ASSERT_TRUE(info.ok()) << info.status();
+  EXPECT_EQ(info->clock_id, 7);
+  EXPECT_EQ(info->ticks, 2u);
+  EXPECT_EQ(info->settime_flags, 3u);
+  EXPECT_EQ(info->value, absl::Seconds(204427654) + absl::Nanoseconds(632673529));
+  EXPECT_EQ(info->interval, absl::Milliseconds(50));
+}
+
+TEST(TimerfdInfoTest, Malformed) {
+  const auto refuses = [](const std::string& value, const std::string& field,
+                          const std::string& line) {
+    const std::string text = "clockid: 1\nticks: 0\nsettime flags: 00\n" + value;
+    EXPECT_THAT(ParseTimerfdInfo(text).status(), Refuses(BadText{"", field, line}));
+  };
+  refuses("it_value: 5\n", "it_value", "it_value: 5");
+  refuses("it_value: (5)\n", "it_value", "it_value: (5)");
+  refuses("it_value: (-5, 0)\n", "it_value", "it_value: (-5, 0)");
+  refuses("it_value: (5, 1000000000)\n", "it_value", "it_value: (5, 1000000000)");
+  refuses("it_value: (5, 0)\nit_interval: (0, x)\n", "it_interval", "it_interval: (0, x)");
+  EXPECT_THAT(ParseTimerfdInfo("clockid: 1\nticks: -1\n").status(),
+              Refuses(BadText{"", "ticks", "ticks: -1"}));
+}
+
 }  // namespace
 }  // namespace dumpctl

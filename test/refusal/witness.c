@@ -107,7 +107,7 @@ static void HoldFds(void) {
   ShowFd(pair[1], "socket");
   ShowFd(socket(AF_INET, SOCK_STREAM, 0), "socket");
   ShowFd(eventfd(3, EFD_SEMAPHORE), "eventfd");
-  ShowFd(timerfd_create(CLOCK_MONOTONIC, 0), "timerfd");
+  ShowFd(timerfd_create(CLOCK_BOOTTIME_ALARM, 0), "timerfd");
   sigset_t signals;
   sigemptyset(&signals);
   ShowFd(signalfd(-1, &signals, 0), "signalfd");
