@@ -62,4 +62,10 @@ absl::StatusOr<TimerfdInfo> ParseTimerfdInfo(std::string_view text) {
   return info;
 }
 
+absl::StatusOr<SignalfdInfo> ParseSignalfdInfo(std::string_view text) {
+  SignalfdInfo info;
+  ASSIGN_OR_RETURN(info.mask, NumberAt<uint64_t>(text, "sigmask", 16));
+  return info;
+}
+
 }  // namespace dumpctl

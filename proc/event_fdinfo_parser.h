@@ -29,6 +29,11 @@ struct TimerfdInfo {
 };
 absl::StatusOr<TimerfdInfo> ParseTimerfdInfo(std::string_view text);
 
+struct SignalfdInfo {
+  uint64_t mask = 0;  // bit 0: signal 1
+};
+absl::StatusOr<SignalfdInfo> ParseSignalfdInfo(std::string_view text);
+
 }  // namespace dumpctl
 
 #endif  // PROC_EVENT_FDINFO_PARSER_H_

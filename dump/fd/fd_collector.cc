@@ -12,6 +12,7 @@
 #include "dump/fd/eventfd_file.h"
 #include "dump/fd/file_refusal.h"
 #include "dump/fd/open_file.h"
+#include "dump/fd/signalfd_file.h"
 #include "dump/fd/timerfd_file.h"
 #include "dumpctl/failure.h"
 #include "dumpctl/status_macros.h"
@@ -38,6 +39,7 @@ absl::StatusOr<std::optional<WhyNot>> WhyRefused(const Descriptor& descriptor,
   }
   switch (FileKindOf(descriptor.stat, link)) {
     case FileKind::kPipe:
+    case FileKind::kSignalfd:
       return std::nullopt;
     case FileKind::kEventfd:
       return WhyNotEventfd(descriptor.info_text);
@@ -71,6 +73,8 @@ image::fd_types TypeOf(FileKind kind) {
       return image::EVENTFD;
     case FileKind::kTimerfd:
       return image::TIMERFD;
+    case FileKind::kSignalfd:
+      return image::SIGNALFD;
     default:
       return image::REG;
   }
@@ -162,6 +166,11 @@ class Collector {
       case FileKind::kTimerfd: {
         ASSIGN_OR_RETURN(*entry.mutable_tfd(), TimerfdEntry(descriptor.info_text));
         SetCommon(id, flags, descriptor, entry.mutable_tfd());
+        break;
+      }
+      case FileKind::kSignalfd: {
+        ASSIGN_OR_RETURN(*entry.mutable_sgfd(), SignalfdEntry(descriptor.info_text));
+        SetCommon(id, flags, descriptor, entry.mutable_sgfd());
         break;
       }
       default:

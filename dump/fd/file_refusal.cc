@@ -22,6 +22,7 @@ struct EventType {
 constexpr EventType kEventTypes[] = {
     {"anon_inode:[eventfd]", "eventfd", FileKind::kEventfd},
     {"anon_inode:[timerfd]", "timerfd", FileKind::kTimerfd},
+    {"anon_inode:[signalfd]", "signalfd", FileKind::kSignalfd},
 };
 
 struct LinkType {
@@ -36,9 +37,6 @@ constexpr std::string_view kClose = "let the program close it";
 constexpr LinkType kLinkTypes[] = {
     {"socket:", "socket", {"sockets are not saved by this version", kClose}},
     {"anon_inode:[eventpoll]", "epoll", {"epoll is not saved by this version", kClose}},
-    {"anon_inode:[signalfd]",
-     "signalfd",
-     {"signal descriptors are not saved by this version", kClose}},
     {"anon_inode:inotify", "inotify", {"file watches are not saved by this version", kClose}},
     {"anon_inode:[fanotify]", "fanotify", {"file watches are not saved by this version", kClose}},
     {"anon_inode:[pidfd]", "pidfd", {"process descriptors are not saved by this version", kClose}},

@@ -21,6 +21,7 @@ enum class FileKind {
   kFifo,  // a pipe with a name
   kEventfd,
   kTimerfd,
+  kSignalfd,
   kOther,
 };
 

@@ -50,7 +50,7 @@ const Row kRows[] = {
     {"anon_inode:[eventfd]", StatOf(0600), FileKind::kEventfd, "eventfd", nullptr},
     {"anon_inode:[eventpoll]", StatOf(0600), FileKind::kOther, "epoll", "epoll"},
     {"anon_inode:[timerfd]", StatOf(0600), FileKind::kTimerfd, "timerfd", nullptr},
-    {"anon_inode:[signalfd]", StatOf(0600), FileKind::kOther, "signalfd", "signal descriptors"},
+    {"anon_inode:[signalfd]", StatOf(0600), FileKind::kSignalfd, "signalfd", nullptr},
     {"anon_inode:inotify", StatOf(0600), FileKind::kOther, "inotify", "watches"},
     {"anon_inode:[pidfd]", StatOf(0600), FileKind::kOther, "pidfd", "process descriptors"},
     {"anon_inode:[io_uring]", StatOf(0600), FileKind::kOther, "io_uring", "io_uring"},

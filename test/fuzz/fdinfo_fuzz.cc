@@ -13,5 +13,6 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   }
   dumpctl::Parsed(dumpctl::ParseEventfdInfo(text));
   dumpctl::Parsed(dumpctl::ParseTimerfdInfo(text));
+  dumpctl::Parsed(dumpctl::ParseSignalfdInfo(text));
   return 0;
 }

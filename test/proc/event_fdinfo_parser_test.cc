@@ -72,5 +72,16 @@ TEST(TimerfdInfoTest, Malformed) {
               Refuses(BadText{"", "ticks", "ticks: -1"}));
 }
 
+TEST(SignalfdInfoTest, TheMask) {
+  const auto info = ParseSignalfdInfo(With("sigmask:\t8000000200000200\n"));
+  ASSERT_TRUE(info.ok()) << info.status();
+  EXPECT_EQ(info->mask, 0x8000000200000200);
+}
+
+TEST(SignalfdInfoTest, Malformed) {
+  EXPECT_THAT(ParseSignalfdInfo("sigmask:\t10000000000000000\n").status(),
+              Refuses(BadText{"", "sigmask", "sigmask:\\t10000000000000000"}));
+}
+
 }  // namespace
 }  // namespace dumpctl

@@ -30,7 +30,6 @@
 #include <sys/inotify.h>
 #include <sys/ioctl.h>
 #include <sys/shm.h>
-#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
 
@@ -108,9 +107,6 @@ static void HoldFds(void) {
   ShowFd(socket(AF_INET, SOCK_STREAM, 0), "socket");
   ShowFd(eventfd(3, EFD_SEMAPHORE), "eventfd");
   ShowFd(timerfd_create(CLOCK_BOOTTIME_ALARM, 0), "timerfd");
-  sigset_t signals;
-  sigemptyset(&signals);
-  ShowFd(signalfd(-1, &signals, 0), "signalfd");
   ShowFd(epoll_create1(0), "epoll");
   ShowFd(inotify_init1(0), "inotify");
   ShowFd(syscall(SYS_pidfd_open, getpid(), 0), "pidfd");
