@@ -38,6 +38,15 @@ absl::StatusOr<absl::Duration> SecondsAt(std::string_view text, std::string_view
   return absl::Seconds(*seconds) + absl::Nanoseconds(*nanoseconds);
 }
 
+// Takes "key:number" off the front of `line`, with blanks on either side of the number.
+template <typename T>
+std::optional<T> TakeField(std::string_view& line, std::string_view key, int base) {
+  line = Strip(line);
+  if (!line.starts_with(key)) return std::nullopt;
+  line = Strip(line.substr(key.size()));
+  return NumberOf<T>(TakeUntil(line, ' '), base);
+}
+
 }  // namespace
 
 absl::StatusOr<EventfdInfo> ParseEventfdInfo(std::string_view text) {
@@ -66,6 +75,26 @@ absl::StatusOr<SignalfdInfo> ParseSignalfdInfo(std::string_view text) {
   SignalfdInfo info;
   ASSIGN_OR_RETURN(info.mask, NumberAt<uint64_t>(text, "sigmask", 16));
   return info;
+}
+
+absl::StatusOr<std::vector<EpollWatch>> ParseEpollInfo(std::string_view text) {
+  std::vector<EpollWatch> watches;
+  while (!text.empty()) {
+    const std::string_view line = TakeUntil(text, '\n');
+    if (!line.starts_with("tfd:")) continue;
+    std::string_view rest = line;
+    const auto number = TakeField<int>(rest, "tfd:", 10);
+    const auto events = TakeField<uint32_t>(rest, "events:", 16);
+    const auto data = TakeField<uint64_t>(rest, "data:", 16);
+    const auto pos = TakeField<int64_t>(rest, "pos:", 10);
+    const auto inode = TakeField<uint64_t>(rest, "ino:", 16);
+    const auto device = TakeField<uint32_t>(rest, "sdev:", 16);
+    if (!number || !events || !data || !pos || !inode || !device || !rest.empty()) {
+      return MalformedText("fdinfo", "tfd", line);
+    }
+    watches.push_back({*number, *events, *data, static_cast<uint64_t>(*pos), *inode, *device});
+  }
+  return watches;
 }
 
 }  // namespace dumpctl

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
@@ -33,6 +34,18 @@ struct SignalfdInfo {
   uint64_t mask = 0;  // bit 0: signal 1
 };
 absl::StatusOr<SignalfdInfo> ParseSignalfdInfo(std::string_view text);
+
+// A "tfd:" line of an epoll.
+struct EpollWatch {
+  int number = 0;  // the descriptor by which it was added; it may be another file's by now
+  uint32_t events = 0;
+  uint64_t data = 0;
+  uint64_t pos = 0;  // of the file, as its inode and device are
+  uint64_t inode = 0;
+  uint32_t device = 0;  // as the kernel has it inside: 20 bits of minor
+};
+// In the kernel's order. Needs Linux 4.13.
+absl::StatusOr<std::vector<EpollWatch>> ParseEpollInfo(std::string_view text);
 
 }  // namespace dumpctl
 

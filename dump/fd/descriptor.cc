@@ -61,6 +61,21 @@ absl::StatusOr<std::vector<int>> ListDescriptors(const ProcDir& task) {
   return numbers;
 }
 
+absl::Status ReadWatches(std::vector<Descriptor>& descriptors) {
+  std::vector<NumberedCopy> copies;
+  for (Descriptor& descriptor : descriptors) {
+    if (descriptor.info_text.find("\ntfd:") == std::string::npos) continue;
+    if (copies.empty()) {
+      for (const Descriptor& each : descriptors) {
+        copies.push_back({each.number, BorrowedFd(each.copy)});
+      }
+    }
+    ASSIGN_OR_RETURN(descriptor.watches,
+                     ReadEpollWatches(BorrowedFd(descriptor.copy), descriptor.info_text, copies));
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::StatusOr<std::vector<Descriptor>> ReadDescriptors(const ProcDir& task, BorrowedFd pidfd) {
@@ -85,6 +100,7 @@ absl::StatusOr<std::vector<Descriptor>> ReadDescriptors(const ProcDir& task, Bor
     ASSIGN_OR_RETURN(descriptor.owner, ReadOwner(descriptor.copy.get()));
     descriptors.push_back(std::move(descriptor));
   }
+  RETURN_IF_ERROR(ReadWatches(descriptors));
   return descriptors;
 }
 

@@ -5,10 +5,12 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "dump/fd/epoll_file.h"
 #include "dumpctl/unique_fd.h"
 #include "proc/proc_fs.h"
 
@@ -33,6 +35,8 @@ struct Descriptor {
   // be asked when the task runs again, or is dead. None when read from a running task.
   UniqueFd copy;
   FileOwner owner;
+  // Of an epoll that watches something. None when read from a running task.
+  std::optional<EpollWatches> watches;
 };
 
 // All descriptors of a frozen task, ascending. `pidfd` refers to it (pidfd_open(2)).

@@ -24,6 +24,10 @@ namespace {
 constexpr WhyNot kPackets = {"it holds packets (O_DIRECT), whose bounds no restore can put back",
                              "dump it when its reader has caught up"};
 
+constexpr WhyNot kLostWatch = {
+    "it watches an open file of which the process has no descriptor left",
+    "let the program remove what it watches before it closes it"};
+
 ResourceRefusal Refusal(pid_t pid, const Descriptor& descriptor, const std::string& link,
                         const WhyNot& why_not) {
   return {pid,
@@ -40,6 +44,9 @@ absl::StatusOr<std::optional<WhyNot>> WhyRefused(const Descriptor& descriptor,
   switch (FileKindOf(descriptor.stat, link)) {
     case FileKind::kPipe:
     case FileKind::kSignalfd:
+      return std::nullopt;
+    case FileKind::kEpoll:
+      if (descriptor.watches && !descriptor.watches->lost.empty()) return kLostWatch;
       return std::nullopt;
     case FileKind::kEventfd:
       return WhyNotEventfd(descriptor.info_text);
@@ -75,6 +82,8 @@ image::fd_types TypeOf(FileKind kind) {
       return image::TIMERFD;
     case FileKind::kSignalfd:
       return image::SIGNALFD;
+    case FileKind::kEpoll:
+      return image::EVENTPOLL;
     default:
       return image::REG;
   }
@@ -171,6 +180,11 @@ class Collector {
       case FileKind::kSignalfd: {
         ASSIGN_OR_RETURN(*entry.mutable_sgfd(), SignalfdEntry(descriptor.info_text));
         SetCommon(id, flags, descriptor, entry.mutable_sgfd());
+        break;
+      }
+      case FileKind::kEpoll: {
+        if (descriptor.watches) *entry.mutable_epfd() = descriptor.watches->entry;
+        SetCommon(id, flags, descriptor, entry.mutable_epfd());
         break;
       }
       default:

@@ -23,6 +23,7 @@ constexpr EventType kEventTypes[] = {
     {"anon_inode:[eventfd]", "eventfd", FileKind::kEventfd},
     {"anon_inode:[timerfd]", "timerfd", FileKind::kTimerfd},
     {"anon_inode:[signalfd]", "signalfd", FileKind::kSignalfd},
+    {"anon_inode:[eventpoll]", "epoll", FileKind::kEpoll},
 };
 
 struct LinkType {
@@ -36,7 +37,6 @@ constexpr std::string_view kClose = "let the program close it";
 // By the text of the link, longest prefix first.
 constexpr LinkType kLinkTypes[] = {
     {"socket:", "socket", {"sockets are not saved by this version", kClose}},
-    {"anon_inode:[eventpoll]", "epoll", {"epoll is not saved by this version", kClose}},
     {"anon_inode:inotify", "inotify", {"file watches are not saved by this version", kClose}},
     {"anon_inode:[fanotify]", "fanotify", {"file watches are not saved by this version", kClose}},
     {"anon_inode:[pidfd]", "pidfd", {"process descriptors are not saved by this version", kClose}},

@@ -22,6 +22,7 @@ enum class FileKind {
   kEventfd,
   kTimerfd,
   kSignalfd,
+  kEpoll,
   kOther,
 };
 

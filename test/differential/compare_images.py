@@ -89,6 +89,8 @@ def normalise(images, is_stock):
         if is_stock and "personality" in process:
             # Stock reads the hexadecimal digits of procfs as decimal ones.
             process["personality"] = int(str(process["personality"]), 16)
+    # Stock writes an epoll last where it watches under a number that was closed since.
+    images["files"].sort(key=lambda file: file["type"])
     open_ids = {fd["id"] for fd in images.get("fdinfo-2", [])}
     for file in images["files"]:
         # A file that is only mapped is opened with its mapping's flags.

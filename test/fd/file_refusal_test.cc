@@ -48,7 +48,7 @@ const Row kRows[] = {
     {"/dev/tty", StatOf(S_IFCHR, makedev(5, 0)), FileKind::kOther, "terminal", "terminals"},
     {"socket:[17]", StatOf(S_IFSOCK), FileKind::kOther, "socket", "sockets"},
     {"anon_inode:[eventfd]", StatOf(0600), FileKind::kEventfd, "eventfd", nullptr},
-    {"anon_inode:[eventpoll]", StatOf(0600), FileKind::kOther, "epoll", "epoll"},
+    {"anon_inode:[eventpoll]", StatOf(0600), FileKind::kEpoll, "epoll", nullptr},
     {"anon_inode:[timerfd]", StatOf(0600), FileKind::kTimerfd, "timerfd", nullptr},
     {"anon_inode:[signalfd]", StatOf(0600), FileKind::kSignalfd, "signalfd", nullptr},
     {"anon_inode:inotify", StatOf(0600), FileKind::kOther, "inotify", "watches"},

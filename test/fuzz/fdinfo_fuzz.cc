@@ -14,5 +14,6 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   dumpctl::Parsed(dumpctl::ParseEventfdInfo(text));
   dumpctl::Parsed(dumpctl::ParseTimerfdInfo(text));
   dumpctl::Parsed(dumpctl::ParseSignalfdInfo(text));
+  dumpctl::Parsed(dumpctl::ParseEpollInfo(text));
   return 0;
 }

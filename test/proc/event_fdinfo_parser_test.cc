@@ -83,5 +83,29 @@ TEST(SignalfdInfoTest, Malformed) {
               Refuses(BadText{"", "sigmask", "sigmask:\\t10000000000000000"}));
 }
 
+TEST(EpollInfoTest, EveryWatch) {
+  const auto watches = ParseEpollInfo(
+      With("tfd:        5 events:       1c data: 123456789abcdef0  pos:0 ino:1bb1c1 sdev:f\n"
+           "tfd:        4 events: c0000019 data:                5  pos:-1 ino:40f sdev:10\n"));
+  ASSERT_TRUE(watches.ok()) << watches.status();
+  ASSERT_EQ(watches->size(), 2u);
+  EXPECT_EQ(watches->front().number, 5);
+  EXPECT_EQ(watches->front().events, 0x1cu);
+  EXPECT_EQ(watches->front().data, 0x123456789abcdef0u);
+  EXPECT_EQ(watches->front().inode, 0x1bb1c1u);
+  EXPECT_EQ(watches->back().events, 0xc0000019u);
+  EXPECT_EQ(watches->back().pos, UINT64_MAX);
+  EXPECT_EQ(watches->back().device, 0x10u);
+}
+
+TEST(EpollInfoTest, NothingWatched) { EXPECT_TRUE(ParseEpollInfo(With("")).value().empty()); }
+
+TEST(EpollInfoTest, Malformed) {
+  for (const std::string line : {"tfd: 4 events: 19 data: 5", "tfd: x",
+                                 "tfd: 4 events: 19 data: 5 pos:0 ino:1 sdev:f more"}) {
+    EXPECT_THAT(ParseEpollInfo(line + "\n").status(), Refuses(BadText{"", "tfd", line}));
+  }
+}
+
 }  // namespace
 }  // namespace dumpctl

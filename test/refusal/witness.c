@@ -24,7 +24,6 @@
 #include <poll.h>
 #include <sched.h>
 #include <stdio.h>
-#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/file.h>
 #include <sys/inotify.h>
@@ -107,7 +106,6 @@ static void HoldFds(void) {
   ShowFd(socket(AF_INET, SOCK_STREAM, 0), "socket");
   ShowFd(eventfd(3, EFD_SEMAPHORE), "eventfd");
   ShowFd(timerfd_create(CLOCK_BOOTTIME_ALARM, 0), "timerfd");
-  ShowFd(epoll_create1(0), "epoll");
   ShowFd(inotify_init1(0), "inotify");
   ShowFd(syscall(SYS_pidfd_open, getpid(), 0), "pidfd");
   ShowFd(memfd_create("witness", 0), "memfd");
