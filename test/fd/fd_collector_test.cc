@@ -2,6 +2,9 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -175,6 +178,34 @@ TEST_P(FdCollectorTest, RefusesAllAtOnceByName) {
   EXPECT_THAT(resources, ElementsAre(HasSubstr("fd 3 (regular file, " + dir_ + "/file (deleted)"),
                                      HasSubstr("fd 4 (directory, " + dir_),
                                      HasSubstr("fd 5 (pidfd, "), HasSubstr("fd 7 (pipe, pipe:[")));
+}
+
+TEST_P(FdCollectorTest, EpollsNameWhatWasMovedAndRefuseWhatIsLost) {
+  Start([] {
+    epoll_create1(0);  // 3
+    epoll_create1(0);  // 4
+    eventfd(0, 0);     // 5
+    epoll_event event = {.events = EPOLLIN, .data = {.u64 = 1}};
+    epoll_ctl(3, EPOLL_CTL_ADD, 5, &event);
+    dup2(5, 20);
+    eventfd(0, 0);  // 6, which a child keeps open
+    epoll_ctl(4, EPOLL_CTL_ADD, 6, &event);
+    if (fork() == 0) {
+      prctl(PR_SET_PDEATHSIG, SIGKILL);
+      for (int fd = 0; fd < 600; ++fd) {
+        if (fd != 6) close(fd);
+      }
+      for (;;) pause();
+    }
+    close(5);
+    close(6);
+  });
+  const auto fds = Collect();
+  ASSERT_TRUE(fds.ok()) << fds.status();
+  ASSERT_THAT(FileOf(fds->fdinfo[3]).epfd().tfd(), SizeIs(1));
+  EXPECT_EQ(FileOf(fds->fdinfo[3]).epfd().tfd(0).tfd(), 20u);
+  ASSERT_THAT(files_.refusals(), SizeIs(1));
+  EXPECT_THAT(files_.refusals().front().resource, HasSubstr("fd 4 (epoll, "));
 }
 
 TEST_P(FdCollectorTest, PeeksAtARunningTaskWithTheSameResult) {
