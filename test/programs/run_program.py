@@ -112,14 +112,22 @@ def dump_beside(program, dumper, images, deadline, options):
     quiet = options.blocked_in is not None
     before = proc_facts.snapshot(program.pid, maps=quiet)
     dumper.dump(program.pid, images, deadline, leave_running=True)
+    changed = changes(program, before, quiet)
+    while changed and not quiet and time.monotonic() < deadline:
+        # What it has opened for a moment is gone soon; what the dump has left is not.
+        time.sleep(0.1)
+        changed = changes(program, before, quiet)
+    if changed:
+        raise target_process.TargetFailure("the dump changed:\n" + "\n".join(changed))
+
+
+def changes(program, before, quiet):
     after = proc_facts.snapshot(program.pid, maps=quiet)
-    changed = [
+    return [
         line
         for line in proc_facts.differences(before, after)
         if quiet or not (" State:" in line or " SigPnd:" in line or " ShdPnd:" in line)
     ]
-    if changed:
-        raise target_process.TargetFailure("the dump changed:\n" + "\n".join(changed))
 
 
 def main():

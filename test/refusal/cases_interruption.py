@@ -135,15 +135,25 @@ def hangup_that_is_ignored(scene):
 @case
 def interrupted_as_the_first_process(scene):
     """Which no signal of its own ends: the exit code is left to tell."""
-    script = 'sleep 100 & exec "$0" dump -j -t $! -D "$1" -v4 -o "$2"'
+    # Once the child runs sleep, and not the shell any more.
+    script = (
+        'sleep 100 & until [ "$(cat /proc/$!/comm)" = sleep ]; do :; done; '
+        'exec "$0" dump -j -t $! -D "$1" -v4 -o "$2"'
+    )
     log = os.path.join(scene.directory, "log")
     command = ("unshare", "-p", "-f", "--mount-proc", "/bin/sh", "-c", script)
 
     def interrupt(unshare):
-        wait_until(lambda: os.path.exists(log), "the log")
-        time.sleep(0.2)
+        def saving():
+            if not os.path.exists(log):
+                return False
+            with open(log) as text:
+                return "Collected:" in text.read()
+
+        wait_until(saving, "the log")
         with open(f"/proc/{unshare}/task/{unshare}/children") as children:
-            os.kill(int(children.read()), signal.SIGTERM)
+            for child in children.read().split():
+                os.kill(int(child), signal.SIGTERM)
 
     result = scene.run(
         *command, scene.dumpctl, scene.images, log, fault="memory=stall", meanwhile=interrupt

@@ -2,6 +2,7 @@
 
 import os
 import re
+import time
 
 # Not SigQ: it counts the signals of the user, whose other processes run beside this test.
 _STATUS_FIELDS = (
@@ -10,8 +11,39 @@ _STATUS_FIELDS = (
 ).split()
 
 
+# Seconds in which what a program has opened for a moment is closed again.
+_PATIENCE = 3
+
+
 def snapshot(pid, maps=True):
-    """A dict of fact name to text; without `maps` for targets that map and unmap all the time."""
+    """A dict of fact name to text; without `maps` for targets that map and unmap all the time.
+
+    Two in a row that are equal: a virtual machine opens a file now and then, for a moment.
+    """
+    deadline = time.monotonic() + _PATIENCE
+    facts = None
+    while time.monotonic() < deadline:
+        last, facts = facts, _try_snapshot(pid, maps)
+        if facts is not None and facts == last:
+            return facts
+        time.sleep(0.01)
+    # It never stands still.
+    while facts is None:
+        facts = _try_snapshot(pid, maps)
+    return facts
+
+
+def _try_snapshot(pid, maps):
+    """None where something ended while it was looked at, but not the task."""
+    try:
+        return _snapshot(pid, maps)
+    except (FileNotFoundError, ProcessLookupError):
+        if not os.path.exists(f"/proc/{pid}"):
+            raise
+        return None
+
+
+def _snapshot(pid, maps):
     facts = {}
     if maps:
         facts["maps"] = _read(f"/proc/{pid}/maps")
