@@ -10,6 +10,7 @@
 #include <charconv>
 #include <climits>
 #include <memory>
+#include <span>
 
 #include "absl/strings/str_cat.h"
 #include "dumpctl/status_macros.h"
@@ -27,6 +28,14 @@ absl::StatusOr<UniqueFd> OpenDirectory(const std::string& path) {
   UniqueFd dir(open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (!dir) return absl::ErrnoToStatus(errno, path);
   return dir;
+}
+
+// read(2), begun again when a signal interrupts it.
+ssize_t ReadSome(const UniqueFd& file, std::span<char> buffer) {
+  for (;;) {
+    const ssize_t n = read(file.get(), buffer.data(), buffer.size());
+    if (n >= 0 || errno != EINTR) return n;
+  }
 }
 
 }  // namespace
@@ -71,11 +80,8 @@ absl::StatusOr<std::string> ProcDir::Read(std::string_view name) const {
     if (text.size() - used < kFirstChunk / 4) {
       text.resize(text.size() + std::clamp(text.size(), kFirstChunk, kMostChunk));
     }
-    const ssize_t n = read(file.get(), text.data() + used, text.size() - used);
-    if (n < 0) {
-      if (errno == EINTR) continue;
-      return Error(errno, name);
-    }
+    const ssize_t n = ReadSome(file, std::span(text).subspan(used));
+    if (n < 0) return Error(errno, name);
     if (n == 0) break;
     used += static_cast<size_t>(n);
   }
@@ -89,8 +95,7 @@ absl::Status ProcDir::ReadPieces(std::string_view name,
   // The kernel gives a page of text at a time, or what is longer than that and belongs together.
   char buffer[4 * kFirstChunk];
   for (;;) {
-    const ssize_t n = read(file.get(), buffer, sizeof buffer);
-    if (n < 0 && errno == EINTR) continue;
+    const ssize_t n = ReadSome(file, buffer);
     if (n < 0) return Error(errno, name);
     if (n == 0) return absl::OkStatus();
     RETURN_IF_ERROR(take({buffer, static_cast<size_t>(n)}));
@@ -100,10 +105,7 @@ absl::Status ProcDir::ReadPieces(std::string_view name,
 absl::StatusOr<std::string> ProcDir::ReadWhole(std::string_view name) const {
   ASSIGN_OR_RETURN(UniqueFd file, Open(name, O_RDONLY));
   std::array<char, kFirstChunk> buffer;
-  ssize_t n;
-  do {
-    n = read(file.get(), buffer.data(), buffer.size());
-  } while (n < 0 && errno == EINTR);
+  const ssize_t n = ReadSome(file, buffer);
   if (n < 0) return Error(errno, name);
   if (static_cast<size_t>(n) == buffer.size()) return Read(name);
   return std::string(buffer.data(), static_cast<size_t>(n));

@@ -52,6 +52,7 @@ class ImageBuilder {
     ASSIGN_OR_RETURN(stat_, ParseStat(facts_.process.stat_text));
     ASSIGN_OR_RETURN(const ProcDir self, ProcDir::OpenTask(getpid()));
     ASSIGN_OR_RETURN(dumper_namespaces_, ReadNamespaces(self));
+    ASSIGN_OR_RETURN(dumper_offsets_, OffsetsOf(self.Read("timens_offsets").value_or("")));
     own_time_ = HasOwnTimeNamespace(facts_.namespaces, dumper_namespaces_);
     RETURN_IF_ERROR(AddMm());
     RETURN_IF_ERROR(AddDescriptors());
@@ -162,8 +163,6 @@ class ImageBuilder {
 
   // The clocks of the task's time namespace: a restore makes one in which they go on from here.
   absl::Status AddTimens() {
-    ASSIGN_OR_RETURN(const ProcDir self, ProcDir::OpenTask(getpid()));
-    ASSIGN_OR_RETURN(const TimensOffsets ours, OffsetsOf(self.Read("timens_offsets").value_or("")));
     ASSIGN_OR_RETURN(const TimensOffsets theirs, OffsetsOf(facts_.timens_offsets_text));
     image::timens_entry entry;
     const auto fill = [](absl::Duration clock, image::timespec* to) {
@@ -175,8 +174,10 @@ class ImageBuilder {
       return absl::DurationFromTimespec(seen) - absl::DurationFromTimespec(our) +
              absl::DurationFromTimespec(their);
     };
-    fill(clock(facts_.monotonic, ours.monotonic, theirs.monotonic), entry.mutable_monotonic());
-    fill(clock(facts_.boottime, ours.boottime, theirs.boottime), entry.mutable_boottime());
+    fill(clock(facts_.monotonic, dumper_offsets_.monotonic, theirs.monotonic),
+         entry.mutable_monotonic());
+    fill(clock(facts_.boottime, dumper_offsets_.boottime, theirs.boottime),
+         entry.mutable_boottime());
     return AddOne(ImageKind::kTimens, own_time_ ? kOwnTimeNamespace : 0, entry);
   }
 
@@ -221,6 +222,7 @@ class ImageBuilder {
   pid_t pid_;
   TaskStat stat_;
   NamespaceLinks dumper_namespaces_;
+  TimensOffsets dumper_offsets_;
   bool own_time_ = false;
   FileTable files_;
   std::vector<ImageWriter> images_;

@@ -37,36 +37,34 @@ def failing_left_running(scene, what):
     witness.expect_unharmed()
 
 
-@case_each(SHAPES)
-def failing_to_kill_in_the_end(scene, shape):
+def _expect_unfinished(scene, shape, options, fault, *says):
     """The images stand by then, and are whole: the process lives on beside its dump."""
     witness = _witness(scene, shape)
-    result = scene.dump(witness.pid, fault="resume=fail")
-    who = f"process {witness.pid} (witness) could not be killed and goes on: made to fail at resume"
-    scene.expect_failure(result, "Unfinished", f"the dump in {scene.images} is whole, but {who}")
+    result = scene.dump(witness.pid, *options, fault=fault)
+    whole, *rest = (text.format(who=f"process {witness.pid} (witness)") for text in says)
+    whole = f"the dump in {scene.images} is whole, but {whole}"
+    scene.expect_failure(result, "Unfinished", whole, *rest)
     scene.expect_whole_dump()
     witness.expect_unharmed()
+
+
+@case_each(SHAPES)
+def failing_to_kill_in_the_end(scene, shape):
+    says = "{who} could not be killed and goes on: made to fail at resume"
+    _expect_unfinished(scene, shape, (), "resume=fail", says)
 
 
 @case_each(SHAPES)
 def failing_to_stop_in_the_end(scene, shape):
-    witness = _witness(scene, shape)
-    result = scene.dump(witness.pid, "-s", fault="resume=fail")
-    who = f"process {witness.pid} (witness) could not be left stopped and goes on: "
-    scene.expect_failure(result, "Unfinished", f"the dump in {scene.images} is whole, but {who}")
-    scene.expect_whole_dump()
-    witness.expect_unharmed()
+    says = "{who} could not be left stopped and goes on: "
+    _expect_unfinished(scene, shape, ("-s",), "resume=fail", says)
 
 
 @case_each(SHAPES)
 def failing_to_tell(scene, shape):
     """Nothing is lost but the statistics."""
-    witness = _witness(scene, shape)
-    result = scene.dump(witness.pid, "-R", fault="finish=fail")
-    whole = f"the dump in {scene.images} is whole, but not all could be told of it"
-    scene.expect_failure(result, "Unfinished", whole, f"process {witness.pid} (witness) runs on: ")
-    scene.expect_whole_dump()
-    witness.expect_unharmed()
+    says = ("not all could be told of it", "{who} runs on: ")
+    _expect_unfinished(scene, shape, ("-R",), "finish=fail", *says)
 
 
 @case_each(f"{point}.{shape}" for point in UNTIL_COMMIT + ("resume", "finish") for shape in SHAPES)
