@@ -55,6 +55,8 @@ def run(options, directory):
     dumper = dumpers.Dumper(reaper, options.dumper, None)
     with_it, without = (os.path.join(directory, name) for name in ("with", "without"))
     try:
+        # rseq(2) notes in its memory on which processor it runs: on one it is the same each time.
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
         target.start()
         reason = target.wait_ready(deadline)
         if reason is not None:
