@@ -4,21 +4,30 @@
 
 #include "absl/strings/str_cat.h"
 #include "dumpctl/status_macros.h"
-#include "proc/bpf_vma_iterator.h"
 #include "proc/vm_flag_samples.h"
 
 namespace dumpctl {
 
-absl::StatusOr<BpfVmFlags> BpfVmFlags::Load(pid_t pid) {
-  ASSIGN_OR_RETURN(const BpfVmaIterator iterator, BpfVmaIterator::Load());
+absl::StatusOr<BpfVmFlags> BpfVmFlags::Load() {
+  ASSIGN_OR_RETURN(BpfVmaIterator iterator, BpfVmaIterator::Load());
   ASSIGN_OR_RETURN(OwnVmFlags own, SampleVmFlags(iterator));
   ASSIGN_OR_RETURN(VmFlagTable table, VmFlagTable::Learn(own.samples));
-  ASSIGN_OR_RETURN(UniqueFd attached, iterator.Attach(pid));
-  return BpfVmFlags(std::move(table), std::move(own.of_every_task), std::move(attached));
+  return BpfVmFlags(std::move(iterator), std::move(table), std::move(own.of_every_task));
 }
 
-absl::StatusOr<std::vector<MappingFlags>> BpfVmFlags::Read() const {
-  ASSIGN_OR_RETURN(const std::vector<VmaRecord> records, BpfVmaIterator::Read(attached_));
+absl::Status BpfVmFlags::Attach(pid_t pid) {
+  ASSIGN_OR_RETURN(attached_[pid], iterator_.Attach(pid));
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<MappingFlags>> BpfVmFlags::Read(pid_t pid) const {
+  UniqueFd now;
+  const auto before = attached_.find(pid);
+  if (before == attached_.end()) {
+    ASSIGN_OR_RETURN(now, iterator_.Attach(pid));
+  }
+  ASSIGN_OR_RETURN(const std::vector<VmaRecord> records,
+                   BpfVmaIterator::Read(before == attached_.end() ? now : before->second));
   std::vector<MappingFlags> mappings;
   mappings.reserve(records.size() + of_every_task_.size());
   for (const VmaRecord& record : records) {

@@ -3,9 +3,6 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include <optional>
-#include <set>
-#include <tuple>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -16,7 +13,6 @@
 #include "dump/fd/timerfd_file.h"
 #include "dumpctl/failure.h"
 #include "dumpctl/status_macros.h"
-#include "proc/fdinfo_parser.h"
 
 namespace dumpctl {
 namespace {
@@ -89,182 +85,162 @@ image::fd_types TypeOf(FileKind kind) {
   }
 }
 
-// Builds the entries of one task's descriptors.
-class Collector {
- public:
-  Collector(pid_t pid, const ProcDir& self, const std::map<ino_t, TeedPipe>& pipes,
-            bool with_dupfd_query, FileTable& files)
-      : pid_(pid), self_(self), pipes_(pipes), with_dupfd_query_(with_dupfd_query), files_(files) {}
+// What every event descriptor's entry has.
+template <typename Entry>
+void SetCommon(uint32_t id, uint32_t flags, const Descriptor& descriptor, Entry* entry) {
+  entry->set_id(id);
+  entry->set_flags(flags);
+  FillOwner(descriptor.owner, entry->mutable_fown());
+}
 
-  absl::Status Add(const Descriptor& descriptor) {
-    ASSIGN_OR_RETURN(const FdInfo info, ParseFdInfo(descriptor.info_text));
-    ASSIGN_OR_RETURN(const std::string link, DescriptorLink(self_, descriptor.copy.get()));
-    ASSIGN_OR_RETURN(const std::optional<WhyNot> why_not, WhyRefused(descriptor, link, info));
-    if (why_not) {
-      files_.Refuse(Refusal(pid_, descriptor, link, *why_not));
-      return absl::OkStatus();
-    }
-    ASSIGN_OR_RETURN(const uint32_t id, FileIdOf(descriptor, info, link));
-    image::fdinfo_entry entry;
-    entry.set_id(id);
-    entry.set_flags((info.flags & O_CLOEXEC) != 0 ? FD_CLOEXEC : 0);
-    entry.set_type(TypeOf(FileKindOf(descriptor.stat, link)));
-    entry.set_fd(static_cast<uint32_t>(descriptor.number));
-    collected_.fdinfo.push_back(std::move(entry));
-    return absl::OkStatus();
-  }
-
-  CollectedFds Take() && { return std::move(collected_); }
-
- private:
-  // What all descriptors of one open file have in common; few others do.
-  using Likeness = std::tuple<dev_t, ino_t, uint32_t, uint64_t>;
-  struct Known {
-    int copy;
-    uint32_t id;
-  };
-
-  absl::StatusOr<uint32_t> FileIdOf(const Descriptor& descriptor, const FdInfo& info,
-                                    const std::string& link) {
-    const uint32_t flags = info.flags & ~static_cast<uint32_t>(O_CLOEXEC);
-    std::vector<Known>& alike =
-        known_[Likeness(descriptor.stat.st_dev, descriptor.stat.st_ino, flags, info.pos)];
-    for (const Known& known : alike) {
-      ASSIGN_OR_RETURN(
-          const bool same,
-          ShareOpenFile(BorrowedFd(known.copy), BorrowedFd(descriptor.copy), with_dupfd_query_));
-      if (same) return known.id;
-    }
-    ASSIGN_OR_RETURN(const uint32_t id, AddFile(descriptor, info, flags, link));
-    alike.push_back({descriptor.copy.get(), id});
-    return id;
-  }
-
-  absl::StatusOr<uint32_t> AddFile(const Descriptor& descriptor, const FdInfo& info, uint32_t flags,
-                                   const std::string& link) {
-    const uint32_t id = files_.NextId();
-    image::file_entry entry;
-    entry.set_id(id);
-    entry.set_type(TypeOf(FileKindOf(descriptor.stat, link)));
-    switch (FileKindOf(descriptor.stat, link)) {
-      case FileKind::kPipe: {
-        image::pipe_entry* pipe = entry.mutable_pipe();
-        pipe->set_id(id);
-        pipe->set_pipe_id(static_cast<uint32_t>(descriptor.stat.st_ino));
-        pipe->set_flags(flags);
-        FillOwner(descriptor.owner, pipe->mutable_fown());
-        RETURN_IF_ERROR(AddContents(descriptor, flags, link, collected_.pipes));
-        break;
-      }
-      case FileKind::kFifo: {
-        // A fifo is a pipe and the file it was opened by, which has to stand before it.
-        const uint32_t path_id = files_.NextId();
-        files_.Add(Regular(path_id, descriptor, info, flags, link));
-        image::fifo_entry* fifo = entry.mutable_fifo();
-        fifo->set_id(id);
-        fifo->set_pipe_id(static_cast<uint32_t>(descriptor.stat.st_ino));
-        fifo->set_regf_id(path_id);
-        RETURN_IF_ERROR(AddContents(descriptor, flags, link, collected_.fifos));
-        break;
-      }
-      case FileKind::kEventfd: {
-        ASSIGN_OR_RETURN(*entry.mutable_efd(), EventfdEntry(descriptor.info_text));
-        SetCommon(id, flags, descriptor, entry.mutable_efd());
-        break;
-      }
-      case FileKind::kTimerfd: {
-        ASSIGN_OR_RETURN(*entry.mutable_tfd(), TimerfdEntry(descriptor.info_text));
-        SetCommon(id, flags, descriptor, entry.mutable_tfd());
-        break;
-      }
-      case FileKind::kSignalfd: {
-        ASSIGN_OR_RETURN(*entry.mutable_sgfd(), SignalfdEntry(descriptor.info_text));
-        SetCommon(id, flags, descriptor, entry.mutable_sgfd());
-        break;
-      }
-      case FileKind::kEpoll: {
-        if (descriptor.watches) *entry.mutable_epfd() = descriptor.watches->entry;
-        SetCommon(id, flags, descriptor, entry.mutable_epfd());
-        break;
-      }
-      default:
-        entry = Regular(id, descriptor, info, flags, link);
-    }
-    files_.Add(std::move(entry));
-    return id;
-  }
-
-  // What every event descriptor's entry has.
-  template <typename Entry>
-  static void SetCommon(uint32_t id, uint32_t flags, const Descriptor& descriptor, Entry* entry) {
-    entry->set_id(id);
-    entry->set_flags(flags);
-    FillOwner(descriptor.owner, entry->mutable_fown());
-  }
-
-  static image::file_entry Regular(uint32_t id, const Descriptor& descriptor, const FdInfo& info,
-                                   uint32_t flags, const std::string& link) {
-    image::file_entry entry;
-    entry.set_type(image::REG);
-    entry.set_id(id);
-    *entry.mutable_reg() = RegularFileEntry(id, descriptor.stat, link, flags);
-    entry.mutable_reg()->set_pos(info.pos);
-    FillOwner(descriptor.owner, entry.mutable_reg()->mutable_fown());
-    return entry;
-  }
-
-  absl::Status AddContents(const Descriptor& descriptor, uint32_t flags, const std::string& link,
-                           std::vector<PipeData>& list) {
-    const auto teed = pipes_.find(descriptor.stat.st_ino);
-    if (teed == pipes_.end()) return absl::OkStatus();
-    // The bytes do not tell a single packet from plain bytes, but an end that writes packets does.
-    const bool writes_packets = (flags & O_DIRECT) != 0 && teed->second.bytes > 0;
-    if (writes_packets) files_.Refuse(Refusal(pid_, descriptor, link, kPackets));
-    if (!written_.insert(descriptor.stat.st_ino).second) return absl::OkStatus();
-    PipeData data;
-    ASSIGN_OR_RETURN(PipeBytes contents, ReadTeed(teed->second));
-    if (contents.packets && !writes_packets) {
-      files_.Refuse(Refusal(pid_, descriptor, link, kPackets));
-    }
-    data.bytes = std::move(contents.bytes);
-    data.entry.set_pipe_id(static_cast<uint32_t>(descriptor.stat.st_ino));
-    data.entry.set_bytes(static_cast<uint32_t>(data.bytes.size()));
-    data.entry.set_size(teed->second.capacity);
-    list.push_back(std::move(data));
-    return absl::OkStatus();
-  }
-
-  pid_t pid_;
-  const ProcDir& self_;
-  const std::map<ino_t, TeedPipe>& pipes_;
-  bool with_dupfd_query_;
-  FileTable& files_;
-  CollectedFds collected_;
-  std::map<Likeness, std::vector<Known>> known_;
-  std::set<ino_t> written_;
-};
+image::file_entry Regular(uint32_t id, const Descriptor& descriptor, const FdInfo& info,
+                          uint32_t flags, const std::string& link) {
+  image::file_entry entry;
+  entry.set_type(image::REG);
+  entry.set_id(id);
+  *entry.mutable_reg() = RegularFileEntry(id, descriptor.stat, link, flags);
+  entry.mutable_reg()->set_pos(info.pos);
+  FillOwner(descriptor.owner, entry.mutable_reg()->mutable_fown());
+  return entry;
+}
 
 }  // namespace
 
-absl::StatusOr<std::map<ino_t, TeedPipe>> TeePipes(const std::vector<Descriptor>& descriptors) {
-  std::map<ino_t, TeedPipe> pipes;
+absl::StatusOr<FdCollector> FdCollector::Create(const TeedPipes& pipes, bool with_dupfd_query,
+                                                FileTable& files) {
+  ASSIGN_OR_RETURN(ProcDir self, ProcDir::OpenTask(getpid()));
+  return FdCollector(std::move(self), pipes, with_dupfd_query, files);
+}
+
+absl::StatusOr<std::vector<image::fdinfo_entry>> FdCollector::Collect(
+    pid_t pid, const std::vector<Descriptor>& descriptors) {
+  pid_ = pid;
+  std::vector<image::fdinfo_entry> entries;
+  entries.reserve(descriptors.size());
+  for (const Descriptor& descriptor : descriptors) {
+    ASSIGN_OR_RETURN(std::optional<image::fdinfo_entry> entry, Add(descriptor));
+    if (entry) entries.push_back(*std::move(entry));
+  }
+  return entries;
+}
+
+absl::StatusOr<std::optional<image::fdinfo_entry>> FdCollector::Add(const Descriptor& descriptor) {
+  ASSIGN_OR_RETURN(const FdInfo info, ParseFdInfo(descriptor.info_text));
+  ASSIGN_OR_RETURN(const std::string link, DescriptorLink(self_, descriptor.copy.get()));
+  ASSIGN_OR_RETURN(const std::optional<WhyNot> why_not, WhyRefused(descriptor, link, info));
+  if (why_not) {
+    files_.Refuse(Refusal(pid_, descriptor, link, *why_not));
+    return std::nullopt;
+  }
+  ASSIGN_OR_RETURN(const uint32_t id, FileIdOf(descriptor, info, link));
+  image::fdinfo_entry entry;
+  entry.set_id(id);
+  entry.set_flags((info.flags & O_CLOEXEC) != 0 ? FD_CLOEXEC : 0);
+  entry.set_type(TypeOf(FileKindOf(descriptor.stat, link)));
+  entry.set_fd(static_cast<uint32_t>(descriptor.number));
+  return entry;
+}
+
+absl::StatusOr<uint32_t> FdCollector::FileIdOf(const Descriptor& descriptor, const FdInfo& info,
+                                               const std::string& link) {
+  const uint32_t flags = info.flags & ~static_cast<uint32_t>(O_CLOEXEC);
+  std::vector<Known>& alike =
+      known_[Likeness(descriptor.stat.st_dev, descriptor.stat.st_ino, flags, info.pos)];
+  for (const Known& known : alike) {
+    ASSIGN_OR_RETURN(
+        const bool same,
+        ShareOpenFile(BorrowedFd(known.copy), BorrowedFd(descriptor.copy), with_dupfd_query_));
+    if (same) return known.id;
+  }
+  ASSIGN_OR_RETURN(const uint32_t id, AddFile(descriptor, info, flags, link));
+  alike.push_back({descriptor.copy.get(), id});
+  return id;
+}
+
+absl::StatusOr<uint32_t> FdCollector::AddFile(const Descriptor& descriptor, const FdInfo& info,
+                                              uint32_t flags, const std::string& link) {
+  const uint32_t id = files_.NextId();
+  image::file_entry entry;
+  entry.set_id(id);
+  entry.set_type(TypeOf(FileKindOf(descriptor.stat, link)));
+  switch (FileKindOf(descriptor.stat, link)) {
+    case FileKind::kPipe: {
+      image::pipe_entry* pipe = entry.mutable_pipe();
+      pipe->set_id(id);
+      pipe->set_pipe_id(static_cast<uint32_t>(descriptor.stat.st_ino));
+      pipe->set_flags(flags);
+      FillOwner(descriptor.owner, pipe->mutable_fown());
+      RETURN_IF_ERROR(AddContents(descriptor, flags, link, pipe_data_));
+      break;
+    }
+    case FileKind::kFifo: {
+      // A fifo is a pipe and the file it was opened by, which has to stand before it.
+      const uint32_t path_id = files_.NextId();
+      files_.Add(Regular(path_id, descriptor, info, flags, link));
+      image::fifo_entry* fifo = entry.mutable_fifo();
+      fifo->set_id(id);
+      fifo->set_pipe_id(static_cast<uint32_t>(descriptor.stat.st_ino));
+      fifo->set_regf_id(path_id);
+      RETURN_IF_ERROR(AddContents(descriptor, flags, link, fifo_data_));
+      break;
+    }
+    case FileKind::kEventfd: {
+      ASSIGN_OR_RETURN(*entry.mutable_efd(), EventfdEntry(descriptor.info_text));
+      SetCommon(id, flags, descriptor, entry.mutable_efd());
+      break;
+    }
+    case FileKind::kTimerfd: {
+      ASSIGN_OR_RETURN(*entry.mutable_tfd(), TimerfdEntry(descriptor.info_text));
+      SetCommon(id, flags, descriptor, entry.mutable_tfd());
+      break;
+    }
+    case FileKind::kSignalfd: {
+      ASSIGN_OR_RETURN(*entry.mutable_sgfd(), SignalfdEntry(descriptor.info_text));
+      SetCommon(id, flags, descriptor, entry.mutable_sgfd());
+      break;
+    }
+    case FileKind::kEpoll: {
+      if (descriptor.watches) *entry.mutable_epfd() = descriptor.watches->entry;
+      SetCommon(id, flags, descriptor, entry.mutable_epfd());
+      break;
+    }
+    default:
+      entry = Regular(id, descriptor, info, flags, link);
+  }
+  files_.Add(std::move(entry));
+  return id;
+}
+
+absl::Status FdCollector::AddContents(const Descriptor& descriptor, uint32_t flags,
+                                      const std::string& link, std::vector<PipeData>& list) {
+  const auto teed = pipes_.find(descriptor.stat.st_ino);
+  if (teed == pipes_.end()) return absl::OkStatus();
+  // The bytes do not tell a single packet from plain bytes, but an end that writes packets does.
+  const bool writes_packets = (flags & O_DIRECT) != 0 && teed->second.bytes > 0;
+  if (writes_packets) files_.Refuse(Refusal(pid_, descriptor, link, kPackets));
+  if (!written_.insert(descriptor.stat.st_ino).second) return absl::OkStatus();
+  PipeData data;
+  ASSIGN_OR_RETURN(PipeBytes contents, ReadTeed(teed->second));
+  if (contents.packets && !writes_packets) {
+    files_.Refuse(Refusal(pid_, descriptor, link, kPackets));
+  }
+  data.bytes = std::move(contents.bytes);
+  data.entry.set_pipe_id(static_cast<uint32_t>(descriptor.stat.st_ino));
+  data.entry.set_bytes(static_cast<uint32_t>(data.bytes.size()));
+  data.entry.set_size(teed->second.capacity);
+  list.push_back(std::move(data));
+  return absl::OkStatus();
+}
+
+absl::StatusOr<TeedPipes> TeePipes(const std::vector<Descriptor>& descriptors, TeedPipes known) {
   for (const Descriptor& descriptor : descriptors) {
     // What a task has only the write end of is for somebody else to read.
     if (!S_ISFIFO(descriptor.stat.st_mode) || !CanRead(descriptor)) continue;
-    if (pipes.contains(descriptor.stat.st_ino)) continue;
+    if (known.contains(descriptor.stat.st_ino)) continue;
     ASSIGN_OR_RETURN(TeedPipe teed, TeePipe(BorrowedFd(descriptor.copy)));
-    pipes.emplace(descriptor.stat.st_ino, std::move(teed));
+    known.emplace(descriptor.stat.st_ino, std::move(teed));
   }
-  return pipes;
-}
-
-absl::StatusOr<CollectedFds> CollectFds(pid_t pid, const std::vector<Descriptor>& descriptors,
-                                        const std::map<ino_t, TeedPipe>& pipes,
-                                        bool with_dupfd_query, FileTable& files) {
-  ASSIGN_OR_RETURN(const ProcDir self, ProcDir::OpenTask(getpid()));
-  Collector collector(pid, self, pipes, with_dupfd_query, files);
-  for (const Descriptor& descriptor : descriptors) RETURN_IF_ERROR(collector.Add(descriptor));
-  return std::move(collector).Take();
+  return known;
 }
 
 absl::StatusOr<ResourceRefusals> RefuseDescriptors(pid_t pid, const ProcDir& task,

@@ -5,20 +5,29 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
+#include <set>
 #include <string>
+#include <tuple>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "dump/fd/descriptor.h"
 #include "dump/fd/file_table.h"
 #include "dump/fd/pipe_contents.h"
+#include "proc/fdinfo_parser.h"
+#include "proc/proc_fs.h"
 #include "proto/files.pb.h"
 
 namespace dumpctl {
 
-// The pipes and fifos among `descriptors` with what stands in them, by inode. Asked while the task
-// is frozen.
-absl::StatusOr<std::map<ino_t, TeedPipe>> TeePipes(const std::vector<Descriptor>& descriptors);
+// Pipes and fifos with what stands in them, by inode.
+using TeedPipes = std::map<ino_t, TeedPipe>;
+
+// `known` and those among `descriptors` besides. Asked while the task is frozen.
+absl::StatusOr<TeedPipes> TeePipes(const std::vector<Descriptor>& descriptors,
+                                   TeedPipes known = {});
 
 // A pipe's image entry and its payload.
 struct PipeData {
@@ -26,17 +35,53 @@ struct PipeData {
   std::string bytes;
 };
 
-struct CollectedFds {
-  std::vector<image::fdinfo_entry> fdinfo;  // by number
-  std::vector<PipeData> pipes;
-  std::vector<PipeData> fifos;
-};
+// Turns what was read of frozen tasks into entries; the files go into `files`, and so do refusals.
+// An open file that several tasks have (fork(2), SCM_RIGHTS) is one entry. The tasks may run again
+// by now, or be dead: links are taken from the copies, which have to stay.
+class FdCollector {
+ public:
+  // All arguments must outlive the object. `with_dupfd_query`: see ShareOpenFile.
+  static absl::StatusOr<FdCollector> Create(const TeedPipes& pipes, bool with_dupfd_query,
+                                            FileTable& files);
 
-// Turns what was read of a frozen task into entries; the files go into `files`, and so do refusals.
-// The task may run again by now, or be dead: `links` were taken from the copies.
-absl::StatusOr<CollectedFds> CollectFds(pid_t pid, const std::vector<Descriptor>& descriptors,
-                                        const std::map<ino_t, TeedPipe>& pipes,
-                                        bool with_dupfd_query, FileTable& files);
+  // The entries of one descriptor table, by number; `pid` is whose refusals name.
+  absl::StatusOr<std::vector<image::fdinfo_entry>> Collect(
+      pid_t pid, const std::vector<Descriptor>& descriptors);
+
+  // What stands in the pipes and fifos that were met.
+  const std::vector<PipeData>& pipes() const { return pipe_data_; }
+  const std::vector<PipeData>& fifos() const { return fifo_data_; }
+
+ private:
+  // What all descriptors of one open file have in common; few others do.
+  using Likeness = std::tuple<dev_t, ino_t, uint32_t, uint64_t>;
+  struct Known {
+    int copy;
+    uint32_t id;
+  };
+
+  FdCollector(ProcDir self, const TeedPipes& pipes, bool with_dupfd_query, FileTable& files)
+      : self_(std::move(self)), pipes_(pipes), with_dupfd_query_(with_dupfd_query), files_(files) {}
+
+  // None when it is refused.
+  absl::StatusOr<std::optional<image::fdinfo_entry>> Add(const Descriptor& descriptor);
+  absl::StatusOr<uint32_t> FileIdOf(const Descriptor& descriptor, const FdInfo& info,
+                                    const std::string& link);
+  absl::StatusOr<uint32_t> AddFile(const Descriptor& descriptor, const FdInfo& info, uint32_t flags,
+                                   const std::string& link);
+  absl::Status AddContents(const Descriptor& descriptor, uint32_t flags, const std::string& link,
+                           std::vector<PipeData>& list);
+
+  ProcDir self_;
+  const TeedPipes& pipes_;
+  bool with_dupfd_query_;
+  FileTable& files_;
+  pid_t pid_ = 0;
+  std::vector<PipeData> pipe_data_;
+  std::vector<PipeData> fifo_data_;
+  std::map<Likeness, std::vector<Known>> known_;
+  std::set<ino_t> written_;
+};
 
 // All that cannot be dumped among descriptors that were peeked at while the task runs.
 absl::StatusOr<ResourceRefusals> RefuseDescriptors(pid_t pid, const ProcDir& task,

@@ -12,10 +12,9 @@ constexpr uint32_t kPresent = 1 << 2;
 
 }  // namespace
 
-absl::StatusOr<PageSink> PageSink::Create(ImageDirectory& directory, uint32_t task_id,
-                                          uint32_t pages_id) {
+absl::StatusOr<PageSink> PageSink::Create(ImageDirectory& directory, uint32_t pages_id) {
   ASSIGN_OR_RETURN(UniqueFd file, directory.Create(ImageName(ImageKind::kPages, pages_id)));
-  return PageSink(std::move(file), task_id, pages_id);
+  return PageSink(std::move(file), pages_id);
 }
 
 void PageSink::Account(RemoteAddress address, uint64_t pages) {
@@ -30,8 +29,8 @@ void PageSink::Account(RemoteAddress address, uint64_t pages) {
   runs_.push_back({address, pages});
 }
 
-absl::StatusOr<ImageWriter> PageSink::Pagemap() const {
-  ImageWriter image(ImageKind::kPagemap, task_id_);
+absl::StatusOr<ImageWriter> PageSink::Pagemap(ImageKind kind, uint32_t id) const {
+  ImageWriter image(kind, id);
   image::pagemap_head head;
   head.set_pages_id(pages_id_);
   RETURN_IF_ERROR(image.Add(head));

@@ -15,14 +15,13 @@ namespace dumpctl {
 
 inline constexpr uint64_t kImagePageSize = 4096;
 
-// Where one task's pages go: a pages file whose bytes are the concatenation of its runs, and the
-// pagemap that says which. The file is written by the caller at `offset`, by whatever way is the
-// fastest; Account then says what was written.
+// Where the pages of one task go: a pages file whose bytes are the concatenation of its runs, and
+// the pagemap that says which. The file is written by the caller at `offset`, by whatever way is
+// the fastest; Account then says what was written.
 class PageSink {
  public:
-  // `pages_id` numbers the pages file in the dump, `task_id` the pagemap.
-  static absl::StatusOr<PageSink> Create(ImageDirectory& directory, uint32_t task_id,
-                                         uint32_t pages_id);
+  // `pages_id` numbers the pages file in the dump.
+  static absl::StatusOr<PageSink> Create(ImageDirectory& directory, uint32_t pages_id);
 
   BorrowedFd file() const { return BorrowedFd(file_); }
   uint64_t offset() const { return offset_; }
@@ -30,7 +29,8 @@ class PageSink {
   // `pages` pages of the task from `address` on stand at `offset` now. Ascending addresses only.
   void Account(RemoteAddress address, uint64_t pages);
 
-  absl::StatusOr<ImageWriter> Pagemap() const;
+  // Of the task, or whatever else `kind` is for, that has the number `id`.
+  absl::StatusOr<ImageWriter> Pagemap(ImageKind kind, uint32_t id) const;
 
  private:
   struct Run {
@@ -38,11 +38,9 @@ class PageSink {
     uint64_t pages;
   };
 
-  PageSink(UniqueFd file, uint32_t task_id, uint32_t pages_id)
-      : file_(std::move(file)), task_id_(task_id), pages_id_(pages_id) {}
+  PageSink(UniqueFd file, uint32_t pages_id) : file_(std::move(file)), pages_id_(pages_id) {}
 
   UniqueFd file_;
-  uint32_t task_id_;
   uint32_t pages_id_;
   uint64_t offset_ = 0;
   std::vector<Run> runs_;

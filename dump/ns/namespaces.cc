@@ -20,11 +20,20 @@ absl::StatusOr<NamespaceLinks> ReadNamespaces(const ProcDir& task) {
 }
 
 ResourceRefusals RefuseForeignNamespaces(pid_t pid, const NamespaceLinks& task,
-                                         const NamespaceLinks& dumper) {
+                                         const NamespaceLinks& dumper, const NamespaceLinks& root) {
   ResourceRefusals refusals;
   for (size_t i = 0; i < kNamespaces.size(); ++i) {
-    if (task.links[i] == dumper.links[i] || kNamespaces[i] == "time") continue;
     const std::string kind(kNamespaces[i]);
+    if (kind == "time") {
+      if (task.links[i] == root.links[i]) continue;
+      refusals.push_back({.pid = pid,
+                          .resource = absl::StrCat("time namespace ", task.links[i]),
+                          .why = absl::StrCat("it is not that of the tree's first process (",
+                                              root.links[i], "), and a restore makes one for all"),
+                          .remedy = "start the program without a time namespace of its own"});
+      continue;
+    }
+    if (task.links[i] == dumper.links[i]) continue;
     refusals.push_back(
         {.pid = pid,
          .resource = absl::StrCat(kind, " namespace ", task.links[i]),

@@ -27,9 +27,10 @@ struct NamespaceLinks {
 absl::StatusOr<NamespaceLinks> ReadNamespaces(const ProcDir& task);
 
 // A task in a namespace other than the dumper's: its contents would have to be dumped, too. A time
-// namespace has none but its clocks, so it is never refused.
+// namespace has none but its clocks, so it need not be the dumper's, but is one for the whole tree:
+// that of its root.
 ResourceRefusals RefuseForeignNamespaces(pid_t pid, const NamespaceLinks& task,
-                                         const NamespaceLinks& dumper);
+                                         const NamespaceLinks& dumper, const NamespaceLinks& root);
 
 // Numbers the namespaces of a dump: restore inherits a namespace whose id equals the one in the
 // inventory. Kernel objects (memory, descriptor table, ...) are numbered apart.

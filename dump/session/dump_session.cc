@@ -6,21 +6,21 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "dump/image/image_directory.h"
 #include "dump/image/page_sink.h"
-#include "dump/mm/memory_source.h"
-#include "dump/mm/page_drainer.h"
+#include "dump/session/drain_tree.h"
 #include "dump/session/fault_points.h"
 #include "dump/session/frozen_facts.h"
 #include "dump/session/heap.h"
 #include "dump/session/preflight.h"
 #include "dump/session/target.h"
-#include "dump/session/task_images.h"
+#include "dump/session/tree_images.h"
 #include "dump/task/core_image.h"
-#include "dump/tracee/frozen_task.h"
+#include "dump/tracee/frozen_tree.h"
 #include "dumpctl/failure.h"
 #include "dumpctl/printable.h"
 #include "dumpctl/status_macros.h"
@@ -30,7 +30,7 @@
 namespace dumpctl {
 namespace {
 
-// A copy of every descriptor of the task is held while it is dumped.
+// A copy of every descriptor of every task is held while it is dumped.
 void RaiseOpenFileLimit() {
   rlimit limit = {};
   if (getrlimit(RLIMIT_NOFILE, &limit) < 0) return;
@@ -42,16 +42,16 @@ void RaiseOpenFileLimit() {
 class Session {
  public:
   Session(const DumpOptions& options, spdlog::logger& log, FaultPoints faults,
-          KernelFeatures features, Target target)
+          KernelFeatures features, std::vector<Target> targets)
       : options_(options),
         log_(log),
         faults_(std::move(faults)),
         features_(features),
-        target_(std::move(target)) {}
+        targets_(std::move(targets)) {}
 
   absl::StatusOr<DumpReport> Run() {
     const absl::Status status = RunPhases();
-    if (!status.ok()) return ExplainByDeath(status, target_);
+    if (!status.ok()) return ExplainByDeath(status, targets_);
     report_.total = absl::Now() - begun_;
     return std::move(report_);
   }
@@ -60,20 +60,22 @@ class Session {
   absl::Status RunPhases() {
     ASSIGN_OR_RETURN(Preflight preflight, LookOver());
     ASSIGN_OR_RETURN(ImageDirectory directory, OpenDirectory());
-    ASSIGN_OR_RETURN(PageSink sink,
-                     PageSink::Create(directory, static_cast<uint32_t>(target_.pid), 1));
+    std::vector<PageSink> sinks;
+    RETURN_IF_ERROR(OpenSinks(directory, targets_.size(), sinks));
     const std::optional<BpfVmFlags> by_bpf = TakeFlagsByBpf(preflight);
-    ASSIGN_OR_RETURN(FrozenTask task, Freeze());
-    ASSIGN_OR_RETURN(FrozenFacts facts, Question(task));
-    auto flags = ReadFlagsBeside(task, by_bpf ? &*by_bpf : nullptr);
-    RETURN_IF_ERROR(Collect(task, preflight, facts));
-    RETURN_IF_ERROR(SaveMemory(task, facts, sink));
-    RETURN_IF_ERROR(LearnFlags(task, flags.get(), facts));
+    ASSIGN_OR_RETURN(FrozenTree tree, Freeze());
+    ASSIGN_OR_RETURN(TreeFacts facts, Question(tree));
+    auto flags = ReadFlagsBeside(tree, by_bpf ? &*by_bpf : nullptr);
+    RETURN_IF_ERROR(Collect(tree, preflight, facts));
+    // For those that have come since the tree was looked over.
+    RETURN_IF_ERROR(OpenSinks(directory, tree.tasks().size(), sinks));
+    RETURN_IF_ERROR(SaveMemory(tree, facts, sinks));
+    RETURN_IF_ERROR(LearnFlags(tree, flags.get(), facts));
     CloseFiles(preflight, facts);
-    if (options_.outcome == Outcome::kRunning) RETURN_IF_ERROR(Release(task));
-    RETURN_IF_ERROR(Serialise(facts, sink, directory));
+    if (options_.outcome == Outcome::kRunning) RETURN_IF_ERROR(Release(tree));
+    RETURN_IF_ERROR(Serialise(facts, sinks, directory));
     RETURN_IF_ERROR(Commit(directory));
-    return Complete(task, facts);
+    return Complete(tree, facts);
   }
 
   // Before each step until the images are committed; from then on a dump is completed.
@@ -84,8 +86,9 @@ class Session {
 
   absl::StatusOr<Preflight> LookOver() {
     RETURN_IF_ERROR(Begin("preflight"));
-    log_.info("Preflight of process {} ({})", target_.pid, Printable(target_.comm));
-    ASSIGN_OR_RETURN(Preflight preflight, RunPreflight(options_, target_, features_));
+    log_.info("Preflight of process {} ({}): {} in the tree", root().pid, Printable(root().comm),
+              targets_.size());
+    ASSIGN_OR_RETURN(Preflight preflight, RunPreflight(options_, targets_, features_));
     if (!preflight.blockers.empty()) return RefusedStatus(preflight.blockers);
     return preflight;
   }
@@ -112,95 +115,117 @@ class Session {
     return directory;
   }
 
-  absl::StatusOr<FrozenTask> Freeze() {
+  absl::StatusOr<FrozenTree> Freeze() {
     frozen_since_ = absl::Now();
     RETURN_IF_ERROR(Begin("freeze"));
     ASSIGN_OR_RETURN(
-        FrozenTask task,
-        FrozenTask::Freeze(target_.pid, frozen_since_ + options_.timeout, options_.may_go_on));
+        FrozenTree tree,
+        FrozenTree::Freeze(root().pid, frozen_since_ + options_.timeout, options_.may_go_on));
     report_.freezing = absl::Now() - frozen_since_;
-    log_.info("Frozen: {} threads in {} us", task.threads().size(),
+    log_.info("Frozen: {} processes, {} threads in {} us", tree.tasks().size(), tree.threads(),
               absl::ToInt64Microseconds(report_.freezing));
-    return task;
+    return tree;
   }
 
-  absl::StatusOr<FrozenFacts> Question(const FrozenTask& task) {
+  absl::StatusOr<TreeFacts> Question(const FrozenTree& tree) {
     RETURN_IF_ERROR(Begin("collect"));
-    ASSIGN_OR_RETURN(FrozenFacts facts, ReadTaskFacts(task));
+    TreeFacts facts{.zombies = tree.zombies()};
+    for (const FrozenTask& task : tree.tasks()) {
+      ASSIGN_OR_RETURN(FrozenFacts read, ReadTaskFacts(task, facts.seccomp));
+      facts.tasks.push_back(std::move(read));
+    }
     RETURN_IF_ERROR(Begin("ask"));
-    RETURN_IF_ERROR(AskTask(task, facts));
+    for (size_t i = 0; i < facts.tasks.size(); ++i) {
+      RETURN_IF_ERROR(AskTask(tree.tasks()[i], facts.tasks[i]));
+    }
     return facts;
   }
 
-  absl::Status Collect(const FrozenTask& task, Preflight& preflight, FrozenFacts& facts) {
-    RETURN_IF_ERROR(ReadHoldings(task, target_, preflight, features_, facts));
-    log_.info("Collected: {} mappings, {} descriptors, {} pages to save", facts.vmas.size(),
-              facts.descriptors.size(), facts.pages.pages);
+  absl::Status Collect(const FrozenTree& tree, Preflight& preflight, TreeFacts& facts) {
+    RETURN_IF_ERROR(ReadHoldings(tree, preflight, features_, facts));
+    for (const FrozenFacts& task : facts.tasks) {
+      report_.threads += task.threads.size();
+      report_.descriptors += task.descriptors ? task.descriptors->size() : 0;
+      report_.vmas += task.vmas.size();
+      report_.pages_written += task.pages.pages;
+      report_.pages_scanned += task.pages.pages_scanned;
+    }
+    log_.info("Collected: {} mappings, {} descriptors, {} pages to save", report_.vmas,
+              report_.descriptors, report_.pages_written);
     return absl::OkStatus();
   }
 
-  absl::Status SaveMemory(const FrozenTask& task, const FrozenFacts& facts, PageSink& sink) {
+  // A sink for each of so many tasks, in their order. Which they are is known when they stand.
+  absl::Status OpenSinks(ImageDirectory& directory, size_t tasks, std::vector<PageSink>& sinks) {
+    while (sinks.size() < tasks) {
+      ASSIGN_OR_RETURN(PageSink sink, PageSink::Create(directory, sinks.size() + 1));
+      sinks.push_back(std::move(sink));
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status SaveMemory(const FrozenTree& tree, const TreeFacts& facts,
+                          std::vector<PageSink>& sinks) {
     RETURN_IF_ERROR(Begin("memory"));
     const absl::Time begun = absl::Now();
-    RETURN_IF_ERROR(DrainMemory(task, facts, sink));
+    RETURN_IF_ERROR(DrainTree(tree, facts, sinks, [this](uint64_t done, uint64_t total) {
+      if (options_.progress) options_.progress(done, total);
+      return options_.may_go_on ? options_.may_go_on() : absl::OkStatus();
+    }));
     report_.memory_read = report_.memory_written = absl::Now() - begun;
-    report_.pages_written = facts.pages.pages;
-    report_.pages_scanned = facts.pages.pages_scanned;
-    log_.info("Saved {} pages in {} us", facts.pages.pages,
+    log_.info("Saved {} pages in {} us", report_.pages_written,
               absl::ToInt64Microseconds(report_.memory_read));
     return absl::OkStatus();
   }
 
-  absl::Status DrainMemory(const FrozenTask& task, const FrozenFacts& facts, PageSink& sink) {
-    ASSIGN_OR_RETURN(const FrozenTaskMemory memory,
-                     FrozenTaskMemory::Open(target_.pid, task.dir(), facts.vmas));
-    return DrainPages(memory, facts.pages.runs, sink, [this](uint64_t done, uint64_t total) {
-      if (options_.progress) options_.progress(done, total);
-      return options_.may_go_on ? options_.may_go_on() : absl::OkStatus();
-    });
-  }
-
-  absl::Status LearnFlags(const FrozenTask& task, absl::StatusOr<ReadFlags> read,
-                          FrozenFacts& facts) {
+  absl::Status LearnFlags(const FrozenTree& tree, absl::StatusOr<std::vector<ReadFlags>> read,
+                          TreeFacts& facts) {
     RETURN_IF_ERROR(read.status());
-    absl::Status learnt = facts.vmas.LearnFlags(read->flags);
-    if (!learnt.ok() && read->by_bpf) {
-      log_.info("VmFlags by BPF are of other mappings: {}", std::string(learnt.message()));
-      read = ReadFlagsFromSmaps(task);
-      RETURN_IF_ERROR(read.status());
-      learnt = facts.vmas.LearnFlags(read->flags);
+    size_t by_bpf = 0;
+    size_t mappings = 0;
+    for (size_t i = 0; i < facts.tasks.size(); ++i) {
+      ReadFlags& flags = (*read)[i];
+      absl::Status learnt = facts.tasks[i].vmas.LearnFlags(flags.flags);
+      if (!learnt.ok() && flags.by_bpf) {
+        log_.info("VmFlags by BPF are of other mappings: {}", std::string(learnt.message()));
+        ASSIGN_OR_RETURN(flags, ReadFlagsFromSmaps(tree.tasks()[i]));
+        learnt = facts.tasks[i].vmas.LearnFlags(flags.flags);
+      }
+      RETURN_IF_ERROR(learnt);
+      by_bpf += flags.by_bpf ? 1 : 0;
+      mappings += flags.flags.size();
     }
-    RETURN_IF_ERROR(learnt);
-    log_.info("VmFlags of {} mappings by {}", read->flags.size(), read->by_bpf ? "BPF" : "smaps");
+    log_.info("VmFlags of {} mappings: {} processes by BPF, {} by smaps", mappings, by_bpf,
+              facts.tasks.size() - by_bpf);
     return absl::OkStatus();
   }
 
   // The close pass.
-  void CloseFiles(Preflight& preflight, FrozenFacts& facts) {
+  void CloseFiles(Preflight& preflight, TreeFacts& facts) {
     size_t files = 0;
-    for (const Vma& vma : facts.vmas) files += vma.owns_file() || vma.borrows_file() ? 1 : 0;
-    VmaList::Counts counts = facts.vmas.counts();
-    VmaList::CloseCounts closed = facts.vmas.Close();
-    report_.files_opened = counts.opened;
-    report_.map_files_opens = counts.calls.opens;
-    report_.map_files_stats = counts.calls.stats;
-    if (preflight.vmas) {
-      counts = preflight.vmas->counts();
-      report_.files_opened += counts.opened;
-      report_.map_files_opens += counts.calls.opens;
-      report_.map_files_stats += counts.calls.stats;
-      const VmaList::CloseCounts early = preflight.vmas->Close();
-      closed.closed += early.closed;
-      closed.skipped += early.skipped;
+    for (FrozenFacts& task : facts.tasks) {
+      for (const Vma& vma : task.vmas) files += vma.owns_file() || vma.borrows_file() ? 1 : 0;
+      CloseList(task.vmas);
+    }
+    for (auto& [pid, task] : preflight.tasks) {
+      if (task.vmas) CloseList(*task.vmas);
     }
     report_.files_borrowed = files > report_.files_opened ? files - report_.files_opened : 0;
-    report_.files_closed = closed.closed;
-    report_.files_skipped = closed.skipped;
-    log_.info("Close pass: {} descriptors closed, {} borrowed ones skipped", closed.closed,
-              closed.skipped);
+    log_.info("Close pass: {} descriptors closed, {} borrowed ones skipped", report_.files_closed,
+              report_.files_skipped);
   }
 
-  absl::Status Release(FrozenTask& task) {
+  void CloseList(VmaList& vmas) {
+    const VmaList::Counts counts = vmas.counts();
+    report_.files_opened += counts.opened;
+    report_.map_files_opens += counts.calls.opens;
+    report_.map_files_stats += counts.calls.stats;
+    const VmaList::CloseCounts closed = vmas.Close();
+    report_.files_closed += closed.closed;
+    report_.files_skipped += closed.skipped;
+  }
+
+  absl::Status Release(FrozenTree& tree) {
     if (options_.outcome == Outcome::kRunning) {
       RETURN_IF_ERROR(Begin("resume"));
     } else {
@@ -208,14 +233,14 @@ class Session {
     }
     switch (options_.outcome) {
       case Outcome::kRunning:
-        RETURN_IF_ERROR(task.Resume());
+        RETURN_IF_ERROR(tree.Resume());
         break;
       case Outcome::kStopped:
-        RETURN_IF_ERROR(task.LeaveStopped());
+        RETURN_IF_ERROR(tree.LeaveStopped());
         break;
       case Outcome::kKilled:
-        report_.died = IsDead(target_);
-        RETURN_IF_ERROR(task.Kill());
+        report_.died = IsDead(root());
+        RETURN_IF_ERROR(tree.Kill());
         break;
     }
     report_.frozen = absl::Now() - frozen_since_;
@@ -223,12 +248,12 @@ class Session {
     return absl::OkStatus();
   }
 
-  absl::Status Serialise(const FrozenFacts& facts, const PageSink& sink,
+  absl::Status Serialise(const TreeFacts& facts, std::span<const PageSink> sinks,
                          ImageDirectory& directory) {
     RETURN_IF_ERROR(Begin("serialise"));
-    ASSIGN_OR_RETURN(const TaskImages images, BuildImages(facts, sink, features_));
+    ASSIGN_OR_RETURN(const TreeImages images, BuildImages(facts, sinks, features_));
     if (!images.refusals.empty()) return RefusedStatus(images.refusals);
-    report_.bytes_written = sink.offset();
+    for (const PageSink& sink : sinks) report_.bytes_written += sink.offset();
     for (const ImageWriter& image : images.images) {
       RETURN_IF_ERROR(directory.Write(image));
       report_.bytes_written += image.bytes().size();
@@ -245,12 +270,12 @@ class Session {
   }
 
   // The dump stands, whatever goes wrong now: an error says so.
-  absl::Status Complete(FrozenTask& task, const FrozenFacts& facts) {
+  absl::Status Complete(FrozenTree& tree, const TreeFacts& facts) {
     const std::string process =
-        absl::StrCat("process ", target_.pid, " (", Printable(target_.comm), ")");
+        absl::StrCat("process ", root().pid, " (", Printable(root().comm), ")");
     if (options_.outcome != Outcome::kRunning) {
       const char* const fate = options_.outcome == Outcome::kKilled ? "killed" : "left stopped";
-      const absl::Status released = Release(task);
+      const absl::Status released = Release(tree);
       if (!released.ok()) {
         return Unfinished(absl::StrCat(process, " could not be ", fate, " and goes on"), released);
       }
@@ -274,25 +299,33 @@ class Session {
   }
 
   // What is left is to tell of it.
-  absl::Status Finish(const FrozenFacts& facts) {
+  absl::Status Finish(const TreeFacts& facts) {
     RETURN_IF_ERROR(faults_.Reach("finish"));
-    if (options_.outcome != Outcome::kKilled) report_.died = IsDead(target_);
-    report_.pid = target_.pid;
-    report_.comm = target_.comm;
+    if (options_.outcome != Outcome::kKilled) report_.died = IsDead(root());
+    report_.pid = root().pid;
+    report_.comm = root().comm;
     report_.images_dir = options_.images_dir;
     report_.outcome = options_.outcome;
-    report_.tasks = 1;
-    report_.threads = facts.threads.size();
-    report_.descriptors = facts.descriptors.size();
-    report_.vmas = facts.vmas.size();
-    report_.not_captured = NotCaptured(facts.process);
+    report_.tasks = facts.tasks.size();
+    for (const FrozenFacts& task : facts.tasks) AddNotCaptured(task.process);
     ASSIGN_OR_RETURN(const ImageWriter stats, StatsImage(report_));
     const absl::Status written = WriteImageInto(WorkDirectory(), stats);
     // The process may be dead: a failure now would be taken for that of the dump.
     if (!written.ok()) log_.warn("No statistics: {}", std::string(written.message()));
     if (options_.pidfile.empty()) return absl::OkStatus();
-    return WritePidfile(options_.pidfile, target_.pid);
+    return WritePidfile(options_.pidfile, root().pid);
   }
+
+  void AddNotCaptured(const ProcessFacts& process) {
+    for (std::string& words : NotCaptured(process)) {
+      if (process.pid != root().pid) {
+        words = absl::StrCat("of process ", process.pid, ": ", words);
+      }
+      report_.not_captured.push_back(std::move(words));
+    }
+  }
+
+  const Target& root() const { return targets_.front(); }
 
   const std::string& WorkDirectory() const {
     return options_.work_dir.empty() ? options_.images_dir : options_.work_dir;
@@ -302,7 +335,7 @@ class Session {
   spdlog::logger& log_;
   FaultPoints faults_;
   KernelFeatures features_;
-  Target target_;
+  std::vector<Target> targets_;
   DumpReport report_;
   absl::Time begun_ = absl::Now();
   absl::Time frozen_since_;
@@ -316,8 +349,8 @@ absl::StatusOr<DumpReport> Dump(const DumpOptions& options, spdlog::logger& log)
   RaiseOpenFileLimit();
   constexpr size_t kSmallDump = 1 << 20;
   ReserveHeap(kSmallDump);
-  ASSIGN_OR_RETURN(Target target, FindTarget(options.pid));
-  return Session(options, log, std::move(faults), features, std::move(target)).Run();
+  ASSIGN_OR_RETURN(std::vector<Target> targets, FindTree(options.pid));
+  return Session(options, log, std::move(faults), features, std::move(targets)).Run();
 }
 
 }  // namespace dumpctl

@@ -4,11 +4,11 @@
 #include <fcntl.h>
 #include <time.h>
 
+#include <set>
 #include <string_view>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "dump/fd/fd_collector.h"
 #include "dump/tracee/remote_syscalls.h"
 #include "dumpctl/failure.h"
 #include "dumpctl/status_macros.h"
@@ -58,14 +58,14 @@ absl::StatusOr<std::optional<std::string>> ReadMapsIfChanged(const FrozenTask& t
 }
 
 absl::StatusOr<VmaList> ReadMappings(const FrozenTask& task, Preflight& preflight) {
-  ASSIGN_OR_RETURN(std::optional<std::string> changed,
-                   ReadMapsIfChanged(task, preflight.maps_text));
+  // A task that was not there yet is as if all of its mappings had changed.
+  TaskPreflight& before = preflight.tasks[task.pid()];
+  ASSIGN_OR_RETURN(std::optional<std::string> changed, ReadMapsIfChanged(task, before.maps_text));
   // The same text is the same list: the same addresses, and the same files there. Another file that
   // came in between, under the same name even, has another inode, because those of the list are
   // held open and their numbers are not given again.
-  if (!changed && preflight.vmas) return *std::exchange(preflight.vmas, std::nullopt);
-  ASSIGN_OR_RETURN(std::vector<Mapping> mappings,
-                   ParseMaps(changed ? *changed : preflight.maps_text));
+  if (!changed && before.vmas) return *std::exchange(before.vmas, std::nullopt);
+  ASSIGN_OR_RETURN(std::vector<Mapping> mappings, ParseMaps(changed ? *changed : before.maps_text));
   ProcMapFileOpener opener(task.dir(), preflight.kernel_tmpfs);
   const VmaList::Shared shared{preflight.cache.get(), preflight.mount_namespace};
   return VmaList::Build(std::move(mappings), opener, &shared);
@@ -81,7 +81,7 @@ absl::Status CannotSuspendSeccomp(const FrozenTask& task, pid_t tid) {
                    "a container"));
 }
 
-absl::Status ReadThreads(const FrozenTask& task, FrozenFacts& facts) {
+absl::Status ReadThreads(const FrozenTask& task, SeccompCollector& seccomp, FrozenFacts& facts) {
   facts.threads.reserve(task.threads().size());
   for (const FrozenThread& thread : task.threads()) {
     ASSIGN_OR_RETURN(ThreadFacts read, ReadThreadFacts(task, thread));
@@ -89,18 +89,47 @@ absl::Status ReadThreads(const FrozenTask& task, FrozenFacts& facts) {
     std::optional<uint32_t>& filter = facts.seccomp_filters.emplace_back();
     if (!facts.threads.back().seccomp) continue;
     if (!thread.seccomp_suspended) return CannotSuspendSeccomp(task, thread.tid);
-    ASSIGN_OR_RETURN(filter, facts.seccomp.Collect(thread.tid));
+    ASSIGN_OR_RETURN(filter, seccomp.Collect(thread.tid));
   }
   return absl::OkStatus();
 }
 
+absl::Status ReadTaskHoldings(const FrozenTask& task, Preflight& preflight,
+                              const KernelFeatures& features, FrozenFacts& facts) {
+  ASSIGN_OR_RETURN(facts.vmas, ReadMappings(task, preflight));
+  ASSIGN_OR_RETURN(facts.pages, ScanPages(task.dir(), facts.vmas, features));
+  ASSIGN_OR_RETURN(facts.exe, ReadNamedFile(task.dir(), "exe"));
+  ASSIGN_OR_RETURN(facts.cwd, ReadNamedFile(task.dir(), "cwd"));
+  ASSIGN_OR_RETURN(facts.root, ReadNamedFile(task.dir(), "root"));
+  ASSIGN_OR_RETURN(facts.auxv, task.dir().Read("auxv"));
+  facts.timens_offsets_text = task.dir().Read("timens_offsets").value_or("");
+  ASSIGN_OR_RETURN(facts.namespaces, ReadNamespaces(task.dir()));
+  return absl::OkStatus();
+}
+
+absl::Status IdentifyTasks(const FrozenTree& tree, TreeFacts& facts) {
+  std::vector<pid_t> pids;
+  for (const FrozenTask& task : tree.tasks()) pids.push_back(task.pid());
+  ASSIGN_OR_RETURN(const std::vector<ObjectIds> ids, IdentifyObjects(pids));
+  for (size_t i = 0; i < ids.size(); ++i) facts.tasks[i].objects = ids[i];
+  return absl::OkStatus();
+}
+
+absl::StatusOr<ReadFlags> ReadFlagsOf(const FrozenTask& task, const BpfVmFlags* by_bpf) {
+  if (by_bpf != nullptr) {
+    absl::StatusOr<std::vector<MappingFlags>> flags = by_bpf->Read(task.pid());
+    if (flags.ok()) return ReadFlags{*std::move(flags), true};
+  }
+  return ReadFlagsFromSmaps(task);
+}
+
 }  // namespace
 
-absl::StatusOr<FrozenFacts> ReadTaskFacts(const FrozenTask& task) {
+absl::StatusOr<FrozenFacts> ReadTaskFacts(const FrozenTask& task, SeccompCollector& seccomp) {
   RETURN_IF_ERROR(RefuseForeignRegisters(task));
   FrozenFacts facts;
   ASSIGN_OR_RETURN(facts.process, ReadProcessFacts(task));
-  RETURN_IF_ERROR(ReadThreads(task, facts));
+  RETURN_IF_ERROR(ReadThreads(task, seccomp, facts));
   return facts;
 }
 
@@ -115,20 +144,20 @@ absl::Status AskTask(const FrozenTask& task, FrozenFacts& facts) {
   return calls.Close();
 }
 
-absl::Status ReadHoldings(const FrozenTask& task, const Target& target, Preflight& preflight,
-                          const KernelFeatures& features, FrozenFacts& facts) {
-  ASSIGN_OR_RETURN(facts.vmas, ReadMappings(task, preflight));
-  ASSIGN_OR_RETURN(facts.pages, ScanPages(task.dir(), facts.vmas, features));
-  ASSIGN_OR_RETURN(facts.exe, ReadNamedFile(task.dir(), "exe"));
-  ASSIGN_OR_RETURN(facts.cwd, ReadNamedFile(task.dir(), "cwd"));
-  ASSIGN_OR_RETURN(facts.root, ReadNamedFile(task.dir(), "root"));
-  ASSIGN_OR_RETURN(facts.auxv, task.dir().Read("auxv"));
-  ASSIGN_OR_RETURN(facts.descriptors, ReadDescriptors(task.dir(), BorrowedFd(target.pidfd)));
-  ASSIGN_OR_RETURN(facts.pipes, TeePipes(facts.descriptors));
+absl::Status ReadHoldings(const FrozenTree& tree, Preflight& preflight,
+                          const KernelFeatures& features, TreeFacts& facts) {
+  RETURN_IF_ERROR(IdentifyTasks(tree, facts));
+  std::set<uint32_t> tables;
+  for (size_t i = 0; i < facts.tasks.size(); ++i) {
+    const FrozenTask& task = tree.tasks()[i];
+    FrozenFacts& read = facts.tasks[i];
+    RETURN_IF_ERROR(ReadTaskHoldings(task, preflight, features, read));
+    if (!tables.insert(read.objects.files).second) continue;
+    ASSIGN_OR_RETURN(read.descriptors, ReadDescriptors(task.dir(), task.pidfd()));
+    ASSIGN_OR_RETURN(facts.pipes, TeePipes(*read.descriptors, std::move(facts.pipes)));
+  }
   clock_gettime(CLOCK_MONOTONIC, &facts.monotonic);
   clock_gettime(CLOCK_BOOTTIME, &facts.boottime);
-  facts.timens_offsets_text = task.dir().Read("timens_offsets").value_or("");
-  ASSIGN_OR_RETURN(facts.namespaces, ReadNamespaces(task.dir()));
   return absl::OkStatus();
 }
 
@@ -146,15 +175,17 @@ absl::StatusOr<ReadFlags> ReadFlagsFromSmaps(const FrozenTask& task) {
   return read;
 }
 
-std::future<absl::StatusOr<ReadFlags>> ReadFlagsBeside(const FrozenTask& task,
-                                                       const BpfVmFlags* by_bpf) {
-  return std::async(std::launch::async, [&task, by_bpf]() -> absl::StatusOr<ReadFlags> {
-    if (by_bpf != nullptr) {
-      absl::StatusOr<std::vector<MappingFlags>> flags = by_bpf->Read();
-      if (flags.ok()) return ReadFlags{*std::move(flags), true};
-    }
-    return ReadFlagsFromSmaps(task);
-  });
+std::future<absl::StatusOr<std::vector<ReadFlags>>> ReadFlagsBeside(const FrozenTree& tree,
+                                                                    const BpfVmFlags* by_bpf) {
+  return std::async(std::launch::async,
+                    [&tree, by_bpf]() -> absl::StatusOr<std::vector<ReadFlags>> {
+                      std::vector<ReadFlags> read;
+                      for (const FrozenTask& task : tree.tasks()) {
+                        ASSIGN_OR_RETURN(ReadFlags flags, ReadFlagsOf(task, by_bpf));
+                        read.push_back(std::move(flags));
+                      }
+                      return read;
+                    });
 }
 
 }  // namespace dumpctl

@@ -5,22 +5,22 @@
 
 #include <cstdint>
 #include <future>
-#include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "dump/fd/descriptor.h"
-#include "dump/fd/pipe_contents.h"
+#include "dump/fd/fd_collector.h"
 #include "dump/mm/page_scanner.h"
 #include "dump/ns/namespaces.h"
 #include "dump/session/preflight.h"
-#include "dump/session/target.h"
 #include "dump/task/process_facts.h"
 #include "dump/task/seccomp_collector.h"
+#include "dump/task/shared_objects.h"
 #include "dump/task/thread_facts.h"
 #include "dump/tracee/frozen_task.h"
+#include "dump/tracee/frozen_tree.h"
 #include "proc/kernel_features.h"
 #include "proc/vma_list.h"
 
@@ -32,38 +32,46 @@ struct NamedFile {
   std::string path;
 };
 
-// All that is read while a task is frozen, but the contents of its memory. Nothing of it is turned
-// into anything here: that is done when the task runs again.
+// All that is read of one task while it is frozen, but the contents of its memory. Nothing of it is
+// turned into anything here: that is done when the task runs again.
 struct FrozenFacts {
   ProcessFacts process;
   std::vector<ThreadFacts> threads;                      // the leader first
   std::vector<std::optional<uint32_t>> seccomp_filters;  // by thread
-  SeccompCollector seccomp;
+  ObjectIds objects;
   NamedFile exe;
   NamedFile cwd;
   NamedFile root;
   std::string auxv;
-  std::vector<Descriptor> descriptors;
-  std::map<ino_t, TeedPipe> pipes;
+  // None where another task of the tree, before it, has the same table (`objects`).
+  std::optional<std::vector<Descriptor>> descriptors;
   VmaList vmas;
   ScannedPages pages;
-  // The clocks as we see them, and what the task's time namespace adds to them; empty where the
-  // kernel has no such namespaces.
-  timespec monotonic = {};
-  timespec boottime = {};
+  // What the task's time namespace adds to the clocks; empty where the kernel has none.
   std::string timens_offsets_text;
   NamespaceLinks namespaces;
 };
 
-// The process and its threads, as procfs and ptrace tell of them from outside.
-absl::StatusOr<FrozenFacts> ReadTaskFacts(const FrozenTask& task);
+// The same of a tree, and what its tasks share.
+struct TreeFacts {
+  std::vector<FrozenFacts> tasks;  // parents before their children
+  std::vector<Zombie> zombies;
+  SeccompCollector seccomp;
+  TeedPipes pipes;
+  // The clocks as we see them.
+  timespec monotonic = {};
+  timespec boottime = {};
+};
+
+// A process and its threads, as procfs and ptrace tell of them from outside.
+absl::StatusOr<FrozenFacts> ReadTaskFacts(const FrozenTask& task, SeccompCollector& seccomp);
 
 // What only the task itself can tell. When this returns, the task stands as it stood before.
 absl::Status AskTask(const FrozenTask& task, FrozenFacts& facts);
 
-// What the task holds: mappings, pages, descriptors and the rest.
-absl::Status ReadHoldings(const FrozenTask& task, const Target& target, Preflight& preflight,
-                          const KernelFeatures& features, FrozenFacts& facts);
+// What the tasks hold: mappings, pages, descriptors and the rest.
+absl::Status ReadHoldings(const FrozenTree& tree, Preflight& preflight,
+                          const KernelFeatures& features, TreeFacts& facts);
 
 // VmFlags of all mappings, ascending.
 struct ReadFlags {
@@ -72,11 +80,11 @@ struct ReadFlags {
 };
 absl::StatusOr<ReadFlags> ReadFlagsFromSmaps(const FrozenTask& task);
 
-// By `by_bpf` where it is not null and works, else from smaps, which is slow; so it is done beside
-// whatever else is done. Not before the task was asked, whose mappings are not its own meanwhile.
-// Get before it runs again.
-std::future<absl::StatusOr<ReadFlags>> ReadFlagsBeside(const FrozenTask& task,
-                                                       const BpfVmFlags* by_bpf);
+// Of all tasks, in their order. By `by_bpf` where it is not null and works, else from smaps, which
+// is slow; so it is done beside whatever else is done. Not before the tasks were asked, whose
+// mappings are not their own meanwhile. Get before they run again.
+std::future<absl::StatusOr<std::vector<ReadFlags>>> ReadFlagsBeside(const FrozenTree& tree,
+                                                                    const BpfVmFlags* by_bpf);
 
 }  // namespace dumpctl
 

@@ -19,7 +19,6 @@
 #include "dumpctl/failure.h"
 #include "dumpctl/printable.h"
 #include "dumpctl/status_macros.h"
-#include "proc/children_parser.h"
 #include "proc/map_file_opener.h"
 #include "proc/smaps_parser.h"
 
@@ -30,58 +29,27 @@ void Append(ResourceRefusals& to, ResourceRefusals from) {
   to.insert(to.end(), std::make_move_iterator(from.begin()), std::make_move_iterator(from.end()));
 }
 
-// All descendants, as far as they stay while we look.
-absl::StatusOr<std::vector<pid_t>> Descendants(const ProcDir& root) {
-  std::vector<pid_t> found;
-  const auto add_children = [&found](const ProcDir& task) -> absl::Status {
-    ASSIGN_OR_RETURN(const std::vector<int> threads, ListNumbers(task, "task"));
-    for (const int thread : threads) {
-      const auto text = task.Read(absl::StrCat("task/", thread, "/children"));
-      if (absl::IsNotFound(text.status())) continue;
-      RETURN_IF_ERROR(text.status());
-      ASSIGN_OR_RETURN(const std::vector<pid_t> children, ParseChildren(*text));
-      found.insert(found.end(), children.begin(), children.end());
-    }
-    return absl::OkStatus();
-  };
-  RETURN_IF_ERROR(add_children(root));
-  for (size_t next = 0; next < found.size(); ++next) {
-    const auto child = ProcDir::OpenTask(found[next]);
-    if (!child.ok()) continue;
-    const absl::Status status = add_children(*child);
-    if (!absl::IsNotFound(status)) RETURN_IF_ERROR(status);
-  }
-  return found;
+ResourceRefusals RefuseSession(const DumpOptions& options, const Target& root) {
+  if (root.session == root.pid || options.shell_job) return {};
+  return {{root.pid, absl::StrCat("session ", root.session),
+           "the session's leader is not part of the dump, so that a restore could not make the "
+           "session",
+           "add --shell-job (-j): a restore then runs it in the session of who restores"}};
 }
 
-absl::StatusOr<ResourceRefusals> RefuseTree(const DumpOptions& options, const Target& target) {
-  ResourceRefusals refusals;
-  ASSIGN_OR_RETURN(const std::vector<pid_t> below, Descendants(target.dir));
-  if (!below.empty()) {
-    refusals.push_back({target.pid,
-                        absl::StrCat("the tree below it has ", below.size(),
-                                     below.size() == 1 ? " task" : " tasks", " (the first is ",
-                                     below.front(), ")"),
-                        "this version dumps single processes", "dump it when it has no children"});
-  }
-  if (target.session != target.pid && !options.shell_job) {
-    refusals.push_back({target.pid, absl::StrCat("session ", target.session),
-                        "the session's leader is not part of the dump, so that a restore could "
-                        "not make the session",
-                        "add --shell-job (-j): a restore then runs it in the session of who "
-                        "restores"});
-  }
-  return refusals;
-}
-
-absl::Status CheckNamespaces(const Target& target, Preflight& preflight) {
+absl::Status CheckNamespaces(std::span<const Target> targets, Preflight& preflight) {
   ASSIGN_OR_RETURN(const ProcDir self, ProcDir::OpenTask(getpid()));
   ASSIGN_OR_RETURN(const NamespaceLinks ours, ReadNamespaces(self));
-  ASSIGN_OR_RETURN(const NamespaceLinks theirs, ReadNamespaces(target.dir));
-  Append(preflight.blockers, RefuseForeignNamespaces(target.pid, theirs, ours));
+  ASSIGN_OR_RETURN(const NamespaceLinks roots, ReadNamespaces(targets.front().dir));
+  for (const Target& target : targets) {
+    const absl::StatusOr<NamespaceLinks> theirs = ReadNamespaces(target.dir);
+    if (!theirs.ok() && &target != &targets.front() && IsDead(target)) continue;
+    RETURN_IF_ERROR(theirs.status());
+    Append(preflight.blockers, RefuseForeignNamespaces(target.pid, *theirs, ours, roots));
+  }
   struct stat stat = {};
-  if (fstatat(target.dir.fd().get(), "ns/mnt", &stat, 0) < 0) {
-    return absl::ErrnoToStatus(errno, absl::StrCat(target.dir.path(), "/ns/mnt"));
+  if (fstatat(targets.front().dir.fd().get(), "ns/mnt", &stat, 0) < 0) {
+    return absl::ErrnoToStatus(errno, absl::StrCat(targets.front().dir.path(), "/ns/mnt"));
   }
   preflight.mount_namespace = stat.st_ino;
   return absl::OkStatus();
@@ -91,61 +59,95 @@ size_t CountMappings(const std::string& maps_text) {
   return static_cast<size_t>(std::count(maps_text.begin(), maps_text.end(), '\n'));
 }
 
-// Whether the flags of these mappings are better not read from smaps, which takes some 6 us for a
-// mapping and 11 us for a resident MB, while the target stands still. Loading a BPF program takes
-// 4 ms on another CPU, while it runs.
-bool IsSmapsSlow(const Target& target, size_t mappings) {
-  constexpr uint64_t kSlow = 10'000;  // us
+// What reading the flags of these mappings from smaps takes, in us, while the target stands still:
+// some 6 for a mapping and 11 for a resident MB.
+uint64_t SmapsCost(const Target& target, size_t mappings) {
   // statm: the size, and what is resident of it, in pages.
   uint64_t resident = 0;
   const std::vector<std::string> statm = absl::StrSplit(target.dir.Read("statm").value_or(""), ' ');
   if (statm.size() > 1 && !absl::SimpleAtoi(statm[1], &resident)) resident = 0;
-  return 6 * mappings + 11 * resident / 256 > kSlow;
+  return 6 * mappings + 11 * resident / 256;
 }
 
-absl::Status OpenMappedFiles(const Target& target, const KernelFeatures& features,
-                             Preflight& preflight) {
-  preflight.cache = std::make_unique<MappedFileCache>();
-  ASSIGN_OR_RETURN(preflight.kernel_tmpfs, KernelTmpfsDevice());
-  constexpr size_t kHeapForMapping = 512;
+// Loading a BPF program takes 4 ms on another CPU, while the targets run.
+void LoadFlagsByBpf(std::span<const Target> targets, Preflight& preflight) {
+  std::vector<pid_t> pids;
+  for (const Target& target : targets) pids.push_back(target.pid);
+  preflight.flags_by_bpf = std::async(std::launch::async, [pids]() -> absl::StatusOr<BpfVmFlags> {
+    ASSIGN_OR_RETURN(BpfVmFlags flags, BpfVmFlags::Load());
+    for (const pid_t pid : pids) flags.Attach(pid).IgnoreError();  // again when it is read
+    return flags;
+  });
+}
+
+absl::Status OpenMappedFiles(const Target& target, Preflight& preflight) {
+  TaskPreflight& task = preflight.tasks[target.pid];
   // The target runs: what maps told may be gone when it is opened.
   constexpr int kTries = 3;
   for (int i = 0; i < kTries; ++i) {
-    ASSIGN_OR_RETURN(preflight.maps_text, target.dir.Read("maps"));
-    if (i == 0) {
-      const size_t mappings = CountMappings(preflight.maps_text);
-      // Their list, with its names, and what becomes of it.
-      ReserveHeap(mappings * kHeapForMapping + preflight.maps_text.size());
-      if (features.Has(KernelFeature::kBpfTaskVma) && IsSmapsSlow(target, mappings)) {
-        preflight.flags_by_bpf = std::async(std::launch::async, BpfVmFlags::Load, target.pid);
-      }
+    if (i > 0) {
+      ASSIGN_OR_RETURN(task.maps_text, target.dir.Read("maps"));
     }
-    ASSIGN_OR_RETURN(std::vector<Mapping> mappings, ParseMaps(preflight.maps_text));
+    ASSIGN_OR_RETURN(std::vector<Mapping> mappings, ParseMaps(task.maps_text));
     ProcMapFileOpener opener(target.dir, preflight.kernel_tmpfs);
     const VmaList::Shared shared{preflight.cache.get(), preflight.mount_namespace};
     absl::StatusOr<VmaList> vmas = VmaList::Build(std::move(mappings), opener, &shared);
     if (absl::IsNotFound(vmas.status())) continue;
     RETURN_IF_ERROR(vmas.status());
-    preflight.vmas = *std::move(vmas);
+    task.vmas = *std::move(vmas);
     break;
   }
   return absl::OkStatus();
 }
 
-}  // namespace
+absl::Status ReadMaps(std::span<const Target> targets, const KernelFeatures& features,
+                      Preflight& preflight) {
+  constexpr size_t kHeapForMapping = 512;
+  constexpr uint64_t kSlow = 10'000;
+  uint64_t cost = 0;
+  size_t heap = 0;
+  for (const Target& target : targets) {
+    std::string& text = preflight.tasks[target.pid].maps_text;
+    ASSIGN_OR_RETURN(text, target.dir.Read("maps"));
+    const size_t mappings = CountMappings(text);
+    // Their list, with its names, and what becomes of it.
+    heap += mappings * kHeapForMapping + text.size();
+    cost += SmapsCost(target, mappings);
+  }
+  ReserveHeap(heap);
+  if (features.Has(KernelFeature::kBpfTaskVma) && cost > kSlow) LoadFlagsByBpf(targets, preflight);
+  return absl::OkStatus();
+}
 
-absl::StatusOr<Preflight> RunPreflight(const DumpOptions& options, const Target& target,
-                                       const KernelFeatures& features) {
-  Preflight preflight;
-  ASSIGN_OR_RETURN(preflight.blockers, RefuseTree(options, target));
-  RETURN_IF_ERROR(CheckNamespaces(target, preflight));
+absl::Status LookAtTask(const Target& target, Preflight& preflight) {
   ASSIGN_OR_RETURN(const std::vector<Descriptor> descriptors, PeekDescriptors(target.dir));
   ASSIGN_OR_RETURN(ResourceRefusals refused,
                    RefuseDescriptors(target.pid, target.dir, descriptors));
   Append(preflight.blockers, std::move(refused));
-  RETURN_IF_ERROR(OpenMappedFiles(target, features, preflight));
-  if (preflight.vmas) {
-    Append(preflight.blockers, RefuseMappings(target.pid, *preflight.vmas));
+  RETURN_IF_ERROR(OpenMappedFiles(target, preflight));
+  const TaskPreflight& task = preflight.tasks[target.pid];
+  if (task.vmas) Append(preflight.blockers, RefuseMappings(target.pid, *task.vmas));
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<Preflight> RunPreflight(const DumpOptions& options, std::span<const Target> targets,
+                                       const KernelFeatures& features) {
+  Preflight preflight;
+  preflight.blockers = RefuseSession(options, targets.front());
+  RETURN_IF_ERROR(CheckNamespaces(targets, preflight));
+  preflight.cache = std::make_unique<MappedFileCache>();
+  ASSIGN_OR_RETURN(preflight.kernel_tmpfs, KernelTmpfsDevice());
+  RETURN_IF_ERROR(ReadMaps(targets, features, preflight));
+  for (const Target& target : targets) {
+    const absl::Status status = LookAtTask(target, preflight);
+    // A child may end at any time.
+    if (!status.ok() && &target != &targets.front() && IsDead(target)) {
+      preflight.tasks.erase(target.pid);
+      continue;
+    }
+    RETURN_IF_ERROR(status);
   }
   return preflight;
 }

@@ -5,8 +5,10 @@
 
 #include <cstdint>
 #include <future>
+#include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -20,24 +22,28 @@
 
 namespace dumpctl {
 
-// What was learnt while the target still runs, and saves the freeze from asking again.
+// What was learnt of a task while it still runs, and saves the freeze from asking again.
+struct TaskPreflight {
+  std::optional<VmaList> vmas;  // none when the task changed its mappings faster than we read
+  std::string maps_text;        // that `vmas` was built from
+};
+
 struct Preflight {
   ResourceRefusals blockers;
   dev_t kernel_tmpfs = 0;
   uint64_t mount_namespace = 0;
-  // Every mapped file opened and stat-ed once. The list that is built from the frozen task borrows
-  // all of them through `cache`, and opens only what was mapped since.
+  // Every mapped file opened and stat-ed once. The lists that are built from the frozen tasks
+  // borrow all of them through `cache`, and open only what was mapped since.
   std::unique_ptr<MappedFileCache> cache;
-  std::optional<VmaList> vmas;  // none when the target changed its mappings faster than we read
-  std::string maps_text;        // that `vmas` was built from
+  std::map<pid_t, TaskPreflight> tasks;
   // What tells VmFlags without smaps, where smaps would be slow; loaded by another thread. An error
   // of it means no more than that smaps has to be read.
   std::future<absl::StatusOr<BpfVmFlags>> flags_by_bpf;
 };
 
-// Looks the running target over. Freezes nothing, and leaves nothing in or of the target. All that
-// stands in the way of a dump is told at once.
-absl::StatusOr<Preflight> RunPreflight(const DumpOptions& options, const Target& target,
+// Looks the running targets over, the root first. Freezes nothing, and leaves nothing in or of
+// them. All that stands in the way of a dump is told at once.
+absl::StatusOr<Preflight> RunPreflight(const DumpOptions& options, std::span<const Target> targets,
                                        const KernelFeatures& features);
 
 // One error for all: Failure::kRefused, one line, or a line for each of several refusals.

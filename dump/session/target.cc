@@ -5,14 +5,18 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <set>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "dumpctl/failure.h"
 #include "dumpctl/printable.h"
 #include "dumpctl/status_macros.h"
+#include "proc/children_parser.h"
 #include "proc/stat_parser.h"
 #include "proc/status_parser.h"
 
@@ -121,6 +125,31 @@ absl::Status RefuseWithoutRights(const ProcDir& dir, const std::string& name) {
   return absl::OkStatus();
 }
 
+// Of all its threads, as far as they stay while we look.
+std::vector<pid_t> ChildrenOf(const ProcDir& task) {
+  std::vector<pid_t> children;
+  const absl::StatusOr<std::vector<int>> threads = ListNumbers(task, "task");
+  if (!threads.ok()) return children;
+  for (const int thread : *threads) {
+    const absl::StatusOr<std::string> text = task.Read(absl::StrCat("task/", thread, "/children"));
+    if (!text.ok()) continue;
+    const absl::StatusOr<std::vector<pid_t>> found = ParseChildren(*text);
+    if (found.ok()) children.insert(children.end(), found->begin(), found->end());
+  }
+  return children;
+}
+
+// Whether a child ends while we look, or has ended: nothing is left of it to be looked at. One that
+// only its main thread has left goes on.
+bool HasPassed(pid_t pid, const absl::Status& status) {
+  if (FailureOf(status) == Failure::kNoSuchTask || absl::IsNotFound(status)) return true;
+  if (FailureOf(status) != Failure::kZombie) return false;
+  const absl::StatusOr<ProcDir> dir = ProcDir::OpenTask(pid);
+  if (!dir.ok()) return true;
+  const absl::StatusOr<std::vector<int>> threads = ListNumbers(*dir, "task");
+  return !threads.ok() || threads->size() <= 1;
+}
+
 }  // namespace
 
 absl::StatusOr<Target> FindTarget(pid_t pid) {
@@ -163,13 +192,30 @@ absl::StatusOr<Target> FindTarget(pid_t pid) {
   return target;
 }
 
+absl::StatusOr<std::vector<Target>> FindTree(pid_t root) {
+  std::vector<Target> found;
+  std::set<pid_t> known = {root};
+  ASSIGN_OR_RETURN(Target first, FindTarget(root));
+  found.push_back(std::move(first));
+  for (size_t next = 0; next < found.size(); ++next) {
+    for (const pid_t pid : ChildrenOf(found[next].dir)) {
+      if (!known.insert(pid).second) continue;
+      absl::StatusOr<Target> child = FindTarget(pid);
+      if (!child.ok() && HasPassed(pid, child.status())) continue;
+      RETURN_IF_ERROR(child.status());
+      found.push_back(*std::move(child));
+    }
+  }
+  return found;
+}
+
 bool IsDead(const Target& target) {
   // A frozen task that is killed stays a zombie until its tracer has looked.
   const auto stat = StatOf(target.dir);
   return !stat.ok() || stat->zombie();
 }
 
-absl::Status ExplainByDeath(absl::Status status, const Target& target) {
+absl::Status ExplainByDeath(absl::Status status, std::span<const Target> targets) {
   // What cannot be read is at times the memory of one who is being killed.
   if (status.ok() ||
       (FailureOf(status) != Failure::kInternal && FailureOf(status) != Failure::kRefused)) {
@@ -177,12 +223,15 @@ absl::Status ExplainByDeath(absl::Status status, const Target& target) {
   }
   // Whoever is killed is no tracee any more some time before it shows as a zombie.
   constexpr int kMostMilliseconds = 100;
-  for (int i = 0; absl::IsNotFound(status) && !IsDead(target) && i < kMostMilliseconds; ++i) {
+  const auto dead = [&] { return std::find_if(targets.begin(), targets.end(), IsDead); };
+  auto who = dead();
+  for (int i = 0; absl::IsNotFound(status) && who == targets.end() && i < kMostMilliseconds; ++i) {
     absl::SleepFor(absl::Milliseconds(1));
+    who = dead();
   }
-  if (!IsDead(target)) return status;
+  if (who == targets.end()) return status;
   return MakeFailure(Failure::kTargetDied, absl::StatusCode::kNotFound,
-                     absl::StrCat("process ", target.pid, " (", Printable(target.comm),
+                     absl::StrCat("process ", who->pid, " (", Printable(who->comm),
                                   ") was killed by somebody else during the dump (",
                                   std::string(status.message()), "); no images were left"));
 }

@@ -3,7 +3,9 @@
 
 #include <sys/types.h>
 
+#include <span>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -26,11 +28,15 @@ struct Target {
 // traces it, a 32-bit program, or a capability that we lack.
 absl::StatusOr<Target> FindTarget(pid_t pid);
 
+// It and all its descendants, as far as they stay while we look; parents before their children.
+// Zombies are left out. Errors: FindTarget's, of any of them.
+absl::StatusOr<std::vector<Target>> FindTree(pid_t root);
+
 // Whether it is dead by now.
 bool IsDead(const Target& target);
 
-// The same error, said as Failure::kTargetDied when the target's death explains it.
-absl::Status ExplainByDeath(absl::Status status, const Target& target);
+// The same error, said as Failure::kTargetDied when the death of one of them explains it.
+absl::Status ExplainByDeath(absl::Status status, std::span<const Target> targets);
 
 }  // namespace dumpctl
 

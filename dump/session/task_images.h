@@ -1,31 +1,19 @@
 #ifndef DUMP_SESSION_TASK_IMAGES_H_
 #define DUMP_SESSION_TASK_IMAGES_H_
 
-#include <string>
-#include <vector>
-
-#include "absl/status/statusor.h"
-#include "dump/image/image_writer.h"
-#include "dump/image/page_sink.h"
-#include "dump/session/dump_report.h"
+#include "absl/status/status.h"
+#include "dump/fd/fd_collector.h"
 #include "dump/session/frozen_facts.h"
-#include "dumpctl/resource_refusal.h"
+#include "dump/session/image_set.h"
+#include "proto/core.pb.h"
 
 namespace dumpctl {
 
-// All images of a dump but the pages file, the inventory last. When anything is refused the images
-// say nothing.
-struct TaskImages {
-  std::vector<ImageWriter> images;
-  ResourceRefusals refusals;
-};
-
-// Turns what was read into images. The task may run again, or be dead.
-absl::StatusOr<TaskImages> BuildImages(const FrozenFacts& facts, const PageSink& sink,
-                                       const KernelFeatures& features);
-
-// stats-dump, for people and for tools that show it.
-absl::StatusOr<ImageWriter> StatsImage(const DumpReport& report);
+// Turns what was read of one task into the images that are its own: core of each thread, mm, fs,
+// ids and, unless another task before it has the same table, fdinfo. `namespaces` are the ids that
+// all tasks of the tree have.
+absl::Status AddTaskImages(const FrozenFacts& facts, const image::task_kobj_ids_entry& namespaces,
+                           FdCollector& descriptors, ImageSet& images);
 
 }  // namespace dumpctl
 

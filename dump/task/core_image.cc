@@ -22,6 +22,7 @@ namespace {
 
 // task_state of an image.
 constexpr uint32_t kAlive = 1;
+constexpr uint32_t kDead = 2;
 constexpr uint32_t kStopped = 3;
 
 constexpr uint32_t kSchedDeadline = 6;
@@ -187,6 +188,19 @@ absl::Status AddProcess(const ProcessFacts& process, const ThreadFacts& leader,
     tc->set_membarrier_registration_mask(process.answers.membarrier_registrations);
   }
   return absl::OkStatus();
+}
+
+image::core_entry DeadCore(const TaskStat& stat) {
+  image::core_entry core;
+  core.set_mtype(image::core_entry::X86_64);
+  image::task_core_entry* tc = core.mutable_tc();
+  tc->set_task_state(kDead);
+  tc->set_exit_code(static_cast<uint32_t>(stat.exit_code));
+  tc->set_personality(0);
+  tc->set_flags(0);
+  tc->set_blk_sigset(0);
+  tc->set_comm(stat.comm);
+  return core;
 }
 
 ResourceRefusals RefuseThreadState(pid_t pid, const ThreadFacts& thread) {

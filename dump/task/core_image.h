@@ -10,6 +10,7 @@
 #include "dump/task/process_facts.h"
 #include "dump/task/thread_facts.h"
 #include "dumpctl/resource_refusal.h"
+#include "proc/stat_parser.h"
 #include "proto/core.pb.h"
 
 namespace dumpctl {
@@ -22,6 +23,9 @@ absl::StatusOr<image::core_entry> ToThreadCore(const ThreadFacts& thread,
 // What the leader's core holds besides its own thread: the process.
 absl::Status AddProcess(const ProcessFacts& process, const ThreadFacts& leader,
                         image::core_entry& core);
+
+// The whole core image of a process that has ended: what its parent will be told.
+image::core_entry DeadCore(const TaskStat& stat);
 
 // State of a thread that cannot be dumped: AMX tiles, deadline scheduling.
 ResourceRefusals RefuseThreadState(pid_t pid, const ThreadFacts& thread);

@@ -2,9 +2,12 @@
 
 #include <signal.h>
 #include <sys/ptrace.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <set>
 #include <utility>
 
@@ -68,6 +71,7 @@ absl::Status TimedOut(pid_t pid, pid_t tid) {
 FrozenTask::FrozenTask(FrozenTask&& other) noexcept
     : pid_(other.pid_),
       dir_(std::move(other.dir_)),
+      pidfd_(std::move(other.pidfd_)),
       threads_(std::exchange(other.threads_, {})),
       running_(std::exchange(other.running_, {})),
       stop_signal_(other.stop_signal_),
@@ -75,21 +79,36 @@ FrozenTask::FrozenTask(FrozenTask&& other) noexcept
 
 FrozenTask::~FrozenTask() { DetachAll().IgnoreError(); }
 
+absl::StatusOr<FrozenTask> FrozenTask::Open(pid_t pid) {
+  UniqueFd pidfd(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));
+  if (!pidfd) {
+    if (errno == ESRCH) return absl::NotFoundError(absl::StrCat("process ", pid, " is gone"));
+    return absl::ErrnoToStatus(errno, absl::StrCat("pidfd_open of process ", pid));
+  }
+  ASSIGN_OR_RETURN(ProcDir dir, ProcDir::OpenTask(pid));
+  return FrozenTask(pid, std::move(dir), std::move(pidfd));
+}
+
 absl::StatusOr<FrozenTask> FrozenTask::Freeze(pid_t pid, absl::Time deadline,
                                               const std::function<absl::Status()>& may_go_on) {
-  ASSIGN_OR_RETURN(ProcDir dir, ProcDir::OpenTask(pid));
-  FrozenTask task(pid, std::move(dir));
+  ASSIGN_OR_RETURN(FrozenTask task, Open(pid));
   // A thread that runs may start another one at any moment; a pass that finds all of them held and
   // stopped is the last. Each pass asks all to stop before it waits for the first.
   for (;;) {
     ASSIGN_OR_RETURN(const bool found, task.SeizeNewThreads());
     if (!found) break;
+    RETURN_IF_ERROR(task.Interrupt());
     RETURN_IF_ERROR(task.WaitForStops(deadline, may_go_on));
   }
-  if (task.threads_.empty() || task.threads_.front().tid != pid) return Died(pid);
-  ASSIGN_OR_RETURN(const RemoteMemory memory, RemoteMemory::Open(task.dir_));
-  for (FrozenThread& thread : task.threads_) RETURN_IF_ERROR(task.ReadThread(thread, memory));
+  if (!task.HoldsLeader()) return Died(pid);
+  RETURN_IF_ERROR(task.ReadThreads());
   return task;
+}
+
+absl::Status FrozenTask::ReadThreads() {
+  ASSIGN_OR_RETURN(const RemoteMemory memory, RemoteMemory::Open(dir_));
+  for (FrozenThread& thread : threads_) RETURN_IF_ERROR(ReadThread(thread, memory));
+  return absl::OkStatus();
 }
 
 absl::StatusOr<FrozenThread> FrozenTask::Seize(pid_t tid) {
@@ -124,11 +143,15 @@ absl::StatusOr<bool> FrozenTask::SeizeNewThreads() {
     threads_.push_back(*thread);
     running_.push_back(tid);
   }
+  return !running_.empty();
+}
+
+absl::Status FrozenTask::Interrupt() {
   for (const pid_t tid : running_) {
     const absl::Status status = PtraceInterrupt(tid);
     if (!absl::IsNotFound(status)) RETURN_IF_ERROR(status);
   }
-  return !running_.empty();
+  return absl::OkStatus();
 }
 
 absl::Status FrozenTask::WaitForStops(absl::Time deadline,

@@ -13,6 +13,7 @@
 #include "absl/time/time.h"
 #include "dump/tracee/registers_x86_64.h"
 #include "dump/tracee/rseq.h"
+#include "dumpctl/unique_fd.h"
 #include "proc/proc_fs.h"
 
 namespace dumpctl {
@@ -46,6 +47,8 @@ class FrozenTask {
 
   pid_t pid() const { return pid_; }
   const ProcDir& dir() const { return dir_; }
+  // Refers to this very process (pidfd_open(2)).
+  BorrowedFd pidfd() const { return BorrowedFd(pidfd_); }
   // The leader first, the others by id.
   const std::vector<FrozenThread>& threads() const { return threads_; }
   // The job-control signal the process was stopped by before the freeze, or 0.
@@ -59,19 +62,31 @@ class FrozenTask {
   absl::Status Kill();
 
  private:
-  FrozenTask(pid_t pid, ProcDir dir) : pid_(pid), dir_(std::move(dir)) {}
+  friend class FrozenTree;  // takes the same steps with many processes at a time
 
+  FrozenTask(pid_t pid, ProcDir dir, UniqueFd pidfd)
+      : pid_(pid), dir_(std::move(dir)), pidfd_(std::move(pidfd)) {}
+
+  // Holds no thread yet. NotFound when there is no such process.
+  static absl::StatusOr<FrozenTask> Open(pid_t pid);
   // Seizes threads that are not held yet. False when there was none.
   absl::StatusOr<bool> SeizeNewThreads();
+  // Asks them to stop.
+  absl::Status Interrupt();
   // Seizes one, with its seccomp filters suspended where we may.
   absl::StatusOr<FrozenThread> Seize(pid_t tid);
   // Waits until all of them have stopped, and forgets those that have exited instead.
   absl::Status WaitForStops(absl::Time deadline, const std::function<absl::Status()>& may_go_on);
+  // False when the process has died since.
+  bool HoldsLeader() const { return !threads_.empty() && threads_.front().tid == pid_; }
+  // What the threads were stopped with, once all of them stand.
+  absl::Status ReadThreads();
   absl::Status ReadThread(FrozenThread& thread, const RemoteMemory& memory);
   absl::Status DetachAll();
 
   pid_t pid_ = 0;
   ProcDir dir_;
+  UniqueFd pidfd_;
   std::vector<FrozenThread> threads_;
   std::vector<pid_t> running_;  // seized and asked to stop, but not seen stopped yet
   int stop_signal_ = 0;

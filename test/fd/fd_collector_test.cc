@@ -63,6 +63,12 @@ class FdCollectorTest : public testing::TestWithParam<bool> {
     close(ready[0]);
   }
 
+  struct CollectedFds {
+    std::vector<image::fdinfo_entry> fdinfo;
+    std::vector<PipeData> pipes;
+    std::vector<PipeData> fifos;
+  };
+
   absl::StatusOr<CollectedFds> Collect() {
     auto task = ProcDir::OpenTask(child_);
     if (!task.ok()) return task.status();
@@ -71,7 +77,11 @@ class FdCollectorTest : public testing::TestWithParam<bool> {
     if (!descriptors.ok()) return descriptors.status();
     auto pipes = TeePipes(*descriptors);
     if (!pipes.ok()) return pipes.status();
-    return CollectFds(child_, *descriptors, *pipes, GetParam(), files_);
+    auto collector = FdCollector::Create(*pipes, GetParam(), files_);
+    if (!collector.ok()) return collector.status();
+    auto fdinfo = collector->Collect(child_, *descriptors);
+    if (!fdinfo.ok()) return fdinfo.status();
+    return CollectedFds{*std::move(fdinfo), collector->pipes(), collector->fifos()};
   }
 
   const image::file_entry& FileOf(const image::fdinfo_entry& fd) const {

@@ -240,13 +240,13 @@ TEST(ImageWriteErrorTest, AFullDiskHasItsOwnExitCode) {
 TEST_F(ImageDirectoryTest, PagemapMergesNeighboursAndKeepsHoles) {
   auto directory = ImageDirectory::Open(path_);
   ASSERT_TRUE(directory.ok());
-  auto sink = PageSink::Create(*directory, 7, 1);
+  auto sink = PageSink::Create(*directory, 1);
   ASSERT_TRUE(sink.ok());
   sink->Account(RemoteAddress(0x1000), 2);
   sink->Account(RemoteAddress(0x3000), 1);
   sink->Account(RemoteAddress(0x8000), 1);
   EXPECT_EQ(sink->offset(), 4 * kImagePageSize);
-  auto image = sink->Pagemap();
+  auto image = sink->Pagemap(ImageKind::kPagemap, 7);
   ASSERT_TRUE(image.ok());
   EXPECT_EQ(image->name(), "pagemap-7.img");
   const std::string& bytes = image->bytes();

@@ -60,9 +60,9 @@ void* LayOutEveryFlag() {
 TEST(BpfVmFlagsTest, TellsWhatSmapsTells) {
   if (!HasBpf()) GTEST_SKIP() << "this kernel or caller has no BPF iterators";
   const MappedChild child(LayOutEveryFlag);
-  const auto flags = BpfVmFlags::Load(child.pid());
+  const auto flags = BpfVmFlags::Load();
   ASSERT_TRUE(flags.ok()) << flags.status();
-  const auto by_bpf = flags->Read();
+  const auto by_bpf = flags->Read(child.pid());
   ASSERT_TRUE(by_bpf.ok()) << by_bpf.status();
   const auto by_smaps = ParseSmaps(*child.Dir().Read("smaps"));
   ASSERT_TRUE(by_smaps.ok()) << by_smaps.status();
@@ -79,9 +79,9 @@ TEST(BpfVmFlagsTest, TellsOfManyMappingsAsTheyAreWhenRead) {
     }
     return base;
   });
-  const auto flags = BpfVmFlags::Load(child.pid());
+  const auto flags = BpfVmFlags::Load();
   ASSERT_TRUE(flags.ok()) << flags.status();
-  const auto by_bpf = flags->Read();
+  const auto by_bpf = flags->Read(child.pid());
   ASSERT_TRUE(by_bpf.ok()) << by_bpf.status();
   EXPECT_GT(by_bpf->size(), kPages);
   ExpectSame(*by_bpf, *ParseSmaps(*child.Dir().Read("smaps")));
@@ -101,9 +101,9 @@ TEST(BpfVmFlagsTest, DoesNotGuessAtFlagsItHasNoSampleOf) {
     if (mapping.start == child.base()) sealed = mapping.Has(VmFlag::kSealed);
   }
   if (!sealed) GTEST_SKIP() << "this kernel has no mseal(2)";
-  const auto flags = BpfVmFlags::Load(child.pid());
+  const auto flags = BpfVmFlags::Load();
   ASSERT_TRUE(flags.ok()) << flags.status();
-  const auto by_bpf = flags->Read();
+  const auto by_bpf = flags->Read(child.pid());
   // Unless the kernel seals its own mappings, so that there is a sample.
   if (by_bpf.ok()) {
     ExpectSame(*by_bpf, *by_smaps);
@@ -115,10 +115,10 @@ TEST(BpfVmFlagsTest, DoesNotGuessAtFlagsItHasNoSampleOf) {
 TEST(BpfVmFlagsTest, TellsNothingOfATaskThatIsGone) {
   if (!HasBpf()) GTEST_SKIP() << "this kernel or caller has no BPF iterators";
   MappedChild child([]() -> void* { return Map(1); });
-  const auto flags = BpfVmFlags::Load(child.pid());
+  const auto flags = BpfVmFlags::Load();
   ASSERT_TRUE(flags.ok()) << flags.status();
   child.Kill();
-  const auto by_bpf = flags->Read();
+  const auto by_bpf = flags->Read(child.pid());
   // Nothing but what is every task's: no mapping of another one.
   if (by_bpf.ok()) {
     for (const MappingFlags& mapping : *by_bpf) EXPECT_GE(mapping.start.value(), uint64_t{1} << 63);

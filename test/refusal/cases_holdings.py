@@ -5,7 +5,7 @@ import re
 import signal
 
 from registry import Skipped, case
-from scene import require, wait_until
+from scene import require, skip_without, wait_until
 
 
 def _held(witness, kind):
@@ -65,12 +65,46 @@ def mappings_of_every_kind(scene):
 
 
 @case
-def children(scene):
+def descriptor_of_a_grandchild(scene):
+    """The whole tree is looked over before anything is frozen."""
     witness = scene.witness("poll", "tree")
+    grandchild = _held_number(witness, "grandchild")
+    if not any("io_uring" in link for link in _links(grandchild)):
+        raise Skipped("no io_uring")
     result = scene.dump(witness.pid)
-    scene.expect_failure(result, "Refused", "the tree below it has 3 tasks", "has no children")
+    scene.expect_failure(result, "Refused", f"process {grandchild}, fd ", "(io_uring, ")
     scene.expect_images({})
     witness.expect_unharmed()
+
+
+@case
+def tree_with_a_traced_child(scene):
+    strace = skip_without("strace")
+    witness = scene.witness("poll", "tree")
+    child = _held_number(witness, "child")
+    tracer = scene.start(strace, "-q", "-o", "/dev/null", "-p", child)
+    wait_until(lambda: _tracer_of(child) == tracer, "strace")
+    result = scene.dump(witness.pid)
+    why = f"is traced by process {tracer} (strace)"
+    scene.expect_failure(result, "AlreadyTraced", f"process {child} (", why)
+    scene.expect_images({})
+    os.kill(tracer, signal.SIGTERM)
+    witness.expect_unharmed()
+
+
+def _held_number(witness, kind):
+    found = re.search(rf"^{kind} (\d+)$", witness.status(), re.MULTILINE)
+    require(found, f"no {kind} in {witness.status()}")
+    return int(found.group(1))
+
+
+def _tracer_of(pid):
+    with open(f"/proc/{pid}/status") as status:
+        return int(re.search(r"^TracerPid:\t(\d+)$", status.read(), re.MULTILINE).group(1))
+
+
+def _links(pid):
+    return [os.readlink(f"/proc/{pid}/fd/{number}") for number in os.listdir(f"/proc/{pid}/fd")]
 
 
 def _in_a_foreign_session(scene):

@@ -39,6 +39,11 @@ class Result:
         return f"exit code {self.code}\n--- stdout:\n{self.out}--- stderr:\n{self.err}"
 
 
+def _tail(path):
+    with open(path, errors="replace") as text:
+        return text.read()[-2000:]
+
+
 class Scene:
     def __init__(self, options, directory):
         self.directory = directory
@@ -89,7 +94,12 @@ class Scene:
                 preexec_fn=lambda: signal.pthread_sigmask(signal.SIG_SETMASK, []),
             )
             if meanwhile:
-                meanwhile(process.pid)
+                try:
+                    meanwhile(process.pid)
+                except Failed as failure:
+                    process.kill()
+                    process.wait()
+                    raise Failed(f"{failure}; meanwhile: {_tail(out_path)}{_tail(err_path)}")
             try:
                 code = process.wait(PATIENCE)
             except subprocess.TimeoutExpired:

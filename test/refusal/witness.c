@@ -11,7 +11,8 @@
  * HOLDING, what it holds on top:
  *   fds     a descriptor of each type that is refused, or is in such a state
  *   maps    a mapping of each kind that is refused
- *   tree    two children, one of them with a child of its own
+ *   tree    two children, one of them with a child of its own, which has an io_uring; their pids
+ *           are printed as lines "child PID", its own as "grandchild PID"
  *   odd     a deleted file with a newline in its name
  *   guards  a guard region (MADV_GUARD_INSTALL)
  *   seccomp nothing, but runs under a filter
@@ -168,8 +169,16 @@ static void HoldOddName(void) {
 
 static void HoldTree(void) {
   for (int child = 0; child < 2; ++child) {
-    if (REQUIRE_SYSCALL(fork()) != 0) continue;
-    if (child == 0) REQUIRE_SYSCALL(fork());
+    const pid_t pid = REQUIRE_SYSCALL(fork());
+    if (pid != 0) {
+      printf("child %d\n", pid);
+      continue;
+    }
+    if (child == 0 && REQUIRE_SYSCALL(fork()) == 0) {
+      struct io_uring_params params = {0};
+      syscall(SYS_io_uring_setup, 4, &params);
+      dprintf(1, "grandchild %d\n", getpid());
+    }
     Sleep(NULL);
   }
   SleepMs(100); /* the grandchild has to stand before it can be counted */

@@ -1,0 +1,21 @@
+#ifndef DUMP_SESSION_DRAIN_TREE_H_
+#define DUMP_SESSION_DRAIN_TREE_H_
+
+#include <span>
+
+#include "absl/status/status.h"
+#include "dump/image/page_sink.h"
+#include "dump/mm/page_drainer.h"
+#include "dump/session/frozen_facts.h"
+#include "dump/tracee/frozen_tree.h"
+
+namespace dumpctl {
+
+// Writes the pages of all tasks to their sinks, which are in the tasks' order. Two threads work: at
+// one task where it has much, else each at a task of its own. Errors: DrainPages's.
+absl::Status DrainTree(const FrozenTree& tree, const TreeFacts& facts, std::span<PageSink> sinks,
+                       const DrainProgress& progress);
+
+}  // namespace dumpctl
+
+#endif  // DUMP_SESSION_DRAIN_TREE_H_

@@ -1,0 +1,200 @@
+#include "dump/session/tree_images.h"
+
+#include <unistd.h>
+
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "dump/fd/fd_collector.h"
+#include "dump/ns/namespaces.h"
+#include "dump/session/image_set.h"
+#include "dump/session/task_images.h"
+#include "dump/task/core_image.h"
+#include "dumpctl/status_macros.h"
+#include "proc/stat_parser.h"
+#include "proc/timens_parser.h"
+#include "proto/inventory.pb.h"
+
+namespace dumpctl {
+namespace {
+
+absl::StatusOr<TimensOffsets> OffsetsOf(const std::string& text) {
+  if (text.empty()) return TimensOffsets();
+  return ParseTimensOffsets(text);
+}
+
+uint32_t Microseconds(absl::Duration duration) {
+  return static_cast<uint32_t>(absl::ToInt64Microseconds(duration));
+}
+
+image::pstree_entry PstreeEntry(const TaskStat& stat) {
+  image::pstree_entry entry;
+  entry.set_pid(static_cast<uint32_t>(stat.pid));
+  entry.set_ppid(static_cast<uint32_t>(stat.ppid));
+  entry.set_pgid(static_cast<uint32_t>(stat.pgrp));
+  entry.set_sid(static_cast<uint32_t>(stat.session));
+  return entry;
+}
+
+class ImageBuilder {
+ public:
+  ImageBuilder(const TreeFacts& facts, const KernelFeatures& features)
+      : facts_(facts), root_(facts.tasks.front()), features_(features) {}
+
+  absl::StatusOr<TreeImages> Build(std::span<const PageSink> sinks) {
+    ASSIGN_OR_RETURN(const ProcDir self, ProcDir::OpenTask(getpid()));
+    ASSIGN_OR_RETURN(dumper_namespaces_, ReadNamespaces(self));
+    ASSIGN_OR_RETURN(dumper_offsets_, OffsetsOf(self.Read("timens_offsets").value_or("")));
+    own_time_ = HasOwnTimeNamespace(root_.namespaces, dumper_namespaces_);
+    RETURN_IF_ERROR(AddTasks());
+    RETURN_IF_ERROR(AddZombies());
+    for (size_t i = 0; i < facts_.tasks.size(); ++i) {
+      const auto pid = static_cast<uint32_t>(facts_.tasks[i].process.pid);
+      ASSIGN_OR_RETURN(ImageWriter pagemap, sinks[i].Pagemap(ImageKind::kPagemap, pid));
+      images_.Add(std::move(pagemap));
+    }
+    RETURN_IF_ERROR(images_.AddOne(ImageKind::kSeccomp, 0, facts_.seccomp.entry()));
+    RETURN_IF_ERROR(AddTimens());
+    RETURN_IF_ERROR(AddPstree());
+    RETURN_IF_ERROR(AddInventory());
+    images_.Refuse(images_.files.refusals());
+    return TreeImages{std::move(images_.images), std::move(images_.refusals)};
+  }
+
+ private:
+  absl::Status AddTasks() {
+    ASSIGN_OR_RETURN(FdCollector descriptors,
+                     FdCollector::Create(facts_.pipes, features_.Has(KernelFeature::kDupfdQuery),
+                                         images_.files));
+    image::task_kobj_ids_entry ids;
+    SetNamespaceIds(dumper_namespaces_, ids);
+    if (own_time_) ids.set_time_ns_id(kOwnTimeNamespace);
+    for (const FrozenFacts& task : facts_.tasks) {
+      // Preflight has seen those that were there by then.
+      images_.Refuse(RefuseForeignNamespaces(task.process.pid, task.namespaces, dumper_namespaces_,
+                                             root_.namespaces));
+      RETURN_IF_ERROR(AddTaskImages(task, ids, descriptors, images_));
+    }
+    RETURN_IF_ERROR(AddPipeData(ImageKind::kPipesData, descriptors.pipes()));
+    RETURN_IF_ERROR(AddPipeData(ImageKind::kFifoData, descriptors.fifos()));
+    return images_.AddAll(ImageKind::kFiles, 0, images_.files.entries());
+  }
+
+  absl::Status AddPipeData(ImageKind kind, const std::vector<PipeData>& pipes) {
+    ImageWriter image(kind);
+    for (const PipeData& pipe : pipes) {
+      RETURN_IF_ERROR(image.Add(pipe.entry));
+      image.AddPayload(pipe.bytes);
+    }
+    images_.Add(std::move(image));
+    return absl::OkStatus();
+  }
+
+  absl::Status AddZombies() {
+    for (const Zombie& zombie : facts_.zombies) {
+      ASSIGN_OR_RETURN(const TaskStat stat, ParseStat(zombie.stat_text));
+      RETURN_IF_ERROR(
+          images_.AddOne(ImageKind::kCore, static_cast<uint32_t>(zombie.pid), DeadCore(stat)));
+    }
+    return absl::OkStatus();
+  }
+
+  // The clocks of the task's time namespace: a restore makes one in which they go on from here.
+  absl::Status AddTimens() {
+    ASSIGN_OR_RETURN(const TimensOffsets theirs, OffsetsOf(root_.timens_offsets_text));
+    image::timens_entry entry;
+    const auto fill = [](absl::Duration clock, image::timespec* to) {
+      const timespec time = absl::ToTimespec(clock);
+      to->set_tv_sec(static_cast<uint64_t>(time.tv_sec));
+      to->set_tv_nsec(static_cast<uint64_t>(time.tv_nsec));
+    };
+    const auto clock = [](const timespec& seen, const timespec& our, const timespec& their) {
+      return absl::DurationFromTimespec(seen) - absl::DurationFromTimespec(our) +
+             absl::DurationFromTimespec(their);
+    };
+    fill(clock(facts_.monotonic, dumper_offsets_.monotonic, theirs.monotonic),
+         entry.mutable_monotonic());
+    fill(clock(facts_.boottime, dumper_offsets_.boottime, theirs.boottime),
+         entry.mutable_boottime());
+    return images_.AddOne(ImageKind::kTimens, own_time_ ? kOwnTimeNamespace : 0, entry);
+  }
+
+  absl::Status AddPstree() {
+    std::vector<image::pstree_entry> entries;
+    for (const FrozenFacts& task : facts_.tasks) {
+      ASSIGN_OR_RETURN(const TaskStat stat, ParseStat(task.process.stat_text));
+      image::pstree_entry& entry = entries.emplace_back(PstreeEntry(stat));
+      for (const ThreadFacts& thread : task.threads) {
+        entry.add_threads(static_cast<uint32_t>(thread.tid));
+      }
+    }
+    entries.front().set_ppid(0);
+    for (const Zombie& zombie : facts_.zombies) {
+      ASSIGN_OR_RETURN(const TaskStat stat, ParseStat(zombie.stat_text));
+      entries.emplace_back(PstreeEntry(stat)).add_threads(static_cast<uint32_t>(zombie.pid));
+    }
+    return images_.AddAll(ImageKind::kPstree, 0, entries);
+  }
+
+  absl::Status AddInventory() {
+    image::task_kobj_ids_entry ids;
+    SetNamespaceIds(dumper_namespaces_, ids);
+    ids.set_vm_id(kDumperObject);
+    ids.set_files_id(kDumperObject);
+    ids.set_fs_id(kDumperObject);
+    ids.set_sighand_id(kDumperObject);
+    image::inventory_entry inventory;
+    inventory.set_img_version(2);
+    inventory.set_fdinfo_per_id(true);
+    *inventory.mutable_root_ids() = ids;
+    inventory.set_ns_per_id(true);
+    // There is one set of cgroups, that of the root task: see ToThreadCore.
+    inventory.set_root_cg_set(1);
+    inventory.set_lsmtype(image::NO_LSM);
+    inventory.set_network_lock_method(0);
+    inventory.mutable_plugins_entry();
+    ASSIGN_OR_RETURN(const ProcDir proc, ProcDir::OpenRoot());
+    ASSIGN_OR_RETURN(const std::string uuid, proc.Read("sys/kernel/random/uuid"));
+    inventory.set_dump_criu_run_id(std::string(absl::StripAsciiWhitespace(uuid)));
+    return images_.AddOne(ImageKind::kInventory, 0, inventory);
+  }
+
+  const TreeFacts& facts_;
+  const FrozenFacts& root_;
+  const KernelFeatures& features_;
+  NamespaceLinks dumper_namespaces_;
+  TimensOffsets dumper_offsets_;
+  bool own_time_ = false;
+  ImageSet images_;
+};
+
+}  // namespace
+
+absl::StatusOr<TreeImages> BuildImages(const TreeFacts& facts, std::span<const PageSink> sinks,
+                                       const KernelFeatures& features) {
+  return ImageBuilder(facts, features).Build(sinks);
+}
+
+absl::StatusOr<ImageWriter> StatsImage(const DumpReport& report) {
+  image::stats_entry stats;
+  image::dump_stats_entry* dump = stats.mutable_dump();
+  dump->set_freezing_time(Microseconds(report.freezing));
+  dump->set_frozen_time(Microseconds(report.frozen));
+  dump->set_memdump_time(Microseconds(report.memory_read));
+  dump->set_memwrite_time(Microseconds(report.memory_written));
+  dump->set_pages_scanned(report.pages_scanned);
+  dump->set_pages_skipped_parent(0);
+  dump->set_pages_written(report.pages_written);
+  dump->set_pages_lazy(0);
+  dump->set_irmap_resolve(0);
+  dump->set_page_pipes(0);
+  dump->set_page_pipe_bufs(0);
+  dump->set_shpages_scanned(0);
+  dump->set_shpages_skipped_parent(0);
+  dump->set_shpages_written(0);
+  ImageWriter image(ImageKind::kStats);
+  RETURN_IF_ERROR(image.Add(stats));
+  return image;
+}
+
+}  // namespace dumpctl

@@ -1,0 +1,32 @@
+#ifndef DUMP_SESSION_TREE_IMAGES_H_
+#define DUMP_SESSION_TREE_IMAGES_H_
+
+#include <span>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "dump/image/page_sink.h"
+#include "dump/session/dump_report.h"
+#include "dump/session/frozen_facts.h"
+#include "dumpctl/resource_refusal.h"
+
+namespace dumpctl {
+
+// All images of a dump but the pages files, the inventory last. When anything is refused the images
+// say nothing.
+struct TreeImages {
+  std::vector<ImageWriter> images;
+  ResourceRefusals refusals;
+};
+
+// Turns what was read into images; `sinks` hold the pages of the tasks, in their order. The tasks
+// may run again, or be dead.
+absl::StatusOr<TreeImages> BuildImages(const TreeFacts& facts, std::span<const PageSink> sinks,
+                                       const KernelFeatures& features);
+
+// stats-dump, for people and for tools that show it.
+absl::StatusOr<ImageWriter> StatsImage(const DumpReport& report);
+
+}  // namespace dumpctl
+
+#endif  // DUMP_SESSION_TREE_IMAGES_H_

@@ -1,0 +1,151 @@
+#include "dump/tracee/frozen_tree.h"
+
+#include "absl/strings/str_cat.h"
+#include "dumpctl/failure.h"
+#include "dumpctl/status_macros.h"
+#include "proc/children_parser.h"
+#include "proc/stat_parser.h"
+
+namespace dumpctl {
+namespace {
+
+absl::Status NoMainThread(pid_t pid) {
+  return MakeFailure(Failure::kZombie, absl::StatusCode::kFailedPrecondition,
+                     absl::StrCat("process ", pid,
+                                  " has lost its main thread while others go on, which no image "
+                                  "can hold; restart the program"));
+}
+
+absl::Status Died(pid_t pid) {
+  return MakeFailure(Failure::kTargetDied, absl::StatusCode::kNotFound,
+                     absl::StrCat("process ", pid,
+                                  " was killed by somebody else, or ended, while it was being "
+                                  "frozen; no images were left"));
+}
+
+// Of all its threads. They stand, and so their lists are whole as far as the children stay.
+absl::StatusOr<std::vector<pid_t>> ChildrenOf(const FrozenTask& task) {
+  std::vector<pid_t> children;
+  for (const FrozenThread& thread : task.threads()) {
+    ASSIGN_OR_RETURN(const std::string text,
+                     task.dir().Read(absl::StrCat("task/", thread.tid, "/children")));
+    if (text.empty()) continue;
+    ASSIGN_OR_RETURN(const std::vector<pid_t> found, ParseChildren(text));
+    children.insert(children.end(), found.begin(), found.end());
+  }
+  return children;
+}
+
+bool IsZombie(const FrozenTask& task) {
+  const absl::StatusOr<std::string> text = task.dir().ReadWhole("stat");
+  if (!text.ok()) return false;
+  const absl::StatusOr<TaskStat> stat = ParseStat(*text);
+  return stat.ok() && stat->zombie();
+}
+
+}  // namespace
+
+absl::StatusOr<FrozenTree> FrozenTree::Freeze(pid_t root, absl::Time deadline,
+                                              const std::function<absl::Status()>& may_go_on) {
+  FrozenTree tree;
+  std::vector<FrozenTask> fresh;
+  ASSIGN_OR_RETURN(FrozenTask first, FrozenTask::Open(root));
+  fresh.push_back(std::move(first));
+  tree.known_.insert(root);
+  for (;;) {
+    const size_t settled = tree.tasks_.size();
+    RETURN_IF_ERROR(tree.Settle(std::move(fresh), deadline, may_go_on));
+    if (tree.tasks_.empty()) return Died(root);
+    ASSIGN_OR_RETURN(fresh, tree.FindChildren(settled));
+    // A dying process leaves its children to a subreaper among those that stand already; and a
+    // child that dies may have hidden others. Once all stand there is nothing of the kind.
+    if (fresh.empty() && settled > 0) {
+      ASSIGN_OR_RETURN(fresh, tree.FindChildren(0));
+    }
+    if (fresh.empty()) break;
+  }
+  for (FrozenTask& task : tree.tasks_) RETURN_IF_ERROR(task.ReadThreads());
+  return tree;
+}
+
+absl::Status FrozenTree::Settle(std::vector<FrozenTask> fresh, absl::Time deadline,
+                                const std::function<absl::Status()>& may_go_on) {
+  for (bool found = true; found;) {
+    found = false;
+    for (FrozenTask& task : fresh) {
+      const absl::StatusOr<bool> more = task.SeizeNewThreads();
+      // What has died in the meantime cannot be seized.
+      if (absl::IsPermissionDenied(more.status()) && IsZombie(task)) continue;
+      RETURN_IF_ERROR(more.status());
+      found = found || *more;
+    }
+    for (FrozenTask& task : fresh) RETURN_IF_ERROR(task.Interrupt());
+    for (FrozenTask& task : fresh) RETURN_IF_ERROR(task.WaitForStops(deadline, may_go_on));
+  }
+  for (FrozenTask& task : fresh) {
+    if (task.HoldsLeader()) {
+      tasks_.push_back(std::move(task));
+      continue;
+    }
+    const absl::StatusOr<bool> dead = TakeZombie(task);
+    // Gone altogether: nobody had to wait for it.
+    if (!absl::IsNotFound(dead.status())) RETURN_IF_ERROR(dead.status());
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<FrozenTask>> FrozenTree::FindChildren(size_t first) {
+  std::vector<FrozenTask> found;
+  for (size_t i = first; i < tasks_.size(); ++i) {
+    ASSIGN_OR_RETURN(const std::vector<pid_t> children, ChildrenOf(tasks_[i]));
+    for (const pid_t pid : children) {
+      if (known_.contains(pid)) continue;
+      absl::StatusOr<FrozenTask> child = FrozenTask::Open(pid);
+      if (absl::IsNotFound(child.status())) continue;
+      RETURN_IF_ERROR(child.status());
+      const absl::StatusOr<bool> dead = TakeZombie(*child);
+      if (absl::IsNotFound(dead.status())) continue;
+      RETURN_IF_ERROR(dead.status());
+      known_.insert(pid);
+      if (!*dead) found.push_back(*std::move(child));
+    }
+  }
+  return found;
+}
+
+absl::StatusOr<bool> FrozenTree::TakeZombie(const FrozenTask& task) {
+  absl::StatusOr<std::string> text = task.dir().ReadWhole("stat");
+  RETURN_IF_ERROR(text.status());
+  ASSIGN_OR_RETURN(const TaskStat stat, ParseStat(*text));
+  if (!stat.zombie()) return false;
+  ASSIGN_OR_RETURN(const std::vector<int> threads, ListNumbers(task.dir(), "task"));
+  if (threads.size() > 1) return NoMainThread(task.pid());
+  zombies_.push_back({task.pid(), *std::move(text)});
+  return true;
+}
+
+size_t FrozenTree::threads() const {
+  size_t threads = 0;
+  for (const FrozenTask& task : tasks_) threads += task.threads().size();
+  return threads;
+}
+
+absl::Status FrozenTree::Resume() {
+  absl::Status result;
+  for (FrozenTask& task : tasks_) result.Update(task.Resume());
+  return result;
+}
+
+absl::Status FrozenTree::LeaveStopped() {
+  absl::Status result;
+  for (FrozenTask& task : tasks_) result.Update(task.LeaveStopped());
+  return result;
+}
+
+absl::Status FrozenTree::Kill() {
+  absl::Status result;
+  for (FrozenTask& task : tasks_) result.Update(task.Kill());
+  return result;
+}
+
+}  // namespace dumpctl

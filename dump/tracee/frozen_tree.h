@@ -1,0 +1,69 @@
+#ifndef DUMP_TRACEE_FROZEN_TREE_H_
+#define DUMP_TRACEE_FROZEN_TREE_H_
+
+#include <sys/types.h>
+
+#include <functional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/container/flat_hash_set.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "dump/tracee/frozen_task.h"
+
+namespace dumpctl {
+
+// A process that has ended and that its parent, in the tree, has not waited for.
+struct Zombie {
+  pid_t pid = 0;
+  std::string stat_text;  // of procfs: its parent, session, group and exit code
+};
+
+// A process and all its descendants, stopped; see FrozenTask. Destroying the object lets them go
+// on.
+class FrozenTree {
+ public:
+  // Stops all of them, until a pass over the children of those that stand finds nobody new: parents
+  // first, since whoever stands starts no more. Errors: FrozenTask::Freeze's, which name the
+  // process; FailedPrecondition (Failure::kZombie) for one whose main thread alone has ended.
+  static absl::StatusOr<FrozenTree> Freeze(pid_t root, absl::Time deadline,
+                                           const std::function<absl::Status()>& may_go_on = {});
+
+  FrozenTree(FrozenTree&&) = default;
+  FrozenTree& operator=(FrozenTree&&) = delete;
+
+  // Parents before their children; the root is the first.
+  const std::vector<FrozenTask>& tasks() const { return tasks_; }
+  const std::vector<Zombie>& zombies() const { return zombies_; }
+  size_t threads() const;
+
+  // The three ways out, as FrozenTask has them; the object is then empty. All are tried, and the
+  // first error is told.
+  absl::Status Resume();
+  absl::Status LeaveStopped();
+  // Parents first: no parent sees a child die.
+  absl::Status Kill();
+
+ private:
+  FrozenTree() = default;
+
+  // Stops the processes, and takes them up: those that have died meanwhile as zombies.
+  absl::Status Settle(std::vector<FrozenTask> fresh, absl::Time deadline,
+                      const std::function<absl::Status()>& may_go_on);
+  // Children of tasks_[first] and those behind it that are not known yet. Those that are dead are
+  // taken up at once.
+  absl::StatusOr<std::vector<FrozenTask>> FindChildren(size_t first);
+  // False when it is no zombie.
+  absl::StatusOr<bool> TakeZombie(const FrozenTask& task);
+
+  std::vector<FrozenTask> tasks_;
+  std::vector<Zombie> zombies_;
+  absl::flat_hash_set<pid_t> known_;
+};
+
+}  // namespace dumpctl
+
+#endif  // DUMP_TRACEE_FROZEN_TREE_H_
