@@ -4,6 +4,8 @@
 
 #include <filesystem>
 #include <optional>
+#include <set>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -51,7 +53,7 @@ class Session {
 
   absl::StatusOr<DumpReport> Run() {
     const absl::Status status = RunPhases();
-    if (!status.ok()) return ExplainByDeath(status, targets_);
+    if (!status.ok()) return ExplainByDeath(status, needed());
     report_.total = absl::Now() - begun_;
     return std::move(report_);
   }
@@ -86,8 +88,8 @@ class Session {
 
   absl::StatusOr<Preflight> LookOver() {
     RETURN_IF_ERROR(Begin("preflight"));
-    log_.info("Preflight of process {} ({}): {} in the tree", root().pid, Printable(root().comm),
-              targets_.size());
+    log_.info("Preflight of process {} ({}): {} in the tree", root().pid,
+              Printable(root().stat.comm), targets_.size());
     ASSIGN_OR_RETURN(Preflight preflight, RunPreflight(options_, targets_, features_));
     if (!preflight.blockers.empty()) return RefusedStatus(preflight.blockers);
     return preflight;
@@ -122,6 +124,10 @@ class Session {
         FrozenTree tree,
         FrozenTree::Freeze(root().pid, frozen_since_ + options_.timeout, options_.may_go_on));
     report_.freezing = absl::Now() - frozen_since_;
+    std::set<pid_t> standing;
+    for (const FrozenTask& task : tree.tasks()) standing.insert(task.pid());
+    std::erase_if(targets_, [&](const Target& target) { return !standing.contains(target.pid); });
+    all_needed_ = true;
     log_.info("Frozen: {} processes, {} threads in {} us", tree.tasks().size(), tree.threads(),
               absl::ToInt64Microseconds(report_.freezing));
     return tree;
@@ -272,7 +278,7 @@ class Session {
   // The dump stands, whatever goes wrong now: an error says so.
   absl::Status Complete(FrozenTree& tree, const TreeFacts& facts) {
     const std::string process =
-        absl::StrCat("process ", root().pid, " (", Printable(root().comm), ")");
+        absl::StrCat("process ", root().pid, " (", Printable(root().stat.comm), ")");
     if (options_.outcome != Outcome::kRunning) {
       const char* const fate = options_.outcome == Outcome::kKilled ? "killed" : "left stopped";
       const absl::Status released = Release(tree);
@@ -303,7 +309,7 @@ class Session {
     RETURN_IF_ERROR(faults_.Reach("finish"));
     if (options_.outcome != Outcome::kKilled) report_.died = IsDead(root());
     report_.pid = root().pid;
-    report_.comm = root().comm;
+    report_.comm = root().stat.comm;
     report_.images_dir = options_.images_dir;
     report_.outcome = options_.outcome;
     report_.tasks = facts.tasks.size();
@@ -326,6 +332,10 @@ class Session {
   }
 
   const Target& root() const { return targets_.front(); }
+  // Those without which there is no dump. Until all stand, others than the root come and go.
+  std::span<const Target> needed() const {
+    return std::span(targets_).first(all_needed_ ? targets_.size() : 1);
+  }
 
   const std::string& WorkDirectory() const {
     return options_.work_dir.empty() ? options_.images_dir : options_.work_dir;
@@ -336,6 +346,7 @@ class Session {
   FaultPoints faults_;
   KernelFeatures features_;
   std::vector<Target> targets_;
+  bool all_needed_ = false;
   DumpReport report_;
   absl::Time begun_ = absl::Now();
   absl::Time frozen_since_;

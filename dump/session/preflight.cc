@@ -16,6 +16,8 @@
 #include "dump/mm/vma_collector.h"
 #include "dump/ns/namespaces.h"
 #include "dump/session/heap.h"
+#include "dump/task/lineage.h"
+#include "dump/task/shared_objects.h"
 #include "dumpctl/failure.h"
 #include "dumpctl/printable.h"
 #include "dumpctl/status_macros.h"
@@ -30,29 +32,39 @@ void Append(ResourceRefusals& to, ResourceRefusals from) {
 }
 
 ResourceRefusals RefuseSession(const DumpOptions& options, const Target& root) {
-  if (root.session == root.pid || options.shell_job) return {};
-  return {{root.pid, absl::StrCat("session ", root.session),
+  if (root.stat.session == root.pid || options.shell_job) return {};
+  return {{root.pid, absl::StrCat("session ", root.stat.session),
            "the session's leader is not part of the dump, so that a restore could not make the "
            "session",
            "add --shell-job (-j): a restore then runs it in the session of who restores"}};
 }
 
-absl::Status CheckNamespaces(std::span<const Target> targets, Preflight& preflight) {
-  ASSIGN_OR_RETURN(const ProcDir self, ProcDir::OpenTask(getpid()));
-  ASSIGN_OR_RETURN(const NamespaceLinks ours, ReadNamespaces(self));
-  ASSIGN_OR_RETURN(const NamespaceLinks roots, ReadNamespaces(targets.front().dir));
+// What the tree is as a whole. Processes that end meanwhile are nothing to be refused.
+absl::StatusOr<ResourceRefusals> RefuseTree(std::span<const Target> targets) {
+  std::vector<TaskStat> tree;
+  std::vector<pid_t> pids;
   for (const Target& target : targets) {
-    const absl::StatusOr<NamespaceLinks> theirs = ReadNamespaces(target.dir);
-    if (!theirs.ok() && &target != &targets.front() && IsDead(target)) continue;
-    RETURN_IF_ERROR(theirs.status());
-    Append(preflight.blockers, RefuseForeignNamespaces(target.pid, *theirs, ours, roots));
+    if (IsDead(target)) continue;
+    tree.push_back(target.stat);
+    pids.push_back(target.pid);
   }
+  if (tree.size() < 2) return ResourceRefusals();
+  ResourceRefusals refusals = RefuseLineage(tree);
+  const absl::StatusOr<std::vector<ObjectIds>> ids = IdentifyObjects(pids);
+  // Frozen, they are asked again.
+  if (absl::IsNotFound(ids.status())) return refusals;
+  RETURN_IF_ERROR(ids.status());
+  Append(refusals, RefuseShared(tree, *ids));
+  return refusals;
+}
+
+// Which one a task is in.
+absl::StatusOr<uint64_t> MountNamespace(const Target& target) {
   struct stat stat = {};
-  if (fstatat(targets.front().dir.fd().get(), "ns/mnt", &stat, 0) < 0) {
-    return absl::ErrnoToStatus(errno, absl::StrCat(targets.front().dir.path(), "/ns/mnt"));
+  if (fstatat(target.dir.fd().get(), "ns/mnt", &stat, 0) < 0) {
+    return absl::ErrnoToStatus(errno, absl::StrCat(target.dir.path(), "/ns/mnt"));
   }
-  preflight.mount_namespace = stat.st_ino;
-  return absl::OkStatus();
+  return stat.st_ino;
 }
 
 size_t CountMappings(const std::string& maps_text) {
@@ -107,8 +119,10 @@ absl::Status ReadMaps(std::span<const Target> targets, const KernelFeatures& fea
   uint64_t cost = 0;
   size_t heap = 0;
   for (const Target& target : targets) {
-    std::string& text = preflight.tasks[target.pid].maps_text;
-    ASSIGN_OR_RETURN(text, target.dir.Read("maps"));
+    absl::StatusOr<std::string> read = target.dir.Read("maps");
+    if (!read.ok() && &target != &targets.front() && IsDead(target)) continue;
+    RETURN_IF_ERROR(read.status());
+    const std::string& text = preflight.tasks[target.pid].maps_text = *std::move(read);
     const size_t mappings = CountMappings(text);
     // Their list, with its names, and what becomes of it.
     heap += mappings * kHeapForMapping + text.size();
@@ -119,14 +133,35 @@ absl::Status ReadMaps(std::span<const Target> targets, const KernelFeatures& fea
   return absl::OkStatus();
 }
 
-absl::Status LookAtTask(const Target& target, Preflight& preflight) {
+// All that stands in the way of a task.
+absl::StatusOr<ResourceRefusals> LookAtTask(const Target& target, const NamespaceLinks& ours,
+                                            const NamespaceLinks& roots, Preflight& preflight) {
+  ASSIGN_OR_RETURN(const NamespaceLinks theirs, ReadNamespaces(target.dir));
+  ResourceRefusals refusals = RefuseForeignNamespaces(target.pid, theirs, ours, roots);
   ASSIGN_OR_RETURN(const std::vector<Descriptor> descriptors, PeekDescriptors(target.dir));
   ASSIGN_OR_RETURN(ResourceRefusals refused,
                    RefuseDescriptors(target.pid, target.dir, descriptors));
-  Append(preflight.blockers, std::move(refused));
+  Append(refusals, std::move(refused));
   RETURN_IF_ERROR(OpenMappedFiles(target, preflight));
   const TaskPreflight& task = preflight.tasks[target.pid];
-  if (task.vmas) Append(preflight.blockers, RefuseMappings(target.pid, *task.vmas));
+  if (task.vmas) Append(refusals, RefuseMappings(target.pid, *task.vmas));
+  return refusals;
+}
+
+absl::Status LookAtTasks(std::span<const Target> targets, Preflight& preflight) {
+  ASSIGN_OR_RETURN(const ProcDir self, ProcDir::OpenTask(getpid()));
+  ASSIGN_OR_RETURN(const NamespaceLinks ours, ReadNamespaces(self));
+  ASSIGN_OR_RETURN(const NamespaceLinks roots, ReadNamespaces(targets.front().dir));
+  for (const Target& target : targets) {
+    absl::StatusOr<ResourceRefusals> refusals = LookAtTask(target, ours, roots, preflight);
+    // A child may end at any time, and what is seen of it then says nothing.
+    if ((!refusals.ok() || !refusals->empty()) && &target != &targets.front() && IsDead(target)) {
+      preflight.tasks.erase(target.pid);
+      continue;
+    }
+    RETURN_IF_ERROR(refusals.status());
+    Append(preflight.blockers, *std::move(refusals));
+  }
   return absl::OkStatus();
 }
 
@@ -136,19 +171,13 @@ absl::StatusOr<Preflight> RunPreflight(const DumpOptions& options, std::span<con
                                        const KernelFeatures& features) {
   Preflight preflight;
   preflight.blockers = RefuseSession(options, targets.front());
-  RETURN_IF_ERROR(CheckNamespaces(targets, preflight));
+  ASSIGN_OR_RETURN(ResourceRefusals refusals, RefuseTree(targets));
+  Append(preflight.blockers, std::move(refusals));
+  ASSIGN_OR_RETURN(preflight.mount_namespace, MountNamespace(targets.front()));
   preflight.cache = std::make_unique<MappedFileCache>();
   ASSIGN_OR_RETURN(preflight.kernel_tmpfs, KernelTmpfsDevice());
   RETURN_IF_ERROR(ReadMaps(targets, features, preflight));
-  for (const Target& target : targets) {
-    const absl::Status status = LookAtTask(target, preflight);
-    // A child may end at any time.
-    if (!status.ok() && &target != &targets.front() && IsDead(target)) {
-      preflight.tasks.erase(target.pid);
-      continue;
-    }
-    RETURN_IF_ERROR(status);
-  }
+  RETURN_IF_ERROR(LookAtTasks(targets, preflight));
   return preflight;
 }
 

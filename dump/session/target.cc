@@ -17,7 +17,6 @@
 #include "dumpctl/printable.h"
 #include "dumpctl/status_macros.h"
 #include "proc/children_parser.h"
-#include "proc/stat_parser.h"
 #include "proc/status_parser.h"
 
 namespace dumpctl {
@@ -184,7 +183,7 @@ absl::StatusOr<Target> FindTarget(pid_t pid) {
   RETURN_IF_ERROR(RefuseTraced(name, status));
   RETURN_IF_ERROR(RefuseWithoutRights(*dir, name));
   RETURN_IF_ERROR(RefuseForeignAbi(*dir, name));
-  Target target{.pid = pid, .dir = *std::move(dir), .comm = stat->comm, .session = stat->session};
+  Target target{.pid = pid, .dir = *std::move(dir), .stat = *stat};
   target.pidfd.Reset(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));
   if (!target.pidfd) {
     return errno == ESRCH ? NoSuchTask(pid) : absl::ErrnoToStatus(errno, "pidfd_open");
@@ -231,7 +230,7 @@ absl::Status ExplainByDeath(absl::Status status, std::span<const Target> targets
   }
   if (who == targets.end()) return status;
   return MakeFailure(Failure::kTargetDied, absl::StatusCode::kNotFound,
-                     absl::StrCat("process ", who->pid, " (", Printable(who->comm),
+                     absl::StrCat("process ", who->pid, " (", Printable(who->stat.comm),
                                   ") was killed by somebody else during the dump (",
                                   std::string(status.message()), "); no images were left"));
 }

@@ -4,13 +4,13 @@
 #include <sys/types.h>
 
 #include <span>
-#include <string>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "dumpctl/unique_fd.h"
 #include "proc/proc_fs.h"
+#include "proc/stat_parser.h"
 
 namespace dumpctl {
 
@@ -19,8 +19,7 @@ struct Target {
   pid_t pid = 0;
   ProcDir dir;
   UniqueFd pidfd;
-  std::string comm;
-  pid_t session = 0;
+  TaskStat stat;  // as it was when it was found
 };
 
 // Finds out whether this can be dumped at all, by us. Each way it cannot has a Failure of its own:

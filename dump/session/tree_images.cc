@@ -10,6 +10,7 @@
 #include "dump/session/image_set.h"
 #include "dump/session/task_images.h"
 #include "dump/task/core_image.h"
+#include "dump/task/lineage.h"
 #include "dumpctl/status_macros.h"
 #include "proc/stat_parser.h"
 #include "proc/timens_parser.h"
@@ -46,6 +47,8 @@ class ImageBuilder {
     ASSIGN_OR_RETURN(dumper_namespaces_, ReadNamespaces(self));
     ASSIGN_OR_RETURN(dumper_offsets_, OffsetsOf(self.Read("timens_offsets").value_or("")));
     own_time_ = HasOwnTimeNamespace(root_.namespaces, dumper_namespaces_);
+    RETURN_IF_ERROR(ReadStats());
+    RefuseTree();
     RETURN_IF_ERROR(AddTasks());
     RETURN_IF_ERROR(AddZombies());
     for (size_t i = 0; i < facts_.tasks.size(); ++i) {
@@ -62,6 +65,34 @@ class ImageBuilder {
   }
 
  private:
+  absl::Status ReadStats() {
+    for (const FrozenFacts& task : facts_.tasks) {
+      ASSIGN_OR_RETURN(stats_.emplace_back(), ParseStat(task.process.stat_text));
+    }
+    for (const Zombie& zombie : facts_.zombies) {
+      ASSIGN_OR_RETURN(stats_.emplace_back(), ParseStat(zombie.stat_text));
+    }
+    return absl::OkStatus();
+  }
+
+  // What preflight has refused already, as far as it was there by then.
+  void RefuseTree() {
+    std::vector<ObjectIds> objects;
+    for (const FrozenFacts& task : facts_.tasks) {
+      objects.push_back(task.objects);
+      images_.Refuse(RefuseForeignNamespaces(task.process.pid, task.namespaces, dumper_namespaces_,
+                                             root_.namespaces));
+    }
+    images_.Refuse(RefuseLineage(stats_));
+    images_.Refuse(RefuseShared(alive(), objects));
+    for (const TaskStat& zombie : zombies()) images_.Refuse(RefuseZombie(zombie));
+  }
+
+  std::span<const TaskStat> alive() const { return std::span(stats_).first(facts_.tasks.size()); }
+  std::span<const TaskStat> zombies() const {
+    return std::span(stats_).subspan(facts_.tasks.size());
+  }
+
   absl::Status AddTasks() {
     ASSIGN_OR_RETURN(FdCollector descriptors,
                      FdCollector::Create(facts_.pipes, features_.Has(KernelFeature::kDupfdQuery),
@@ -70,9 +101,6 @@ class ImageBuilder {
     SetNamespaceIds(dumper_namespaces_, ids);
     if (own_time_) ids.set_time_ns_id(kOwnTimeNamespace);
     for (const FrozenFacts& task : facts_.tasks) {
-      // Preflight has seen those that were there by then.
-      images_.Refuse(RefuseForeignNamespaces(task.process.pid, task.namespaces, dumper_namespaces_,
-                                             root_.namespaces));
       RETURN_IF_ERROR(AddTaskImages(task, ids, descriptors, images_));
     }
     RETURN_IF_ERROR(AddPipeData(ImageKind::kPipesData, descriptors.pipes()));
@@ -91,10 +119,9 @@ class ImageBuilder {
   }
 
   absl::Status AddZombies() {
-    for (const Zombie& zombie : facts_.zombies) {
-      ASSIGN_OR_RETURN(const TaskStat stat, ParseStat(zombie.stat_text));
+    for (const TaskStat& zombie : zombies()) {
       RETURN_IF_ERROR(
-          images_.AddOne(ImageKind::kCore, static_cast<uint32_t>(zombie.pid), DeadCore(stat)));
+          images_.AddOne(ImageKind::kCore, static_cast<uint32_t>(zombie.pid), DeadCore(zombie)));
     }
     return absl::OkStatus();
   }
@@ -121,17 +148,15 @@ class ImageBuilder {
 
   absl::Status AddPstree() {
     std::vector<image::pstree_entry> entries;
-    for (const FrozenFacts& task : facts_.tasks) {
-      ASSIGN_OR_RETURN(const TaskStat stat, ParseStat(task.process.stat_text));
-      image::pstree_entry& entry = entries.emplace_back(PstreeEntry(stat));
-      for (const ThreadFacts& thread : task.threads) {
+    for (size_t i = 0; i < facts_.tasks.size(); ++i) {
+      image::pstree_entry& entry = entries.emplace_back(PstreeEntry(stats_[i]));
+      for (const ThreadFacts& thread : facts_.tasks[i].threads) {
         entry.add_threads(static_cast<uint32_t>(thread.tid));
       }
     }
     entries.front().set_ppid(0);
-    for (const Zombie& zombie : facts_.zombies) {
-      ASSIGN_OR_RETURN(const TaskStat stat, ParseStat(zombie.stat_text));
-      entries.emplace_back(PstreeEntry(stat)).add_threads(static_cast<uint32_t>(zombie.pid));
+    for (const TaskStat& zombie : zombies()) {
+      entries.emplace_back(PstreeEntry(zombie)).add_threads(static_cast<uint32_t>(zombie.pid));
     }
     return images_.AddAll(ImageKind::kPstree, 0, entries);
   }
@@ -165,6 +190,7 @@ class ImageBuilder {
   NamespaceLinks dumper_namespaces_;
   TimensOffsets dumper_offsets_;
   bool own_time_ = false;
+  std::vector<TaskStat> stats_;  // of all tasks, and behind them of zombies
   ImageSet images_;
 };
 

@@ -19,11 +19,11 @@ TOLERATED = [
     (r"core-.*\.gpregs\.(?!.*_base|[cdefgs]s$).*", "a thread stands now here, now there in its wait"),
     (r"core-.*\.fpregs\..*", "scratch registers of that wait; registers have targets of their own"),
     (r"core-.*\.timers\..*\.v(sec|usec|nsec)", "time went on between the two dumps"),
-    (r"files\.tfd\.(vsec|vnsec|ticks)", "timers went on, and periodic ones expired"),
+    (r"fdinfo-.*\.tfd\.(vsec|vnsec|ticks)", "timers went on, and periodic ones expired"),
     (r"timens-0\..*", "the clocks as the dump read them"),
     (r"(ids-\d+|inventory)\..*_ns_id", "numbered by each dumper"),
-    (r".*\.(id|files_id|fs_id|vm_id|sighand_id|shmid|exe_file_id|cwd_id|root_id|regf_id)",
-     "numbered by each dumper"),
+    (r"inventory\..*\.(files_id|fs_id|vm_id|sighand_id)", "numbered by each dumper"),
+    (r"mm-.*\.shmid", "numbered by each dumper; files are compared where they are referred to"),
 ]
 _TOLERATED = [re.compile(pattern) for pattern, _ in TOLERATED]
 
@@ -32,6 +32,7 @@ _TOLERATED_OF_HELD = [re.compile(r"core-.*\.gpregs\.ip")]
 _REGISTERS = re.compile(r"(core-\d+)\.thread_info\.(gpregs|fpregs)\..*")
 
 MAP_PRIVATE = 2
+VMA_FILE = 1 << 6 | 1 << 7  # private and shared
 MADV_WIPEONFORK_BIT = 1 << 18
 SECCOMP_TSYNC = 1
 PAGE = 4096
@@ -65,67 +66,150 @@ def filter_chain(filters, eldest):
 
 def normalise(images, is_stock):
     """Takes out what is two ways to say the same."""
-    filters = images.pop("seccomp", [{}])[0].get("seccomp_filters", [])
-    leaders = [entries[0] for name, entries in images.items()
-               if name.startswith("core-") and "tc" in entries[0]]
-    eldest_of_leader = leaders[0]["thread_core"].get("seccomp_filter")
-    for_all = (eldest_of_leader is not None
-               and filters[eldest_of_leader].get("flags", 0) & SECCOMP_TSYNC)
-    # Filters that threads share stand once in ours and once a thread in stock's.
-    for name, entries in images.items():
-        if not name.startswith("core-"):
-            continue
-        core = entries[0]["thread_core"]
-        eldest = core.pop("seccomp_filter", None)
-        if is_stock and eldest is None and for_all:
-            # Stock writes a chain that all threads have with the leader alone.
-            eldest = eldest_of_leader
-        core["seccomp_filters"] = filter_chain(filters, eldest)
-        # Stock writes the mode with the process where all threads have it.
-        core.pop("seccomp_mode", None)
-        process = entries[0].get("tc", {})
-        for key in ("old_seccomp_mode", "seccomp_filter"):
-            process.pop(key, None)
+    normalise_seccomp(images, is_stock)
+    for process in processes(images):
         if is_stock and "personality" in process:
             # Stock reads the hexadecimal digits of procfs as decimal ones.
             process["personality"] = int(str(process["personality"]), 16)
-    # Stock writes an epoll last where it watches under a number that was closed since.
-    images["files"].sort(key=lambda file: file["type"])
-    open_ids = {fd["id"] for fd in images.get("fdinfo-2", [])}
-    for file in images["files"]:
-        # A file that is only mapped is opened with its mapping's flags.
-        if "reg" in file and file["id"] not in open_ids:
-            file["reg"]["flags"] = 0
-    for name, entries in images.items():
-        if not name.startswith("mm-"):
-            continue
-        for vma in entries[0]["vmas"]:
+    for _, mm in of_tasks(images, "mm"):
+        for vma in mm["vmas"]:
             if vma["flags"] & MAP_PRIVATE:
                 # A private mapping needs no writable descriptor, whatever its file was opened with.
                 vma["fdflags"] = 0
             # Stock forgets MADV_WIPEONFORK.
             vma["madv"] = vma.get("madv", 0) & ~MADV_WIPEONFORK_BIT
+    normalise_tree(images, is_stock)
+    normalise_objects(images)
+    resolve_files(images)
 
 
-def processor_places(images):
-    """Address in the target to the processor a thread ran on."""
-    areas = [entries[0]["thread_core"].get("rseq_entry", {}).get("rseq_abi_pointer", 0)
-             for name, entries in images.items() if name.startswith("core-")]
-    return [area + place for area in areas if area for place in RSEQ_CPU_PLACES]
+def processes(images):
+    return [entries[0]["tc"] for name, entries in images.items()
+            if name.startswith("core-") and "tc" in entries[0]]
+
+
+def of_tasks(images, kind):
+    """The entries of images that each task has one of, with the task's pid; by pid."""
+    found = [(int(name[len(kind) + 1:]), entries[0]) for name, entries in images.items()
+             if re.fullmatch(rf"{kind}-\d+", name)]
+    return sorted(found, key=lambda pair: pair[0])
+
+
+def normalise_seccomp(images, is_stock):
+    filters = images.pop("seccomp", [{}])[0].get("seccomp_filters", [])
+    leader_of = {tid: task["pid"] for task in images["pstree"] for tid in task["threads"]}
+    cores = dict(of_tasks(images, "core"))
+    eldest_of = {tid: core["thread_core"].get("seccomp_filter")
+                 for tid, core in cores.items() if "thread_core" in core}
+    # Filters that threads share stand once in ours and once a thread in stock's.
+    for tid, core in cores.items():
+        process = core.get("tc", {})
+        for key in ("old_seccomp_mode", "seccomp_filter"):
+            process.pop(key, None)
+        if "thread_core" not in core:  # a zombie
+            continue
+        thread = core["thread_core"]
+        eldest = thread.pop("seccomp_filter", None)
+        of_leader = eldest_of.get(leader_of[tid])
+        for_all = of_leader is not None and filters[of_leader].get("flags", 0) & SECCOMP_TSYNC
+        if is_stock and eldest is None and for_all:
+            # Stock writes a chain that all threads have with the leader alone.
+            eldest = of_leader
+        thread["seccomp_filters"] = filter_chain(filters, eldest)
+        # Stock writes the mode with the process where all threads have it.
+        thread.pop("seccomp_mode", None)
+
+
+def normalise_tree(images, is_stock):
+    """The order of tasks is free, but for parents, who come before their children."""
+    seen = {0}
+    for task in images["pstree"]:
+        if task["ppid"] not in seen:
+            print(f"task {task['pid']} comes before its parent")
+            images["disorder"] = [{"pid": task["pid"]}]
+        seen.add(task["pid"])
+        if is_stock and f"ids-{task['pid']}" not in images:
+            # A zombie's thread has no sense in stock's.
+            task["threads"] = [task["pid"]]
+    images["pstree"].sort(key=lambda task: task["pid"])
+    for kind in ("pipes-data", "fifo-data"):
+        if kind in images:
+            images[kind].sort(key=lambda pipe: pipe["pipe_id"])
+
+
+def normalise_objects(images):
+    """Numbers what tasks share by the first task that has it, which is all that numbers say."""
+    for key in ("vm_id", "files_id", "fs_id", "sighand_id"):
+        owners = {}
+        for pid, ids in of_tasks(images, "ids"):
+            number = ids[key]
+            ids[key] = owners.setdefault(number, pid)
+        if key == "files_id":
+            tables = {number: images.pop(f"fdinfo-{number}", []) for number in owners}
+            for number, pid in owners.items():
+                images[f"fdinfo-of-{pid}"] = tables[number]
+
+
+def resolve_files(images):
+    """Puts files where they are referred to. What descriptors share is numbered as they come."""
+    files = {file.pop("id"): file for file in images.pop("files")}
+    referred = set()
+    order = {}
+
+    def file_of(number, with_flags=True):
+        referred.add(number)
+        file = {key: dict(value) if isinstance(value, dict) else value
+                for key, value in files[number].items()}
+        for value in file.values():
+            if isinstance(value, dict):
+                value.pop("id", None)
+                if "regf_id" in value:
+                    value["regf"] = file_of(value.pop("regf_id"))
+                if not with_flags:
+                    # A file that is only mapped is opened with its mapping's flags.
+                    value.pop("flags", None)
+        return file
+
+    for name in sorted((n for n in images if n.startswith("fdinfo-of-")),
+                       key=lambda n: int(n.rpartition("-")[2])):
+        images[name].sort(key=lambda fd: fd["fd"])
+        for fd in images[name]:
+            fd["open_file"] = order.setdefault(fd["id"], len(order))
+            fd["file"] = file_of(fd.pop("id"))
+    for _, mm in of_tasks(images, "mm"):
+        mm["exe"] = file_of(mm.pop("exe_file_id"), with_flags=False)
+        for vma in mm["vmas"]:
+            if vma["status"] & VMA_FILE:
+                vma["file"] = file_of(vma["shmid"], with_flags=False)
+    for _, fs in of_tasks(images, "fs"):
+        fs["cwd"] = file_of(fs.pop("cwd_id"), with_flags=False)
+        fs["root"] = file_of(fs.pop("root_id"), with_flags=False)
+    unused = sorted(files.keys() - referred)
+    if unused:
+        images["unused-files"] = [files[number] for number in unused]
+
+
+def processor_places(core):
+    """Addresses in the target where the kernel says on which processor a thread runs."""
+    area = core.get("thread_core", {}).get("rseq_entry", {}).get("rseq_abi_pointer", 0)
+    return [area + place for place in RSEQ_CPU_PLACES] if area else []
 
 
 def load_pages(directory, images):
-    """Address to contents, of every page that was saved and is not all zeros.
+    """Task and address to contents, of every page that was saved and is not all zeros.
 
     Threads go from one processor to another between the dumps: where they ran reads as zero.
     """
     pages = {}
-    moving = {}
-    for place in processor_places(images):
-        moving.setdefault(place // PAGE * PAGE, []).append(place % PAGE)
+    threads_of = {task["pid"]: task["threads"] for task in images["pstree"]}
     for name in os.listdir(directory):
         if not re.fullmatch(r"pagemap-\d+\.img", name):
             continue
+        pid = int(name[len("pagemap-"):-len(".img")])
+        moving = {}
+        for tid in threads_of[pid]:
+            for place in processor_places(images[f"core-{tid}"][0]):
+                moving.setdefault(place // PAGE * PAGE, []).append(place % PAGE)
         with open(os.path.join(directory, name), "rb") as image:
             head, *runs = pycriu.images.load(image, pretty=False)["entries"]
         with open(os.path.join(directory, f"pages-{head['pages_id']}.img"), "rb") as image:
@@ -136,26 +220,31 @@ def load_pages(directory, images):
                     for offset in moving.get(address, []):
                         contents = contents[:offset] + bytes(4) + contents[offset + 4:]
                     if contents.count(0) != PAGE:
-                        pages[address] = contents
+                        pages[pid, address] = contents
             if image.read(1):
                 print(f"{name}: more pages than it says")
-                pages[-1] = b""
+                pages[pid, -1] = b""
     return pages
 
 
 def compare_pages(stock, ours):
-    """Says which pages differ, where more do than a waiting target dirties."""
-    differing = [
-        address for address in sorted(stock.keys() | ours.keys())
-        if stock.get(address) != ours.get(address)
-    ]
-    print(f"{len(stock)} pages of stock's compared, {len(differing)} differ")
-    if len(differing) <= PAGES_IN_USE and (stock or ours):
-        return 0
-    for address in differing[:20]:
-        print(f"page {address:#x}: stock {'has' if address in stock else 'lacks'} it,"
-              f" ours {'has' if address in ours else 'lacks'} it")
-    return 1
+    """Says which pages differ, of tasks where more do than a waiting one dirties."""
+    differing = {}
+    for pid, address in sorted(stock.keys() | ours.keys()):
+        if stock.get((pid, address)) != ours.get((pid, address)):
+            differing.setdefault(pid, []).append(address)
+    count = sum(len(addresses) for addresses in differing.values())
+    print(f"{len(stock)} pages of stock's compared, {count} differ")
+    failures = not stock and not ours
+    for pid, addresses in differing.items():
+        if len(addresses) <= PAGES_IN_USE:
+            continue
+        failures = True
+        for address in addresses[:20]:
+            print(f"page {address:#x} of {pid}:"
+                  f" stock {'has' if (pid, address) in stock else 'lacks'} it,"
+                  f" ours {'has' if (pid, address) in ours else 'lacks'} it")
+    return failures
 
 
 def flatten(prefix, value, found):

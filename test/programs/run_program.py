@@ -92,8 +92,9 @@ def run(options, criu, directory):
         if options.blocked_in:
             program.wait_blocked_in(CALLS[options.blocked_in], deadline)
         if options.mode == "restore":
+            pids = program.tree()
             dumper.dump(program.pid, images, deadline)
-            program.wait_gone(deadline)
+            program.wait_gone(pids, deadline)
             dumper.restore(images, deadline)
             program.go("restored")
         else:

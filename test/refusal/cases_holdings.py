@@ -92,6 +92,33 @@ def tree_with_a_traced_child(scene):
     witness.expect_unharmed()
 
 
+@case
+def kin_of_every_kind(scene):
+    witness = scene.witness("poll", "kin")
+    result = scene.dump(witness.pid)
+    pids = {kind: _held_number(witness, kind) for kind in ("sharer", "cloner", "adopted")}
+    scene.expect_code(result, "Refused")
+    for start in (
+        f"process {pids['sharer']}, working directory and umask: it shares them with process ",
+        f"process {pids['cloner']}, memory: it shares them with process ",
+        f"process {pids['adopted']}, session {pids['adopted'] - 1}: its parent, ",
+    ):
+        require(f"\n  {start}" in result.err, f"{start!r} is not in {result.err}")
+    require("for 3 reasons:" in result.err, result.err)
+    scene.expect_images({})
+    witness.expect_unharmed()
+
+
+@case
+def zombie_of_another_end(scene):
+    witness = scene.witness("poll", "zombie")
+    result = scene.dump(witness.pid, "-R")
+    zombie = _held_number(witness, "zombie")
+    scene.expect_failure(result, "Refused", f"process {zombie}, zombie (", "ended with 200", "told 72")
+    scene.expect_images({})
+    witness.expect_unharmed()
+
+
 def _held_number(witness, kind):
     found = re.search(rf"^{kind} (\d+)$", witness.status(), re.MULTILINE)
     require(found, f"no {kind} in {witness.status()}")

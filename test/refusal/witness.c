@@ -13,6 +13,9 @@
  *   maps    a mapping of each kind that is refused
  *   tree    two children, one of them with a child of its own, which has an io_uring; their pids
  *           are printed as lines "child PID", its own as "grandchild PID"
+ *   kin     children that no restore can bring back: lines "sharer PID" (CLONE_FS), "cloner PID"
+ *           (CLONE_VM), "adopted PID" (of a session that has lost its leader)
+ *   zombie  a child that has ended with 200: "zombie PID"
  *   odd     a deleted file with a newline in its name
  *   guards  a guard region (MADV_GUARD_INSTALL)
  *   seccomp nothing, but runs under a filter
@@ -29,9 +32,11 @@
 #include <sys/file.h>
 #include <sys/inotify.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/shm.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
+#include <sys/wait.h>
 
 #include "test/targets/seccomp_common.h"
 
@@ -184,10 +189,48 @@ static void HoldTree(void) {
   SleepMs(100); /* the grandchild has to stand before it can be counted */
 }
 
+static int SleepForEver(void* unused) {
+  Sleep(NULL);
+  return unused != NULL;
+}
+
+static void HoldKin(void) {
+  REQUIRE_SYSCALL(prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0));
+  const long sharer =
+      REQUIRE_SYSCALL(syscall(SYS_clone, CLONE_FS | SIGCHLD, NULL, NULL, NULL, NULL));
+  if (sharer == 0) Sleep(NULL);
+  printf("sharer %ld\n", sharer);
+  static char stack[64 << 10];
+  const long cloner =
+      REQUIRE_SYSCALL(clone(SleepForEver, stack + sizeof stack, CLONE_VM | SIGCHLD, NULL));
+  printf("cloner %ld\n", cloner);
+  REQUIRE(fflush(stdout) == 0);
+  const pid_t leader = REQUIRE_SYSCALL(fork());
+  if (leader == 0) {
+    REQUIRE_SYSCALL(setsid());
+    const pid_t adopted = REQUIRE_SYSCALL(fork());
+    if (adopted == 0) Sleep(NULL);
+    printf("adopted %d\n", adopted);
+    REQUIRE(fflush(stdout) == 0);
+    _exit(0);
+  }
+  REQUIRE_SYSCALL(waitpid(leader, NULL, 0));
+}
+
+static void HoldZombie(void) {
+  const pid_t pid = REQUIRE_SYSCALL(fork());
+  if (pid == 0) _exit(200);
+  siginfo_t info;
+  REQUIRE_SYSCALL(waitid(P_PID, pid, &info, WEXITED | WNOWAIT));
+  printf("zombie %d\n", pid);
+}
+
 static void Hold(const char* what) {
   if (strcmp(what, "fds") == 0) HoldFds();
   if (strcmp(what, "maps") == 0) HoldMaps();
   if (strcmp(what, "tree") == 0) HoldTree();
+  if (strcmp(what, "kin") == 0) HoldKin();
+  if (strcmp(what, "zombie") == 0) HoldZombie();
   if (strcmp(what, "odd") == 0) HoldOddName();
   if (strcmp(what, "guards") == 0) {
     char* memory = Map(16 * 4096);

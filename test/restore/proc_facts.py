@@ -15,35 +15,56 @@ _STATUS_FIELDS = (
 _PATIENCE = 3
 
 
-def snapshot(pid, maps=True):
-    """A dict of fact name to text; without `maps` for targets that map and unmap all the time.
+def snapshot(pid, maps=True, below=True):
+    """A dict of fact name to text, of the whole tree; without `maps` for targets that map and unmap all the time.
 
     Two in a row that are equal: a virtual machine opens a file now and then, for a moment.
     """
     deadline = time.monotonic() + _PATIENCE
     facts = None
     while time.monotonic() < deadline:
-        last, facts = facts, _try_snapshot(pid, maps)
+        last, facts = facts, _try_snapshot(pid, maps, below)
         if facts is not None and facts == last:
             return facts
         time.sleep(0.01)
     # It never stands still.
     while facts is None:
-        facts = _try_snapshot(pid, maps)
+        facts = _try_snapshot(pid, maps, below)
     return facts
 
 
-def _try_snapshot(pid, maps):
+def _try_snapshot(pid, maps, below):
     """None where something ended while it was looked at, but not the task."""
     try:
-        return _snapshot(pid, maps)
+        return _snapshot(pid, maps, below)
     except (FileNotFoundError, ProcessLookupError):
         if not os.path.exists(f"/proc/{pid}"):
             raise
         return None
 
 
-def _snapshot(pid, maps):
+def tree(root):
+    """The pids of a process and all below it, parents first, as far as they stay."""
+    pids = [root]
+    for pid in pids:
+        try:
+            for tid in os.listdir(f"/proc/{pid}/task"):
+                pids += [int(child) for child in _read(f"/proc/{pid}/task/{tid}/children").split()]
+        except (FileNotFoundError, ProcessLookupError):
+            pass
+    return pids
+
+
+def _snapshot(root, maps, below):
+    facts = _snapshot_of(root, maps)
+    if not below:
+        return facts
+    for pid in tree(root)[1:]:
+        facts |= {f"{pid}: {name}": text for name, text in _snapshot_of(pid, maps).items()}
+    return facts
+
+
+def _snapshot_of(pid, maps):
     facts = {}
     if maps:
         facts["maps"] = _read(f"/proc/{pid}/maps")
@@ -54,7 +75,7 @@ def _snapshot(pid, maps):
         facts[f"{tid} children"] = _read(f"{task}/children")
         status = dict(re.findall(r"^(\w+):[ \t]*(.*)$", _read(f"{task}/status"), re.MULTILINE))
         for field in _STATUS_FIELDS:
-            facts[f"{tid} {field}"] = status[field]
+            facts[f"{tid} {field}"] = status.get(field)  # a zombie has not all of them
         # Running and sleeping are one: a thread that waits for its `go` is now this, now that.
         facts[f"{tid} State"] = {"R": "S"}.get(status["State"][0], status["State"][0])
     return facts
@@ -66,8 +87,8 @@ def differences(before, after):
         was, is_now = before.get(name), after.get(name)
         if was == is_now:
             continue
-        if name == "maps":
-            lines += _changed_lines("maps", was, is_now)
+        if name.endswith("maps") and was is not None and is_now is not None:
+            lines += _changed_lines(name, was, is_now)
         else:
             lines.append(f"{name}: was {was!r}, is {is_now!r}")
     return lines

@@ -71,8 +71,9 @@ class Case:
     def _dump_and_restore(self, rounds):
         for _ in range(rounds):
             images = self._new_images()
+            pids = self._target.tree()
             self._dumper.dump(self._target.pid, images, self._deadline)
-            self._target.wait_gone(self._deadline)
+            self._target.wait_gone(pids, self._deadline)
             self._dumper.restore(images, self._deadline)
             if self._options.stopped:
                 self._target.wait_state("T", self._deadline)
@@ -88,11 +89,14 @@ class Case:
                 raise target_process.TargetFailure(f"a time namespace was missed: {names}")
 
     def _dump_beside(self):
-        maps = not self._options.changing_maps
-        before = proc_facts.snapshot(self._target.pid, maps)
+        still = {
+            "maps": not self._options.changing_maps,
+            "below": not self._options.changing_tree,
+        }
+        before = proc_facts.snapshot(self._target.pid, **still)
         images = self._new_images()
         self._dumper.dump(self._target.pid, images, self._deadline, leave_running=True)
-        after = proc_facts.snapshot(self._target.pid, maps)
+        after = proc_facts.snapshot(self._target.pid, **still)
         changed = proc_facts.differences(before, after)
         if changed:
             raise target_process.TargetFailure("the dump changed:\n" + "\n".join(changed))
@@ -113,6 +117,7 @@ def main():
     parser.add_argument("--mode", required=True, choices=["restore", "leave-running", "twice"])
     parser.add_argument("--stopped", action="store_true", help="the target stops itself")
     parser.add_argument("--changing-maps", action="store_true", help="it maps and unmaps for ever")
+    parser.add_argument("--changing-tree", action="store_true", help="processes come and go")
     parser.add_argument("--suite", default="trixie", help="whose criu restores")
     parser.add_argument("--timeout", type=float, default=30)
     parser.add_argument("--keep", help="leave images and logs in this directory")

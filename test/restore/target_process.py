@@ -3,6 +3,8 @@
 import os
 import time
 
+import proc_facts
+
 
 class TargetFailure(Exception):
     pass
@@ -61,13 +63,18 @@ class Target:
         except (FileNotFoundError, ProcessLookupError):
             return ""
 
-    def wait_gone(self, deadline):
-        """Till the pid is free to be taken again, by a restore."""
-        while self.state():
-            self._reaper.wait(self.pid, time.monotonic() + 0.002)
-            if time.monotonic() > deadline:
-                raise TargetFailure(f"pid {self.pid} did not become free")
-        self._reaper.forget(self.pid)
+    def tree(self):
+        """The pids of the target and all below it, the target first."""
+        return proc_facts.tree(self.pid)
+
+    def wait_gone(self, pids, deadline):
+        """Till all pids are free to be taken again, by a restore."""
+        for pid in pids:
+            while os.path.exists(f"/proc/{pid}"):
+                self._reaper.wait(pid, time.monotonic() + 0.002)
+                if time.monotonic() > deadline:
+                    raise TargetFailure(f"pid {pid} did not become free")
+            self._reaper.forget(pid)
 
     def go(self, event):
         """Tells the target to check itself after `event`: "restored" or "resumed"."""

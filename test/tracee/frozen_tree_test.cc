@@ -1,0 +1,162 @@
+#include "dump/tracee/frozen_tree.h"
+
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <sstream>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "dumpctl/failure.h"
+#include "proc/stat_parser.h"
+#include "test/tracee/child.h"
+
+namespace dumpctl {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::SizeIs;
+
+std::vector<pid_t> PidsOf(const FrozenTree& tree) {
+  std::vector<pid_t> pids;
+  for (const FrozenTask& task : tree.tasks()) pids.push_back(task.pid());
+  return pids;
+}
+
+pid_t ForkSleeper() {
+  const pid_t pid = fork();
+  if (pid == 0) {
+    for (;;) pause();
+  }
+  return pid;
+}
+
+// Whom a task is traced by: 0 for nobody.
+bool IsTraced(pid_t pid) {
+  std::ifstream file("/proc/" + std::to_string(pid) + "/status");
+  for (std::string line; std::getline(file, line);) {
+    if (line.starts_with("TracerPid:")) return line != "TracerPid:\t0";
+  }
+  ADD_FAILURE() << pid << " is gone";
+  return false;
+}
+
+TEST(FrozenTreeTest, ParentsStandBeforeTheirChildren) {
+  pid_t pids[3] = {};
+  int pipe_fds[2];
+  ASSERT_EQ(pipe(pipe_fds), 0);
+  Child root([&](int ready) {
+    const pid_t first = fork();
+    if (first == 0) {
+      const pid_t below[2] = {getpid(), ForkSleeper()};
+      EXPECT_EQ(write(pipe_fds[1], below, sizeof below), static_cast<ssize_t>(sizeof below));
+      for (;;) pause();
+    }
+    Ready(ready);
+    for (;;) pause();
+    return 0;
+  });
+  pids[0] = root.pid();
+  ASSERT_EQ(read(pipe_fds[0], pids + 1, 2 * sizeof(pid_t)),
+            static_cast<ssize_t>(2 * sizeof(pid_t)));
+  {
+    auto tree = FrozenTree::Freeze(root.pid(), Soon());
+    ASSERT_TRUE(tree.ok()) << tree.status();
+    EXPECT_THAT(PidsOf(*tree), ElementsAre(pids[0], pids[1], pids[2]));
+    EXPECT_THAT(tree->zombies(), SizeIs(0));
+    EXPECT_EQ(tree->threads(), 3u);
+    for (const pid_t pid : pids) EXPECT_TRUE(IsTraced(pid));
+  }
+  for (const pid_t pid : pids) EXPECT_FALSE(IsTraced(pid));
+  kill(pids[2], SIGKILL);
+  kill(pids[1], SIGKILL);
+  close(pipe_fds[0]);
+  close(pipe_fds[1]);
+}
+
+TEST(FrozenTreeTest, ZombiesKeepHowTheyEnded) {
+  Child root([](int ready) {
+    const pid_t dead = fork();
+    if (dead == 0) _exit(7);
+    siginfo_t info;
+    waitid(P_PID, static_cast<id_t>(dead), &info, WEXITED | WNOWAIT);
+    Ready(ready);
+    for (;;) pause();
+    return 0;
+  });
+  auto tree = FrozenTree::Freeze(root.pid(), Soon());
+  ASSERT_TRUE(tree.ok()) << tree.status();
+  EXPECT_THAT(PidsOf(*tree), ElementsAre(root.pid()));
+  ASSERT_THAT(tree->zombies(), SizeIs(1));
+  const auto stat = ParseStat(tree->zombies()[0].stat_text);
+  ASSERT_TRUE(stat.ok());
+  EXPECT_EQ(stat->ppid, root.pid());
+  EXPECT_EQ(stat->exit_code, 7 << 8);
+}
+
+TEST(FrozenTreeTest, NobodyIsLostWhileProcessesComeAndGo) {
+  Child root([](int ready) {
+    Ready(ready);
+    for (;;) {
+      const pid_t pid = fork();
+      if (pid == 0) {
+        if (fork() == 0) _exit(0);
+        wait(nullptr);
+        _exit(0);
+      }
+      waitpid(pid, nullptr, 0);
+    }
+    return 0;
+  });
+  for (int i = 0; i < 200; ++i) {
+    auto tree = FrozenTree::Freeze(root.pid(), Soon());
+    ASSERT_TRUE(tree.ok()) << tree.status();
+    // Whoever has a parent in the tree is in it, and nobody else.
+    for (const FrozenTask& task : tree->tasks()) {
+      const auto children = task.dir().Read("task/" + std::to_string(task.pid()) + "/children");
+      ASSERT_TRUE(children.ok());
+      std::istringstream text(*children);
+      for (pid_t pid; text >> pid;) {
+        bool known = false;
+        for (const FrozenTask& other : tree->tasks()) known = known || other.pid() == pid;
+        for (const Zombie& zombie : tree->zombies()) known = known || zombie.pid == pid;
+        EXPECT_TRUE(known) << pid;
+      }
+    }
+    ASSERT_TRUE(tree->Resume().ok());
+  }
+}
+
+TEST(FrozenTreeTest, ALeaderThatHasLeftItsThreadsIsRefused) {
+  Child root([](int ready) {
+    const pid_t pid = fork();
+    if (pid == 0) {
+      std::thread([] {
+        for (;;) pause();
+      }).detach();
+      syscall(SYS_exit, 0);  // of this thread alone
+    }
+    usleep(50'000);
+    Ready(ready);
+    for (;;) pause();
+    return 0;
+  });
+  auto tree = FrozenTree::Freeze(root.pid(), Soon());
+  EXPECT_EQ(FailureOf(tree.status()), Failure::kZombie) << tree.status();
+}
+
+TEST(FrozenTreeTest, NoSuchProcess) {
+  const pid_t pid = fork();
+  if (pid == 0) _exit(0);
+  waitpid(pid, nullptr, 0);
+  EXPECT_TRUE(absl::IsNotFound(FrozenTree::Freeze(pid, Soon()).status()));
+}
+
+}  // namespace
+}  // namespace dumpctl
