@@ -106,6 +106,11 @@ inline constexpr long kSysMseal = 462;      // Linux 6.10
 // --- statx(2), Linux 6.8: a mount id that is never used again.
 inline constexpr uint32_t kStatxMntIdUnique = 0x00004000u;
 
+// --- Options of sockets (socket(7), include/uapi/asm-generic/socket.h).
+inline constexpr int kSoPassPidfd = 76;    // Linux 6.5
+inline constexpr int kSoRcvPriority = 82;  // Linux 6.14
+inline constexpr int kSoPassRights = 83;   // Linux 6.16: on, unless it was set
+
 }  // namespace dumpctl::abi
 
 #endif  // DUMPCTL_KERNEL_ABI_H_

@@ -1,0 +1,32 @@
+#ifndef DUMP_SK_SOCKET_OPTIONS_H_
+#define DUMP_SK_SOCKET_OPTIONS_H_
+
+#include <string_view>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "dumpctl/unique_fd.h"
+#include "proto/sockets.pb.h"
+
+namespace dumpctl {
+
+// Options that sockets of every family may have (socket(7)). What a family has beside them is its
+// own collector's.
+struct SocketOptions {
+  // Without tcp_keepcnt, tcp_keepidle and tcp_keepintvl.
+  image::sk_opts_entry entry;
+  // Names of options that a program has set, and that the images have no place for
+  // ("SO_TIMESTAMP"): a restore would silently leave them off. What only tunes (busy polling, the
+  // processor that packets come in on) is not among them.
+  std::vector<std::string_view> lost;
+};
+
+// `socket` is our copy. To be asked while its tasks are frozen: they set options as they run. An
+// option that the family, or this kernel, does not have (EOPNOTSUPP, ENOPROTOOPT) is off.
+//
+// Errors: those of getsockopt(2); none is expected of a socket.
+absl::StatusOr<SocketOptions> ReadSocketOptions(BorrowedFd socket);
+
+}  // namespace dumpctl
+
+#endif  // DUMP_SK_SOCKET_OPTIONS_H_
