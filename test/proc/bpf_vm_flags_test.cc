@@ -114,13 +114,18 @@ TEST(BpfVmFlagsTest, DoesNotGuessAtFlagsItHasNoSampleOf) {
 
 TEST(BpfVmFlagsTest, TellsNothingOfATaskThatIsGone) {
   if (!HasBpf()) GTEST_SKIP() << "this kernel or caller has no BPF iterators";
-  MappedChild child([]() -> void* { return Map(1); });
-  const auto flags = BpfVmFlags::Load();
-  ASSERT_TRUE(flags.ok()) << flags.status();
-  child.Kill();
-  const auto by_bpf = flags->Read(child.pid());
-  // Nothing but what is every task's: no mapping of another one.
-  if (by_bpf.ok()) {
+  for (const bool attach : {false, true}) {
+    MappedChild child([]() -> void* { return Map(1); });
+    const pid_t pid = child.pid();
+    auto flags = BpfVmFlags::Load();
+    ASSERT_TRUE(flags.ok()) << flags.status();
+    if (attach) {
+      ASSERT_TRUE(flags->Attach(pid).ok());
+    }
+    child.Kill();
+    const auto by_bpf = flags->Read(pid);
+    if (!by_bpf.ok()) continue;
+    // Nothing but what is every task's: no mapping of another one.
     for (const MappingFlags& mapping : *by_bpf) EXPECT_GE(mapping.start.value(), uint64_t{1} << 63);
   }
 }

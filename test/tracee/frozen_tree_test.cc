@@ -1,5 +1,6 @@
 #include "dump/tracee/frozen_tree.h"
 
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -138,6 +139,7 @@ TEST(FrozenTreeTest, ALeaderThatHasLeftItsThreadsIsRefused) {
     const pid_t pid = fork();
     if (pid == 0) {
       std::thread([] {
+        prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
         for (;;) pause();
       }).detach();
       syscall(SYS_exit, 0);  // of this thread alone
