@@ -110,6 +110,8 @@ void AddDumpCommand(CLI::App& app, CommandAction& action) {
       ->type_name("N");
   command->add_flag("-j,--shell-job,!--no-shell-job", options.shell_job,
                     "the session's leader is not part of the dump");
+  command->add_flag("-x,--ext-unix-sk", options.external_unix_sockets,
+                    "datagram sockets may be connected to others by their names");
   CLI::Option* running =
       command->add_flag("-R,--leave-running", arguments->leave_running, "let the process go on");
   command->add_flag("-s,--leave-stopped", arguments->leave_stopped, "leave the process stopped")

@@ -61,6 +61,24 @@ absl::StatusOr<std::vector<int>> ListDescriptors(const ProcDir& task) {
   return numbers;
 }
 
+// All but the watches. `number` is that of `copy` among the descriptors of `task`.
+absl::StatusOr<Descriptor> ReadDescriptor(const ProcDir& task, int number, UniqueFd copy) {
+  Descriptor descriptor{.number = number, .copy = std::move(copy)};
+  if (fstat(descriptor.copy.get(), &descriptor.stat) < 0) {
+    return absl::ErrnoToStatus(errno, absl::StrCat("fstat of descriptor ", number));
+  }
+  // O_CLOEXEC belongs to the descriptor, not to the open file, so only procfs tells it.
+  ASSIGN_OR_RETURN(descriptor.info_text, task.Read(InfoName(number)));
+  // A timer of a short period may expire between the two.
+  constexpr int kTries = 3;
+  for (int i = 0; i < kTries && IsUnwound(descriptor.info_text); ++i) {
+    RETURN_IF_ERROR(Wind(BorrowedFd(descriptor.copy)));
+    ASSIGN_OR_RETURN(descriptor.info_text, task.Read(InfoName(number)));
+  }
+  ASSIGN_OR_RETURN(descriptor.owner, ReadOwner(descriptor.copy.get()));
+  return descriptor;
+}
+
 absl::Status ReadWatches(std::vector<Descriptor>& descriptors) {
   std::vector<NumberedCopy> copies;
   for (Descriptor& descriptor : descriptors) {
@@ -83,24 +101,30 @@ absl::StatusOr<std::vector<Descriptor>> ReadDescriptors(const ProcDir& task, Bor
   std::vector<Descriptor> descriptors;
   descriptors.reserve(numbers.size());
   for (const int number : numbers) {
-    Descriptor descriptor{.number = number};
-    descriptor.copy.Reset(static_cast<int>(syscall(SYS_pidfd_getfd, pidfd.get(), number, 0)));
-    if (!descriptor.copy) return CopyError(errno, task, number);
-    if (fstat(descriptor.copy.get(), &descriptor.stat) < 0) {
-      return absl::ErrnoToStatus(errno, absl::StrCat("fstat of descriptor ", number));
-    }
-    // O_CLOEXEC belongs to the descriptor, not to the open file, so only procfs tells it.
-    ASSIGN_OR_RETURN(descriptor.info_text, task.Read(InfoName(number)));
-    // A timer of a short period may expire between the two.
-    constexpr int kTries = 3;
-    for (int i = 0; i < kTries && IsUnwound(descriptor.info_text); ++i) {
-      RETURN_IF_ERROR(Wind(BorrowedFd(descriptor.copy)));
-      ASSIGN_OR_RETURN(descriptor.info_text, task.Read(InfoName(number)));
-    }
-    ASSIGN_OR_RETURN(descriptor.owner, ReadOwner(descriptor.copy.get()));
+    UniqueFd copy(static_cast<int>(syscall(SYS_pidfd_getfd, pidfd.get(), number, 0)));
+    if (!copy) return CopyError(errno, task, number);
+    ASSIGN_OR_RETURN(Descriptor descriptor, ReadDescriptor(task, number, std::move(copy)));
     descriptors.push_back(std::move(descriptor));
   }
   RETURN_IF_ERROR(ReadWatches(descriptors));
+  return descriptors;
+}
+
+absl::StatusOr<std::vector<Descriptor>> DescribeCopies(std::vector<UniqueFd> copies) {
+  std::vector<Descriptor> descriptors;
+  if (copies.empty()) return descriptors;
+  ASSIGN_OR_RETURN(const ProcDir self, ProcDir::OpenTask(getpid()));
+  for (UniqueFd& copy : copies) {
+    const int number = copy.get();
+    ASSIGN_OR_RETURN(Descriptor descriptor, ReadDescriptor(self, number, std::move(copy)));
+    descriptor.number = kInQueue;
+    // What it watches has no numbers here.
+    if (descriptor.info_text.find("\ntfd:") != std::string::npos) {
+      ASSIGN_OR_RETURN(descriptor.watches,
+                       ReadEpollWatches(BorrowedFd(descriptor.copy), descriptor.info_text, {}));
+    }
+    descriptors.push_back(std::move(descriptor));
+  }
   return descriptors;
 }
 

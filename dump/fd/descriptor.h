@@ -45,6 +45,11 @@ struct Descriptor {
 // when our own RLIMIT_NOFILE is smaller than what the task has open.
 absl::StatusOr<std::vector<Descriptor>> ReadDescriptors(const ProcDir& task, BorrowedFd pidfd);
 
+// The same of files that no descriptor of a task refers to, for they wait in the queue of a socket
+// (SCM_RIGHTS, unix(7)). `copies` are ours. Their number is kInQueue.
+absl::StatusOr<std::vector<Descriptor>> DescribeCopies(std::vector<UniqueFd> copies);
+inline constexpr int kInQueue = -1;
+
 // The same of a running task, without copies: nothing of the task is held, not even for a moment.
 // Descriptors that are closed meanwhile are left out.
 absl::StatusOr<std::vector<Descriptor>> PeekDescriptors(const ProcDir& task);

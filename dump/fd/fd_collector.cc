@@ -24,12 +24,19 @@ constexpr WhyNot kLostWatch = {
     "it watches an open file of which the process has no descriptor left",
     "let the program remove what it watches before it closes it"};
 
+std::string NameOf(const Descriptor& descriptor, const std::string& link) {
+  const std::string where = descriptor.number == kInQueue ? "what waits in a socket's queue"
+                                                          : absl::StrCat("fd ", descriptor.number);
+  return absl::StrCat(where, " (", std::string(FileTypeName(descriptor.stat, link)), ", ", link,
+                      ")");
+}
+
+constexpr WhyNot kTimerInQueue = {"no restore sets a timer that no process has",
+                                  "let the program that it was sent to receive it"};
+
 ResourceRefusal Refusal(pid_t pid, const Descriptor& descriptor, const std::string& link,
                         const WhyNot& why_not) {
-  return {pid,
-          absl::StrCat("fd ", descriptor.number, " (",
-                       std::string(FileTypeName(descriptor.stat, link)), ", ", link, ")"),
-          std::string(why_not.why), std::string(why_not.remedy)};
+  return {pid, NameOf(descriptor, link), std::string(why_not.why), std::string(why_not.remedy)};
 }
 
 absl::StatusOr<std::optional<WhyNot>> WhyRefused(const Descriptor& descriptor,
@@ -40,6 +47,7 @@ absl::StatusOr<std::optional<WhyNot>> WhyRefused(const Descriptor& descriptor,
   switch (FileKindOf(descriptor.stat, link)) {
     case FileKind::kPipe:
     case FileKind::kSignalfd:
+    case FileKind::kUnixSocket:
       return std::nullopt;
     case FileKind::kEpoll:
       if (descriptor.watches && !descriptor.watches->lost.empty()) return kLostWatch;
@@ -80,6 +88,8 @@ image::fd_types TypeOf(FileKind kind) {
       return image::SIGNALFD;
     case FileKind::kEpoll:
       return image::EVENTPOLL;
+    case FileKind::kUnixSocket:
+      return image::UNIXSK;
     default:
       return image::REG;
   }
@@ -122,6 +132,17 @@ absl::StatusOr<std::vector<image::fdinfo_entry>> FdCollector::Collect(
     if (entry) entries.push_back(*std::move(entry));
   }
   return entries;
+}
+
+absl::StatusOr<std::vector<uint32_t>> FdCollector::CollectQueued(
+    pid_t pid, const std::vector<Descriptor>& descriptors) {
+  pid_ = pid;
+  std::vector<uint32_t> ids;
+  for (const Descriptor& descriptor : descriptors) {
+    ASSIGN_OR_RETURN(const std::optional<image::fdinfo_entry> entry, Add(descriptor));
+    ids.push_back(entry ? entry->id() : 0);
+  }
+  return ids;
 }
 
 absl::StatusOr<std::optional<image::fdinfo_entry>> FdCollector::Add(const Descriptor& descriptor) {
@@ -190,6 +211,9 @@ absl::StatusOr<uint32_t> FdCollector::AddFile(const Descriptor& descriptor, cons
       break;
     }
     case FileKind::kTimerfd: {
+      if (descriptor.number == kInQueue) {
+        files_.Refuse(Refusal(pid_, descriptor, link, kTimerInQueue));
+      }
       ASSIGN_OR_RETURN(*entry.mutable_tfd(), TimerfdEntry(descriptor.info_text));
       SetCommon(id, flags, descriptor, entry.mutable_tfd());
       break;
@@ -204,11 +228,33 @@ absl::StatusOr<uint32_t> FdCollector::AddFile(const Descriptor& descriptor, cons
       SetCommon(id, flags, descriptor, entry.mutable_epfd());
       break;
     }
+    case FileKind::kUnixSocket: {
+      ASSIGN_OR_RETURN(std::optional<image::file_entry> made, Make(descriptor, id, flags, link));
+      if (!made) return id;
+      entry = *std::move(made);
+      break;
+    }
     default:
       entry = Regular(id, descriptor, info, flags, link);
   }
   files_.Add(std::move(entry));
   return id;
+}
+
+absl::StatusOr<std::optional<image::file_entry>> FdCollector::Make(const Descriptor& descriptor,
+                                                                   uint32_t id, uint32_t flags,
+                                                                   const std::string& link) {
+  const auto maker = makers_.find(FileKindOf(descriptor.stat, link));
+  if (maker == makers_.end()) {
+    return absl::InternalError(absl::StrCat("nobody makes an entry of ", link));
+  }
+  image::fown_entry owner;
+  FillOwner(descriptor.owner, &owner);
+  ASSIGN_OR_RETURN(MadeFile made, maker->second(descriptor, id, flags, owner));
+  if (auto* entry = std::get_if<image::file_entry>(&made)) return std::move(*entry);
+  const auto& why_not = std::get<WhyNotText>(made);
+  files_.Refuse({pid_, NameOf(descriptor, link), why_not.why, why_not.remedy});
+  return std::nullopt;
 }
 
 absl::Status FdCollector::AddContents(const Descriptor& descriptor, uint32_t flags,

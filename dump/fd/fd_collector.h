@@ -4,16 +4,19 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
 #include <string>
 #include <tuple>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "dump/fd/descriptor.h"
+#include "dump/fd/file_refusal.h"
 #include "dump/fd/file_table.h"
 #include "dump/fd/pipe_contents.h"
 #include "proc/fdinfo_parser.h"
@@ -35,6 +38,12 @@ struct PipeData {
   std::string bytes;
 };
 
+// Makes the entry of a file that another room knows, or says why there is none. `flags` without
+// O_CLOEXEC.
+using MadeFile = std::variant<image::file_entry, WhyNotText>;
+using FileMaker = std::function<absl::StatusOr<MadeFile>(
+    const Descriptor& descriptor, uint32_t id, uint32_t flags, const image::fown_entry& owner)>;
+
 // Turns what was read of frozen tasks into entries; the files go into `files`, and so do refusals.
 // An open file that several tasks have (fork(2), SCM_RIGHTS) is one entry. The tasks may run again
 // by now, or be dead: links are taken from the copies, which have to stay.
@@ -44,9 +53,16 @@ class FdCollector {
   static absl::StatusOr<FdCollector> Create(const TeedPipes& pipes, bool with_dupfd_query,
                                             FileTable& files);
 
+  // Files of that kind are made by `maker`. Before the first is collected.
+  void MakeBy(FileKind kind, FileMaker maker) { makers_[kind] = std::move(maker); }
+
   // The entries of one descriptor table, by number; `pid` is whose refusals name.
   absl::StatusOr<std::vector<image::fdinfo_entry>> Collect(
       pid_t pid, const std::vector<Descriptor>& descriptors);
+
+  // The numbers in `files` of what waits in the queues of sockets; of what is refused, 0.
+  absl::StatusOr<std::vector<uint32_t>> CollectQueued(pid_t pid,
+                                                      const std::vector<Descriptor>& descriptors);
 
   // What stands in the pipes and fifos that were met.
   const std::vector<PipeData>& pipes() const { return pipe_data_; }
@@ -69,6 +85,9 @@ class FdCollector {
                                     const std::string& link);
   absl::StatusOr<uint32_t> AddFile(const Descriptor& descriptor, const FdInfo& info, uint32_t flags,
                                    const std::string& link);
+  // None when it is refused.
+  absl::StatusOr<std::optional<image::file_entry>> Make(const Descriptor& descriptor, uint32_t id,
+                                                        uint32_t flags, const std::string& link);
   absl::Status AddContents(const Descriptor& descriptor, uint32_t flags, const std::string& link,
                            std::vector<PipeData>& list);
 
@@ -79,6 +98,7 @@ class FdCollector {
   pid_t pid_ = 0;
   std::vector<PipeData> pipe_data_;
   std::vector<PipeData> fifo_data_;
+  std::map<FileKind, FileMaker> makers_;
   std::map<Likeness, std::vector<Known>> known_;
   std::set<ino_t> written_;
 };

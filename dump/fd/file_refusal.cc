@@ -82,6 +82,11 @@ const LinkType* LinkTypeOf(std::string_view link) {
   return it == std::end(kLinkTypes) ? nullptr : it;
 }
 
+// "UNIX", or "UNIX-STREAM" since Linux 5.15.
+bool IsUnixSocket(std::string_view link) {
+  return link.starts_with("socket:") && link.find("(UNIX") != std::string_view::npos;
+}
+
 const EventType* EventTypeOf(std::string_view link) {
   const auto it = std::find_if(std::begin(kEventTypes), std::end(kEventTypes),
                                [link](const EventType& t) { return link == t.link; });
@@ -107,6 +112,7 @@ bool IsTerminal(const struct stat& stat) {
 FileKind FileKindOf(const struct stat& stat, std::string_view link) {
   if (S_ISFIFO(stat.st_mode)) return link.starts_with('/') ? FileKind::kFifo : FileKind::kPipe;
   if (const EventType* type = EventTypeOf(link)) return type->kind;
+  if (IsUnixSocket(link)) return FileKind::kUnixSocket;
   if (LinkTypeOf(link) != nullptr) return FileKind::kOther;
   if (S_ISREG(stat.st_mode)) return FileKind::kRegular;
   if (S_ISDIR(stat.st_mode)) return FileKind::kDirectory;
@@ -150,7 +156,8 @@ std::optional<WhyNot> WhyNotDumpable(const struct stat& stat, std::string_view l
   if ((info.flags & O_PATH) != 0) return kOpath;
   if (!info.locks.empty()) return kLocked;
   // What has no path is in no directory.
-  const bool has_path = kind != FileKind::kPipe && EventTypeOf(link) == nullptr;
+  const bool has_path =
+      kind != FileKind::kPipe && kind != FileKind::kUnixSocket && EventTypeOf(link) == nullptr;
   if (has_path && stat.st_nlink == 0) return kDeleted;
   return std::nullopt;
 }

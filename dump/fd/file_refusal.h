@@ -23,10 +23,12 @@ enum class FileKind {
   kTimerfd,
   kSignalfd,
   kEpoll,
+  kUnixSocket,
   kOther,
 };
 
-// `link` is what readlink(2) says of the descriptor. Pure.
+// `link` is what readlink(2) says of the descriptor; of a socket, with its protocol behind
+// (DescriptorLink). Pure.
 FileKind FileKindOf(const struct stat& stat, std::string_view link);
 
 // The name of its type, for people: "socket", "eventfd", "terminal", "regular file"...

@@ -22,6 +22,7 @@ struct DumpOptions {
   std::string work_dir;  // of logs and statistics; empty: the images directory
   Outcome outcome = Outcome::kKilled;
   bool shell_job = false;
+  bool external_unix_sockets = false;          // --ext-unix-sk
   absl::Duration timeout = absl::Seconds(10);  // for freezing
   std::string pidfile;                         // empty: none is written
   std::string kernel_features;                 // see KernelFeatures::Probe

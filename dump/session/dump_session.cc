@@ -201,8 +201,10 @@ class Session {
       by_bpf += flags.by_bpf ? 1 : 0;
       mappings += flags.flags.size();
     }
-    log_.info("VmFlags of {} mappings: {} processes by BPF, {} by smaps", mappings, by_bpf,
-              facts.tasks.size() - by_bpf);
+    const char* const way = by_bpf == 0                   ? "smaps"
+                            : by_bpf < facts.tasks.size() ? "BPF and smaps"
+                                                          : "BPF";
+    log_.info("VmFlags of {} mappings by {}", mappings, way);
     return absl::OkStatus();
   }
 
@@ -257,7 +259,7 @@ class Session {
   absl::Status Serialise(const TreeFacts& facts, std::span<const PageSink> sinks,
                          ImageDirectory& directory) {
     RETURN_IF_ERROR(Begin("serialise"));
-    ASSIGN_OR_RETURN(const TreeImages images, BuildImages(facts, sinks, features_));
+    ASSIGN_OR_RETURN(const TreeImages images, BuildImages(facts, sinks, features_, options_));
     if (!images.refusals.empty()) return RefusedStatus(images.refusals);
     for (const PageSink& sink : sinks) report_.bytes_written += sink.offset();
     for (const ImageWriter& image : images.images) {

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "dump/session/tree_sockets.h"
 #include "dump/tracee/remote_syscalls.h"
 #include "dumpctl/failure.h"
 #include "dumpctl/status_macros.h"
@@ -156,6 +157,8 @@ absl::Status ReadHoldings(const FrozenTree& tree, Preflight& preflight,
     ASSIGN_OR_RETURN(read.descriptors, ReadDescriptors(task.dir(), task.pidfd()));
     ASSIGN_OR_RETURN(facts.pipes, TeePipes(*read.descriptors, std::move(facts.pipes)));
   }
+  RETURN_IF_ERROR(ReadSockets(facts));
+  ASSIGN_OR_RETURN(facts.pipes, TeePipes(facts.queued, std::move(facts.pipes)));
   clock_gettime(CLOCK_MONOTONIC, &facts.monotonic);
   clock_gettime(CLOCK_BOOTTIME, &facts.boottime);
   return absl::OkStatus();

@@ -15,6 +15,7 @@
 #include "dump/mm/page_scanner.h"
 #include "dump/ns/namespaces.h"
 #include "dump/session/preflight.h"
+#include "dump/sk/unix_sockets.h"
 #include "dump/task/process_facts.h"
 #include "dump/task/seccomp_collector.h"
 #include "dump/task/shared_objects.h"
@@ -58,6 +59,8 @@ struct TreeFacts {
   std::vector<Zombie> zombies;
   SeccompCollector seccomp;
   TeedPipes pipes;
+  UnixSockets unix_sockets;
+  std::vector<Descriptor> queued;  // what waits in the queues of sockets, in the order of Read
   // The clocks as we see them.
   timespec monotonic = {};
   timespec boottime = {};

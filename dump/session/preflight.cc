@@ -16,6 +16,8 @@
 #include "dump/mm/vma_collector.h"
 #include "dump/ns/namespaces.h"
 #include "dump/session/heap.h"
+#include "dump/session/socket_preflight.h"
+#include "dump/sk/unix_diag.h"
 #include "dump/task/lineage.h"
 #include "dump/task/shared_objects.h"
 #include "dumpctl/failure.h"
@@ -133,12 +135,18 @@ absl::Status ReadMaps(std::span<const Target> targets, const KernelFeatures& fea
   return absl::OkStatus();
 }
 
-// All that stands in the way of a task.
+// All that stands in the way of a task, but its sockets, which are told apart over the whole tree:
+// they go behind `sockets`.
 absl::StatusOr<ResourceRefusals> LookAtTask(const Target& target, const NamespaceLinks& ours,
-                                            const NamespaceLinks& roots, Preflight& preflight) {
+                                            const NamespaceLinks& roots, Preflight& preflight,
+                                            std::vector<PeekedSocket>& sockets) {
   ASSIGN_OR_RETURN(const NamespaceLinks theirs, ReadNamespaces(target.dir));
   ResourceRefusals refusals = RefuseForeignNamespaces(target.pid, theirs, ours, roots);
   ASSIGN_OR_RETURN(const std::vector<Descriptor> descriptors, PeekDescriptors(target.dir));
+  for (const Descriptor& descriptor : descriptors) {
+    if (!S_ISSOCK(descriptor.stat.st_mode)) continue;
+    sockets.push_back({target.pid, descriptor.number, descriptor.stat.st_ino});
+  }
   ASSIGN_OR_RETURN(ResourceRefusals refused,
                    RefuseDescriptors(target.pid, target.dir, descriptors));
   Append(refusals, std::move(refused));
@@ -148,12 +156,13 @@ absl::StatusOr<ResourceRefusals> LookAtTask(const Target& target, const Namespac
   return refusals;
 }
 
-absl::Status LookAtTasks(std::span<const Target> targets, Preflight& preflight) {
+absl::Status LookAtTasks(std::span<const Target> targets, Preflight& preflight,
+                         std::vector<PeekedSocket>& sockets) {
   ASSIGN_OR_RETURN(const ProcDir self, ProcDir::OpenTask(getpid()));
   ASSIGN_OR_RETURN(const NamespaceLinks ours, ReadNamespaces(self));
   ASSIGN_OR_RETURN(const NamespaceLinks roots, ReadNamespaces(targets.front().dir));
   for (const Target& target : targets) {
-    absl::StatusOr<ResourceRefusals> refusals = LookAtTask(target, ours, roots, preflight);
+    absl::StatusOr<ResourceRefusals> refusals = LookAtTask(target, ours, roots, preflight, sockets);
     // A child may end at any time, and what is seen of it then says nothing.
     if ((!refusals.ok() || !refusals->empty()) && &target != &targets.front() && IsDead(target)) {
       preflight.tasks.erase(target.pid);
@@ -177,7 +186,12 @@ absl::StatusOr<Preflight> RunPreflight(const DumpOptions& options, std::span<con
   preflight.cache = std::make_unique<MappedFileCache>();
   ASSIGN_OR_RETURN(preflight.kernel_tmpfs, KernelTmpfsDevice());
   RETURN_IF_ERROR(ReadMaps(targets, features, preflight));
-  RETURN_IF_ERROR(LookAtTasks(targets, preflight));
+  const absl::StatusOr<UnixSocketRows> rows = AskForUnixSockets();
+  std::vector<PeekedSocket> sockets;
+  RETURN_IF_ERROR(LookAtTasks(targets, preflight, sockets));
+  ASSIGN_OR_RETURN(ResourceRefusals refused,
+                   RefuseSockets(rows, sockets, options.external_unix_sockets));
+  Append(preflight.blockers, std::move(refused));
   return preflight;
 }
 

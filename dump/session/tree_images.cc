@@ -3,12 +3,14 @@
 #include <unistd.h>
 
 #include <utility>
+#include <variant>
 
 #include "absl/strings/ascii.h"
 #include "dump/fd/fd_collector.h"
 #include "dump/ns/namespaces.h"
 #include "dump/session/image_set.h"
 #include "dump/session/task_images.h"
+#include "dump/sk/unix_images.h"
 #include "dump/task/core_image.h"
 #include "dump/task/lineage.h"
 #include "dumpctl/status_macros.h"
@@ -37,10 +39,24 @@ image::pstree_entry PstreeEntry(const TaskStat& stat) {
   return entry;
 }
 
+// `sockets` must outlive it.
+FileMaker UnixSocketMaker(UnixImages& sockets) {
+  return [&sockets](const Descriptor& descriptor, uint32_t id, uint32_t flags,
+                    const image::fown_entry& owner) -> absl::StatusOr<MadeFile> {
+    ASSIGN_OR_RETURN(auto made, sockets.Entry(descriptor.stat.st_ino, {id, flags, owner}));
+    if (auto* why_not = std::get_if<WhyNotText>(&made)) return std::move(*why_not);
+    image::file_entry entry;
+    entry.set_type(image::UNIXSK);
+    entry.set_id(id);
+    *entry.mutable_usk() = std::move(std::get<image::unix_sk_entry>(made));
+    return entry;
+  };
+}
+
 class ImageBuilder {
  public:
-  ImageBuilder(const TreeFacts& facts, const KernelFeatures& features)
-      : facts_(facts), root_(facts.tasks.front()), features_(features) {}
+  ImageBuilder(const TreeFacts& facts, const KernelFeatures& features, const DumpOptions& options)
+      : facts_(facts), root_(facts.tasks.front()), features_(features), options_(options) {}
 
   absl::StatusOr<TreeImages> Build(std::span<const PageSink> sinks) {
     ASSIGN_OR_RETURN(const ProcDir self, ProcDir::OpenTask(getpid()));
@@ -100,12 +116,35 @@ class ImageBuilder {
     image::task_kobj_ids_entry ids;
     SetNamespaceIds(dumper_namespaces_, ids);
     if (own_time_) ids.set_time_ns_id(kOwnTimeNamespace);
+    UnixImages sockets(facts_.unix_sockets, options_.external_unix_sockets, ids.net_ns_id());
+    descriptors.MakeBy(FileKind::kUnixSocket, UnixSocketMaker(sockets));
     for (const FrozenFacts& task : facts_.tasks) {
       RETURN_IF_ERROR(AddTaskImages(task, ids, descriptors, images_));
     }
+    RETURN_IF_ERROR(AddSocketQueues(sockets, descriptors));
     RETURN_IF_ERROR(AddPipeData(ImageKind::kPipesData, descriptors.pipes()));
     RETURN_IF_ERROR(AddPipeData(ImageKind::kFifoData, descriptors.fifos()));
-    return images_.AddAll(ImageKind::kFiles, 0, images_.files.entries());
+    return images_.AddAll(ImageKind::kFiles, 0, PeersFirst(images_.files.entries()));
+  }
+
+  absl::Status AddSocketQueues(const UnixImages& sockets, FdCollector& descriptors) {
+    ASSIGN_OR_RETURN(const std::vector<uint32_t> queued,
+                     descriptors.CollectQueued(root_.process.pid, facts_.queued));
+    for (image::unix_sk_entry& external : sockets.External()) {
+      external.set_id(images_.files.NextId());
+      image::file_entry entry;
+      entry.set_type(image::UNIXSK);
+      entry.set_id(external.id());
+      *entry.mutable_usk() = std::move(external);
+      images_.files.Add(std::move(entry));
+    }
+    ImageWriter image(ImageKind::kSocketQueues);
+    for (const QueueData& data : sockets.Queues(queued)) {
+      RETURN_IF_ERROR(image.Add(data.entry));
+      image.AddPayload(data.bytes);
+    }
+    images_.Add(std::move(image));
+    return absl::OkStatus();
   }
 
   absl::Status AddPipeData(ImageKind kind, const std::vector<PipeData>& pipes) {
@@ -187,6 +226,7 @@ class ImageBuilder {
   const TreeFacts& facts_;
   const FrozenFacts& root_;
   const KernelFeatures& features_;
+  const DumpOptions& options_;
   NamespaceLinks dumper_namespaces_;
   TimensOffsets dumper_offsets_;
   bool own_time_ = false;
@@ -197,8 +237,8 @@ class ImageBuilder {
 }  // namespace
 
 absl::StatusOr<TreeImages> BuildImages(const TreeFacts& facts, std::span<const PageSink> sinks,
-                                       const KernelFeatures& features) {
-  return ImageBuilder(facts, features).Build(sinks);
+                                       const KernelFeatures& features, const DumpOptions& options) {
+  return ImageBuilder(facts, features, options).Build(sinks);
 }
 
 absl::StatusOr<ImageWriter> StatsImage(const DumpReport& report) {

@@ -22,7 +22,7 @@ struct TreeImages {
 // Turns what was read into images; `sinks` hold the pages of the tasks, in their order. The tasks
 // may run again, or be dead.
 absl::StatusOr<TreeImages> BuildImages(const TreeFacts& facts, std::span<const PageSink> sinks,
-                                       const KernelFeatures& features);
+                                       const KernelFeatures& features, const DumpOptions& options);
 
 // stats-dump, for people and for tools that show it.
 absl::StatusOr<ImageWriter> StatsImage(const DumpReport& report);

@@ -15,6 +15,12 @@ struct WhyNot {
   std::string_view remedy;
 };
 
+// The same, of a text that tells of the very thing.
+struct WhyNotText {
+  std::string why;
+  std::string remedy;
+};
+
 // Something a task holds that cannot be dumped. Preflight and the collectors report the same ones;
 // a dump collects all of them before it gives up, so that the user sees every one at once.
 struct ResourceRefusal {

@@ -26,6 +26,11 @@ function(dumpctl_use_archives)
       endif()
     endforeach()
   endforeach()
+  # pkg-config's targets name their libraries by path.
+  get_target_property(libraries PkgConfig::LIBNL INTERFACE_LINK_LIBRARIES)
+  string(REGEX REPLACE "\\.so$" ".a" archives "${libraries}")
+  set_target_properties(PkgConfig::LIBNL PROPERTIES INTERFACE_LINK_LIBRARIES
+                        "${archives};Threads::Threads")
   set_target_properties(spdlog::spdlog_header_only PROPERTIES INTERFACE_LINK_LIBRARIES
                         "Threads::Threads;fmt::fmt-header-only")
 endfunction()
@@ -34,6 +39,8 @@ function(dumpctl_link_statically program)
   set(CMAKE_REQUIRED_LINK_OPTIONS -static-pie)
   check_cxx_source_compiles("int main() {}" DUMPCTL_CAN_LINK_STATICALLY)
   if(DUMPCTL_CAN_LINK_STATICALLY)
-    target_link_options(${program} PRIVATE -static-pie)
+    # libnl has name resolution in it, of which the linker warns in every static program; none of
+    # it is ever called.
+    target_link_options(${program} PRIVATE -static-pie -Wl,--no-warnings)
   endif()
 endfunction()

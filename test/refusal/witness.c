@@ -38,6 +38,7 @@
 #include <sys/timerfd.h>
 #include <sys/wait.h>
 
+#include "test/refusal/witness_sockets.h"
 #include "test/targets/seccomp_common.h"
 
 enum { kThreads = 4, kBytes = 256 << 10 };
@@ -105,10 +106,7 @@ static void ShowFd(long fd, const char* type) {
 }
 
 static void HoldFds(void) {
-  int pair[2];
-  REQUIRE_SYSCALL(socketpair(AF_UNIX, SOCK_STREAM, 0, pair));
-  ShowFd(pair[0], "socket");
-  ShowFd(pair[1], "socket");
+  ShowFd(HalfOfAPair(SOCK_STREAM), "socket");
   ShowFd(socket(AF_INET, SOCK_STREAM, 0), "socket");
   ShowFd(eventfd(3, EFD_SEMAPHORE), "eventfd");
   ShowFd(timerfd_create(CLOCK_BOOTTIME_ALARM, 0), "timerfd");
@@ -241,6 +239,7 @@ static void Hold(const char* what) {
     REQUIRE_SYSCALL(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
     RefuseCall(SYS_personality, EPERM, 0);
   }
+  if (strncmp(what, "socket_", 7) == 0) HoldSocket(what + 7);
   if (strcmp(what, "big") == 0) Fill(Map(16 << 20), 16 << 20, 3);
   REQUIRE(fflush(stdout) == 0);
 }

@@ -1,0 +1,15 @@
+#ifndef DUMP_SESSION_TREE_SOCKETS_H_
+#define DUMP_SESSION_TREE_SOCKETS_H_
+
+#include "absl/status/status.h"
+#include "dump/session/frozen_facts.h"
+
+namespace dumpctl {
+
+// Reads all unix sockets among the descriptors of frozen tasks, and those that wait in the queues
+// of these, with all else that waits there.
+absl::Status ReadSockets(TreeFacts& facts);
+
+}  // namespace dumpctl
+
+#endif  // DUMP_SESSION_TREE_SOCKETS_H_
