@@ -41,22 +41,29 @@ ResourceRefusals RefuseSession(const DumpOptions& options, const Target& root) {
            "add --shell-job (-j): a restore then runs it in the session of who restores"}};
 }
 
+// Of a process that is about to end memory and fs are gone before it is a zombie, and kcmp(2) takes
+// nothing for the same as nothing. Who still has both had them before, too.
+bool HasEnded(const Target& target) {
+  return !target.dir.ReadLink("cwd").ok() || !target.dir.ReadLink("exe").ok();
+}
+
 // What the tree is as a whole. Processes that end meanwhile are nothing to be refused.
 absl::StatusOr<ResourceRefusals> RefuseTree(std::span<const Target> targets) {
-  std::vector<TaskStat> tree;
   std::vector<pid_t> pids;
-  for (const Target& target : targets) {
-    if (IsDead(target)) continue;
-    tree.push_back(target.stat);
-    pids.push_back(target.pid);
-  }
-  if (tree.size() < 2) return ResourceRefusals();
-  ResourceRefusals refusals = RefuseLineage(tree);
+  for (const Target& target : targets) pids.push_back(target.pid);
   const absl::StatusOr<std::vector<ObjectIds>> ids = IdentifyObjects(pids);
-  // Frozen, they are asked again.
-  if (absl::IsNotFound(ids.status())) return refusals;
+  // One has gone. Frozen, they are asked again.
+  if (absl::IsNotFound(ids.status())) return ResourceRefusals();
   RETURN_IF_ERROR(ids.status());
-  Append(refusals, RefuseShared(tree, *ids));
+  std::vector<TaskStat> tree;
+  std::vector<ObjectIds> objects;
+  for (size_t i = 0; i < targets.size(); ++i) {
+    if (HasEnded(targets[i])) continue;
+    tree.push_back(targets[i].stat);
+    objects.push_back((*ids)[i]);
+  }
+  ResourceRefusals refusals = RefuseLineage(tree);
+  Append(refusals, RefuseShared(tree, objects));
   return refusals;
 }
 
