@@ -30,6 +30,7 @@ Wanted WantedOf(const Vma& vma) {
       // page merging (ksm/use_zero_pages) and UFFDIO_ZEROPAGE put it there.
       return Wanted::kFileCopies;
     case VmaKind::kFileShared:
+    case VmaKind::kAnonShared:  // its contents are the object's: see SharedObjects
       return Wanted::kGuards;
     case VmaKind::kVdso:
       return Wanted::kWhole;

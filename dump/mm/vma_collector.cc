@@ -33,6 +33,8 @@ uint32_t StatusOf(const Vma& vma) {
       return kVmaRegular | kVmaFilePrivate;
     case VmaKind::kFileShared:
       return kVmaRegular | kVmaFileShared;
+    case VmaKind::kAnonShared:
+      return kVmaRegular | kVmaAnonShared;
     case VmaKind::kHeap:
       return kVmaRegular | kVmaAnonPrivate | kVmaHeap;
     case VmaKind::kVdso:
@@ -87,6 +89,7 @@ absl::StatusOr<image::vma_entry> EntryOf(const Vma& vma, MappedFileId file_id) {
   entry.set_status(StatusOf(vma));
   entry.set_fd(-1);
   if (const uint64_t advice = AdviceOf(mapping); advice != 0) entry.set_madv(advice);
+  if (vma.kind == VmaKind::kAnonShared) entry.set_shmid(vma.facts->shmem_id);
   if (IsFile(vma)) {
     ASSIGN_OR_RETURN(const uint32_t id, file_id(vma));
     entry.set_shmid(id);
@@ -122,7 +125,7 @@ class GuardCutter {
   static image::vma_entry CutOff(image::vma_entry& entry, uint64_t address) {
     image::vma_entry front = entry;
     front.set_end(address);
-    if (entry.status() & (kVmaFilePrivate | kVmaFileShared)) {
+    if (entry.status() & (kVmaFilePrivate | kVmaFileShared | kVmaAnonShared)) {
       entry.set_pgoff(entry.pgoff() + (address - entry.start()));
     }
     entry.set_start(address);

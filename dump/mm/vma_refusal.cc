@@ -5,9 +5,8 @@
 namespace dumpctl {
 namespace {
 
-constexpr WhyNot kAnonShared = {
-    "it is shared anonymous memory, which this version does not save",
-    "let the program map it MAP_PRIVATE, or map a file of a mounted file system"};
+constexpr WhyNot kAnonShared = {"its contents cannot be read through map_files",
+                                "run dumpctl with CAP_CHECKPOINT_RESTORE or CAP_SYS_ADMIN"};
 constexpr WhyNot kMemfd = {"it is memory of a memfd, which this version does not save",
                            "let the program use a file of a mounted file system"};
 constexpr WhyNot kSysvShm = {"it is a SysV shared memory segment, which this version does not save",
@@ -53,7 +52,8 @@ WhyNot WhyNotAnonInode(std::string_view name) {
 std::optional<WhyNot> WhyNotKind(const Vma& vma) {
   switch (vma.kind) {
     case VmaKind::kAnonShared:
-      return kAnonShared;
+      if (vma.facts == nullptr) return kAnonShared;
+      return std::nullopt;
     case VmaKind::kMemfd:
       return kMemfd;
     case VmaKind::kSysvShm:
@@ -90,7 +90,9 @@ WhyNot WhyNotGuarded() { return kGuarded; }
 
 std::optional<WhyNot> WhyNotDumpable(const Vma& vma) {
   if (const std::optional<WhyNot> why = WhyNotKind(vma)) return why;
-  if (vma.facts != nullptr && vma.facts->deleted) return kDeleted;
+  // The nameless file behind anonymous shared memory never had a link.
+  const bool has_name = vma.kind != VmaKind::kAnonShared;
+  if (has_name && vma.facts != nullptr && vma.facts->deleted) return kDeleted;
   const Mapping& mapping = vma.mapping;
   if (mapping.Has(VmFlag::kUffdMissing) || mapping.Has(VmFlag::kUffdMinor) ||
       mapping.Has(VmFlag::kUffdWriteProtect)) {

@@ -12,6 +12,7 @@ inline constexpr uint32_t kVmaVdso = 1u << 3;
 inline constexpr uint32_t kVmaHeap = 1u << 5;
 inline constexpr uint32_t kVmaFilePrivate = 1u << 6;
 inline constexpr uint32_t kVmaFileShared = 1u << 7;
+inline constexpr uint32_t kVmaAnonShared = 1u << 8;
 inline constexpr uint32_t kVmaAnonPrivate = 1u << 9;
 inline constexpr uint32_t kVmaVvar = 1u << 12;
 

@@ -22,9 +22,11 @@ class Drain {
       total_ += BytesOf(i);
       (BytesOf(i) < kDrainByTwo ? small_ : large_).push_back(i);
     }
+    for (const auto& [id, object] : facts_.shared_memory) total_ += object.pages * kImagePageSize;
   }
 
   absl::Status Run() {
+    RETURN_IF_ERROR(DrainShared());
     for (const size_t i : large_) {
       RETURN_IF_ERROR(DrainTask(i, progress_ ? Within() : DrainProgress()));
       done_ += BytesOf(i);
@@ -43,6 +45,17 @@ class Drain {
   // What one task tells, as part of the whole.
   DrainProgress Within() const {
     return [this](uint64_t done, uint64_t) { return progress_(done_ + done, total_); };
+  }
+
+  absl::Status DrainShared() {
+    size_t sink = facts_.tasks.size();
+    for (const auto& [id, object] : facts_.shared_memory) {
+      const SharedObjectMemory memory{BorrowedFd(object.file)};
+      RETURN_IF_ERROR(
+          DrainPages(memory, object.runs, sinks_[sink++], progress_ ? Within() : DrainProgress()));
+      done_ += object.pages * kImagePageSize;
+    }
+    return absl::OkStatus();
   }
 
   absl::Status DrainSmall(const DrainProgress& progress) {

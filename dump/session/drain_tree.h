@@ -11,8 +11,9 @@
 
 namespace dumpctl {
 
-// Writes the pages of all tasks to their sinks, which are in the tasks' order. Two threads work: at
-// one task where it has much, else each at a task of its own. Errors: DrainPages's.
+// Writes the pages of all tasks to their sinks, which are in the tasks' order, and behind them
+// those of shared memory, each object once, in the objects' order. Two threads work: at one task
+// where it has much, else each at a task of its own. Errors: DrainPages's.
 absl::Status DrainTree(const FrozenTree& tree, const TreeFacts& facts, std::span<PageSink> sinks,
                        const DrainProgress& progress);
 

@@ -63,14 +63,14 @@ class Session {
     ASSIGN_OR_RETURN(Preflight preflight, LookOver());
     ASSIGN_OR_RETURN(ImageDirectory directory, OpenDirectory());
     std::vector<PageSink> sinks;
-    RETURN_IF_ERROR(OpenSinks(directory, targets_.size(), sinks));
+    RETURN_IF_ERROR(OpenSinks(directory, targets_.size() + CountShared(preflight), sinks));
     const std::optional<BpfVmFlags> by_bpf = TakeFlagsByBpf(preflight);
     ASSIGN_OR_RETURN(FrozenTree tree, Freeze());
     ASSIGN_OR_RETURN(TreeFacts facts, Question(tree));
     auto flags = ReadFlagsBeside(tree, by_bpf ? &*by_bpf : nullptr);
     RETURN_IF_ERROR(Collect(tree, preflight, facts));
     // For those that have come since the tree was looked over.
-    RETURN_IF_ERROR(OpenSinks(directory, tree.tasks().size(), sinks));
+    RETURN_IF_ERROR(OpenSinks(directory, facts.tasks.size() + facts.shared_memory.size(), sinks));
     RETURN_IF_ERROR(SaveMemory(tree, facts, sinks));
     RETURN_IF_ERROR(LearnFlags(tree, flags.get(), facts));
     CloseFiles(preflight, facts);
@@ -156,12 +156,24 @@ class Session {
       report_.pages_written += task.pages.pages;
       report_.pages_scanned += task.pages.pages_scanned;
     }
+    for (const auto& [id, object] : facts.shared_memory) report_.pages_written += object.pages;
     log_.info("Collected: {} mappings, {} descriptors, {} pages to save", report_.vmas,
               report_.descriptors, report_.pages_written);
     return absl::OkStatus();
   }
 
-  // A sink for each of so many tasks, in their order. Which they are is known when they stand.
+  static size_t CountShared(const Preflight& preflight) {
+    std::set<uint64_t> objects;
+    for (const auto& [pid, task] : preflight.tasks) {
+      if (!task.vmas) continue;
+      for (const Vma& vma : *task.vmas) {
+        if (vma.kind == VmaKind::kAnonShared && vma.facts) objects.insert(vma.facts->shmem_id);
+      }
+    }
+    return objects.size();
+  }
+
+  // Sinks for so many tasks and objects of shared memory. Which they are is known when all stand.
   absl::Status OpenSinks(ImageDirectory& directory, size_t tasks, std::vector<PageSink>& sinks) {
     while (sinks.size() < tasks) {
       ASSIGN_OR_RETURN(PageSink sink, PageSink::Create(directory, sinks.size() + 1));

@@ -153,6 +153,8 @@ absl::Status ReadHoldings(const FrozenTree& tree, Preflight& preflight,
     const FrozenTask& task = tree.tasks()[i];
     FrozenFacts& read = facts.tasks[i];
     RETURN_IF_ERROR(ReadTaskHoldings(task, preflight, features, read));
+    ASSIGN_OR_RETURN(facts.shared_memory,
+                     FindSharedObjects(read.vmas, std::move(facts.shared_memory)));
     if (!tables.insert(read.objects.files).second) continue;
     ASSIGN_OR_RETURN(read.descriptors, ReadDescriptors(task.dir(), task.pidfd()));
     ASSIGN_OR_RETURN(facts.pipes, TeePipes(*read.descriptors, std::move(facts.pipes)));

@@ -13,6 +13,7 @@
 #include "dump/fd/descriptor.h"
 #include "dump/fd/fd_collector.h"
 #include "dump/mm/page_scanner.h"
+#include "dump/mm/shared_memory.h"
 #include "dump/ns/namespaces.h"
 #include "dump/session/preflight.h"
 #include "dump/sk/unix_sockets.h"
@@ -59,6 +60,7 @@ struct TreeFacts {
   std::vector<Zombie> zombies;
   SeccompCollector seccomp;
   TeedPipes pipes;
+  SharedObjects shared_memory;
   UnixSockets unix_sockets;
   std::vector<Descriptor> queued;  // what waits in the queues of sockets, in the order of Read
   // The clocks as we see them.

@@ -72,6 +72,12 @@ class ImageBuilder {
       ASSIGN_OR_RETURN(ImageWriter pagemap, sinks[i].Pagemap(ImageKind::kPagemap, pid));
       images_.Add(std::move(pagemap));
     }
+    size_t sink = facts_.tasks.size();
+    for (const auto& [id, object] : facts_.shared_memory) {
+      ASSIGN_OR_RETURN(ImageWriter pagemap,
+                       sinks[sink++].Pagemap(ImageKind::kSharedPagemap, static_cast<uint32_t>(id)));
+      images_.Add(std::move(pagemap));
+    }
     RETURN_IF_ERROR(images_.AddOne(ImageKind::kSeccomp, 0, facts_.seccomp.entry()));
     RETURN_IF_ERROR(AddTimens());
     RETURN_IF_ERROR(AddPstree());

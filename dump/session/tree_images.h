@@ -19,7 +19,7 @@ struct TreeImages {
   ResourceRefusals refusals;
 };
 
-// Turns what was read into images; `sinks` hold the pages of the tasks, in their order. The tasks
+// Turns what was read into images; `sinks` are DrainTree's. The tasks
 // may run again, or be dead.
 absl::StatusOr<TreeImages> BuildImages(const TreeFacts& facts, std::span<const PageSink> sinks,
                                        const KernelFeatures& features, const DumpOptions& options);

@@ -163,7 +163,6 @@ TEST_P(VmaRefusalTest, NamesTheMappingAndWhy) {
 }
 
 constexpr RefusalCase kRefusals[] = {
-    {"1000-3000 rw-s 00000000 00:01 9     /dev/zero (deleted)", "rd wr sh", "shared anonymous"},
     {"1000-3000 rw-s 00000000 00:01 9     /memfd:x (deleted)", "rd wr sh", "memfd"},
     {"1000-3000 rw-s 00000000 00:01 0     /SYSV00000000 (deleted)", "rd wr sh", "SysV"},
     {"1000-3000 rw-p 00000000 00:11 9     /anon_hugepage (deleted)", "rd wr ht", "hugetlb"},
