@@ -135,9 +135,10 @@ def hangup_that_is_ignored(scene):
 @case
 def interrupted_as_the_first_process(scene):
     """Which no signal of its own ends: the exit code is left to tell."""
-    # Once the child runs sleep, and not the shell any more.
+    # Once the child runs sleep, and not the shell any more; with files that it opened itself, since
+    # those of another mount namespace may have no path in its own.
     script = (
-        'sleep 100 & until [ "$(cat /proc/$!/comm)" = sleep ]; do :; done; '
+        'sleep 100 >/dev/null 2>&1 & until [ "$(cat /proc/$!/comm)" = sleep ]; do :; done; '
         'exec "$0" dump -j -t $! -D "$1" -v4 -o "$2"'
     )
     log = os.path.join(scene.directory, "log")
