@@ -79,10 +79,14 @@ absl::StatusOr<Descriptor> ReadDescriptor(const ProcDir& task, int number, Uniqu
   return descriptor;
 }
 
+bool WatchesSomething(const Descriptor& descriptor) {
+  return descriptor.info_text.find("\ntfd:") != std::string::npos;
+}
+
 absl::Status ReadWatches(std::vector<Descriptor>& descriptors) {
   std::vector<NumberedCopy> copies;
   for (Descriptor& descriptor : descriptors) {
-    if (descriptor.info_text.find("\ntfd:") == std::string::npos) continue;
+    if (!WatchesSomething(descriptor)) continue;
     if (copies.empty()) {
       for (const Descriptor& each : descriptors) {
         copies.push_back({each.number, BorrowedFd(each.copy)});
@@ -119,7 +123,7 @@ absl::StatusOr<std::vector<Descriptor>> DescribeCopies(std::vector<UniqueFd> cop
     ASSIGN_OR_RETURN(Descriptor descriptor, ReadDescriptor(self, number, std::move(copy)));
     descriptor.number = kInQueue;
     // What it watches has no numbers here.
-    if (descriptor.info_text.find("\ntfd:") != std::string::npos) {
+    if (WatchesSomething(descriptor)) {
       ASSIGN_OR_RETURN(descriptor.watches,
                        ReadEpollWatches(BorrowedFd(descriptor.copy), descriptor.info_text, {}));
     }

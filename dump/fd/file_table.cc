@@ -7,19 +7,11 @@
 #include "absl/strings/str_cat.h"
 #include "dump/fd/build_id.h"
 #include "dump/fd/file_refusal.h"
+#include "dump/image/no_owner.h"
 #include "dumpctl/unique_fd.h"
 
 namespace dumpctl {
 namespace {
-
-// Nobody: a file without SIGIO.
-void FillNoOwner(image::fown_entry* owner) {
-  owner->set_uid(0);
-  owner->set_euid(0);
-  owner->set_signum(0);
-  owner->set_pid_type(0);
-  owner->set_pid(0);
-}
 
 bool OnlyAppends(uint32_t flags) {
   return (flags & O_ACCMODE) == O_WRONLY && (flags & O_APPEND) != 0;
@@ -33,7 +25,7 @@ image::reg_file_entry RegularFileEntry(uint32_t id, const struct stat& stat,
   entry.set_id(id);
   entry.set_flags(flags);
   entry.set_pos(0);
-  FillNoOwner(entry.mutable_fown());
+  *entry.mutable_fown() = NoOwner();
   entry.set_name(path);
   entry.set_mode(stat.st_mode);
   if (!S_ISREG(stat.st_mode) || OnlyAppends(flags)) return entry;

@@ -1,10 +1,8 @@
 #include "dump/session/drain_tree.h"
 
-#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <future>
-#include <utility>
 #include <vector>
 
 #include "dump/mm/memory_source.h"
@@ -28,7 +26,7 @@ class Drain {
   absl::Status Run() {
     RETURN_IF_ERROR(DrainShared());
     for (const size_t i : large_) {
-      RETURN_IF_ERROR(DrainTask(i, progress_ ? Within() : DrainProgress()));
+      RETURN_IF_ERROR(DrainTask(i, Within()));
       done_ += BytesOf(i);
     }
     if (small_.size() < 2) return DrainSmall(progress_);
@@ -42,8 +40,9 @@ class Drain {
  private:
   uint64_t BytesOf(size_t i) const { return facts_.tasks[i].pages.pages * kImagePageSize; }
 
-  // What one task tells, as part of the whole.
+  // What a part tells, as part of the whole; nothing where nobody wants to be told.
   DrainProgress Within() const {
+    if (!progress_) return {};
     return [this](uint64_t done, uint64_t) { return progress_(done_ + done, total_); };
   }
 
@@ -51,8 +50,7 @@ class Drain {
     size_t sink = facts_.tasks.size();
     for (const auto& [id, object] : facts_.shared_memory) {
       const SharedObjectMemory memory{BorrowedFd(object.file)};
-      RETURN_IF_ERROR(
-          DrainPages(memory, object.runs, sinks_[sink++], progress_ ? Within() : DrainProgress()));
+      RETURN_IF_ERROR(DrainPages(memory, object.runs, sinks_[sink++], Within()));
       done_ += object.pages * kImagePageSize;
     }
     return absl::OkStatus();

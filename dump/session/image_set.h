@@ -41,6 +41,18 @@ struct ImageSet {
     return absl::OkStatus();
   }
 
+  // The same of entries each of which has `bytes` behind it.
+  template <typename List>
+  absl::Status AddWithPayloads(ImageKind kind, const List& list) {
+    ImageWriter image(kind);
+    for (const auto& each : list) {
+      RETURN_IF_ERROR(image.Add(each.entry));
+      image.AddPayload(each.bytes);
+    }
+    Add(std::move(image));
+    return absl::OkStatus();
+  }
+
   void Refuse(const ResourceRefusals& refused) {
     refusals.insert(refusals.end(), refused.begin(), refused.end());
   }

@@ -41,6 +41,12 @@ ResourceRefusals RefuseSession(const DumpOptions& options, const Target& root) {
            "add --shell-job (-j): a restore then runs it in the session of who restores"}};
 }
 
+// A child may end at any time, and what is seen of it then says nothing. Without the root there is
+// nothing to be dumped.
+bool HasGone(const Target& target, std::span<const Target> targets) {
+  return &target != &targets.front() && IsDead(target);
+}
+
 // Of a process that is about to end memory and fs are gone before it is a zombie, and kcmp(2) takes
 // nothing for the same as nothing. Who still has both had them before, too.
 bool HasEnded(const Target& target) {
@@ -129,7 +135,7 @@ absl::Status ReadMaps(std::span<const Target> targets, const KernelFeatures& fea
   size_t heap = 0;
   for (const Target& target : targets) {
     absl::StatusOr<std::string> read = target.dir.Read("maps");
-    if (!read.ok() && &target != &targets.front() && IsDead(target)) continue;
+    if (!read.ok() && HasGone(target, targets)) continue;
     RETURN_IF_ERROR(read.status());
     const std::string& text = preflight.tasks[target.pid].maps_text = *std::move(read);
     const size_t mappings = CountMappings(text);
@@ -170,8 +176,7 @@ absl::Status LookAtTasks(std::span<const Target> targets, Preflight& preflight,
   ASSIGN_OR_RETURN(const NamespaceLinks roots, ReadNamespaces(targets.front().dir));
   for (const Target& target : targets) {
     absl::StatusOr<ResourceRefusals> refusals = LookAtTask(target, ours, roots, preflight, sockets);
-    // A child may end at any time, and what is seen of it then says nothing.
-    if ((!refusals.ok() || !refusals->empty()) && &target != &targets.front() && IsDead(target)) {
+    if ((!refusals.ok() || !refusals->empty()) && HasGone(target, targets)) {
       preflight.tasks.erase(target.pid);
       continue;
     }

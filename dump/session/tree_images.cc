@@ -128,8 +128,8 @@ class ImageBuilder {
       RETURN_IF_ERROR(AddTaskImages(task, ids, descriptors, images_));
     }
     RETURN_IF_ERROR(AddSocketQueues(sockets, descriptors));
-    RETURN_IF_ERROR(AddPipeData(ImageKind::kPipesData, descriptors.pipes()));
-    RETURN_IF_ERROR(AddPipeData(ImageKind::kFifoData, descriptors.fifos()));
+    RETURN_IF_ERROR(images_.AddWithPayloads(ImageKind::kPipesData, descriptors.pipes()));
+    RETURN_IF_ERROR(images_.AddWithPayloads(ImageKind::kFifoData, descriptors.fifos()));
     return images_.AddAll(ImageKind::kFiles, 0, PeersFirst(images_.files.entries()));
   }
 
@@ -144,23 +144,7 @@ class ImageBuilder {
       *entry.mutable_usk() = std::move(external);
       images_.files.Add(std::move(entry));
     }
-    ImageWriter image(ImageKind::kSocketQueues);
-    for (const QueueData& data : sockets.Queues(queued)) {
-      RETURN_IF_ERROR(image.Add(data.entry));
-      image.AddPayload(data.bytes);
-    }
-    images_.Add(std::move(image));
-    return absl::OkStatus();
-  }
-
-  absl::Status AddPipeData(ImageKind kind, const std::vector<PipeData>& pipes) {
-    ImageWriter image(kind);
-    for (const PipeData& pipe : pipes) {
-      RETURN_IF_ERROR(image.Add(pipe.entry));
-      image.AddPayload(pipe.bytes);
-    }
-    images_.Add(std::move(image));
-    return absl::OkStatus();
+    return images_.AddWithPayloads(ImageKind::kSocketQueues, sockets.Queues(queued));
   }
 
   absl::Status AddZombies() {

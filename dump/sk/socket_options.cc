@@ -56,22 +56,21 @@ absl::Status OptionError(int option) {
   return absl::ErrnoToStatus(errno, absl::StrCat("getsockopt(SOL_SOCKET, ", option, ")"));
 }
 
-template <typename Value>
-absl::StatusOr<Value> Get(BorrowedFd socket, int option) {
-  Value value = {};
-  socklen_t size = sizeof value;
-  if (getsockopt(socket.get(), SOL_SOCKET, option, &value, &size) == 0) return value;
-  if (IsUnknown(errno)) return Value{};
-  return OptionError(option);
-}
-
 // None where there is no such option.
-absl::StatusOr<std::optional<int>> GetIfKnown(BorrowedFd socket, int option) {
-  int value = 0;
+template <typename Value>
+absl::StatusOr<std::optional<Value>> GetIfKnown(BorrowedFd socket, int option) {
+  Value value = {};
   socklen_t size = sizeof value;
   if (getsockopt(socket.get(), SOL_SOCKET, option, &value, &size) == 0) return value;
   if (IsUnknown(errno)) return std::nullopt;
   return OptionError(option);
+}
+
+// All zeros where there is no such option.
+template <typename Value>
+absl::StatusOr<Value> Get(BorrowedFd socket, int option) {
+  ASSIGN_OR_RETURN(const std::optional<Value> value, GetIfKnown<Value>(socket, option));
+  return value.value_or(Value());
 }
 
 absl::Status ReadNumbers(BorrowedFd socket, image::sk_opts_entry& entry) {
@@ -86,8 +85,8 @@ absl::Status ReadNumbers(BorrowedFd socket, image::sk_opts_entry& entry) {
   entry.set_so_rcvlowat(low_water);
   if (mark != 0) entry.set_so_mark(mark);
   // Which of the buffers the program has sized itself. Linux 5.14.
-  ASSIGN_OR_RETURN(const auto locked, GetIfKnown(socket, SO_BUF_LOCK));
-  if (locked) entry.set_so_buf_lock(static_cast<uint32_t>(*locked));
+  ASSIGN_OR_RETURN(const auto locked, GetIfKnown<uint32_t>(socket, SO_BUF_LOCK));
+  if (locked) entry.set_so_buf_lock(*locked);
   ASSIGN_OR_RETURN(const auto lingering, Get<linger>(socket, SO_LINGER));
   if (lingering.l_onoff != 0) entry.set_so_linger(static_cast<uint32_t>(lingering.l_linger));
   return absl::OkStatus();
@@ -160,7 +159,7 @@ absl::Status ReadFilter(BorrowedFd socket, SocketOptions& options) {
 
 absl::Status FindUnplaced(BorrowedFd socket, SocketOptions& options) {
   for (const Unplaced& row : kUnplaced) {
-    ASSIGN_OR_RETURN(const auto value, GetIfKnown(socket, row.option));
+    ASSIGN_OR_RETURN(const auto value, GetIfKnown<int>(socket, row.option));
     if (value && *value != row.untouched) options.lost.push_back(row.name);
   }
   return absl::OkStatus();

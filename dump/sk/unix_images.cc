@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "dump/image/no_owner.h"
 #include "dump/sk/unix_path.h"
 #include "dumpctl/status_macros.h"
 
@@ -33,16 +34,6 @@ image::sk_opts_entry NoOptions() {
   options.set_so_rcv_tmo_sec(0);
   options.set_so_rcv_tmo_usec(0);
   return options;
-}
-
-image::fown_entry NoOwner() {
-  image::fown_entry owner;
-  owner.set_uid(0);
-  owner.set_euid(0);
-  owner.set_signum(0);
-  owner.set_pid_type(0);
-  owner.set_pid(0);
-  return owner;
 }
 
 bool IsPath(const std::string& name) { return !name.empty() && name.front() != '\0'; }

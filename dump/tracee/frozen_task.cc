@@ -17,6 +17,7 @@
 #include "dump/tracee/rseq.h"
 #include "dumpctl/failure.h"
 #include "dumpctl/status_macros.h"
+#include "proc/stat_parser.h"
 
 namespace dumpctl {
 namespace {
@@ -50,13 +51,6 @@ class ScopedBlockSigchld {
   sigset_t sigchld_;
   sigset_t old_;
 };
-
-absl::Status Died(pid_t pid) {
-  return MakeFailure(Failure::kTargetDied, absl::StatusCode::kNotFound,
-                     absl::StrCat("process ", pid,
-                                  " was killed by somebody else, or ended, while it was being "
-                                  "frozen; no images were left"));
-}
 
 absl::Status TimedOut(pid_t pid, pid_t tid) {
   return MakeFailure(
@@ -92,17 +86,46 @@ absl::StatusOr<FrozenTask> FrozenTask::Open(pid_t pid) {
 absl::StatusOr<FrozenTask> FrozenTask::Freeze(pid_t pid, absl::Time deadline,
                                               const std::function<absl::Status()>& may_go_on) {
   ASSIGN_OR_RETURN(FrozenTask task, Open(pid));
-  // A thread that runs may start another one at any moment; a pass that finds all of them held and
-  // stopped is the last. Each pass asks all to stop before it waits for the first.
-  for (;;) {
-    ASSIGN_OR_RETURN(const bool found, task.SeizeNewThreads());
-    if (!found) break;
-    RETURN_IF_ERROR(task.Interrupt());
-    RETURN_IF_ERROR(task.WaitForStops(deadline, may_go_on));
-  }
+  RETURN_IF_ERROR(StopAll(std::span(&task, 1), deadline, may_go_on));
   if (!task.HoldsLeader()) return Died(pid);
   RETURN_IF_ERROR(task.ReadThreads());
   return task;
+}
+
+absl::Status FrozenTask::Died(pid_t pid) {
+  return MakeFailure(Failure::kTargetDied, absl::StatusCode::kNotFound,
+                     absl::StrCat("process ", pid,
+                                  " was killed by somebody else, or ended, while it was being "
+                                  "frozen; no images were left"));
+}
+
+absl::StatusOr<std::optional<std::string>> FrozenTask::StatIfZombie() const {
+  ASSIGN_OR_RETURN(std::string text, dir_.ReadWhole("stat"));
+  ASSIGN_OR_RETURN(const TaskStat stat, ParseStat(text));
+  if (!stat.zombie()) return std::nullopt;
+  return text;
+}
+
+absl::Status FrozenTask::StopAll(std::span<FrozenTask> tasks, absl::Time deadline,
+                                 const std::function<absl::Status()>& may_go_on) {
+  // A thread that runs may start another one at any moment; a pass that finds all of them held and
+  // stopped is the last.
+  for (bool found = true; found;) {
+    found = false;
+    for (FrozenTask& task : tasks) {
+      const absl::StatusOr<bool> more = task.SeizeNewThreads();
+      if (absl::IsPermissionDenied(more.status())) {
+        // What has died in the meantime cannot be seized.
+        const auto zombie = task.StatIfZombie();
+        if (zombie.ok() && zombie->has_value()) continue;
+      }
+      RETURN_IF_ERROR(more.status());
+      found = found || *more;
+    }
+    for (FrozenTask& task : tasks) RETURN_IF_ERROR(task.Interrupt());
+    for (FrozenTask& task : tasks) RETURN_IF_ERROR(task.WaitForStops(deadline, may_go_on));
+  }
+  return absl::OkStatus();
 }
 
 absl::Status FrozenTask::ReadThreads() {

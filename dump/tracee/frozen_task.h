@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <span>
+#include <string>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -69,6 +71,13 @@ class FrozenTask {
 
   // Holds no thread yet. NotFound when there is no such process.
   static absl::StatusOr<FrozenTask> Open(pid_t pid);
+  // Stops every thread of all of them: seizes all, then asks all to stop, before it waits for the
+  // first, again and again until a pass finds no new one. Who has died meanwhile holds no leader.
+  static absl::Status StopAll(std::span<FrozenTask> tasks, absl::Time deadline,
+                              const std::function<absl::Status()>& may_go_on);
+  static absl::Status Died(pid_t pid);
+  // The text of its stat in procfs when it is a zombie; NotFound when it is gone altogether.
+  absl::StatusOr<std::optional<std::string>> StatIfZombie() const;
   // Seizes threads that are not held yet. False when there was none.
   absl::StatusOr<bool> SeizeNewThreads();
   // Asks them to stop.

@@ -1,10 +1,11 @@
 #include "dump/tracee/frozen_tree.h"
 
+#include <optional>
+
 #include "absl/strings/str_cat.h"
 #include "dumpctl/failure.h"
 #include "dumpctl/status_macros.h"
 #include "proc/children_parser.h"
-#include "proc/stat_parser.h"
 
 namespace dumpctl {
 namespace {
@@ -14,13 +15,6 @@ absl::Status NoMainThread(pid_t pid) {
                      absl::StrCat("process ", pid,
                                   " has lost its main thread while others go on, which no image "
                                   "can hold; restart the program"));
-}
-
-absl::Status Died(pid_t pid) {
-  return MakeFailure(Failure::kTargetDied, absl::StatusCode::kNotFound,
-                     absl::StrCat("process ", pid,
-                                  " was killed by somebody else, or ended, while it was being "
-                                  "frozen; no images were left"));
 }
 
 // Of all its threads. They stand, and so their lists are whole as far as the children stay.
@@ -36,13 +30,6 @@ absl::StatusOr<std::vector<pid_t>> ChildrenOf(const FrozenTask& task) {
   return children;
 }
 
-bool IsZombie(const FrozenTask& task) {
-  const absl::StatusOr<std::string> text = task.dir().ReadWhole("stat");
-  if (!text.ok()) return false;
-  const absl::StatusOr<TaskStat> stat = ParseStat(*text);
-  return stat.ok() && stat->zombie();
-}
-
 }  // namespace
 
 absl::StatusOr<FrozenTree> FrozenTree::Freeze(pid_t root, absl::Time deadline,
@@ -55,7 +42,7 @@ absl::StatusOr<FrozenTree> FrozenTree::Freeze(pid_t root, absl::Time deadline,
   for (;;) {
     const size_t settled = tree.tasks_.size();
     RETURN_IF_ERROR(tree.Settle(std::move(fresh), deadline, may_go_on));
-    if (tree.tasks_.empty()) return Died(root);
+    if (tree.tasks_.empty()) return FrozenTask::Died(root);
     ASSIGN_OR_RETURN(fresh, tree.FindChildren(settled));
     // A dying process leaves its children to a subreaper among those that stand already; and a
     // child that dies may have hidden others. Once all stand there is nothing of the kind.
@@ -70,18 +57,7 @@ absl::StatusOr<FrozenTree> FrozenTree::Freeze(pid_t root, absl::Time deadline,
 
 absl::Status FrozenTree::Settle(std::vector<FrozenTask> fresh, absl::Time deadline,
                                 const std::function<absl::Status()>& may_go_on) {
-  for (bool found = true; found;) {
-    found = false;
-    for (FrozenTask& task : fresh) {
-      const absl::StatusOr<bool> more = task.SeizeNewThreads();
-      // What has died in the meantime cannot be seized.
-      if (absl::IsPermissionDenied(more.status()) && IsZombie(task)) continue;
-      RETURN_IF_ERROR(more.status());
-      found = found || *more;
-    }
-    for (FrozenTask& task : fresh) RETURN_IF_ERROR(task.Interrupt());
-    for (FrozenTask& task : fresh) RETURN_IF_ERROR(task.WaitForStops(deadline, may_go_on));
-  }
+  RETURN_IF_ERROR(FrozenTask::StopAll(fresh, deadline, may_go_on));
   for (FrozenTask& task : fresh) {
     if (task.HoldsLeader()) {
       tasks_.push_back(std::move(task));
@@ -114,10 +90,8 @@ absl::StatusOr<std::vector<FrozenTask>> FrozenTree::FindChildren(size_t first) {
 }
 
 absl::StatusOr<bool> FrozenTree::TakeZombie(const FrozenTask& task) {
-  absl::StatusOr<std::string> text = task.dir().ReadWhole("stat");
-  RETURN_IF_ERROR(text.status());
-  ASSIGN_OR_RETURN(const TaskStat stat, ParseStat(*text));
-  if (!stat.zombie()) return false;
+  ASSIGN_OR_RETURN(std::optional<std::string> text, task.StatIfZombie());
+  if (!text) return false;
   ASSIGN_OR_RETURN(const std::vector<int> threads, ListNumbers(task.dir(), "task"));
   if (threads.size() > 1) return NoMainThread(task.pid());
   zombies_.push_back({task.pid(), *std::move(text)});

@@ -5,7 +5,7 @@ import re
 import signal
 
 from registry import Skipped, case
-from scene import require, skip_without, wait_until
+from scene import require, trace, wait_until
 
 
 def _held(witness, kind):
@@ -79,11 +79,9 @@ def descriptor_of_a_grandchild(scene):
 
 @case
 def tree_with_a_traced_child(scene):
-    strace = skip_without("strace")
     witness = scene.witness("poll", "tree")
     child = _held_number(witness, "child")
-    tracer = scene.start(strace, "-q", "-o", "/dev/null", "-p", child)
-    wait_until(lambda: _tracer_of(child) == tracer, "strace")
+    tracer = trace(scene, child)
     result = scene.dump(witness.pid)
     why = f"is traced by process {tracer} (strace)"
     scene.expect_failure(result, "AlreadyTraced", f"process {child} (", why)
@@ -123,11 +121,6 @@ def _held_number(witness, kind):
     found = re.search(rf"^{kind} (\d+)$", witness.status(), re.MULTILINE)
     require(found, f"no {kind} in {witness.status()}")
     return int(found.group(1))
-
-
-def _tracer_of(pid):
-    with open(f"/proc/{pid}/status") as status:
-        return int(re.search(r"^TracerPid:\t(\d+)$", status.read(), re.MULTILINE).group(1))
 
 
 def _links(pid):

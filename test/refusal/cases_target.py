@@ -1,14 +1,13 @@
 """What is no process to dump."""
 
 import os
-import re
 import shutil
 import signal
 import struct
 import subprocess
 
 from registry import Skipped, case
-from scene import require, skip_without, wait_until
+from scene import require, trace, tracer_of, wait_until
 
 
 def _free_pid():
@@ -113,18 +112,6 @@ def leader_that_has_exited(scene):
     witness.step()
 
 
-def _tracer_of(pid):
-    with open(f"/proc/{pid}/status") as status:
-        return int(re.search(r"^TracerPid:\t(\d+)$", status.read(), re.MULTILINE).group(1))
-
-
-def _trace(scene, pid):
-    strace = skip_without("strace")
-    tracer = scene.start(strace, "-q", "-o", "/dev/null", "-p", pid)
-    wait_until(lambda: _tracer_of(pid) == tracer, "strace")
-    return tracer
-
-
 def _end_tracer(scene, tracer):
     os.kill(tracer, signal.SIGTERM)
     wait_until(lambda: scene.reaper.wait(tracer, 0) is not None, "the end of strace")
@@ -133,10 +120,10 @@ def _end_tracer(scene, tracer):
 @case
 def traced_by_somebody(scene):
     witness = scene.witness()
-    tracer = _trace(scene, witness.pid)
+    tracer = trace(scene, witness.pid)
     why = f"is traced by process {tracer} (strace)"
     _expect_refused(scene, witness.pid, "AlreadyTraced", why, "end that")
-    require(_tracer_of(witness.pid) == tracer, "strace lost it")
+    require(tracer_of(witness.pid) == tracer, "strace lost it")
     _end_tracer(scene, tracer)
     witness.expect_unharmed()
 
@@ -147,7 +134,7 @@ def traced_by_another_dump(scene):
     second = []
 
     def dump_again(first):
-        wait_until(lambda: _tracer_of(witness.pid) == first, "the first dump")
+        wait_until(lambda: tracer_of(witness.pid) == first, "the first dump")
         other = scene.make_directory("other")
         # Not by the scene, whose files hold the first one's output.
         command = scene.command(witness.pid, images=other)
@@ -241,7 +228,7 @@ def name_that_would_break_the_line(scene):
     """No newline, and nothing that a terminal obeys, comes from the target into a message."""
     scene.witness_program = shutil.copy(scene.witness_program, f"{scene.directory}/a\nb\x1b[1m")
     witness = scene.witness()
-    tracer = _trace(scene, witness.pid)
+    tracer = trace(scene, witness.pid)
     result = scene.dump(witness.pid)
     scene.expect_failure(result, "AlreadyTraced", f"process {witness.pid} (a\\nb\\x1b[1m)")
     _end_tracer(scene, tracer)

@@ -294,3 +294,16 @@ def skip_without(program):
     if path is None:
         raise Skipped(f"{program} is not installed")
     return path
+
+
+def tracer_of(pid):
+    with open(f"/proc/{pid}/status") as status:
+        return int(re.search(r"^TracerPid:\t(\d+)$", status.read(), re.MULTILINE).group(1))
+
+
+def trace(scene, pid):
+    """The pid of an strace that traces it."""
+    strace = skip_without("strace")
+    tracer = scene.start(strace, "-q", "-o", "/dev/null", "-p", pid)
+    wait_until(lambda: tracer_of(pid) == tracer, "strace")
+    return tracer
