@@ -13,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "dump/fd/fd_collector.h"
+#include "dump/mm/shared_order.h"
 #include "dump/mm/vma_collector.h"
 #include "dump/ns/namespaces.h"
 #include "dump/session/heap.h"
@@ -186,6 +187,14 @@ absl::Status LookAtTasks(std::span<const Target> targets, Preflight& preflight,
   return absl::OkStatus();
 }
 
+ResourceRefusals RefuseSharedMemory(const Preflight& preflight) {
+  std::vector<SharedMappings> tasks;
+  for (const auto& [pid, task] : preflight.tasks) {
+    if (task.vmas) tasks.push_back(SharedMappingsOf(pid, *task.vmas));
+  }
+  return RefuseSharedOrder(tasks);
+}
+
 }  // namespace
 
 absl::StatusOr<Preflight> RunPreflight(const DumpOptions& options, std::span<const Target> targets,
@@ -201,6 +210,7 @@ absl::StatusOr<Preflight> RunPreflight(const DumpOptions& options, std::span<con
   const absl::StatusOr<UnixSocketRows> rows = AskForUnixSockets();
   std::vector<PeekedSocket> sockets;
   RETURN_IF_ERROR(LookAtTasks(targets, preflight, sockets));
+  Append(preflight.blockers, RefuseSharedMemory(preflight));
   ASSIGN_OR_RETURN(ResourceRefusals refused,
                    RefuseSockets(rows, sockets, options.external_unix_sockets));
   Append(preflight.blockers, std::move(refused));

@@ -7,6 +7,7 @@
 
 #include "absl/strings/ascii.h"
 #include "dump/fd/fd_collector.h"
+#include "dump/mm/shared_order.h"
 #include "dump/ns/namespaces.h"
 #include "dump/session/image_set.h"
 #include "dump/session/task_images.h"
@@ -100,13 +101,16 @@ class ImageBuilder {
   // What preflight has refused already, as far as it was there by then.
   void RefuseTree() {
     std::vector<ObjectIds> objects;
+    std::vector<SharedMappings> shared;
     for (const FrozenFacts& task : facts_.tasks) {
       objects.push_back(task.objects);
+      shared.push_back(SharedMappingsOf(task.process.pid, task.vmas));
       images_.Refuse(RefuseForeignNamespaces(task.process.pid, task.namespaces, dumper_namespaces_,
                                              root_.namespaces));
     }
     images_.Refuse(RefuseLineage(stats_));
     images_.Refuse(RefuseShared(alive(), objects));
+    images_.Refuse(RefuseSharedOrder(shared));
     for (const TaskStat& zombie : zombies()) images_.Refuse(RefuseZombie(zombie));
   }
 

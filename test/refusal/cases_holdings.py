@@ -108,6 +108,18 @@ def kin_of_every_kind(scene):
 
 
 @case
+def shared_memory_on_both_sides_of_other(scene):
+    """Of which a restore would wait for ever."""
+    witness = scene.witness("poll", "crossed")
+    result = scene.dump(witness.pid, "-R")
+    scene.expect_code(result, "Refused")
+    require(f"process {witness.pid}, anonymous shared memory: " in result.err, result.err)
+    require("a restore would wait for ever" in result.err, result.err)
+    scene.expect_images({})
+    witness.expect_unharmed()
+
+
+@case
 def zombie_of_another_end(scene):
     witness = scene.witness("poll", "zombie")
     result = scene.dump(witness.pid, "-R")

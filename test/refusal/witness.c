@@ -15,6 +15,7 @@
  *           are printed as lines "child PID", its own as "grandchild PID"
  *   kin     children that no restore can bring back: lines "sharer PID" (CLONE_FS), "cloner PID"
  *           (CLONE_VM), "adopted PID" (of a session that has lost its leader)
+ *   crossed two pieces of shared memory, one on both sides of the other, and a child that has them
  *   zombie  a child that has ended with 200: "zombie PID"
  *   odd     a deleted file with a newline in its name
  *   guards  a guard region (MADV_GUARD_INSTALL)
@@ -214,6 +215,15 @@ static void HoldKin(void) {
   REQUIRE_SYSCALL(waitpid(leader, NULL, 0));
 }
 
+static void HoldCrossed(void) {
+  enum { kPage = 4096 };
+  const int kRead = PROT_READ | PROT_WRITE;
+  const int kShared = MAP_SHARED | MAP_ANONYMOUS;
+  char* room = (char*)REQUIRE_SYSCALL(mmap(NULL, 3 * kPage, kRead, kShared, -1, 0));
+  REQUIRE_SYSCALL(mmap(room + kPage, kPage, kRead, kShared | MAP_FIXED, -1, 0));
+  if (REQUIRE_SYSCALL(fork()) == 0) Sleep(NULL);
+}
+
 static void HoldZombie(void) {
   const pid_t pid = REQUIRE_SYSCALL(fork());
   if (pid == 0) _exit(200);
@@ -227,6 +237,7 @@ static void Hold(const char* what) {
   if (strcmp(what, "maps") == 0) HoldMaps();
   if (strcmp(what, "tree") == 0) HoldTree();
   if (strcmp(what, "kin") == 0) HoldKin();
+  if (strcmp(what, "crossed") == 0) HoldCrossed();
   if (strcmp(what, "zombie") == 0) HoldZombie();
   if (strcmp(what, "odd") == 0) HoldOddName();
   if (strcmp(what, "guards") == 0) {
