@@ -41,11 +41,8 @@ VmaKind KindOf(const Mapping& mapping, const FileFacts* facts) {
   if (name.starts_with("anon_inode:")) return VmaKind::kAnonInode;
   if (name.starts_with("socket:[") || (facts && facts->socket)) return VmaKind::kSocket;
   if (facts && facts->sysv) return VmaKind::kSysvShm;
-  // Restorers bring anonymous shared memory back as a memfd without a name, and close it. One that
-  // a task still has is refused, or saved, with the descriptor.
-  if (facts && facts->memfd) {
-    return mapping.shared && name == "/memfd:" ? VmaKind::kAnonShared : VmaKind::kMemfd;
-  }
+  // Restorers bring anonymous shared memory back as a memfd without a name: it stays one.
+  if (facts && facts->memfd) return VmaKind::kMemfd;
   if (facts && facts->shmem) {
     // PR_SET_VMA_ANON_NAME on shared anonymous memory shows instead of "/dev/zero" (Linux 6.2).
     const bool anonymous = name == "/dev/zero" || name.starts_with("[anon_shmem:");

@@ -48,6 +48,7 @@ absl::StatusOr<std::optional<WhyNot>> WhyRefused(const Descriptor& descriptor,
     case FileKind::kPipe:
     case FileKind::kSignalfd:
     case FileKind::kUnixSocket:
+    case FileKind::kMemfd:
       return std::nullopt;
     case FileKind::kEpoll:
       if (descriptor.watches && !descriptor.watches->lost.empty()) return kLostWatch;
@@ -90,6 +91,8 @@ image::fd_types TypeOf(FileKind kind) {
       return image::EVENTPOLL;
     case FileKind::kUnixSocket:
       return image::UNIXSK;
+    case FileKind::kMemfd:
+      return image::MEMFD;
     default:
       return image::REG;
   }
@@ -228,7 +231,8 @@ absl::StatusOr<uint32_t> FdCollector::AddFile(const Descriptor& descriptor, cons
       SetCommon(id, flags, descriptor, entry.mutable_epfd());
       break;
     }
-    case FileKind::kUnixSocket: {
+    case FileKind::kUnixSocket:
+    case FileKind::kMemfd: {
       ASSIGN_OR_RETURN(std::optional<image::file_entry> made, Make(descriptor, id, flags, link));
       if (!made) return id;
       entry = *std::move(made);

@@ -52,7 +52,6 @@ constexpr LinkType kLinkTypes[] = {
      {"perf events live in the kernel", "end the profiling"}},
     {"anon_inode:bpf", "BPF object", {"BPF objects live in the kernel", kClose}},
     {"anon_inode:", "anonymous inode", {"it is a kernel object that cannot be put back", kClose}},
-    {"/memfd:", "memfd", {"memfds are not saved by this version", kClose}},
     {"mnt:[", "namespace", {"namespace descriptors are not saved by this version", kClose}},
     {"net:[", "namespace", {"namespace descriptors are not saved by this version", kClose}},
     {"pid:[", "namespace", {"namespace descriptors are not saved by this version", kClose}},
@@ -87,6 +86,12 @@ bool IsUnixSocket(std::string_view link) {
   return link.starts_with("socket:") && link.find("(UNIX") != std::string_view::npos;
 }
 
+// They never had a name. A file of a mount that was called so has lost it, and is found out by who
+// looks at its file system (IsMemfd).
+bool IsNamedLikeMemfd(const struct stat& stat, std::string_view link) {
+  return S_ISREG(stat.st_mode) && stat.st_nlink == 0 && link.starts_with("/memfd:");
+}
+
 const EventType* EventTypeOf(std::string_view link) {
   const auto it = std::find_if(std::begin(kEventTypes), std::end(kEventTypes),
                                [link](const EventType& t) { return link == t.link; });
@@ -113,6 +118,7 @@ FileKind FileKindOf(const struct stat& stat, std::string_view link) {
   if (S_ISFIFO(stat.st_mode)) return link.starts_with('/') ? FileKind::kFifo : FileKind::kPipe;
   if (const EventType* type = EventTypeOf(link)) return type->kind;
   if (IsUnixSocket(link)) return FileKind::kUnixSocket;
+  if (IsNamedLikeMemfd(stat, link)) return FileKind::kMemfd;
   if (LinkTypeOf(link) != nullptr) return FileKind::kOther;
   if (S_ISREG(stat.st_mode)) return FileKind::kRegular;
   if (S_ISDIR(stat.st_mode)) return FileKind::kDirectory;
@@ -132,6 +138,8 @@ std::string_view FileTypeName(const struct stat& stat, std::string_view link) {
       return "pipe";
     case FileKind::kFifo:
       return "fifo";
+    case FileKind::kMemfd:
+      return "memfd";
     default:
       break;
   }
@@ -156,8 +164,8 @@ std::optional<WhyNot> WhyNotDumpable(const struct stat& stat, std::string_view l
   if ((info.flags & O_PATH) != 0) return kOpath;
   if (!info.locks.empty()) return kLocked;
   // What has no path is in no directory.
-  const bool has_path =
-      kind != FileKind::kPipe && kind != FileKind::kUnixSocket && EventTypeOf(link) == nullptr;
+  const bool has_path = kind != FileKind::kPipe && kind != FileKind::kUnixSocket &&
+                        kind != FileKind::kMemfd && EventTypeOf(link) == nullptr;
   if (has_path && stat.st_nlink == 0) return kDeleted;
   return std::nullopt;
 }

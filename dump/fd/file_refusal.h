@@ -24,6 +24,7 @@ enum class FileKind {
   kSignalfd,
   kEpoll,
   kUnixSocket,
+  kMemfd,
   kOther,
 };
 

@@ -29,6 +29,8 @@ Wanted WantedOf(const Vma& vma) {
       // Over a file even the kernel's page of zeros is content, because it hides the file's: same
       // page merging (ksm/use_zero_pages) and UFFDIO_ZEROPAGE put it there.
       return Wanted::kFileCopies;
+    case VmaKind::kMemfd:
+      return vma.mapping.shared ? Wanted::kGuards : Wanted::kFileCopies;
     case VmaKind::kFileShared:
     case VmaKind::kAnonShared:  // its contents are the object's: see SharedObjects
       return Wanted::kGuards;

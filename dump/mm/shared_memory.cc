@@ -5,6 +5,8 @@
 
 #include <cerrno>
 #include <cstddef>
+#include <cstring>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "dumpctl/status_macros.h"
@@ -33,18 +35,62 @@ absl::Status FindData(SharedObject& object) {
   }
 }
 
+constexpr WhyNot kHugetlb = {
+    "its memory is made of hugetlb pages, which this version does not save",
+    "create it without MFD_HUGETLB"};
+
+constexpr std::string_view kMemfdPrefix = "/memfd:";
+
+// `file` may have been opened for anything; what is returned can be read.
+absl::StatusOr<SharedObject> Open(int file) {
+  ASSIGN_OR_RETURN(const ProcDir self, ProcDir::OpenTask(getpid()));
+  SharedObject object;
+  ASSIGN_OR_RETURN(object.file, self.Open(absl::StrCat("fd/", file), O_RDONLY));
+  RETURN_IF_ERROR(FindData(object));
+  return object;
+}
+
+absl::StatusOr<MemfdFacts> ReadMemfd(BorrowedFd file, std::string_view name) {
+  MemfdFacts facts;
+  if (fstat(file.get(), &facts.stat) < 0) return absl::ErrnoToStatus(errno, "fstat of a memfd");
+  const int seals = fcntl(file.get(), F_GET_SEALS);
+  if (seals < 0) return absl::ErrnoToStatus(errno, "F_GET_SEALS");
+  facts.seals = static_cast<uint32_t>(seals);
+  name.remove_prefix(kMemfdPrefix.size());
+  facts.name = name;
+  return facts;
+}
+
 }  // namespace
 
 absl::StatusOr<SharedObjects> FindSharedObjects(const VmaList& vmas, SharedObjects known) {
   for (const Vma& vma : vmas) {
-    if (vma.kind != VmaKind::kAnonShared || vma.facts == nullptr || vma.fd() < 0) continue;
-    const auto [object, is_new] = known.try_emplace(vma.facts->shmem_id);
-    if (!is_new) continue;
+    const bool memfd = vma.kind == VmaKind::kMemfd;
+    if (!memfd && vma.kind != VmaKind::kAnonShared) continue;
+    if (vma.facts == nullptr || vma.fd() < 0 || known.contains(vma.facts->shmem_id)) continue;
     // The mapping's own descriptor is there to be stat-ed alone (O_PATH).
-    ASSIGN_OR_RETURN(const ProcDir self, ProcDir::OpenTask(getpid()));
-    ASSIGN_OR_RETURN(object->second.file, self.Open(absl::StrCat("fd/", vma.fd()), O_RDONLY));
-    RETURN_IF_ERROR(FindData(object->second));
+    ASSIGN_OR_RETURN(SharedObject object, Open(vma.fd()));
+    if (memfd) {
+      ASSIGN_OR_RETURN(object.memfd, ReadMemfd(BorrowedFd(object.file), vma.facts->path));
+    }
+    known.emplace(vma.facts->shmem_id, std::move(object));
   }
+  return known;
+}
+
+bool IsMemfd(const struct stat& stat, std::string_view link, dev_t kernel_tmpfs) {
+  return S_ISREG(stat.st_mode) && stat.st_dev == kernel_tmpfs && link.starts_with(kMemfdPrefix);
+}
+
+WhyNot WhyNotMemfd() { return kHugetlb; }
+
+absl::StatusOr<SharedObjects> AddMemfd(BorrowedFd file, std::string_view link,
+                                       SharedObjects known) {
+  constexpr std::string_view kDeleted = " (deleted)";
+  if (link.ends_with(kDeleted)) link.remove_suffix(kDeleted.size());
+  ASSIGN_OR_RETURN(SharedObject object, Open(file.get()));
+  ASSIGN_OR_RETURN(object.memfd, ReadMemfd(BorrowedFd(object.file), link));
+  known.emplace(object.memfd->stat.st_ino, std::move(object));
   return known;
 }
 
@@ -55,8 +101,10 @@ absl::Status SharedObjectMemory::Read(std::span<const PageRun> runs,
       const ssize_t got = pread(file_.get(), bytes.data() + done, run.bytes() - done,
                                 static_cast<off_t>(run.start.value() + done));
       if (got < 0 && errno == EINTR) continue;
-      if (got <= 0) {
-        return absl::ErrnoToStatus(got < 0 ? errno : EIO, "reading shared memory");
+      if (got < 0) return absl::ErrnoToStatus(errno, "reading shared memory");
+      if (got == 0) {
+        std::memset(bytes.data() + done, 0, run.bytes() - done);
+        break;
       }
       done += static_cast<uint64_t>(got);
     }

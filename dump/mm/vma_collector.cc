@@ -24,7 +24,8 @@ uint32_t ProtOf(const Mapping& mapping) {
 }
 
 bool IsFile(const Vma& vma) {
-  return vma.kind == VmaKind::kFilePrivate || vma.kind == VmaKind::kFileShared;
+  return vma.kind == VmaKind::kFilePrivate || vma.kind == VmaKind::kFileShared ||
+         vma.kind == VmaKind::kMemfd;
 }
 
 uint32_t StatusOf(const Vma& vma) {
@@ -33,6 +34,8 @@ uint32_t StatusOf(const Vma& vma) {
       return kVmaRegular | kVmaFilePrivate;
     case VmaKind::kFileShared:
       return kVmaRegular | kVmaFileShared;
+    case VmaKind::kMemfd:
+      return kVmaRegular | kVmaMemfd | (vma.mapping.shared ? kVmaFileShared : kVmaFilePrivate);
     case VmaKind::kAnonShared:
       return kVmaRegular | kVmaAnonShared;
     case VmaKind::kHeap:

@@ -7,8 +7,6 @@ namespace {
 
 constexpr WhyNot kAnonShared = {"its contents cannot be read through map_files",
                                 "run dumpctl with CAP_CHECKPOINT_RESTORE or CAP_SYS_ADMIN"};
-constexpr WhyNot kMemfd = {"it is memory of a memfd, which this version does not save",
-                           "let the program use a file of a mounted file system"};
 constexpr WhyNot kSysvShm = {"it is a SysV shared memory segment, which this version does not save",
                              "detach the segment, or let the program map a file instead"};
 constexpr WhyNot kHugetlb = {
@@ -54,8 +52,6 @@ std::optional<WhyNot> WhyNotKind(const Vma& vma) {
     case VmaKind::kAnonShared:
       if (vma.facts == nullptr) return kAnonShared;
       return std::nullopt;
-    case VmaKind::kMemfd:
-      return kMemfd;
     case VmaKind::kSysvShm:
       return kSysvShm;
     case VmaKind::kHugetlb:
@@ -79,6 +75,7 @@ std::optional<WhyNot> WhyNotKind(const Vma& vma) {
     case VmaKind::kVsyscall:
     case VmaKind::kFilePrivate:
     case VmaKind::kFileShared:
+    case VmaKind::kMemfd:
       return std::nullopt;
   }
   return std::nullopt;
@@ -90,8 +87,8 @@ WhyNot WhyNotGuarded() { return kGuarded; }
 
 std::optional<WhyNot> WhyNotDumpable(const Vma& vma) {
   if (const std::optional<WhyNot> why = WhyNotKind(vma)) return why;
-  // The nameless file behind anonymous shared memory never had a link.
-  const bool has_name = vma.kind != VmaKind::kAnonShared;
+  // The files behind anonymous shared memory and memfds never had a link.
+  const bool has_name = vma.kind != VmaKind::kAnonShared && vma.kind != VmaKind::kMemfd;
   if (has_name && vma.facts != nullptr && vma.facts->deleted) return kDeleted;
   const Mapping& mapping = vma.mapping;
   if (mapping.Has(VmFlag::kUffdMissing) || mapping.Has(VmFlag::kUffdMinor) ||

@@ -4,7 +4,6 @@
 
 #include <filesystem>
 #include <optional>
-#include <set>
 #include <span>
 #include <string>
 #include <utility>
@@ -63,7 +62,7 @@ class Session {
     ASSIGN_OR_RETURN(Preflight preflight, LookOver());
     ASSIGN_OR_RETURN(ImageDirectory directory, OpenDirectory());
     std::vector<PageSink> sinks;
-    RETURN_IF_ERROR(OpenSinks(directory, targets_.size() + CountShared(preflight), sinks));
+    RETURN_IF_ERROR(OpenSinks(directory, targets_.size() + preflight.shared_memory.size(), sinks));
     const std::optional<BpfVmFlags> by_bpf = TakeFlagsByBpf(preflight);
     ASSIGN_OR_RETURN(FrozenTree tree, Freeze());
     ASSIGN_OR_RETURN(TreeFacts facts, Question(tree));
@@ -160,17 +159,6 @@ class Session {
     log_.info("Collected: {} mappings, {} descriptors, {} pages to save", report_.vmas,
               report_.descriptors, report_.pages_written);
     return absl::OkStatus();
-  }
-
-  static size_t CountShared(const Preflight& preflight) {
-    std::set<uint64_t> objects;
-    for (const auto& [pid, task] : preflight.tasks) {
-      if (!task.vmas) continue;
-      for (const Vma& vma : *task.vmas) {
-        if (vma.kind == VmaKind::kAnonShared && vma.facts) objects.insert(vma.facts->shmem_id);
-      }
-    }
-    return objects.size();
   }
 
   // Sinks for so many tasks and objects of shared memory. Which they are is known when all stand.

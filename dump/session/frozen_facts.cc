@@ -95,6 +95,22 @@ absl::Status ReadThreads(const FrozenTask& task, SeccompCollector& seccomp, Froz
   return absl::OkStatus();
 }
 
+// The memfds among the descriptors, besides those that are mapped.
+absl::Status ReadMemfds(const std::vector<Descriptor>& descriptors, dev_t kernel_tmpfs,
+                        TreeFacts& facts) {
+  for (const Descriptor& descriptor : descriptors) {
+    const struct stat& stat = descriptor.stat;
+    // Few are of this file system, and links are dear.
+    if (stat.st_dev != kernel_tmpfs || facts.shared_memory.contains(stat.st_ino)) continue;
+    ASSIGN_OR_RETURN(const ProcDir self, ProcDir::OpenTask(getpid()));
+    ASSIGN_OR_RETURN(const std::string link, DescriptorLink(self, descriptor.copy.get()));
+    if (!IsMemfd(stat, link, kernel_tmpfs)) continue;
+    ASSIGN_OR_RETURN(facts.shared_memory,
+                     AddMemfd(BorrowedFd(descriptor.copy), link, std::move(facts.shared_memory)));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status ReadTaskHoldings(const FrozenTask& task, Preflight& preflight,
                               const KernelFeatures& features, FrozenFacts& facts) {
   ASSIGN_OR_RETURN(facts.vmas, ReadMappings(task, preflight));
@@ -158,9 +174,11 @@ absl::Status ReadHoldings(const FrozenTree& tree, Preflight& preflight,
     if (!tables.insert(read.objects.files).second) continue;
     ASSIGN_OR_RETURN(read.descriptors, ReadDescriptors(task.dir(), task.pidfd()));
     ASSIGN_OR_RETURN(facts.pipes, TeePipes(*read.descriptors, std::move(facts.pipes)));
+    RETURN_IF_ERROR(ReadMemfds(*read.descriptors, preflight.kernel_tmpfs, facts));
   }
   RETURN_IF_ERROR(ReadSockets(facts));
   ASSIGN_OR_RETURN(facts.pipes, TeePipes(facts.queued, std::move(facts.pipes)));
+  RETURN_IF_ERROR(ReadMemfds(facts.queued, preflight.kernel_tmpfs, facts));
   clock_gettime(CLOCK_MONOTONIC, &facts.monotonic);
   clock_gettime(CLOCK_BOOTTIME, &facts.boottime);
   return absl::OkStatus();

@@ -13,6 +13,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "dump/fd/fd_collector.h"
+#include "dump/fd/file_refusal.h"
+#include "dump/mm/shared_memory.h"
 #include "dump/mm/shared_order.h"
 #include "dump/mm/vma_collector.h"
 #include "dump/ns/namespaces.h"
@@ -149,6 +151,34 @@ absl::Status ReadMaps(std::span<const Target> targets, const KernelFeatures& fea
   return absl::OkStatus();
 }
 
+// Shared memory that its descriptors refer to, which has no name to be found by.
+absl::Status LookAtMemfds(const Target& target, const std::vector<Descriptor>& descriptors,
+                          Preflight& preflight) {
+  for (const Descriptor& descriptor : descriptors) {
+    if (!S_ISREG(descriptor.stat.st_mode) || descriptor.stat.st_nlink > 0) continue;
+    const absl::StatusOr<std::string> link = DescriptorLink(target.dir, descriptor.number);
+    if (absl::IsNotFound(link.status())) continue;  // closed meanwhile
+    RETURN_IF_ERROR(link.status());
+    if (FileKindOf(descriptor.stat, *link) != FileKind::kMemfd) continue;
+    if (IsMemfd(descriptor.stat, *link, preflight.kernel_tmpfs)) {
+      preflight.shared_memory.insert(descriptor.stat.st_ino);
+      continue;
+    }
+    const WhyNot why_not = WhyNotMemfd();
+    preflight.blockers.push_back({target.pid,
+                                  absl::StrCat("fd ", descriptor.number, " (memfd, ", *link, ")"),
+                                  std::string(why_not.why), std::string(why_not.remedy)});
+  }
+  return absl::OkStatus();
+}
+
+void CountSharedMemory(const VmaList& vmas, std::set<ino_t>& objects) {
+  for (const Vma& vma : vmas) {
+    const bool shared = vma.kind == VmaKind::kAnonShared || vma.kind == VmaKind::kMemfd;
+    if (shared && vma.facts) objects.insert(vma.facts->shmem_id);
+  }
+}
+
 // All that stands in the way of a task, but its sockets, which are told apart over the whole tree:
 // they go behind `sockets`.
 absl::StatusOr<ResourceRefusals> LookAtTask(const Target& target, const NamespaceLinks& ours,
@@ -164,9 +194,13 @@ absl::StatusOr<ResourceRefusals> LookAtTask(const Target& target, const Namespac
   ASSIGN_OR_RETURN(ResourceRefusals refused,
                    RefuseDescriptors(target.pid, target.dir, descriptors));
   Append(refusals, std::move(refused));
+  RETURN_IF_ERROR(LookAtMemfds(target, descriptors, preflight));
   RETURN_IF_ERROR(OpenMappedFiles(target, preflight));
   const TaskPreflight& task = preflight.tasks[target.pid];
-  if (task.vmas) Append(refusals, RefuseMappings(target.pid, *task.vmas));
+  if (task.vmas) {
+    Append(refusals, RefuseMappings(target.pid, *task.vmas));
+    CountSharedMemory(*task.vmas, preflight.shared_memory);
+  }
   return refusals;
 }
 

@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 
@@ -36,6 +37,7 @@ struct Preflight {
   // borrow all of them through `cache`, and open only what was mapped since.
   std::unique_ptr<MappedFileCache> cache;
   std::map<pid_t, TaskPreflight> tasks;
+  std::set<ino_t> shared_memory;  // the inodes of SharedObjects, as far as there are some yet
   // What tells VmFlags without smaps, where smaps would be slow; loaded by another thread. An error
   // of it means no more than that smaps has to be read.
   std::future<absl::StatusOr<BpfVmFlags>> flags_by_bpf;

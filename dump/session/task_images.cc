@@ -21,7 +21,7 @@ class TaskImages {
   TaskImages(const FrozenFacts& facts, ImageSet& images)
       : facts_(facts), images_(images), pid_(facts.process.pid) {}
 
-  absl::Status AddMm() {
+  absl::Status AddMm(MemfdFiles& memfds) {
     MmFacts mm;
     ASSIGN_OR_RETURN(mm.stat, ParseStat(facts_.process.stat_text));
     mm.brk = RemoteAddress(facts_.process.answers.brk);
@@ -31,7 +31,8 @@ class TaskImages {
     mm.thp_disabled = facts_.process.answers.thp_disabled;
     // Mappings of one file share what is known of it.
     absl::flat_hash_map<std::pair<const FileFacts*, uint32_t>, uint32_t> known;
-    const auto file_id = [this, &known](const Vma& vma) -> absl::StatusOr<uint32_t> {
+    const auto file_id = [this, &known, &memfds](const Vma& vma) -> absl::StatusOr<uint32_t> {
+      if (vma.kind == VmaKind::kMemfd) return memfds.MappedId(vma.facts->shmem_id);
       const uint32_t flags = OpenFlagsOf(vma.mapping);
       uint32_t& id = known[{vma.facts.get(), flags}];
       if (id == 0) {
@@ -103,9 +104,9 @@ class TaskImages {
 }  // namespace
 
 absl::Status AddTaskImages(const FrozenFacts& facts, const image::task_kobj_ids_entry& namespaces,
-                           FdCollector& descriptors, ImageSet& images) {
+                           FdCollector& descriptors, MemfdFiles& memfds, ImageSet& images) {
   TaskImages task(facts, images);
-  RETURN_IF_ERROR(task.AddMm());
+  RETURN_IF_ERROR(task.AddMm(memfds));
   RETURN_IF_ERROR(task.AddDescriptors(descriptors));
   RETURN_IF_ERROR(task.AddFs());
   RETURN_IF_ERROR(task.AddCores());

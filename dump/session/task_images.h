@@ -5,6 +5,7 @@
 #include "dump/fd/fd_collector.h"
 #include "dump/session/frozen_facts.h"
 #include "dump/session/image_set.h"
+#include "dump/session/memfd_files.h"
 #include "proto/core.pb.h"
 
 namespace dumpctl {
@@ -13,7 +14,7 @@ namespace dumpctl {
 // ids and, unless another task before it has the same table, fdinfo. `namespaces` are the ids that
 // all tasks of the tree have.
 absl::Status AddTaskImages(const FrozenFacts& facts, const image::task_kobj_ids_entry& namespaces,
-                           FdCollector& descriptors, ImageSet& images);
+                           FdCollector& descriptors, MemfdFiles& memfds, ImageSet& images);
 
 }  // namespace dumpctl
 

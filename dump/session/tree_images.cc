@@ -10,6 +10,7 @@
 #include "dump/mm/shared_order.h"
 #include "dump/ns/namespaces.h"
 #include "dump/session/image_set.h"
+#include "dump/session/memfd_files.h"
 #include "dump/session/task_images.h"
 #include "dump/sk/unix_images.h"
 #include "dump/task/core_image.h"
@@ -128,10 +129,15 @@ class ImageBuilder {
     if (own_time_) ids.set_time_ns_id(kOwnTimeNamespace);
     UnixImages sockets(facts_.unix_sockets, options_.external_unix_sockets, ids.net_ns_id());
     descriptors.MakeBy(FileKind::kUnixSocket, UnixSocketMaker(sockets));
+    MemfdFiles memfds(facts_.shared_memory, images_.files);
+    descriptors.MakeBy(FileKind::kMemfd, memfds.Maker());
     for (const FrozenFacts& task : facts_.tasks) {
-      RETURN_IF_ERROR(AddTaskImages(task, ids, descriptors, images_));
+      RETURN_IF_ERROR(AddTaskImages(task, ids, descriptors, memfds, images_));
     }
     RETURN_IF_ERROR(AddSocketQueues(sockets, descriptors));
+    if (const auto inodes = memfds.Inodes(); !inodes.empty()) {
+      RETURN_IF_ERROR(images_.AddAll(ImageKind::kMemfd, 0, inodes));
+    }
     RETURN_IF_ERROR(images_.AddWithPayloads(ImageKind::kPipesData, descriptors.pipes()));
     RETURN_IF_ERROR(images_.AddWithPayloads(ImageKind::kFifoData, descriptors.fifos()));
     return images_.AddAll(ImageKind::kFiles, 0, PeersFirst(images_.files.entries()));

@@ -153,6 +153,8 @@ def normalise_objects(images):
 def resolve_files(images):
     """Puts files where they are referred to. What descriptors share is numbered as they come."""
     files = {file.pop("id"): file for file in images.pop("files")}
+    memfds = {memfd.pop("inode_id"): memfd for memfd in images.get("memfd", [])}
+    images.get("memfd", []).sort(key=lambda memfd: memfd["shmid"])
     referred = set()
     order = {}
 
@@ -165,6 +167,8 @@ def resolve_files(images):
                 value.pop("id", None)
                 if "regf_id" in value:
                     value["regf"] = file_of(value.pop("regf_id"))
+                if "inode_id" in value:
+                    value["memfd"] = memfds[value.pop("inode_id")]
                 if not with_flags:
                     # A file that is only mapped is opened with its mapping's flags.
                     value.pop("flags", None)
@@ -196,18 +200,19 @@ def processor_places(core):
 
 
 def load_pages(directory, images):
-    """Task and address to contents, of every page that was saved and is not all zeros.
+    """Task and address to contents, of every page that was saved and is not all zeros; the pages
+    of shared memory by object and offset.
 
     Threads go from one processor to another between the dumps: where they ran reads as zero.
     """
     pages = {}
     threads_of = {task["pid"]: task["threads"] for task in images["pstree"]}
     for name in os.listdir(directory):
-        if not re.fullmatch(r"pagemap-\d+\.img", name):
+        if not re.fullmatch(r"pagemap-(shmem-)?\d+\.img", name):
             continue
-        pid = int(name[len("pagemap-"):-len(".img")])
+        pid = name[len("pagemap-"):-len(".img")]
         moving = {}
-        for tid in threads_of[pid]:
+        for tid in [] if pid.startswith("shmem") else threads_of[int(pid)]:
             for place in processor_places(images[f"core-{tid}"][0]):
                 moving.setdefault(place // PAGE * PAGE, []).append(place % PAGE)
         with open(os.path.join(directory, name), "rb") as image:
@@ -237,7 +242,7 @@ def compare_pages(stock, ours):
     print(f"{len(stock)} pages of stock's compared, {count} differ")
     failures = not stock and not ours
     for pid, addresses in differing.items():
-        if len(addresses) <= PAGES_IN_USE:
+        if not pid.startswith("shmem") and len(addresses) <= PAGES_IN_USE:
             continue
         failures = True
         for address in addresses[:20]:

@@ -60,7 +60,7 @@ const Row kRows[] = {
     {"anon_inode:bpf-map", StatOf(0600), FileKind::kOther, "BPF object", "BPF"},
     {"anon_inode:[something-new]", StatOf(0600), FileKind::kOther, "anonymous inode",
      "kernel object"},
-    {"/memfd:buffer (deleted)", StatOf(S_IFREG, 0, 0), FileKind::kOther, "memfd", "memfds"},
+    {"/memfd:buffer (deleted)", StatOf(S_IFREG, 0, 0), FileKind::kMemfd, "memfd", nullptr},
     {"net:[4026531840]", StatOf(S_IFREG), FileKind::kOther, "namespace", "namespace"},
     {"/tmp/gone (deleted)", StatOf(S_IFREG, 0, 0), FileKind::kRegular, "regular file", "deleted"},
     {"/tmp/fifo (deleted)", StatOf(S_IFIFO, 0, 0), FileKind::kFifo, "fifo", "deleted"},

@@ -102,6 +102,10 @@ constexpr EntryCase kEntries[] = {
     {"1000-2000 r--s 00000000 fe:00 9     /f", "rd sh mr mw me ms", 0, 9, 1, 1, 129, 0, 2},
     {"1000-2000 r--s 00000000 fe:00 9     /f", "rd mr me ms", 0, 9, 1, 1, 129, 0, 0},
     {"1000-2000 ---s 00002000 fe:00 9     /f", "mr me ms", 8192, 9, 0, 1, 129, 0, 0},
+    {"1000-2000 rw-p 00000000 00:01 9     /memfd:x (deleted)", "rd wr mr mw me", 0, 9, 3, 2, 16449,
+     0, 0},
+    {"1000-2000 rw-s 00001000 00:01 9     /memfd:x (deleted)", "rd wr sh mr mw me ms", 4096, 9, 3,
+     1, 16513, 0, 2},
     {"1000-2000 rw-p 00000000 00:00 0     [heap]", "rd wr mr mw me ac", 0, 0, 3, 34, 545, 0},
     {"1000-2000 rw-p 00000000 00:00 0     [stack]", "rd wr mr mw me gd ac", 0, 0, 3, 290, 513, 0},
     {"1000-2000 rw-p 00000000 00:00 0 ", "rd wr mr mw me gd ac", 0, 0, 3, 290, 513, 0},
@@ -163,7 +167,6 @@ TEST_P(VmaRefusalTest, NamesTheMappingAndWhy) {
 }
 
 constexpr RefusalCase kRefusals[] = {
-    {"1000-3000 rw-s 00000000 00:01 9     /memfd:x (deleted)", "rd wr sh", "memfd"},
     {"1000-3000 rw-s 00000000 00:01 0     /SYSV00000000 (deleted)", "rd wr sh", "SysV"},
     {"1000-3000 rw-p 00000000 00:11 9     /anon_hugepage (deleted)", "rd wr ht", "hugetlb"},
     {"1000-3000 rw-s 00000000 00:09 9     socket:[9]", "rd wr sh mm", "packet socket"},
@@ -186,18 +189,17 @@ INSTANTIATE_TEST_SUITE_P(Resources, VmaRefusalTest, ::testing::ValuesIn(kRefusal
 
 TEST(VmaCollectorTest, CollectsEveryRefusalAndSaysEachThingOnce) {
   const auto collected = Collect(
-      "1000-2000 rw-s 00000000 00:01 9     /memfd:x (deleted)\nVmFlags: rd wr sh \n"
+      "1000-2000 rw-s 00000000 00:01 9     /SYSV1 (deleted)\nVmFlags: rd wr sh \n"
       "2000-3000 rw-p 00000000 00:00 0 \nVmFlags: rd wr \n"
       "3000-4000 rw-s 00000000 00:10 7     anon_inode:[io_uring]\nVmFlags: rd wr sh \n"
-      "4000-5000 r--s 00000000 00:01 9     /memfd:x (deleted)\nVmFlags: rd sh \n"
-      "5000-6000 r--s 00000000 00:01 8     /memfd:x (deleted)\nVmFlags: rd sh \n");
+      "4000-5000 r--s 00000000 00:01 9     /SYSV1 (deleted)\nVmFlags: rd sh \n"
+      "5000-6000 r--s 00000000 00:01 8     /SYSV1 (deleted)\nVmFlags: rd sh \n");
   ASSERT_TRUE(collected.ok()) << collected.status();
   EXPECT_THAT(collected->entries, SizeIs(1));
   ASSERT_THAT(collected->refusals, SizeIs(3));
-  EXPECT_EQ(collected->refusals[0].resource,
-            "mapping 1000-2000 (/memfd:x, shared) and 1 more of it");
+  EXPECT_EQ(collected->refusals[0].resource, "mapping 1000-2000 (/SYSV1, shared) and 1 more of it");
   EXPECT_EQ(collected->refusals[1].resource, "mapping 3000-4000 (anon_inode:[io_uring], shared)");
-  EXPECT_EQ(collected->refusals[2].resource, "mapping 5000-6000 (/memfd:x, shared)");
+  EXPECT_EQ(collected->refusals[2].resource, "mapping 5000-6000 (/SYSV1, shared)");
 }
 
 // start, end, protection

@@ -70,7 +70,7 @@ constexpr KindCase kCases[] = {
     {"1000-2000 rw-s 0 00:01 8   /drm mm object (deleted)", Shmem, VmaKind::kSpecial},
     {"1000-2000 rw-p 0 00:06 4   /dev/zero", Zero, VmaKind::kFilePrivate},
     {"1000-2000 rw-s 0 00:01 8   /memfd:x (deleted)", Memfd, VmaKind::kMemfd},
-    {"1000-2000 rw-s 0 00:01 8   /memfd: (deleted)", Memfd, VmaKind::kAnonShared},
+    {"1000-2000 rw-s 0 00:01 8   /memfd: (deleted)", Memfd, VmaKind::kMemfd},
     {"1000-2000 rw-p 0 00:01 8   /memfd: (deleted)", Memfd, VmaKind::kMemfd},
     {"1000-2000 rw-p 0 00:01 8   /dev/zero (deleted)", Shmem, VmaKind::kSpecial},
     {"1000-2000 rw-p 0 00:01 8   /memfd:x (deleted)", Memfd, VmaKind::kMemfd},

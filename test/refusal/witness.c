@@ -113,7 +113,6 @@ static void HoldFds(void) {
   ShowFd(timerfd_create(CLOCK_BOOTTIME_ALARM, 0), "timerfd");
   ShowFd(inotify_init1(0), "inotify");
   ShowFd(syscall(SYS_pidfd_open, getpid(), 0), "pidfd");
-  ShowFd(memfd_create("witness", 0), "memfd");
   ShowFd(posix_openpt(O_RDWR | O_NOCTTY), "terminal");
   ShowFd(open("/proc/self/ns/net", O_RDONLY), "namespace");
   ShowFd(syscall(SYS_userfaultfd, UFFD_USER_MODE_ONLY), "userfaultfd");
@@ -140,10 +139,6 @@ static void ShowMap(const void* address, const char* kind) {
 
 static void HoldMaps(void) {
   const int kRead = PROT_READ | PROT_WRITE;
-  const int memfd = REQUIRE_SYSCALL(memfd_create("mapped", 0));
-  REQUIRE_SYSCALL(ftruncate(memfd, 8192));
-  ShowMap(mmap(NULL, 8192, kRead, MAP_SHARED, memfd, 0), "memory of a memfd");
-  close(memfd);
   const int segment = REQUIRE_SYSCALL(shmget(IPC_PRIVATE, 8192, 0600));
   ShowMap(shmat(segment, NULL, 0), "SysV shared memory");
   REQUIRE_SYSCALL(shmctl(segment, IPC_RMID, NULL));
