@@ -7,6 +7,7 @@
 #include "proto/events.pb.h"
 #include "proto/files.pb.h"
 #include "proto/inventory.pb.h"
+#include "proto/ipc.pb.h"
 #include "proto/mm.pb.h"
 #include "proto/seccomp.pb.h"
 #include "proto/sockets.pb.h"
@@ -45,6 +46,18 @@ Payloads StreamPayload(const Message& entry) {
 Payloads BpfMapPayload(const Message& entry) {
   const auto& data = As<image::bpfmap_data_entry>(entry);
   return {{"", uint64_t{data.keys_bytes()} + data.values_bytes()}};
+}
+
+uint64_t RoundUp(uint64_t bytes, uint64_t to) { return (bytes + to - 1) / to * to; }
+
+Payloads SegmentPayload(const Message& entry) {
+  const auto& segment = As<image::ipc_shm_entry>(entry);
+  if (segment.in_pagemaps()) return {};
+  return {{"", RoundUp(segment.size(), 4)}};
+}
+
+Payloads SemaphoresPayload(const Message& entry) {
+  return {{"", RoundUp(uint64_t{2} * As<image::ipc_sem_entry>(entry).nsems(), 8)}};
 }
 
 // A ghost file's contents follow whole, or as chunks with holes between them.
@@ -106,10 +119,13 @@ constexpr ImageType kTypes[] = {
     {ImageKind::kCpuInfo, "cpuinfo.img", kCommon, 0x61404013, "CPUINFO"},
     {ImageKind::kAppArmor, "apparmor.img", kCommon, 0x59423047, "APPARMOR"},
     {ImageKind::kUtsNamespace, "utsns-%u.img", kCommon, 0x54473203, "UTSNS"},
-    {ImageKind::kIpcVariables, "ipcns-var-%u.img", kCommon, 0x53115007, "IPC_VAR"},
-    {ImageKind::kIpcSharedMemory, "ipcns-shm-%u.img", kCommon, 0x46283044, "IPCNS_SHM"},
+    {ImageKind::kIpcVariables, "ipcns-var-%u.img", kCommon, 0x53115007, "IPC_VAR",
+     Of<image::ipc_var_entry>},
+    {ImageKind::kIpcSharedMemory, "ipcns-shm-%u.img", kCommon, 0x46283044, "IPCNS_SHM",
+     Of<image::ipc_shm_entry>, nullptr, SegmentPayload},
     {ImageKind::kIpcMessages, "ipcns-msg-%u.img", kCommon, 0x55453737, "IPCNS_MSG"},
-    {ImageKind::kIpcSemaphores, "ipcns-sem-%u.img", kCommon, 0x59573019, "IPCNS_SEM"},
+    {ImageKind::kIpcSemaphores, "ipcns-sem-%u.img", kCommon, 0x59573019, "IPCNS_SEM",
+     Of<image::ipc_sem_entry>, nullptr, SemaphoresPayload},
     {ImageKind::kMountpoints, "mountpoints-%u.img", kCommon, 0x55563928, "MNTS"},
     {ImageKind::kPidNamespace, "pidns-%u.img", kCommon, 0x61157326, "PIDNS"},
     {ImageKind::kUserNamespace, "userns-%u.img", kCommon, 0x55474906, "USERNS"},

@@ -32,6 +32,7 @@ Wanted WantedOf(const Vma& vma) {
     case VmaKind::kMemfd:
       return vma.mapping.shared ? Wanted::kGuards : Wanted::kFileCopies;
     case VmaKind::kFileShared:
+    case VmaKind::kSysvShm:
     case VmaKind::kAnonShared:  // its contents are the object's: see SharedObjects
       return Wanted::kGuards;
     case VmaKind::kVdso:

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "dumpctl/failure.h"
 #include "dumpctl/status_macros.h"
 #include "proc/proc_fs.h"
 
@@ -39,6 +40,14 @@ constexpr WhyNot kHugetlb = {
     "its memory is made of hugetlb pages, which this version does not save",
     "create it without MFD_HUGETLB"};
 
+// The images are named by these numbers, whatever has them.
+absl::Status SameNumber(uint64_t id) {
+  return MakeFailure(Failure::kRefused, absl::StatusCode::kUnimplemented,
+                     absl::StrCat("refused: SysV shared memory segment ", id,
+                                  " has the number of other shared memory, and the images have one "
+                                  "place for both; dump it after the program has made one anew"));
+}
+
 constexpr std::string_view kMemfdPrefix = "/memfd:";
 
 // `file` may have been opened for anything; what is returned can be read.
@@ -66,13 +75,19 @@ absl::StatusOr<MemfdFacts> ReadMemfd(BorrowedFd file, std::string_view name) {
 absl::StatusOr<SharedObjects> FindSharedObjects(const VmaList& vmas, SharedObjects known) {
   for (const Vma& vma : vmas) {
     const bool memfd = vma.kind == VmaKind::kMemfd;
-    if (!memfd && vma.kind != VmaKind::kAnonShared) continue;
-    if (vma.facts == nullptr || vma.fd() < 0 || known.contains(vma.facts->shmem_id)) continue;
+    const bool sysv = vma.kind == VmaKind::kSysvShm;
+    if (!memfd && !sysv && vma.kind != VmaKind::kAnonShared) continue;
+    if (vma.facts == nullptr || vma.fd() < 0) continue;
+    if (const auto it = known.find(vma.facts->shmem_id); it != known.end()) {
+      if (it->second.sysv != sysv) return SameNumber(it->first);
+      continue;
+    }
     // The mapping's own descriptor is there to be stat-ed alone (O_PATH).
     ASSIGN_OR_RETURN(SharedObject object, Open(vma.fd()));
     if (memfd) {
       ASSIGN_OR_RETURN(object.memfd, ReadMemfd(BorrowedFd(object.file), vma.facts->path));
     }
+    object.sysv = sysv;
     known.emplace(vma.facts->shmem_id, std::move(object));
   }
   return known;

@@ -29,10 +29,11 @@ struct MemfdFacts {
 };
 
 // Memory that processes share without a file of any mount: what is mapped MAP_SHARED and
-// MAP_ANONYMOUS, or a memfd. Either is a file of the kernel's tmpfs, whose contents are saved once,
-// whoever maps which part of it or has a descriptor of it.
+// MAP_ANONYMOUS, a memfd, or a SysV segment. Each is a file of the kernel's tmpfs, whose contents
+// are saved once, whoever maps which part of it or has a descriptor of it.
 struct SharedObject {
   UniqueFd file;
+  bool sysv = false;  // shmget(2): its number is its shmid
   std::optional<MemfdFacts> memfd;
   std::vector<PageRun> runs;  // what is not a hole; addresses are offsets in the object
   uint64_t pages = 0;

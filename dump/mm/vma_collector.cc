@@ -36,6 +36,8 @@ uint32_t StatusOf(const Vma& vma) {
       return kVmaRegular | kVmaFileShared;
     case VmaKind::kMemfd:
       return kVmaRegular | kVmaMemfd | (vma.mapping.shared ? kVmaFileShared : kVmaFilePrivate);
+    case VmaKind::kSysvShm:
+      return kVmaRegular | kVmaAnonShared | kVmaSysvShm;
     case VmaKind::kAnonShared:
       return kVmaRegular | kVmaAnonShared;
     case VmaKind::kHeap:
@@ -93,6 +95,10 @@ absl::StatusOr<image::vma_entry> EntryOf(const Vma& vma, MappedFileId file_id) {
   entry.set_fd(-1);
   if (const uint64_t advice = AdviceOf(mapping); advice != 0) entry.set_madv(advice);
   if (vma.kind == VmaKind::kAnonShared) entry.set_shmid(vma.facts->shmem_id);
+  if (vma.kind == VmaKind::kSysvShm) {
+    entry.set_shmid(vma.facts->shmem_id);
+    entry.set_fdflags(OpenFlagsOf(mapping));
+  }
   if (IsFile(vma)) {
     ASSIGN_OR_RETURN(const uint32_t id, file_id(vma));
     entry.set_shmid(id);

@@ -7,8 +7,6 @@ namespace {
 
 constexpr WhyNot kAnonShared = {"its contents cannot be read through map_files",
                                 "run dumpctl with CAP_CHECKPOINT_RESTORE or CAP_SYS_ADMIN"};
-constexpr WhyNot kSysvShm = {"it is a SysV shared memory segment, which this version does not save",
-                             "detach the segment, or let the program map a file instead"};
 constexpr WhyNot kHugetlb = {
     "it is made of hugetlb pages, which this version does not save",
     "run the program without MAP_HUGETLB (transparent huge pages are fine)"};
@@ -52,8 +50,6 @@ std::optional<WhyNot> WhyNotKind(const Vma& vma) {
     case VmaKind::kAnonShared:
       if (vma.facts == nullptr) return kAnonShared;
       return std::nullopt;
-    case VmaKind::kSysvShm:
-      return kSysvShm;
     case VmaKind::kHugetlb:
       return kHugetlb;
     case VmaKind::kSocket:
@@ -76,6 +72,7 @@ std::optional<WhyNot> WhyNotKind(const Vma& vma) {
     case VmaKind::kFilePrivate:
     case VmaKind::kFileShared:
     case VmaKind::kMemfd:
+    case VmaKind::kSysvShm:
       return std::nullopt;
   }
   return std::nullopt;
@@ -87,8 +84,9 @@ WhyNot WhyNotGuarded() { return kGuarded; }
 
 std::optional<WhyNot> WhyNotDumpable(const Vma& vma) {
   if (const std::optional<WhyNot> why = WhyNotKind(vma)) return why;
-  // The files behind anonymous shared memory and memfds never had a link.
-  const bool has_name = vma.kind != VmaKind::kAnonShared && vma.kind != VmaKind::kMemfd;
+  // The files behind shared memory and memfds never had a link.
+  const bool has_name = vma.kind != VmaKind::kAnonShared && vma.kind != VmaKind::kMemfd &&
+                        vma.kind != VmaKind::kSysvShm;
   if (has_name && vma.facts != nullptr && vma.facts->deleted) return kDeleted;
   const Mapping& mapping = vma.mapping;
   if (mapping.Has(VmFlag::kUffdMissing) || mapping.Has(VmFlag::kUffdMinor) ||

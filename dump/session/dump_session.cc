@@ -316,6 +316,9 @@ class Session {
     report_.outcome = options_.outcome;
     report_.tasks = facts.tasks.size();
     for (const FrozenFacts& task : facts.tasks) AddNotCaptured(task.process);
+    for (std::string& words : NotCaptured(facts.sysv)) {
+      report_.not_captured.push_back(std::move(words));
+    }
     ASSIGN_OR_RETURN(const ImageWriter stats, StatsImage(report_));
     const absl::Status written = WriteImageInto(WorkDirectory(), stats);
     // The process may be dead: a failure now would be taken for that of the dump.

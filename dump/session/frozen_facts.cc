@@ -111,6 +111,17 @@ absl::Status ReadMemfds(const std::vector<Descriptor>& descriptors, dev_t kernel
   return absl::OkStatus();
 }
 
+absl::Status ReadSysv(TreeFacts& facts) {
+  std::vector<pid_t> pids;
+  for (const FrozenFacts& task : facts.tasks) {
+    pids.push_back(task.process.pid);
+    const std::vector<SysvAttachment> attached = SysvAttachmentsOf(task.process.pid, task.vmas);
+    facts.sysv_attachments.insert(facts.sysv_attachments.end(), attached.begin(), attached.end());
+  }
+  ASSIGN_OR_RETURN(facts.sysv, ReadSysvIpc(facts.sysv_attachments, pids));
+  return absl::OkStatus();
+}
+
 absl::Status ReadTaskHoldings(const FrozenTask& task, Preflight& preflight,
                               const KernelFeatures& features, FrozenFacts& facts) {
   ASSIGN_OR_RETURN(facts.vmas, ReadMappings(task, preflight));
@@ -176,6 +187,7 @@ absl::Status ReadHoldings(const FrozenTree& tree, Preflight& preflight,
     ASSIGN_OR_RETURN(facts.pipes, TeePipes(*read.descriptors, std::move(facts.pipes)));
     RETURN_IF_ERROR(ReadMemfds(*read.descriptors, preflight.kernel_tmpfs, facts));
   }
+  RETURN_IF_ERROR(ReadSysv(facts));
   RETURN_IF_ERROR(ReadSockets(facts));
   ASSIGN_OR_RETURN(facts.pipes, TeePipes(facts.queued, std::move(facts.pipes)));
   RETURN_IF_ERROR(ReadMemfds(facts.queued, preflight.kernel_tmpfs, facts));

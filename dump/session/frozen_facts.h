@@ -15,6 +15,7 @@
 #include "dump/mm/page_scanner.h"
 #include "dump/mm/shared_memory.h"
 #include "dump/ns/namespaces.h"
+#include "dump/ns/sysv_ipc.h"
 #include "dump/session/preflight.h"
 #include "dump/sk/unix_sockets.h"
 #include "dump/task/process_facts.h"
@@ -61,6 +62,8 @@ struct TreeFacts {
   SeccompCollector seccomp;
   TeedPipes pipes;
   SharedObjects shared_memory;
+  std::vector<SysvAttachment> sysv_attachments;
+  SysvIpc sysv;
   UnixSockets unix_sockets;
   std::vector<Descriptor> queued;  // what waits in the queues of sockets, in the order of Read
   // The clocks as we see them.

@@ -43,8 +43,8 @@ struct ImageSet {
 
   // The same of entries each of which has `bytes` behind it.
   template <typename List>
-  absl::Status AddWithPayloads(ImageKind kind, const List& list) {
-    ImageWriter image(kind);
+  absl::Status AddWithPayloads(ImageKind kind, const List& list, uint32_t id = 0) {
+    ImageWriter image(kind, id);
     for (const auto& each : list) {
       RETURN_IF_ERROR(image.Add(each.entry));
       image.AddPayload(each.bytes);

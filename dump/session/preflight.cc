@@ -18,6 +18,7 @@
 #include "dump/mm/shared_order.h"
 #include "dump/mm/vma_collector.h"
 #include "dump/ns/namespaces.h"
+#include "dump/ns/sysv_ipc.h"
 #include "dump/session/heap.h"
 #include "dump/session/socket_preflight.h"
 #include "dump/sk/unix_diag.h"
@@ -174,7 +175,8 @@ absl::Status LookAtMemfds(const Target& target, const std::vector<Descriptor>& d
 
 void CountSharedMemory(const VmaList& vmas, std::set<ino_t>& objects) {
   for (const Vma& vma : vmas) {
-    const bool shared = vma.kind == VmaKind::kAnonShared || vma.kind == VmaKind::kMemfd;
+    const bool shared = vma.kind == VmaKind::kAnonShared || vma.kind == VmaKind::kMemfd ||
+                        vma.kind == VmaKind::kSysvShm;
     if (shared && vma.facts) objects.insert(vma.facts->shmem_id);
   }
 }
@@ -229,6 +231,19 @@ ResourceRefusals RefuseSharedMemory(const Preflight& preflight) {
   return RefuseSharedOrder(tasks);
 }
 
+absl::StatusOr<ResourceRefusals> RefuseSysv(const Preflight& preflight) {
+  std::vector<SysvAttachment> attachments;
+  std::vector<pid_t> pids;
+  for (const auto& [pid, task] : preflight.tasks) {
+    pids.push_back(pid);
+    if (!task.vmas) continue;
+    const std::vector<SysvAttachment> attached = SysvAttachmentsOf(pid, *task.vmas);
+    attachments.insert(attachments.end(), attached.begin(), attached.end());
+  }
+  ASSIGN_OR_RETURN(const SysvIpc ipc, ReadSysvIpc(attachments, pids));
+  return RefuseSysvIpc(ipc, attachments, pids);
+}
+
 }  // namespace
 
 absl::StatusOr<Preflight> RunPreflight(const DumpOptions& options, std::span<const Target> targets,
@@ -245,6 +260,8 @@ absl::StatusOr<Preflight> RunPreflight(const DumpOptions& options, std::span<con
   std::vector<PeekedSocket> sockets;
   RETURN_IF_ERROR(LookAtTasks(targets, preflight, sockets));
   Append(preflight.blockers, RefuseSharedMemory(preflight));
+  ASSIGN_OR_RETURN(ResourceRefusals sysv, RefuseSysv(preflight));
+  Append(preflight.blockers, std::move(sysv));
   ASSIGN_OR_RETURN(ResourceRefusals refused,
                    RefuseSockets(rows, sockets, options.external_unix_sockets));
   Append(preflight.blockers, std::move(refused));

@@ -82,6 +82,7 @@ class ImageBuilder {
     }
     RETURN_IF_ERROR(images_.AddOne(ImageKind::kSeccomp, 0, facts_.seccomp.entry()));
     RETURN_IF_ERROR(AddTimens());
+    RETURN_IF_ERROR(AddSysv());
     RETURN_IF_ERROR(AddPstree());
     RETURN_IF_ERROR(AddInventory());
     images_.Refuse(images_.files.refusals());
@@ -127,6 +128,7 @@ class ImageBuilder {
     image::task_kobj_ids_entry ids;
     SetNamespaceIds(dumper_namespaces_, ids);
     if (own_time_) ids.set_time_ns_id(kOwnTimeNamespace);
+    if (!facts_.sysv.empty()) ids.set_ipc_ns_id(kOwnIpcNamespace);
     UnixImages sockets(facts_.unix_sockets, options_.external_unix_sockets, ids.net_ns_id());
     descriptors.MakeBy(FileKind::kUnixSocket, UnixSocketMaker(sockets));
     MemfdFiles memfds(facts_.shared_memory, images_.files);
@@ -183,6 +185,27 @@ class ImageBuilder {
     fill(clock(facts_.boottime, dumper_offsets_.boottime, theirs.boottime),
          entry.mutable_boottime());
     return images_.AddOne(ImageKind::kTimens, own_time_ ? kOwnTimeNamespace : 0, entry);
+  }
+
+  // An IPC namespace for the tree, of the objects that it has of ours.
+  absl::Status AddSysv() {
+    std::vector<pid_t> pids;
+    for (const FrozenFacts& task : facts_.tasks) pids.push_back(task.process.pid);
+    images_.Refuse(RefuseSysvIpc(facts_.sysv, facts_.sysv_attachments, pids));
+    if (facts_.sysv.empty()) return absl::OkStatus();
+    ASSIGN_OR_RETURN(const image::ipc_var_entry limits, ReadIpcLimits());
+    RETURN_IF_ERROR(images_.AddOne(ImageKind::kIpcVariables, kOwnIpcNamespace, limits));
+    std::vector<image::ipc_shm_entry> segments;
+    for (const SysvSegment& segment : facts_.sysv.segments) {
+      segments.push_back(SegmentEntry(segment));
+    }
+    RETURN_IF_ERROR(images_.AddAll(ImageKind::kIpcSharedMemory, kOwnIpcNamespace, segments));
+    if (facts_.sysv.semaphores.empty()) return absl::OkStatus();
+    std::vector<SemaphoreData> semaphores;
+    for (const SysvIpc::Semaphores& set : facts_.sysv.semaphores) {
+      semaphores.push_back(SemaphoreEntry(set));
+    }
+    return images_.AddWithPayloads(ImageKind::kIpcSemaphores, semaphores, kOwnIpcNamespace);
   }
 
   absl::Status AddPstree() {

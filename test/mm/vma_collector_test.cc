@@ -106,6 +106,10 @@ constexpr EntryCase kEntries[] = {
      0, 0},
     {"1000-2000 rw-s 00001000 00:01 9     /memfd:x (deleted)", "rd wr sh mr mw me ms", 4096, 9, 3,
      1, 16513, 0, 2},
+    {"1000-2000 rw-s 00000000 00:01 7     /SYSV00000011 (deleted)", "rd wr sh mr mw me ms", 0, 0, 3,
+     33, 1281, 0, 2},
+    {"1000-2000 r--s 00001000 00:01 7     /SYSV00000011 (deleted)", "rd sh mr me ms", 4096, 0, 1,
+     33, 1281, 0, 0},
     {"1000-2000 rw-p 00000000 00:00 0     [heap]", "rd wr mr mw me ac", 0, 0, 3, 34, 545, 0},
     {"1000-2000 rw-p 00000000 00:00 0     [stack]", "rd wr mr mw me gd ac", 0, 0, 3, 290, 513, 0},
     {"1000-2000 rw-p 00000000 00:00 0 ", "rd wr mr mw me gd ac", 0, 0, 3, 290, 513, 0},
@@ -167,7 +171,6 @@ TEST_P(VmaRefusalTest, NamesTheMappingAndWhy) {
 }
 
 constexpr RefusalCase kRefusals[] = {
-    {"1000-3000 rw-s 00000000 00:01 0     /SYSV00000000 (deleted)", "rd wr sh", "SysV"},
     {"1000-3000 rw-p 00000000 00:11 9     /anon_hugepage (deleted)", "rd wr ht", "hugetlb"},
     {"1000-3000 rw-s 00000000 00:09 9     socket:[9]", "rd wr sh mm", "packet socket"},
     {"1000-3000 rw-s 00000000 00:13 9     /[aio] (deleted)", "rd wr sh de", "io_setup"},
@@ -189,17 +192,18 @@ INSTANTIATE_TEST_SUITE_P(Resources, VmaRefusalTest, ::testing::ValuesIn(kRefusal
 
 TEST(VmaCollectorTest, CollectsEveryRefusalAndSaysEachThingOnce) {
   const auto collected = Collect(
-      "1000-2000 rw-s 00000000 00:01 9     /SYSV1 (deleted)\nVmFlags: rd wr sh \n"
+      "1000-2000 rw-s 00000000 00:01 9     /lib/old.so (deleted)\nVmFlags: rd wr sh \n"
       "2000-3000 rw-p 00000000 00:00 0 \nVmFlags: rd wr \n"
       "3000-4000 rw-s 00000000 00:10 7     anon_inode:[io_uring]\nVmFlags: rd wr sh \n"
-      "4000-5000 r--s 00000000 00:01 9     /SYSV1 (deleted)\nVmFlags: rd sh \n"
-      "5000-6000 r--s 00000000 00:01 8     /SYSV1 (deleted)\nVmFlags: rd sh \n");
+      "4000-5000 r--s 00000000 00:01 9     /lib/old.so (deleted)\nVmFlags: rd sh \n"
+      "5000-6000 r--s 00000000 00:01 8     /lib/old.so (deleted)\nVmFlags: rd sh \n");
   ASSERT_TRUE(collected.ok()) << collected.status();
   EXPECT_THAT(collected->entries, SizeIs(1));
   ASSERT_THAT(collected->refusals, SizeIs(3));
-  EXPECT_EQ(collected->refusals[0].resource, "mapping 1000-2000 (/SYSV1, shared) and 1 more of it");
+  EXPECT_EQ(collected->refusals[0].resource,
+            "mapping 1000-2000 (/lib/old.so, shared) and 1 more of it");
   EXPECT_EQ(collected->refusals[1].resource, "mapping 3000-4000 (anon_inode:[io_uring], shared)");
-  EXPECT_EQ(collected->refusals[2].resource, "mapping 5000-6000 (/SYSV1, shared)");
+  EXPECT_EQ(collected->refusals[2].resource, "mapping 5000-6000 (/lib/old.so, shared)");
 }
 
 // start, end, protection

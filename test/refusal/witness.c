@@ -33,7 +33,9 @@
 #include <sys/file.h>
 #include <sys/inotify.h>
 #include <sys/ioctl.h>
+#include <sys/msg.h>
 #include <sys/prctl.h>
+#include <sys/sem.h>
 #include <sys/shm.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
@@ -113,6 +115,8 @@ static void HoldFds(void) {
   ShowFd(timerfd_create(CLOCK_BOOTTIME_ALARM, 0), "timerfd");
   ShowFd(inotify_init1(0), "inotify");
   ShowFd(syscall(SYS_pidfd_open, getpid(), 0), "pidfd");
+  const int huge = memfd_create("huge", MFD_HUGETLB);
+  ShowFd(huge, "memfd");
   ShowFd(posix_openpt(O_RDWR | O_NOCTTY), "terminal");
   ShowFd(open("/proc/self/ns/net", O_RDONLY), "namespace");
   ShowFd(syscall(SYS_userfaultfd, UFFD_USER_MODE_ONLY), "userfaultfd");
@@ -137,11 +141,29 @@ static void ShowMap(const void* address, const char* kind) {
   if (address != MAP_FAILED) printf("map %lx %s\n", (unsigned long)address, kind);
 }
 
+/* SysV memory of which a part is unmapped, SysV memory for others to attach, semaphores and a
+ * queue. */
+static void HoldSysv(void) {
+  const int cut = REQUIRE_SYSCALL(shmget(IPC_PRIVATE, 8192, 0600));
+  char* memory = shmat(cut, NULL, 0);
+  REQUIRE(memory != (void*)-1);
+  REQUIRE_SYSCALL(munmap(memory + 4096, 4096));
+  const int common = REQUIRE_SYSCALL(shmget(IPC_PRIVATE, 8192, 0600));
+  REQUIRE(shmat(common, NULL, 0) != (void*)-1);
+  const int set = REQUIRE_SYSCALL(semget(IPC_PRIVATE, 2, 0600));
+  struct sembuf operation = {.sem_num = 0, .sem_op = 1};
+  REQUIRE_SYSCALL(semop(set, &operation, 1));
+  const int queue = REQUIRE_SYSCALL(msgget(IPC_PRIVATE, 0600));
+  const struct {
+    long type;
+    char text[4];
+  } message = {.type = 1, .text = "all"};
+  REQUIRE_SYSCALL(msgsnd(queue, &message, sizeof message.text, 0));
+  printf("cut %d\ncommon %d\nset %d\nqueue %d\n", cut, common, set, queue);
+}
+
 static void HoldMaps(void) {
   const int kRead = PROT_READ | PROT_WRITE;
-  const int segment = REQUIRE_SYSCALL(shmget(IPC_PRIVATE, 8192, 0600));
-  ShowMap(shmat(segment, NULL, 0), "SysV shared memory");
-  REQUIRE_SYSCALL(shmctl(segment, IPC_RMID, NULL));
   ShowMap(mmap(NULL, 2 << 20, kRead, MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0), "hugetlb");
   struct io_uring_params params = {0};
   const int ring = syscall(SYS_io_uring_setup, 4, &params);
@@ -230,6 +252,7 @@ static void HoldZombie(void) {
 static void Hold(const char* what) {
   if (strcmp(what, "fds") == 0) HoldFds();
   if (strcmp(what, "maps") == 0) HoldMaps();
+  if (strcmp(what, "sysv") == 0) HoldSysv();
   if (strcmp(what, "tree") == 0) HoldTree();
   if (strcmp(what, "kin") == 0) HoldKin();
   if (strcmp(what, "crossed") == 0) HoldCrossed();

@@ -1,4 +1,4 @@
-"""A private pid and mount namespace whose init is the test itself.
+"""A private pid, mount and IPC namespace whose init is the test itself.
 
 Inside, pids are free for a restore to take, every orphan becomes ours to reap, and the end of the
 test ends every process that it started. Nothing of it is seen outside.
@@ -13,6 +13,7 @@ import traceback
 
 _CLONE_NEWNS = 0x00020000
 _CLONE_NEWPID = 0x20000000
+_CLONE_NEWIPC = 0x08000000
 _MS_REC = 0x4000
 _MS_PRIVATE = 0x40000
 
@@ -36,7 +37,7 @@ def run_inside(test, timeout):
     124 if it did not end within `timeout` seconds. By then, or when test() returns, all its
     processes are gone: the kernel kills what is left in a pid namespace without an init.
     """
-    _check(_libc.unshare(_CLONE_NEWPID | _CLONE_NEWNS), "unshare")
+    _check(_libc.unshare(_CLONE_NEWPID | _CLONE_NEWNS | _CLONE_NEWIPC), "unshare")
     sys.stdout.flush()
     init = os.fork()
     if init == 0:
