@@ -1,12 +1,16 @@
-"""A private pid, mount and IPC namespace whose init is the test itself.
+"""A private pid, mount, IPC and network namespace whose init is the test itself.
 
 Inside, pids are free for a restore to take, every orphan becomes ours to reap, and the end of the
-test ends every process that it started. Nothing of it is seen outside.
+test ends every process that it started. Its network is a loopback device. Nothing of it is seen
+outside.
 """
 
 import ctypes
+import fcntl
 import os
 import signal
+import socket
+import struct
 import sys
 import time
 import traceback
@@ -14,6 +18,9 @@ import traceback
 _CLONE_NEWNS = 0x00020000
 _CLONE_NEWPID = 0x20000000
 _CLONE_NEWIPC = 0x08000000
+_CLONE_NEWNET = 0x40000000
+_SIOCSIFFLAGS = 0x8914
+_IFF_UP = 1
 _MS_REC = 0x4000
 _MS_PRIVATE = 0x40000
 
@@ -37,7 +44,8 @@ def run_inside(test, timeout):
     124 if it did not end within `timeout` seconds. By then, or when test() returns, all its
     processes are gone: the kernel kills what is left in a pid namespace without an init.
     """
-    _check(_libc.unshare(_CLONE_NEWPID | _CLONE_NEWNS | _CLONE_NEWIPC), "unshare")
+    kinds = _CLONE_NEWPID | _CLONE_NEWNS | _CLONE_NEWIPC | _CLONE_NEWNET
+    _check(_libc.unshare(kinds), "unshare")
     sys.stdout.flush()
     init = os.fork()
     if init == 0:
@@ -65,6 +73,7 @@ def _be_init(test):
         mount("proc", "/proc", "proc")
         # A private /run: stock criu keeps what it learnt about the kernel there.
         mount("tmpfs", "/run", "tmpfs")
+        _start_loopback()
         signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCHLD])
         status = test()
     except BaseException:  # An init must not return into its parent's code.
@@ -72,6 +81,12 @@ def _be_init(test):
         status = 1
     sys.stdout.flush()
     return status
+
+
+def _start_loopback():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        request = struct.pack("16sh22x", b"lo", _IFF_UP)
+        fcntl.ioctl(any_socket, _SIOCSIFFLAGS, request)
 
 
 class Reaper:

@@ -21,8 +21,7 @@ static inline socklen_t AddressOf(const char* name, struct sockaddr_un* address)
   return offsetof(struct sockaddr_un, sun_path) + strlen(name);
 }
 
-/* An abstract name that nobody else on this machine has: all network namespaces of tests are one.
- */
+/* An abstract name that nobody else has, in whichever network namespace a target is run. */
 static inline const char* UniqueName(void) {
   static char names[4][32];
   static int next;
