@@ -64,7 +64,6 @@ constexpr CriuOption kUnserved[] = {
     {"restore-sibling", 'S', kNo, kNegatable},
     {"root", 'r', kYes},
     {"skip-file-rwx-check", 0, kNo, kNegatable},
-    {"skip-in-flight", 0, kNo, kNegatable},
     {"skip-mnt", 0, kYes},
     {"status-fd", 0, kYes},
     {"stream", 0, kNo, kNegatable},

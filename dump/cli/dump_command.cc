@@ -112,6 +112,8 @@ void AddDumpCommand(CLI::App& app, CommandAction& action) {
                     "the session's leader is not part of the dump");
   command->add_flag("-x,--ext-unix-sk", options.external_unix_sockets,
                     "datagram sockets may be connected to others by their names");
+  command->add_flag("--skip-in-flight,!--no-skip-in-flight", options.inet.skip_in_flight,
+                    "leave out connections that wait to be accepted, and datagrams");
   CLI::Option* running =
       command->add_flag("-R,--leave-running", arguments->leave_running, "let the process go on");
   command->add_flag("-s,--leave-stopped", arguments->leave_stopped, "leave the process stopped")

@@ -49,6 +49,7 @@ absl::StatusOr<std::optional<WhyNot>> WhyRefused(const Descriptor& descriptor,
     case FileKind::kSignalfd:
     case FileKind::kUnixSocket:
     case FileKind::kMemfd:
+    case FileKind::kInetSocket:
       return std::nullopt;
     case FileKind::kEpoll:
       if (descriptor.watches && !descriptor.watches->lost.empty()) return kLostWatch;
@@ -93,6 +94,8 @@ image::fd_types TypeOf(FileKind kind) {
       return image::UNIXSK;
     case FileKind::kMemfd:
       return image::MEMFD;
+    case FileKind::kInetSocket:
+      return image::INETSK;
     default:
       return image::REG;
   }
@@ -232,7 +235,8 @@ absl::StatusOr<uint32_t> FdCollector::AddFile(const Descriptor& descriptor, cons
       break;
     }
     case FileKind::kUnixSocket:
-    case FileKind::kMemfd: {
+    case FileKind::kMemfd:
+    case FileKind::kInetSocket: {
       ASSIGN_OR_RETURN(std::optional<image::file_entry> made, Make(descriptor, id, flags, link));
       if (!made) return id;
       entry = *std::move(made);

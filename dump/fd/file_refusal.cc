@@ -36,7 +36,7 @@ constexpr std::string_view kClose = "let the program close it";
 
 // By the text of the link, longest prefix first.
 constexpr LinkType kLinkTypes[] = {
-    {"socket:", "socket", {"sockets are not saved by this version", kClose}},
+    {"socket:", "socket", {"sockets of its family are not saved by this version", kClose}},
     {"anon_inode:inotify", "inotify", {"file watches are not saved by this version", kClose}},
     {"anon_inode:[fanotify]", "fanotify", {"file watches are not saved by this version", kClose}},
     {"anon_inode:[pidfd]", "pidfd", {"process descriptors are not saved by this version", kClose}},
@@ -92,6 +92,12 @@ bool IsNamedLikeMemfd(const struct stat& stat, std::string_view link) {
   return S_ISREG(stat.st_mode) && stat.st_nlink == 0 && link.starts_with("/memfd:");
 }
 
+// "TCP", "TCPv6", "UDP", "UDPv6", "UDP-Lite", "UDPLITEv6".
+bool IsInetSocket(std::string_view link) {
+  return link.starts_with("socket:") && (link.find("(TCP") != std::string_view::npos ||
+                                         link.find("(UDP") != std::string_view::npos);
+}
+
 const EventType* EventTypeOf(std::string_view link) {
   const auto it = std::find_if(std::begin(kEventTypes), std::end(kEventTypes),
                                [link](const EventType& t) { return link == t.link; });
@@ -119,6 +125,7 @@ FileKind FileKindOf(const struct stat& stat, std::string_view link) {
   if (const EventType* type = EventTypeOf(link)) return type->kind;
   if (IsUnixSocket(link)) return FileKind::kUnixSocket;
   if (IsNamedLikeMemfd(stat, link)) return FileKind::kMemfd;
+  if (IsInetSocket(link)) return FileKind::kInetSocket;
   if (LinkTypeOf(link) != nullptr) return FileKind::kOther;
   if (S_ISREG(stat.st_mode)) return FileKind::kRegular;
   if (S_ISDIR(stat.st_mode)) return FileKind::kDirectory;
@@ -165,7 +172,8 @@ std::optional<WhyNot> WhyNotDumpable(const struct stat& stat, std::string_view l
   if (!info.locks.empty()) return kLocked;
   // What has no path is in no directory.
   const bool has_path = kind != FileKind::kPipe && kind != FileKind::kUnixSocket &&
-                        kind != FileKind::kMemfd && EventTypeOf(link) == nullptr;
+                        kind != FileKind::kMemfd && kind != FileKind::kInetSocket &&
+                        EventTypeOf(link) == nullptr;
   if (has_path && stat.st_nlink == 0) return kDeleted;
   return std::nullopt;
 }

@@ -25,6 +25,7 @@ enum class FileKind {
   kEpoll,
   kUnixSocket,
   kMemfd,
+  kInetSocket,  // of TCP, UDP or UDP-Lite
   kOther,
 };
 

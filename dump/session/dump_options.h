@@ -9,6 +9,7 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "dump/sk/inet_policy.h"
 
 namespace dumpctl {
 
@@ -22,7 +23,8 @@ struct DumpOptions {
   std::string work_dir;  // of logs and statistics; empty: the images directory
   Outcome outcome = Outcome::kKilled;
   bool shell_job = false;
-  bool external_unix_sockets = false;          // --ext-unix-sk
+  bool external_unix_sockets = false;  // --ext-unix-sk
+  InetPolicy inet;
   absl::Duration timeout = absl::Seconds(10);  // for freezing
   std::string pidfile;                         // empty: none is written
   std::string kernel_features;                 // see KernelFeatures::Probe

@@ -17,6 +17,7 @@
 #include "dump/ns/namespaces.h"
 #include "dump/ns/sysv_ipc.h"
 #include "dump/session/preflight.h"
+#include "dump/sk/inet_sockets.h"
 #include "dump/sk/unix_sockets.h"
 #include "dump/task/process_facts.h"
 #include "dump/task/seccomp_collector.h"
@@ -65,6 +66,7 @@ struct TreeFacts {
   std::vector<SysvAttachment> sysv_attachments;
   SysvIpc sysv;
   UnixSockets unix_sockets;
+  InetSockets inet_sockets;
   std::vector<Descriptor> queued;  // what waits in the queues of sockets, in the order of Read
   // The clocks as we see them.
   timespec monotonic = {};

@@ -263,7 +263,7 @@ absl::StatusOr<Preflight> RunPreflight(const DumpOptions& options, std::span<con
   ASSIGN_OR_RETURN(ResourceRefusals sysv, RefuseSysv(preflight));
   Append(preflight.blockers, std::move(sysv));
   ASSIGN_OR_RETURN(ResourceRefusals refused,
-                   RefuseSockets(rows, sockets, options.external_unix_sockets));
+                   RefuseSockets(rows, sockets, options.external_unix_sockets, options.inet));
   Append(preflight.blockers, std::move(refused));
   return preflight;
 }

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "dump/sk/inet_policy.h"
 #include "dump/sk/unix_diag.h"
 #include "dumpctl/resource_refusal.h"
 
@@ -18,12 +19,12 @@ struct PeekedSocket {
   ino_t inode = 0;
 };
 
-// What cannot be dumped among the unix sockets of running tasks. `before`: the rows as they were
-// before `sockets` were looked for. Both change as the tasks run: what is refused stood in the way
-// before and stands there after.
+// What cannot be dumped among the unix sockets of running tasks, and their sockets of TCP.
+// `before`: the rows of unix sockets as they were before `sockets` were looked for. Both change as
+// the tasks run: what is refused stood in the way before and stands there after.
 absl::StatusOr<ResourceRefusals> RefuseSockets(const absl::StatusOr<UnixSocketRows>& before,
                                                const std::vector<PeekedSocket>& sockets,
-                                               bool external);
+                                               bool external, const InetPolicy& policy);
 
 }  // namespace dumpctl
 

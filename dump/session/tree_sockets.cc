@@ -14,7 +14,6 @@ namespace dumpctl {
 namespace {
 
 bool IsUnixSocket(const Descriptor& descriptor) {
-  if (!S_ISSOCK(descriptor.stat.st_mode)) return false;
   int domain = 0;
   socklen_t size = sizeof domain;
   // O_PATH: a descriptor of a socket's file is no socket.
@@ -24,13 +23,17 @@ bool IsUnixSocket(const Descriptor& descriptor) {
 
 absl::Status ReadSocket(const Descriptor& descriptor, const std::string& directory,
                         PeekGuardian& guardian, TreeFacts& facts) {
+  if (!S_ISSOCK(descriptor.stat.st_mode)) return absl::OkStatus();
+  const BorrowedFd socket(descriptor.copy);
+  if (const auto type = InetTypeOf(socket)) {
+    return facts.inet_sockets.Read(socket, descriptor.stat.st_ino, *type);
+  }
   if (!IsUnixSocket(descriptor)) return absl::OkStatus();
   const auto guard = [&guardian](BorrowedFd socket, absl::FunctionRef<absl::Status()> peeking) {
     return guardian.Guard(socket, peeking);
   };
   ASSIGN_OR_RETURN(std::vector<UniqueFd> queued,
-                   facts.unix_sockets.Read(BorrowedFd(descriptor.copy), descriptor.stat.st_ino,
-                                           directory, guard));
+                   facts.unix_sockets.Read(socket, descriptor.stat.st_ino, directory, guard));
   ASSIGN_OR_RETURN(std::vector<Descriptor> described, DescribeCopies(std::move(queued)));
   std::move(described.begin(), described.end(), std::back_inserter(facts.queued));
   return absl::OkStatus();

@@ -95,8 +95,9 @@ absl::Status ReadNumbers(BorrowedFd socket, image::sk_opts_entry& entry) {
 absl::Status ReadSwitches(BorrowedFd socket, image::sk_opts_entry& entry) {
   ASSIGN_OR_RETURN(const auto reuse_address, Get<int>(socket, SO_REUSEADDR));
   ASSIGN_OR_RETURN(const auto reuse_port, Get<int>(socket, SO_REUSEPORT));
-  ASSIGN_OR_RETURN(const auto credentials, Get<int>(socket, SO_PASSCRED));
-  ASSIGN_OR_RETURN(const auto security, Get<int>(socket, SO_PASSSEC));
+  // Of no other sockets than those of unix and netlink, since Linux 6.16.
+  ASSIGN_OR_RETURN(const auto credentials, GetIfKnown<int>(socket, SO_PASSCRED));
+  ASSIGN_OR_RETURN(const auto security, GetIfKnown<int>(socket, SO_PASSSEC));
   ASSIGN_OR_RETURN(const auto dont_route, Get<int>(socket, SO_DONTROUTE));
   ASSIGN_OR_RETURN(const auto no_check, Get<int>(socket, SO_NO_CHECK));
   ASSIGN_OR_RETURN(const auto broadcast, Get<int>(socket, SO_BROADCAST));
@@ -104,8 +105,8 @@ absl::Status ReadSwitches(BorrowedFd socket, image::sk_opts_entry& entry) {
   ASSIGN_OR_RETURN(const auto inline_urgent, Get<int>(socket, SO_OOBINLINE));
   entry.set_reuseaddr(reuse_address != 0);
   entry.set_so_reuseport(reuse_port != 0);
-  entry.set_so_passcred(credentials != 0);
-  entry.set_so_passsec(security != 0);
+  if (credentials) entry.set_so_passcred(*credentials != 0);
+  if (security) entry.set_so_passsec(*security != 0);
   entry.set_so_dontroute(dont_route != 0);
   entry.set_so_no_check(no_check != 0);
   entry.set_so_broadcast(broadcast != 0);

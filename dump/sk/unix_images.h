@@ -9,20 +9,13 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "dump/sk/socket_file.h"
 #include "dump/sk/unix_refusal.h"
 #include "dump/sk/unix_sockets.h"
 #include "proto/files.pb.h"
-#include "proto/fown.pb.h"
 #include "proto/sockets.pb.h"
 
 namespace dumpctl {
-
-// What an open file of a socket has by itself.
-struct SocketFile {
-  uint32_t id = 0;
-  uint32_t flags = 0;
-  image::fown_entry owner;
-};
 
 // Packets as sk-queues.img holds them.
 struct QueueData {

@@ -107,9 +107,21 @@ inline constexpr long kSysMseal = 462;      // Linux 6.10
 inline constexpr uint32_t kStatxMntIdUnique = 0x00004000u;
 
 // --- Options of sockets (socket(7), include/uapi/asm-generic/socket.h).
+inline constexpr int kSoNetnsCookie = 71;  // Linux 5.14
 inline constexpr int kSoPassPidfd = 76;    // Linux 6.5
 inline constexpr int kSoRcvPriority = 82;  // Linux 6.14
 inline constexpr int kSoPassRights = 83;   // Linux 6.16: on, unless it was set
+
+// --- Options of internet sockets (ip(7), ipv6(7), tcp(7); include/uapi/linux/in.h, in6.h, tcp.h,
+// and net/udplite.h).
+inline constexpr int kIpLocalPortRange = 51;  // Linux 6.3
+inline constexpr int kIpv6RecverrRfc4884 = 31;
+inline constexpr int kIpv6FlowinfoSend = 33;
+inline constexpr int kTcpRtoMaxMs = 44;     // Linux 6.15
+inline constexpr int kTcpRtoMinUs = 45;     // Linux 6.17
+inline constexpr int kTcpDelackMaxUs = 46;  // Linux 6.17
+inline constexpr int kUdpliteSendCscov = 10;
+inline constexpr int kUdpliteRecvCscov = 11;
 
 }  // namespace dumpctl::abi
 

@@ -23,6 +23,7 @@ TOLERATED = [
     (r"timens-0\..*", "the clocks as the dump read them"),
     (r"(ids-\d+|inventory)\..*_ns_id", "numbered by each dumper"),
     (r"inventory\..*\.(files_id|fs_id|vm_id|sighand_id)", "numbered by each dumper"),
+    (r"fdinfo-.*\.isk\.ns_id", "numbered by each dumper"),
     (r"mm-.*\.shmid", "numbered by each dumper; files are compared where they are referred to"),
 ]
 _TOLERATED = [re.compile(pattern) for pattern, _ in TOLERATED]
@@ -219,7 +220,8 @@ def load_pages(directory, images):
             head, *runs = pycriu.images.load(image, pretty=False)["entries"]
         with open(os.path.join(directory, f"pages-{head['pages_id']}.img"), "rb") as image:
             for run in runs:
-                for page in range(run["nr_pages"]):
+                # 4.2 counts in another field than 4.1, which has a name of its own there.
+                for page in range(run.get("nr_pages") or run["compat_nr_pages"]):
                     contents = image.read(PAGE)
                     address = run["vaddr"] + page * PAGE
                     for offset in moving.get(address, []):

@@ -1,12 +1,13 @@
 #!/usr/bin/python3
 """Dumps one target by stock criu and by a dumper, leaving it running, and compares the images.
 
-  run_differential.py [--dumper PROGRAM|stock] [--holding-registers] TARGET
+  run_differential.py [--dumper PROGRAM|stock] [--holding-registers] [--suite trixie|sid] TARGET
 """
 
 import argparse
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -58,6 +59,7 @@ def main():
     parser.add_argument("--dumper", default="stock", help="dumpctl's path, or stock")
     parser.add_argument("--holding-registers", action="store_true",
                         help="all threads but the leader hold their registers")
+    parser.add_argument("--suite", default="trixie", help="whose criu dumps")
     parser.add_argument("--timeout", type=float, default=30)
     options = parser.parse_args()
     if os.geteuid() != 0:
@@ -66,7 +68,13 @@ def main():
     options.target = os.path.abspath(options.target)
     if options.dumper != "stock":
         options.dumper = os.path.abspath(options.dumper)
-    tools = {name: dumpers.stock(name) for name in ("criu", "python")}
+    try:
+        tools = {name: dumpers.stock(name, options.suite) for name in ("criu", "python")}
+    except subprocess.CalledProcessError:
+        if options.suite == "trixie":
+            raise
+        print(f"no mirror with {options.suite} is within reach")
+        return SKIPPED
     directory = tempfile.mkdtemp(prefix="dumpctl-differential-")
     os.chmod(directory, 0o755)
     try:

@@ -20,6 +20,7 @@ sys.path[:0] = [HERE, os.path.join(HERE, "../restore")]
 import cases_faults
 import cases_holdings
 import cases_images
+import cases_inet
 import cases_interruption
 import cases_options
 import cases_rights

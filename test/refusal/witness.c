@@ -41,6 +41,7 @@
 #include <sys/timerfd.h>
 #include <sys/wait.h>
 
+#include "test/refusal/witness_inet.h"
 #include "test/refusal/witness_sockets.h"
 #include "test/targets/seccomp_common.h"
 
@@ -268,6 +269,7 @@ static void Hold(const char* what) {
     RefuseCall(SYS_personality, EPERM, 0);
   }
   if (strncmp(what, "socket_", 7) == 0) HoldSocket(what + 7);
+  if (strncmp(what, "inet_", 5) == 0) HoldInet(what + 5);
   if (strcmp(what, "big") == 0) Fill(Map(16 << 20), 16 << 20, 3);
   REQUIRE(fflush(stdout) == 0);
 }

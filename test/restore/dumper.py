@@ -31,9 +31,9 @@ class Dumper:
             argv.append("-R")
         self._run(argv + list(options), images, deadline)
 
-    def restore(self, images, deadline):
+    def restore(self, images, deadline, options=()):
         argv = [self._criu, "restore", "-d", "-D", images, "-v4", "-o", "restore.log"]
-        self._run(argv, images, deadline)
+        self._run(argv + list(options), images, deadline)
 
     def _run(self, argv, images, deadline):
         with open(os.path.join(images, f"{argv[1]}.out"), "wb") as out:

@@ -72,9 +72,10 @@ class Case:
         for _ in range(rounds):
             images = self._new_images()
             pids = self._target.tree()
-            self._dumper.dump(self._target.pid, images, self._deadline)
+            more = self._options.with_options
+            self._dumper.dump(self._target.pid, images, self._deadline, options=more)
             self._target.wait_gone(pids, self._deadline)
-            self._dumper.restore(images, self._deadline)
+            self._dumper.restore(images, self._deadline, options=more)
             if self._options.stopped:
                 self._target.wait_state("T", self._deadline)
         if rounds > 1:
@@ -95,7 +96,8 @@ class Case:
         }
         before = proc_facts.snapshot(self._target.pid, **still)
         images = self._new_images()
-        self._dumper.dump(self._target.pid, images, self._deadline, leave_running=True)
+        self._dumper.dump(self._target.pid, images, self._deadline, leave_running=True,
+                          options=self._options.with_options)
         after = proc_facts.snapshot(self._target.pid, **still)
         changed = proc_facts.differences(before, after)
         if changed:
@@ -118,6 +120,8 @@ def main():
     parser.add_argument("--stopped", action="store_true", help="the target stops itself")
     parser.add_argument("--changing-maps", action="store_true", help="it maps and unmaps for ever")
     parser.add_argument("--changing-tree", action="store_true", help="processes come and go")
+    parser.add_argument("--with", dest="with_options", action="append", default=[],
+                        help="an option of the dump, and of the restore")
     parser.add_argument("--suite", default="trixie", help="whose criu restores")
     parser.add_argument("--timeout", type=float, default=30)
     parser.add_argument("--keep", help="leave images and logs in this directory")

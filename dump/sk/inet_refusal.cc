@@ -1,0 +1,82 @@
+#include "dump/sk/inet_refusal.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+
+namespace dumpctl {
+namespace {
+
+WhyNotText Refusal(std::string_view why, std::string_view remedy) {
+  return {std::string(why), std::string(remedy)};
+}
+
+std::optional<WhyNotText> WhyNotOptions(const InetSocketFacts& facts) {
+  std::vector<std::string_view> lost = facts.options.lost;
+  lost.insert(lost.end(), facts.inet.lost.begin(), facts.inet.lost.end());
+  if (lost.empty()) return std::nullopt;
+  std::string list;
+  for (const std::string_view name : lost) {
+    absl::StrAppend(&list, list.empty() ? "" : ", ", std::string(name));
+  }
+  return WhyNotText{absl::StrCat("no restore sets its options ", list, " again"),
+                    "let the program put them back"};
+}
+
+std::optional<WhyNotText> WhyNotDatagrams(const InetSocketFacts& facts, const InetPolicy& policy) {
+  if (facts.inet.corked || facts.unsent) {
+    return Refusal("it has begun a datagram (UDP_CORK, MSG_MORE) and not sent it yet",
+                   "let the program send it");
+  }
+  if (facts.row && facts.row->receive_queue > 0 && !policy.skip_in_flight) {
+    return Refusal("datagrams wait in it, which no restore brings back",
+                   "let the program read them, or add --skip-in-flight: they are then lost");
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::optional<WhyNotText> WhyNotTcp(const InetSocketRow& row, const InetPolicy& policy) {
+  if (row.has_signatures) {
+    return Refusal("its segments are signed (TCP_MD5SIG), and no restore gives it the keys",
+                   "let the program close it");
+  }
+  if (row.state == TCP_LISTEN) {
+    if (row.receive_queue == 0 || policy.skip_in_flight) return std::nullopt;
+    return WhyNotText{absl::StrCat(row.receive_queue, " connections wait to be accepted"),
+                      "let the program accept them, or add --skip-in-flight: they are then lost"};
+  }
+  if (row.state == TCP_CLOSE) return std::nullopt;
+  return Refusal("it is connected, which this version does not save", "let the program close it");
+}
+
+std::optional<WhyNotText> WhyNotInet(const InetSocketFacts& facts, const InetPolicy& policy) {
+  if (facts.inet.foreign) {
+    return Refusal("it belongs to another network namespace", "let the program close it");
+  }
+  if (auto options = WhyNotOptions(facts)) return options;
+  if (facts.error) {
+    return Refusal("an error waits to be told, which no restore brings back",
+                   "let the program read from it");
+  }
+  if (!facts.is_local) {
+    return Refusal(
+        "it is bound to an address that this machine does not have (IP_FREEBIND), and "
+        "restores bind before they set that",
+        "add the address to a device");
+  }
+  if (facts.type.protocol != IPPROTO_TCP) return WhyNotDatagrams(facts, policy);
+  if (facts.was_connected) {
+    return Refusal("it was connected, and no restore closes its connection again",
+                   "let the program close it");
+  }
+  return facts.row ? WhyNotTcp(*facts.row, policy) : std::nullopt;
+}
+
+}  // namespace dumpctl

@@ -1,0 +1,166 @@
+#include "dump/sk/inet_sockets.h"
+
+#include <linux/sockios.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <sched.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "dumpctl/status_macros.h"
+
+namespace dumpctl {
+namespace {
+
+union SocketAddress {
+  sockaddr any;
+  sockaddr_in v4;
+  sockaddr_in6 v6;
+};
+
+InetEndpoint ToEndpoint(const SocketAddress& address, int family) {
+  InetEndpoint endpoint;
+  if (family == AF_INET) {
+    endpoint.address = {address.v4.sin_addr.s_addr};
+    endpoint.port = ntohs(address.v4.sin_port);
+    return endpoint;
+  }
+  endpoint.address.resize(sizeof address.v6.sin6_addr / sizeof(uint32_t));
+  std::memcpy(endpoint.address.data(), &address.v6.sin6_addr, sizeof address.v6.sin6_addr);
+  endpoint.port = ntohs(address.v6.sin6_port);
+  endpoint.device = address.v6.sin6_scope_id;
+  return endpoint;
+}
+
+absl::Status ReadEndpoints(BorrowedFd socket, InetSocketFacts& facts) {
+  SocketAddress address = {};
+  socklen_t size = sizeof address;
+  if (getsockname(socket.get(), &address.any, &size) < 0) {
+    return absl::ErrnoToStatus(errno, "getsockname");
+  }
+  facts.local = ToEndpoint(address, facts.type.family);
+  address = {};
+  size = sizeof address;
+  if (getpeername(socket.get(), &address.any, &size) < 0) {
+    // A connection whose end is known to both has no peer any more (ENOTCONN).
+    if (errno != ENOTCONN) return absl::ErrnoToStatus(errno, "getpeername");
+    address = {};
+  }
+  facts.remote = ToEndpoint(address, facts.type.family);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<uint8_t> StateOf(BorrowedFd socket, const InetSocketFacts& facts) {
+  if (facts.type.protocol != IPPROTO_TCP) {
+    return static_cast<uint8_t>(facts.remote.port != 0 ? TCP_ESTABLISHED : TCP_CLOSE);
+  }
+  tcp_info info = {};
+  socklen_t size = sizeof info;
+  if (getsockopt(socket.get(), IPPROTO_TCP, TCP_INFO, &info, &size) < 0) {
+    return absl::ErrnoToStatus(errno, "getsockopt(TCP_INFO)");
+  }
+  return info.tcpi_state;
+}
+
+// A datagram on its way to a device is sent whatever becomes of its socket, and mostly at once. One
+// that waits for its end by MSG_MORE cannot be told from it but by its patience.
+bool HasUnsent(BorrowedFd socket) {
+  constexpr absl::Duration kPatience = absl::Milliseconds(2);
+  const absl::Time deadline = absl::Now() + kPatience;
+  int bytes = 0;
+  while (ioctl(socket.get(), SIOCOUTQ, &bytes) == 0 && bytes > 0) {
+    if (absl::Now() > deadline) return true;
+    sched_yield();
+  }
+  return false;
+}
+
+// A restore binds to an address of IPv4 before it sets IP_FREEBIND.
+bool IsLocal(const InetEndpoint& endpoint) {
+  SocketAddress address = {};
+  address.v4.sin_family = AF_INET;
+  address.v4.sin_addr.s_addr = endpoint.address.front();
+  const UniqueFd probe(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  return !probe || bind(probe.get(), &address.any, sizeof address.v4) == 0;
+}
+
+void ReadReadiness(BorrowedFd socket, InetSocketFacts& facts) {
+  pollfd ready = {.fd = socket.get(), .events = POLLPRI | POLLRDHUP, .revents = 0};
+  if (poll(&ready, 1, 0) <= 0) return;
+  facts.error = (ready.revents & POLLERR) != 0;
+  facts.urgent = (ready.revents & POLLPRI) != 0 && !facts.error;
+  facts.was_connected = facts.type.protocol == IPPROTO_TCP && facts.state == TCP_CLOSE &&
+                        (ready.revents & POLLRDHUP) != 0;
+}
+
+}  // namespace
+
+std::optional<InetSocketType> InetTypeOf(BorrowedFd socket) {
+  InetSocketType type;
+  socklen_t size = sizeof(int);
+  const auto get = [&](int option, int& value) {
+    return getsockopt(socket.get(), SOL_SOCKET, option, &value, &size) == 0;
+  };
+  if (!get(SO_DOMAIN, type.family) || !get(SO_TYPE, type.type) ||
+      !get(SO_PROTOCOL, type.protocol)) {
+    return std::nullopt;
+  }
+  if (type.family != AF_INET && type.family != AF_INET6) return std::nullopt;
+  const bool is_stream = type.type == SOCK_STREAM && type.protocol == IPPROTO_TCP;
+  const bool is_datagram =
+      type.type == SOCK_DGRAM && (type.protocol == IPPROTO_UDP || type.protocol == IPPROTO_UDPLITE);
+  if (!is_stream && !is_datagram) return std::nullopt;
+  return type;
+}
+
+absl::StatusOr<std::optional<InetSocketRow>> InetSockets::RowOf(uint32_t inode, int protocol) {
+  const auto [known, is_new] = rows_.try_emplace(protocol);
+  InetSocketRows& rows = known->second;
+  if (is_new) {
+    ASSIGN_OR_RETURN(rows, AskForInetSockets(protocol));
+  }
+  auto row = rows.find(inode);
+  if (row == rows.end() && is_new) return std::nullopt;
+  if (row == rows.end()) {
+    // Missed, for others have made and closed sockets meanwhile?
+    ASSIGN_OR_RETURN(const InetSocketRows again, AskForInetSockets(protocol));
+    rows.insert(again.begin(), again.end());
+    row = rows.find(inode);
+    if (row == rows.end()) return std::nullopt;
+  }
+  return row->second;
+}
+
+absl::Status InetSockets::Read(BorrowedFd copy, ino_t inode, const InetSocketType& type) {
+  const auto [known, is_new] = sockets_.try_emplace(static_cast<uint32_t>(inode));
+  if (!is_new) return absl::OkStatus();
+  InetSocketFacts& facts = known->second;
+  facts.type = type;
+  RETURN_IF_ERROR(ReadEndpoints(copy, facts));
+  ASSIGN_OR_RETURN(facts.state, StateOf(copy, facts));
+  ReadReadiness(copy, facts);
+  ASSIGN_OR_RETURN(facts.options, ReadSocketOptions(copy));
+  const bool connected = type.protocol == IPPROTO_TCP && facts.state != TCP_LISTEN &&
+                         (facts.state != TCP_CLOSE || facts.was_connected);
+  ASSIGN_OR_RETURN(facts.inet, options_.Read(copy, type, connected));
+  const bool has_row =
+      type.protocol == IPPROTO_TCP ? facts.state != TCP_CLOSE : facts.local.port != 0;
+  if (has_row && !facts.inet.foreign) {
+    ASSIGN_OR_RETURN(facts.row, RowOf(known->first, type.protocol));
+    // Where the kernel does not tell of namespaces, such a socket is of another one.
+    if (!facts.row) facts.inet.foreign = true;
+  }
+  if (type.protocol != IPPROTO_TCP) facts.unsent = HasUnsent(copy);
+  if (type.family == AF_INET) facts.is_local = !facts.inet.ip.freebind() || IsLocal(facts.local);
+  return absl::OkStatus();
+}
+
+}  // namespace dumpctl

@@ -1,0 +1,68 @@
+#ifndef DUMP_SK_INET_SOCKETS_H_
+#define DUMP_SK_INET_SOCKETS_H_
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "dump/sk/inet_diag.h"
+#include "dump/sk/inet_options.h"
+#include "dump/sk/socket_options.h"
+#include "dumpctl/unique_fd.h"
+
+namespace dumpctl {
+
+// One end of a socket: an address as it stands in packets, in words of 32 bits.
+struct InetEndpoint {
+  std::vector<uint32_t> address;  // one word, or four
+  uint16_t port = 0;
+  uint32_t device = 0;  // of a link-local address of IPv6: its interface
+};
+
+// One internet socket, as it was read while its tasks stood still.
+struct InetSocketFacts {
+  InetSocketType type;
+  uint8_t state = 0;  // as in a row
+  // None of a socket that has none: see AskForInetSockets.
+  std::optional<InetSocketRow> row;
+  InetEndpoint local;
+  InetEndpoint remote;  // zeros where it is not connected
+  SocketOptions options;
+  InetOptions inet;
+  bool error = false;          // waits to be told
+  bool urgent = false;         // MSG_OOB waits to be read
+  bool was_connected = false;  // of a closed socket of TCP
+  bool unsent = false;         // of UDP: a datagram was begun (MSG_MORE), or is on its way
+  bool is_local = true;        // its address is one of this machine's
+};
+
+// Whether `socket` is one of those that InetSockets reads: of TCP, UDP or UDP-Lite. An O_PATH
+// descriptor is none.
+std::optional<InetSocketType> InetTypeOf(BorrowedFd socket);
+
+// The internet sockets of a dump, each once, however many tasks have it.
+class InetSockets {
+ public:
+  // Reads the socket that `copy` of ours, with this inode, refers to; nothing when it is known. The
+  // kernel is asked for all sockets of a protocol at the first of it, when all tasks stand.
+  //
+  // Errors: Failure::kHost, see AskForInetSockets.
+  absl::Status Read(BorrowedFd copy, ino_t inode, const InetSocketType& type);
+
+  const std::map<uint32_t, InetSocketFacts>& sockets() const { return sockets_; }
+
+ private:
+  absl::StatusOr<std::optional<InetSocketRow>> RowOf(uint32_t inode, int protocol);
+
+  std::map<int, InetSocketRows> rows_;  // by protocol
+  InetOptionReader options_;
+  std::map<uint32_t, InetSocketFacts> sockets_;
+};
+
+}  // namespace dumpctl
+
+#endif  // DUMP_SK_INET_SOCKETS_H_

@@ -1,0 +1,89 @@
+#include "test/refusal/witness_inet.h"
+
+#include <netinet/udp.h>
+#include <sched.h>
+#include <sys/wait.h>
+
+#include "test/targets/inet_socket.h"
+
+/* Runs `body` in a process that is no child of this one and goes on for ever. */
+static void Outside(void (*body)(void)) {
+  const pid_t child = REQUIRE_SYSCALL(fork());
+  if (child == 0) {
+    if (REQUIRE_SYSCALL(fork()) != 0) _exit(0);
+    body();
+    for (;;) pause();
+  }
+  REQUIRE(waitpid(child, NULL, 0) == child);
+}
+
+static void Connect(void) { Connected("127.0.0.1", SOCK_STREAM, 0, 5001); }
+
+static void WaitFor(int fd, short events) {
+  struct pollfd waiting = {.fd = fd, .events = events};
+  REQUIRE(poll(&waiting, 1, 5000) == 1);
+}
+
+/* One end of a connection whose other end is held by somebody who is no child of this process. */
+static int ConnectedFromOutside(void) {
+  int listening = Listening("127.0.0.1", 5001, 5);
+  Outside(Connect);
+  return REQUIRE_SYSCALL(accept(listening, NULL, NULL));
+}
+
+static void HoldTcp(const char* what) {
+  if (strcmp(what, "pending") == 0) {
+    int listening = Listening("127.0.0.1", 5001, 5);
+    Outside(Connect);
+    WaitFor(listening, POLLIN);
+  }
+  if (strcmp(what, "connected") == 0) ConnectedFromOutside();
+  if (strcmp(what, "closed") == 0) {
+    int listening = Listening("127.0.0.1", 5001, 5);
+    int client = Connected("127.0.0.1", SOCK_STREAM, 0, 5001);
+    int accepted = REQUIRE_SYSCALL(accept(listening, NULL, NULL));
+    const struct linger reset = {1, 0};
+    REQUIRE_SYSCALL(setsockopt(accepted, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset)));
+    close(accepted);
+    char nothing;
+    REQUIRE(recv(client, &nothing, 1, 0) == -1 && errno == ECONNRESET);
+  }
+  if (strcmp(what, "option") == 0) {
+    SetOption(NewSocket("0.0.0.0", SOCK_STREAM, 0), IPPROTO_TCP, TCP_USER_TIMEOUT, 5000);
+  }
+  if (strcmp(what, "option6") == 0) {
+    SetOption(NewSocket("::", SOCK_DGRAM, 0), IPPROTO_IPV6, IPV6_TCLASS, 4);
+  }
+  if (strcmp(what, "unowned_address") == 0) {
+    int fd = NewSocket("0.0.0.0", SOCK_STREAM, 0);
+    SetOption(fd, IPPROTO_IP, IP_FREEBIND, 1);
+    REQUIRE(BindTo(fd, "192.0.2.1", 5001) == 0);
+  }
+  if (strcmp(what, "namespace") == 0) {
+    int home = REQUIRE_SYSCALL(open("/proc/self/ns/net", O_RDONLY));
+    REQUIRE_SYSCALL(unshare(CLONE_NEWNET));
+    Listening("0.0.0.0", 5001, 5);
+    REQUIRE_SYSCALL(setns(home, CLONE_NEWNET));
+    close(home);
+  }
+}
+
+static void HoldUdp(const char* what) {
+  int client = NewSocket("127.0.0.1", SOCK_DGRAM, 0);
+  REQUIRE(ConnectTo(client, "127.0.0.1", 6001) == 0);
+  if (strcmp(what, "error") == 0) {
+    Send(client, "is anybody there?");
+    WaitFor(client, POLLERR);
+    return;
+  }
+  int server = Bound("127.0.0.1", SOCK_DGRAM, 0, 6001);
+  if (strcmp(what, "datagram") == 0) Send(client, "never read");
+  if (strcmp(what, "datagram") == 0) WaitFor(server, POLLIN);
+  if (strcmp(what, "corked") == 0) SetOption(client, IPPROTO_UDP, UDP_CORK, 1);
+  if (strcmp(what, "begun") == 0) REQUIRE(send(client, "and", 3, MSG_MORE) == 3);
+}
+
+void HoldInet(const char* what) {
+  HoldTcp(what);
+  HoldUdp(what);
+}

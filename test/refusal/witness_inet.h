@@ -1,0 +1,8 @@
+/* Internet sockets that stand in the way of a dump, by what is wrong with them. */
+#ifndef TEST_REFUSAL_WITNESS_INET_H_
+#define TEST_REFUSAL_WITNESS_INET_H_
+
+/* Nothing when there is no such thing. */
+void HoldInet(const char* what);
+
+#endif /* TEST_REFUSAL_WITNESS_INET_H_ */
