@@ -29,6 +29,10 @@ std::optional<WhyNotText> WhyNotOptions(const InetSocketFacts& facts) {
 }
 
 std::optional<WhyNotText> WhyNotDatagrams(const InetSocketFacts& facts, const InetPolicy& policy) {
+  if (facts.in_group) {
+    return Refusal("it has joined a multicast group, and no restore joins it again",
+                   "let the program leave the group");
+  }
   if (facts.inet.corked || facts.unsent) {
     return Refusal("it has begun a datagram (UDP_CORK, MSG_MORE) and not sent it yet",
                    "let the program send it");

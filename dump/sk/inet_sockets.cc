@@ -7,6 +7,7 @@
 #include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
@@ -16,6 +17,7 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "dumpctl/status_macros.h"
+#include "proc/proc_fs.h"
 
 namespace dumpctl {
 namespace {
@@ -92,6 +94,32 @@ bool IsLocal(const InetEndpoint& endpoint) {
   return !probe || bind(probe.get(), &address.any, sizeof address.v4) == 0;
 }
 
+absl::StatusOr<std::vector<MulticastGroup>> GroupsOf(int family) {
+  ASSIGN_OR_RETURN(const ProcDir self, ProcDir::OpenTask(getpid()));
+  const absl::StatusOr<std::string> text = self.Read(family == AF_INET ? "net/igmp" : "net/igmp6");
+  // A kernel without IGMP, or without IPv6.
+  if (absl::IsNotFound(text.status())) return std::vector<MulticastGroup>();
+  RETURN_IF_ERROR(text.status());
+  return family == AF_INET ? ParseIgmp(*text) : ParseIgmp6(*text);
+}
+
+bool HasJoined(BorrowedFd socket, int family, const MulticastGroup& group) {
+  group_filter filter = {};
+  filter.gf_interface = group.device;
+  SocketAddress address = {};
+  if (family == AF_INET) {
+    address.v4.sin_family = AF_INET;
+    address.v4.sin_addr.s_addr = group.address.front();
+  } else {
+    address.v6.sin6_family = AF_INET6;
+    std::memcpy(&address.v6.sin6_addr, group.address.data(), sizeof address.v6.sin6_addr);
+  }
+  std::memcpy(&filter.gf_group, &address, sizeof address);
+  socklen_t size = sizeof filter;
+  const int level = family == AF_INET ? IPPROTO_IP : IPPROTO_IPV6;
+  return getsockopt(socket.get(), level, MCAST_MSFILTER, &filter, &size) == 0;
+}
+
 void ReadReadiness(BorrowedFd socket, InetSocketFacts& facts) {
   pollfd ready = {.fd = socket.get(), .events = POLLPRI | POLLRDHUP, .revents = 0};
   if (poll(&ready, 1, 0) <= 0) return;
@@ -139,6 +167,18 @@ absl::StatusOr<std::optional<InetSocketRow>> InetSockets::RowOf(uint32_t inode, 
   return row->second;
 }
 
+// Only a socket itself tells whether it has joined a group, and only of one that it is asked for.
+absl::StatusOr<bool> InetSockets::IsInGroup(BorrowedFd socket, int family) {
+  const auto [known, is_new] = groups_.try_emplace(family);
+  if (is_new) {
+    ASSIGN_OR_RETURN(known->second, GroupsOf(family));
+  }
+  for (const MulticastGroup& group : known->second) {
+    if (HasJoined(socket, family, group)) return true;
+  }
+  return false;
+}
+
 absl::Status InetSockets::Read(BorrowedFd copy, ino_t inode, const InetSocketType& type) {
   const auto [known, is_new] = sockets_.try_emplace(static_cast<uint32_t>(inode));
   if (!is_new) return absl::OkStatus();
@@ -158,7 +198,13 @@ absl::Status InetSockets::Read(BorrowedFd copy, ino_t inode, const InetSocketTyp
     // Where the kernel does not tell of namespaces, such a socket is of another one.
     if (!facts.row) facts.inet.foreign = true;
   }
-  if (type.protocol != IPPROTO_TCP) facts.unsent = HasUnsent(copy);
+  if (type.protocol != IPPROTO_TCP && !facts.inet.foreign) {
+    facts.unsent = HasUnsent(copy);
+    ASSIGN_OR_RETURN(facts.in_group, IsInGroup(copy, AF_INET));
+    if (type.family == AF_INET6 && !facts.in_group) {
+      ASSIGN_OR_RETURN(facts.in_group, IsInGroup(copy, AF_INET6));
+    }
+  }
   if (type.family == AF_INET) facts.is_local = !facts.inet.ip.freebind() || IsLocal(facts.local);
   return absl::OkStatus();
 }

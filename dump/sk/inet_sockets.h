@@ -13,6 +13,7 @@
 #include "dump/sk/inet_options.h"
 #include "dump/sk/socket_options.h"
 #include "dumpctl/unique_fd.h"
+#include "proc/multicast_parser.h"
 
 namespace dumpctl {
 
@@ -37,6 +38,7 @@ struct InetSocketFacts {
   bool urgent = false;         // MSG_OOB waits to be read
   bool was_connected = false;  // of a closed socket of TCP
   bool unsent = false;         // of UDP: a datagram was begun (MSG_MORE), or is on its way
+  bool in_group = false;       // it has joined a multicast group
   bool is_local = true;        // its address is one of this machine's
 };
 
@@ -57,8 +59,10 @@ class InetSockets {
 
  private:
   absl::StatusOr<std::optional<InetSocketRow>> RowOf(uint32_t inode, int protocol);
+  absl::StatusOr<bool> IsInGroup(BorrowedFd socket, int family);
 
-  std::map<int, InetSocketRows> rows_;  // by protocol
+  std::map<int, InetSocketRows> rows_;                 // by protocol
+  std::map<int, std::vector<MulticastGroup>> groups_;  // by family
   InetOptionReader options_;
   std::map<uint32_t, InetSocketFacts> sockets_;
 };

@@ -12,6 +12,8 @@ _REFUSED = {
     "unowned_address": ("IP_FREEBIND", "add the address"),
     "namespace": ("another network namespace", "close it"),
     "error": ("an error waits to be told", "read from it"),
+    "group": ("has joined a multicast group", "leave the group"),
+    "group6": ("has joined a multicast group", "leave the group"),
     "datagram": ("datagrams wait in it", "--skip-in-flight"),
     "corked": ("UDP_CORK", "send it"),
     "begun": ("MSG_MORE", "send it"),

@@ -79,6 +79,16 @@ static void HoldUdp(const char* what) {
   int server = Bound("127.0.0.1", SOCK_DGRAM, 0, 6001);
   if (strcmp(what, "datagram") == 0) Send(client, "never read");
   if (strcmp(what, "datagram") == 0) WaitFor(server, POLLIN);
+  if (strcmp(what, "group") == 0) {
+    const struct ip_mreqn group = {{inet_addr("239.1.2.3")}, {0}, 1};
+    REQUIRE_SYSCALL(setsockopt(server, IPPROTO_IP, IP_ADD_MEMBERSHIP, &group, sizeof(group)));
+  }
+  if (strcmp(what, "group6") == 0) {
+    struct ipv6_mreq group = {.ipv6mr_interface = 1};
+    REQUIRE(inet_pton(AF_INET6, "ff05::7", &group.ipv6mr_multiaddr) == 1);
+    int fd = NewSocket("::", SOCK_DGRAM, 0);
+    REQUIRE_SYSCALL(setsockopt(fd, IPPROTO_IPV6, IPV6_JOIN_GROUP, &group, sizeof(group)));
+  }
   if (strcmp(what, "corked") == 0) SetOption(client, IPPROTO_UDP, UDP_CORK, 1);
   if (strcmp(what, "begun") == 0) REQUIRE(send(client, "and", 3, MSG_MORE) == 3);
 }
