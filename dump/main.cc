@@ -7,6 +7,7 @@
 #include "dump/cli/check_command.h"
 #include "dump/cli/command.h"
 #include "dump/cli/dump_command.h"
+#include "dump/cli/explain_command.h"
 #include "dump/cli/interruption.h"
 #include "dump/cli/show_command.h"
 #include "dump/cli/verbosity.h"
@@ -37,6 +38,7 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   dumpctl::CommandAction action;
   dumpctl::AddDumpCommand(app, action);
+  dumpctl::AddExplainCommand(app, action);
   dumpctl::AddCheckCommand(app, action);
   dumpctl::AddShowCommand(app, action);
   try {

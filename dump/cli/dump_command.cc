@@ -12,6 +12,7 @@
 #include "dump/cli/interruption.h"
 #include "dump/cli/progress_bar.h"
 #include "dump/cli/report_text.h"
+#include "dump/cli/target_options.h"
 #include "dump/cli/verbosity.h"
 #include "dump/session/dump_session.h"
 #include "dumpctl/failure.h"
@@ -68,34 +69,13 @@ absl::Status RunDump(Arguments arguments) {
   return absl::OkStatus();
 }
 
-// CLI11 takes an empty text for 0, and the greatest number for what is beyond it. These two say
-// what is wrong with a text, or nothing.
-std::string WhyNoNumber(const std::string& text) {
-  constexpr size_t kMostDigits = 18;
-  if (text.empty() || text.find_first_not_of("0123456789") != std::string::npos) {
-    return fmt::format("\"{}\" is not a number", text);
-  }
-  if (text.size() > kMostDigits) return fmt::format("{} is too large a number", text);
-  return "";
-}
-
-std::string WhyNoPid(const std::string& text) {
-  if (text.find_first_not_of('0') == std::string::npos) {
-    return fmt::format("\"{}\" is not the pid of a process", text);
-  }
-  return WhyNoNumber(text);
-}
-
 }  // namespace
 
 void AddDumpCommand(CLI::App& app, CommandAction& action) {
   auto arguments = std::make_shared<Arguments>();
   CLI::App* command = app.add_subcommand("dump", "write the state of a process into images");
   DumpOptions& options = arguments->options;
-  command->add_option("-t,--tree", options.pid, "the process")
-      ->required()
-      ->check(WhyNoPid)
-      ->type_name("PID");
+  AddTargetOptions(*command, options);
   command->add_option("-D,--images-dir", options.images_dir, "where the images go (default: .)")
       ->type_name("DIR");
   command
@@ -108,12 +88,6 @@ void AddDumpCommand(CLI::App& app, CommandAction& action) {
       ->add_option("--verbosity", arguments->verbosity,
                    "or -vN: log 1 errors, 2 warnings (default), 3 information, 4 all")
       ->type_name("N");
-  command->add_flag("-j,--shell-job,!--no-shell-job", options.shell_job,
-                    "the session's leader is not part of the dump");
-  command->add_flag("-x,--ext-unix-sk", options.external_unix_sockets,
-                    "datagram sockets may be connected to others by their names");
-  command->add_flag("--skip-in-flight,!--no-skip-in-flight", options.inet.skip_in_flight,
-                    "leave out connections that wait to be accepted, and datagrams");
   CLI::Option* running =
       command->add_flag("-R,--leave-running", arguments->leave_running, "let the process go on");
   command->add_flag("-s,--leave-stopped", arguments->leave_stopped, "leave the process stopped")

@@ -39,7 +39,9 @@ std::string_view FateWord(const DumpReport& report) {
 
 double Milliseconds(absl::Duration duration) { return absl::ToDoubleMilliseconds(duration); }
 
-std::string Size(uint64_t bytes) {
+}  // namespace
+
+std::string SizeText(uint64_t bytes) {
   constexpr double kUnit = 1024;
   const auto value = static_cast<double>(bytes);
   if (value < kUnit) return fmt::format("{} B", bytes);
@@ -47,8 +49,6 @@ std::string Size(uint64_t bytes) {
   if (value < kUnit * kUnit * kUnit) return fmt::format("{:.1f} MiB", value / kUnit / kUnit);
   return fmt::format("{:.2f} GiB", value / kUnit / kUnit / kUnit);
 }
-
-}  // namespace
 
 std::string ReportText(const DumpReport& report) {
   std::string text = fmt::format(
@@ -60,8 +60,8 @@ std::string ReportText(const DumpReport& report) {
       "  time         frozen {:.1f} ms, total {:.1f} ms\n",
       report.pid, Printable(report.comm), report.images_dir, FateText(report), report.tasks,
       report.threads, report.descriptors, report.vmas, report.files_opened, report.files_borrowed,
-      report.files_closed, report.files_skipped, report.pages_written, Size(report.bytes_written),
-      Milliseconds(report.frozen), Milliseconds(report.total));
+      report.files_closed, report.files_skipped, report.pages_written,
+      SizeText(report.bytes_written), Milliseconds(report.frozen), Milliseconds(report.total));
   for (const std::string& words : report.not_captured) {
     text += fmt::format("  not captured {}\n", words);
   }

@@ -1,6 +1,7 @@
 #ifndef DUMP_CLI_REPORT_TEXT_H_
 #define DUMP_CLI_REPORT_TEXT_H_
 
+#include <cstdint>
 #include <string>
 
 #include "dump/session/dump_report.h"
@@ -11,6 +12,9 @@ namespace dumpctl {
 // in microseconds).
 std::string ReportText(const DumpReport& report);
 std::string ReportJson(const DumpReport& report);
+
+// So many bytes: "12 B", "3.4 MiB".
+std::string SizeText(uint64_t bytes);
 
 }  // namespace dumpctl
 

@@ -164,7 +164,7 @@ def _links(pid):
     return [os.readlink(f"/proc/{pid}/fd/{number}") for number in os.listdir(f"/proc/{pid}/fd")]
 
 
-def _in_a_foreign_session(scene):
+def in_a_foreign_session(scene):
     """A process of a session whose leader goes on beside it."""
     shell = scene.start("/bin/sh", "-c", "sleep 1000 & echo $! >child; wait")
     path = os.path.join(scene.directory, "child")
@@ -177,7 +177,7 @@ def _in_a_foreign_session(scene):
 
 @case
 def session_of_somebody_else(scene):
-    shell, child = _in_a_foreign_session(scene)
+    shell, child = in_a_foreign_session(scene)
     result = scene.dump(child)
     scene.expect_failure(result, "Refused", f"session {shell}", "add --shell-job (-j)")
     scene.expect_images({})

@@ -17,6 +17,7 @@ import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "../restore")]
+import cases_explain
 import cases_faults
 import cases_holdings
 import cases_images

@@ -1,0 +1,153 @@
+#include "dump/cli/explain_command.h"
+
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <map>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <string>
+
+#include "dump/cli/report_text.h"
+#include "dump/cli/target_options.h"
+#include "dump/session/explanation.h"
+#include "dumpctl/failure.h"
+#include "dumpctl/printable.h"
+#include "dumpctl/status_macros.h"
+
+namespace dumpctl {
+namespace {
+
+constexpr uint64_t kPage = 4096;
+
+uint64_t PagesOf(const Explanation& explanation) {
+  uint64_t pages = explanation.shared_pages;
+  for (const ExplainedTask& task : explanation.tasks) pages += task.pages;
+  return pages;
+}
+
+std::set<std::string> NeededOptions(const Explanation& explanation) {
+  std::set<std::string> options;
+  for (const ResourceRefusal& blocker : explanation.blockers) {
+    if (std::string option = NeededOption(blocker); !option.empty()) {
+      options.insert(std::move(option));
+    }
+  }
+  return options;
+}
+
+// How deep below the root each process is.
+std::map<pid_t, size_t> DepthsOf(const Explanation& explanation) {
+  std::map<pid_t, size_t> depths;
+  for (const ExplainedTask& task : explanation.tasks) {
+    const auto parent = depths.find(task.parent);
+    depths[task.pid] = parent == depths.end() ? 0 : parent->second + 1;
+  }
+  return depths;
+}
+
+std::string TaskText(const ExplainedTask& task, size_t depth) {
+  std::string text = fmt::format("{:>{}}{} {} ({}): {} thread{}, {} mappings ({} of files), {}\n",
+                                 "", 2 * depth, task.pid, Printable(task.comm), task.state,
+                                 task.threads, task.threads == 1 ? "" : "s", task.mappings,
+                                 task.file_mappings, SizeText(task.pages * kPage));
+  for (const auto& [type, count] : task.descriptors) {
+    text += fmt::format("{:>{}}{} x {}\n", "", 2 * depth + 4, count, type);
+  }
+  return text;
+}
+
+std::string Text(const Explanation& explanation) {
+  std::string text;
+  const std::map<pid_t, size_t> depths = DepthsOf(explanation);
+  for (const ExplainedTask& task : explanation.tasks) {
+    text += TaskText(task, depths.at(task.pid));
+  }
+  text += fmt::format("A dump would write {} images, with about {} of memory ({} of it shared).\n",
+                      explanation.images.size(), SizeText(PagesOf(explanation) * kPage),
+                      SizeText(explanation.shared_pages * kPage));
+  if (explanation.blockers.empty()) return text + "Nothing stands in its way.\n";
+  text += fmt::format("In its way stand{} {}:\n", explanation.blockers.size() == 1 ? "s" : "",
+                      explanation.blockers.size());
+  for (const ResourceRefusal& blocker : explanation.blockers) {
+    text += fmt::format("  process {}, {}: {}; {}\n", blocker.pid, Printable(blocker.resource),
+                        blocker.why, blocker.remedy);
+  }
+  const std::set<std::string> options = NeededOptions(explanation);
+  if (options.empty()) return text;
+  text += "Options that help:";
+  for (const std::string& option : options) text += " " + option;
+  return text + "\n";
+}
+
+std::string Json(const Explanation& explanation) {
+  nlohmann::ordered_json json;
+  json["can_dump"] = explanation.blockers.empty();
+  json["tasks"] = nlohmann::ordered_json::array();
+  for (const ExplainedTask& task : explanation.tasks) {
+    nlohmann::ordered_json each;
+    each["pid"] = task.pid;
+    each["parent"] = task.parent;
+    each["comm"] = task.comm;
+    each["state"] = std::string(1, task.state);
+    each["threads"] = task.threads;
+    each["descriptors"] = task.descriptors;
+    each["mappings"] = task.mappings;
+    each["file_mappings"] = task.file_mappings;
+    each["pages"] = task.pages;
+    json["tasks"].push_back(std::move(each));
+  }
+  json["shared_pages"] = explanation.shared_pages;
+  json["bytes_of_memory"] = PagesOf(explanation) * kPage;
+  json["images"] = explanation.images;
+  json["blockers"] = nlohmann::ordered_json::array();
+  for (const ResourceRefusal& blocker : explanation.blockers) {
+    nlohmann::ordered_json each;
+    each["pid"] = blocker.pid;
+    each["resource"] = blocker.resource;
+    each["why"] = blocker.why;
+    each["remedy"] = blocker.remedy;
+    if (const std::string option = NeededOption(blocker); !option.empty()) each["option"] = option;
+    json["blockers"].push_back(std::move(each));
+  }
+  json["needed_options"] = NeededOptions(explanation);
+  // Names of programs and files may be any bytes.
+  return json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+}
+
+absl::Status RunExplain(DumpOptions options, bool json) {
+  const char* const forced_down = std::getenv("DUMPCTL_KERNEL_FEATURES");
+  options.kernel_features = forced_down == nullptr ? "" : forced_down;
+  ASSIGN_OR_RETURN(const Explanation explanation, Explain(options));
+  const std::string text = json ? Json(explanation) : Text(explanation);
+  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0) {
+    return absl::ErrnoToStatus(errno, "cannot write to stdout");
+  }
+  if (explanation.blockers.empty()) return absl::OkStatus();
+  return MakeFailure(
+      Failure::kRefused, absl::StatusCode::kUnimplemented,
+      fmt::format("a dump would refuse process {}, for {} reason{}", options.pid,
+                  explanation.blockers.size(), explanation.blockers.size() == 1 ? "" : "s"));
+}
+
+struct Arguments {
+  DumpOptions options;
+  bool json = false;
+};
+
+}  // namespace
+
+void AddExplainCommand(CLI::App& app, CommandAction& action) {
+  auto arguments = std::make_shared<Arguments>();
+  CLI::App* command = app.add_subcommand(
+      "explain", "say what a dump would find, write and refuse; nothing is frozen");
+  AddTargetOptions(*command, arguments->options);
+  command->add_flag("--json", arguments->json, "as one JSON object");
+  command->callback([arguments, &action] {
+    action = [arguments] { return RunExplain(arguments->options, arguments->json); };
+  });
+}
+
+}  // namespace dumpctl

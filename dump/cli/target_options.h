@@ -1,0 +1,21 @@
+#ifndef DUMP_CLI_TARGET_OPTIONS_H_
+#define DUMP_CLI_TARGET_OPTIONS_H_
+
+#include <CLI/CLI.hpp>
+#include <string>
+
+#include "dump/session/dump_options.h"
+
+namespace dumpctl {
+
+// The options that say which tree is meant and what of it may be dumped, spelled as in criu(8).
+// `options` must outlive the command.
+void AddTargetOptions(CLI::App& command, DumpOptions& options);
+
+// CLI11 takes an empty text for 0, and the greatest number for what is beyond it. This says what is
+// wrong with a number, or nothing.
+std::string WhyNoNumber(const std::string& text);
+
+}  // namespace dumpctl
+
+#endif  // DUMP_CLI_TARGET_OPTIONS_H_
