@@ -39,8 +39,6 @@ constexpr CriuOption kUnserved[] = {
     {"file-validation", 0, kYes},
     {"force-irmap", 0, kNo, kNegatable},
     {"freeze-cgroup", 0, kYes},
-    {"ghost-fiemap", 0, kNo, kNegatable},
-    {"ghost-limit", 0, kYes},
     {"inherit-fd", 0, kYes},
     {"irmap-scan-path", 0, kYes},
     {"join-ns", 'J', kYes},

@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <cstdint>
+#include <string_view>
+
 namespace dumpctl {
 namespace {
 
@@ -10,6 +13,23 @@ std::string WhyNoPid(const std::string& text) {
     return fmt::format("\"{}\" is not the pid of a process", text);
   }
   return WhyNoNumber(text);
+}
+
+// "1M", as criu(8) has sizes; what is wrong, or nothing.
+std::string WhyNoSize(const std::string& text) {
+  const bool has_unit =
+      !text.empty() && std::string_view("KMG").find(text.back()) != std::string_view::npos;
+  constexpr size_t kMostDigits = 9;
+  if (has_unit && text.size() > kMostDigits + 1) {
+    return fmt::format("{} is too large a number", text);
+  }
+  return WhyNoNumber(has_unit ? text.substr(0, text.size() - 1) : text);
+}
+
+uint64_t SizeOf(const std::string& text) {
+  const size_t unit = std::string_view("KMG").find(text.back());
+  const uint64_t number = std::stoull(text);
+  return unit == std::string_view::npos ? number : number << 10 * (unit + 1);
 }
 
 }  // namespace
@@ -25,6 +45,15 @@ void AddTargetOptions(CLI::App& command, DumpOptions& options) {
                    "datagram sockets may be connected to others by their names");
   command.add_flag("--skip-in-flight,!--no-skip-in-flight", options.inet.skip_in_flight,
                    "leave out connections that wait to be accepted, and datagrams");
+  command
+      .add_option_function<std::string>(
+          "--ghost-limit",
+          [&options](const std::string& size) { options.ghost_limit = SizeOf(size); },
+          "save deleted files of up to so many bytes (default: 1M)")
+      ->check(WhyNoSize)
+      ->type_name("SIZE");
+  command.add_flag("--ghost-fiemap,!--no-ghost-fiemap")
+      ->description("taken, and of no effect: holes are found without it");
 }
 
 std::string WhyNoNumber(const std::string& text) {

@@ -34,16 +34,22 @@ std::string NameOf(const Descriptor& descriptor, const std::string& link) {
 constexpr WhyNot kTimerInQueue = {"no restore sets a timer that no process has",
                                   "let the program that it was sent to receive it"};
 
-ResourceRefusal Refusal(pid_t pid, const Descriptor& descriptor, const std::string& link,
-                        const WhyNot& why_not) {
-  return {pid, NameOf(descriptor, link), std::string(why_not.why), std::string(why_not.remedy)};
+WhyNotText TextOf(const WhyNot& why_not) {
+  return {std::string(why_not.why), std::string(why_not.remedy)};
 }
 
-absl::StatusOr<std::optional<WhyNot>> WhyRefused(const Descriptor& descriptor,
-                                                 const std::string& link, const FdInfo& info) {
-  if (const std::optional<WhyNot> why_not = WhyNotDumpable(descriptor.stat, link, info)) {
-    return why_not;
-  }
+ResourceRefusal Refusal(pid_t pid, const Descriptor& descriptor, const std::string& link,
+                        const WhyNotText& why_not) {
+  return {pid, NameOf(descriptor, link), why_not.why, why_not.remedy};
+}
+
+ResourceRefusal Refusal(pid_t pid, const Descriptor& descriptor, const std::string& link,
+                        const WhyNot& why_not) {
+  return Refusal(pid, descriptor, link, TextOf(why_not));
+}
+
+absl::StatusOr<std::optional<WhyNot>> WhyNotKind(const Descriptor& descriptor,
+                                                 const std::string& link) {
   switch (FileKindOf(descriptor.stat, link)) {
     case FileKind::kPipe:
     case FileKind::kSignalfd:
@@ -59,8 +65,21 @@ absl::StatusOr<std::optional<WhyNot>> WhyRefused(const Descriptor& descriptor,
     case FileKind::kTimerfd:
       return WhyNotTimerfd(descriptor.info_text);
     default:
-      return WhyNotReachable(descriptor.stat, link);
+      return std::nullopt;
   }
+}
+
+absl::StatusOr<std::optional<WhyNotText>> WhyRefused(const Descriptor& descriptor,
+                                                     const std::string& link, const FdInfo& info,
+                                                     const NameRules& rules) {
+  std::optional<WhyNot> why_not = WhyNotDumpable(descriptor.stat, link, info);
+  if (!why_not) {
+    ASSIGN_OR_RETURN(why_not, WhyNotKind(descriptor, link));
+  }
+  if (why_not) return TextOf(*why_not);
+  if (!HasName(FileKindOf(descriptor.stat, link))) return std::nullopt;
+  return WhyNotNamed(descriptor.stat, ReadName(descriptor.stat, link),
+                     static_cast<uint64_t>(info.mount_id), rules);
 }
 
 bool CanRead(const Descriptor& descriptor) {
@@ -101,7 +120,7 @@ image::fd_types TypeOf(FileKind kind) {
   }
 }
 
-// What every event descriptor's entry has.
+// What the entry of every kind has.
 template <typename Entry>
 void SetCommon(uint32_t id, uint32_t flags, const Descriptor& descriptor, Entry* entry) {
   entry->set_id(id);
@@ -109,14 +128,16 @@ void SetCommon(uint32_t id, uint32_t flags, const Descriptor& descriptor, Entry*
   FillOwner(descriptor.owner, entry->mutable_fown());
 }
 
-image::file_entry Regular(uint32_t id, const Descriptor& descriptor, const FdInfo& info,
-                          uint32_t flags, const std::string& link) {
+absl::StatusOr<image::file_entry> Regular(uint32_t id, const Descriptor& descriptor,
+                                          const FdInfo& info, uint32_t flags,
+                                          const std::string& link, FileTable& files) {
   image::file_entry entry;
   entry.set_type(image::REG);
   entry.set_id(id);
-  *entry.mutable_reg() = RegularFileEntry(id, descriptor.stat, link, flags);
-  entry.mutable_reg()->set_pos(info.pos);
-  FillOwner(descriptor.owner, entry.mutable_reg()->mutable_fown());
+  image::reg_file_entry& regular = *entry.mutable_reg();
+  SetCommon(id, flags, descriptor, &regular);
+  regular.set_pos(info.pos);
+  RETURN_IF_ERROR(files.SetName(descriptor.stat, ReadName(descriptor.stat, link), regular));
   return entry;
 }
 
@@ -154,7 +175,8 @@ absl::StatusOr<std::vector<uint32_t>> FdCollector::CollectQueued(
 absl::StatusOr<std::optional<image::fdinfo_entry>> FdCollector::Add(const Descriptor& descriptor) {
   ASSIGN_OR_RETURN(const FdInfo info, ParseFdInfo(descriptor.info_text));
   ASSIGN_OR_RETURN(const std::string link, DescriptorLink(self_, descriptor.copy.get()));
-  ASSIGN_OR_RETURN(const std::optional<WhyNot> why_not, WhyRefused(descriptor, link, info));
+  ASSIGN_OR_RETURN(const std::optional<WhyNotText> why_not,
+                   WhyRefused(descriptor, link, info, files_.rules()));
   if (why_not) {
     files_.Refuse(Refusal(pid_, descriptor, link, *why_not));
     return std::nullopt;
@@ -203,7 +225,9 @@ absl::StatusOr<uint32_t> FdCollector::AddFile(const Descriptor& descriptor, cons
     case FileKind::kFifo: {
       // A fifo is a pipe and the file it was opened by, which has to stand before it.
       const uint32_t path_id = files_.NextId();
-      files_.Add(Regular(path_id, descriptor, info, flags, link));
+      ASSIGN_OR_RETURN(image::file_entry path,
+                       Regular(path_id, descriptor, info, flags, link, files_));
+      files_.Add(std::move(path));
       image::fifo_entry* fifo = entry.mutable_fifo();
       fifo->set_id(id);
       fifo->set_pipe_id(static_cast<uint32_t>(descriptor.stat.st_ino));
@@ -242,8 +266,9 @@ absl::StatusOr<uint32_t> FdCollector::AddFile(const Descriptor& descriptor, cons
       entry = *std::move(made);
       break;
     }
-    default:
-      entry = Regular(id, descriptor, info, flags, link);
+    default: {
+      ASSIGN_OR_RETURN(entry, Regular(id, descriptor, info, flags, link, files_));
+    }
   }
   files_.Add(std::move(entry));
   return id;
@@ -298,14 +323,16 @@ absl::StatusOr<TeedPipes> TeePipes(const std::vector<Descriptor>& descriptors, T
 }
 
 absl::StatusOr<ResourceRefusals> RefuseDescriptors(pid_t pid, const ProcDir& task,
-                                                   const std::vector<Descriptor>& descriptors) {
+                                                   const std::vector<Descriptor>& descriptors,
+                                                   const NameRules& rules) {
   ResourceRefusals refusals;
   for (const Descriptor& descriptor : descriptors) {
     ASSIGN_OR_RETURN(const FdInfo info, ParseFdInfo(descriptor.info_text));
     const absl::StatusOr<std::string> link = DescriptorLink(task, descriptor.number);
     if (absl::IsNotFound(link.status())) continue;  // closed meanwhile
     RETURN_IF_ERROR(link.status());
-    ASSIGN_OR_RETURN(const std::optional<WhyNot> why_not, WhyRefused(descriptor, *link, info));
+    ASSIGN_OR_RETURN(const std::optional<WhyNotText> why_not,
+                     WhyRefused(descriptor, *link, info, rules));
     if (why_not) {
       refusals.push_back(Refusal(pid, descriptor, *link, *why_not));
     }

@@ -105,7 +105,8 @@ class FdCollector {
 
 // All that cannot be dumped among descriptors that were peeked at while the task runs.
 absl::StatusOr<ResourceRefusals> RefuseDescriptors(pid_t pid, const ProcDir& task,
-                                                   const std::vector<Descriptor>& descriptors);
+                                                   const std::vector<Descriptor>& descriptors,
+                                                   const NameRules& rules);
 
 }  // namespace dumpctl
 

@@ -69,11 +69,6 @@ constexpr WhyNot kUnknown = {"this version does not know such descriptors", kClo
 constexpr WhyNot kOpath = {"O_PATH descriptors are not saved by this version", kClose};
 constexpr WhyNot kLocked = {"file locks and leases are not saved by this version",
                             "let the program release its locks"};
-constexpr WhyNot kDeleted = {"the file is deleted, and this version does not save such contents",
-                             "let the program close it, or open a file that has a name"};
-constexpr WhyNot kMoved = {
-    "its path leads to another file or to none (renamed, unlinked, or another mount lies over it)",
-    "put the file back under its path"};
 
 const LinkType* LinkTypeOf(std::string_view link) {
   const auto it = std::find_if(std::begin(kLinkTypes), std::end(kLinkTypes),
@@ -133,6 +128,11 @@ FileKind FileKindOf(const struct stat& stat, std::string_view link) {
   return FileKind::kOther;
 }
 
+bool HasName(FileKind kind) {
+  return kind == FileKind::kRegular || kind == FileKind::kDirectory ||
+         kind == FileKind::kMemoryDevice || kind == FileKind::kFifo;
+}
+
 std::string_view FileTypeName(const struct stat& stat, std::string_view link) {
   switch (FileKindOf(stat, link)) {
     case FileKind::kRegular:
@@ -170,22 +170,7 @@ std::optional<WhyNot> WhyNotDumpable(const struct stat& stat, std::string_view l
   }
   if ((info.flags & O_PATH) != 0) return kOpath;
   if (!info.locks.empty()) return kLocked;
-  // What has no path is in no directory.
-  const bool has_path = kind != FileKind::kPipe && kind != FileKind::kUnixSocket &&
-                        kind != FileKind::kMemfd && kind != FileKind::kInetSocket &&
-                        EventTypeOf(link) == nullptr;
-  if (has_path && stat.st_nlink == 0) return kDeleted;
   return std::nullopt;
-}
-
-std::optional<WhyNot> WhyNotReachable(const struct stat& stat, const std::string& path) {
-  if (stat.st_nlink == 0) return kDeleted;
-  struct stat there = {};
-  if (path.starts_with('/') && fstatat(AT_FDCWD, path.c_str(), &there, AT_SYMLINK_NOFOLLOW) == 0 &&
-      there.st_dev == stat.st_dev && there.st_ino == stat.st_ino) {
-    return std::nullopt;
-  }
-  return kMoved;
 }
 
 }  // namespace dumpctl

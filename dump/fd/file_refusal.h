@@ -33,16 +33,15 @@ enum class FileKind {
 // (DescriptorLink). Pure.
 FileKind FileKindOf(const struct stat& stat, std::string_view link);
 
+// Whether it is found by a name in the file system (file_name.h).
+bool HasName(FileKind kind);
+
 // The name of its type, for people: "socket", "eventfd", "terminal", "regular file"...
 std::string_view FileTypeName(const struct stat& stat, std::string_view link);
 
 // Why a descriptor cannot be dumped; nothing when it can, as far as these facts tell. Pure.
 std::optional<WhyNot> WhyNotDumpable(const struct stat& stat, std::string_view link,
                                      const FdInfo& info);
-
-// Why a file that is dumped by its path alone cannot be: the path leads to another file, or to
-// none. Nothing when it leads there. Asks the file system.
-std::optional<WhyNot> WhyNotReachable(const struct stat& stat, const std::string& path);
 
 }  // namespace dumpctl
 

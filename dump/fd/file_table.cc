@@ -6,8 +6,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "dump/fd/build_id.h"
-#include "dump/fd/file_refusal.h"
 #include "dump/image/no_owner.h"
+#include "dumpctl/status_macros.h"
 #include "dumpctl/unique_fd.h"
 
 namespace dumpctl {
@@ -19,37 +19,55 @@ bool OnlyAppends(uint32_t flags) {
 
 }  // namespace
 
-image::reg_file_entry RegularFileEntry(uint32_t id, const struct stat& stat,
-                                       const std::string& path, uint32_t flags) {
-  image::reg_file_entry entry;
-  entry.set_id(id);
-  entry.set_flags(flags);
-  entry.set_pos(0);
-  *entry.mutable_fown() = NoOwner();
-  entry.set_name(path);
+absl::Status FileTable::SetName(const struct stat& stat, const FileName& name,
+                                image::reg_file_entry& entry) {
+  entry.set_name(name.path);
   entry.set_mode(stat.st_mode);
-  if (!S_ISREG(stat.st_mode) || OnlyAppends(flags)) return entry;
-  entry.set_size(static_cast<uint64_t>(stat.st_size));
-  const UniqueFd file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
-  if (!file) return entry;
+  if (S_ISREG(stat.st_mode) && !OnlyAppends(entry.flags())) {
+    entry.set_size(static_cast<uint64_t>(stat.st_size));
+  }
+  if (name.ghost(stat)) {
+    const auto ghost = ghosts_.find({stat.st_dev, stat.st_ino});
+    if (ghost == ghosts_.end()) {
+      return absl::InternalError(absl::StrCat("the deleted file ", name.path, " was never saved"));
+    }
+    image::remap_file_path_entry& remap = remaps_.emplace_back();
+    remap.set_orig_id(entry.id());
+    remap.set_remap_id(ghost->second.number);
+    remap.set_remap_type(image::GHOST);
+    if (!entry.has_size()) return absl::OkStatus();
+    entry.set_size(ghost->second.size);
+    for (const uint32_t word : ghost->second.build_id) entry.add_build_id(word);
+    return absl::OkStatus();
+  }
+  if (!entry.has_size()) return absl::OkStatus();
+  const UniqueFd file(open(name.path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+  if (!file) return absl::OkStatus();
   for (const uint32_t word : ReadBuildId(file.get())) entry.add_build_id(word);
-  return entry;
+  return absl::OkStatus();
 }
 
-uint32_t FileTable::AddByPath(pid_t pid, const ByPath& file, const std::string& resource) {
-  const Key key(file.stat.st_dev, file.stat.st_ino, file.path, file.flags);
+absl::StatusOr<uint32_t> FileTable::AddByPath(pid_t pid, const ByPath& file,
+                                              const std::string& resource) {
+  const Key key(file.stat.st_dev, file.stat.st_ino, file.name.path, file.flags);
   const auto [known, is_new] = by_path_.try_emplace(key, next_id_);
   if (!is_new) return known->second;
   const uint32_t id = NextId();
-  if (const std::optional<WhyNot> why_not = WhyNotReachable(file.stat, file.path)) {
-    Refuse({pid, absl::StrCat(resource, " (", file.path, ")"), std::string(why_not->why),
-            std::string(why_not->remedy)});
+  if (std::optional<WhyNotText> why_not =
+          WhyNotNamed(file.stat, file.name, file.mount_id, rules_)) {
+    Refuse({pid, absl::StrCat(resource, " (", file.name.path, ")"), std::move(why_not->why),
+            std::move(why_not->remedy)});
     return id;
   }
   image::file_entry entry;
   entry.set_type(image::REG);
   entry.set_id(id);
-  *entry.mutable_reg() = RegularFileEntry(id, file.stat, file.path, file.flags);
+  image::reg_file_entry& regular = *entry.mutable_reg();
+  regular.set_id(id);
+  regular.set_flags(file.flags);
+  regular.set_pos(0);
+  *regular.mutable_fown() = NoOwner();
+  RETURN_IF_ERROR(SetName(file.stat, file.name, regular));
   Add(std::move(entry));
   return id;
 }

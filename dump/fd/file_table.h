@@ -7,10 +7,13 @@
 #include <cstdint>
 #include <string>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/statusor.h"
+#include "dump/fd/file_name.h"
+#include "dump/fd/ghost_files.h"
 #include "dumpctl/resource_refusal.h"
 #include "proto/files.pb.h"
 
@@ -20,37 +23,45 @@ namespace dumpctl {
 // working directories refer to files by these numbers, as descriptors do.
 class FileTable {
  public:
+  FileTable() = default;
+  FileTable(NameRules rules, GhostTable ghosts) : rules_(rules), ghosts_(std::move(ghosts)) {}
+
   // A file that no descriptor of a task holds: what is mapped, run, or a working directory. The
   // same file under the same name and flags is one entry.
   struct ByPath {
     struct stat stat = {};
-    std::string path;
+    FileName name;
     uint32_t flags = 0;  // O_RDONLY or O_RDWR
+    uint64_t mount_id = 0;
   };
   // `resource` says what it is, should it have to be refused: "its working directory".
-  uint32_t AddByPath(pid_t pid, const ByPath& file, const std::string& resource);
+  absl::StatusOr<uint32_t> AddByPath(pid_t pid, const ByPath& file, const std::string& resource);
 
   uint32_t NextId() { return next_id_++; }
   void Add(image::file_entry entry) { entries_.push_back(std::move(entry)); }
+  // Gives the entry of a file the name that a restore opens it by, and what goes with it: size and
+  // build id, by which it notices that the file is not what it was, are left out where they say
+  // nothing (the size of a log that is only appended to, the build id of what is no program); a
+  // ghost is remapped to its image. Internal when it was never saved.
+  absl::Status SetName(const struct stat& stat, const FileName& name, image::reg_file_entry& entry);
   void Refuse(ResourceRefusal refusal) { refusals_.push_back(std::move(refusal)); }
 
   const std::vector<image::file_entry>& entries() const { return entries_; }
+  const std::vector<image::remap_file_path_entry>& remaps() const { return remaps_; }
   const ResourceRefusals& refusals() const { return refusals_; }
+  const NameRules& rules() const { return rules_; }
 
  private:
   using Key = std::tuple<dev_t, ino_t, std::string, uint32_t>;
 
+  NameRules rules_;
+  GhostTable ghosts_;
   uint32_t next_id_ = 1;
   std::vector<image::file_entry> entries_;
+  std::vector<image::remap_file_path_entry> remaps_;
   ResourceRefusals refusals_;
   absl::flat_hash_map<Key, uint32_t> by_path_;
 };
-
-// The entry of a file that is dumped by its path; `flags` without O_CLOEXEC. Size and build id, by
-// which a restore notices that the file is not what it was, are left out where they say nothing:
-// the size of a log that is only appended to, the build id of what is no program.
-image::reg_file_entry RegularFileEntry(uint32_t id, const struct stat& stat,
-                                       const std::string& path, uint32_t flags);
 
 }  // namespace dumpctl
 

@@ -69,7 +69,7 @@ void RemoveStagingDirectory(int directory) {
 }
 
 // `what` is written: see ImageWriteError.
-absl::Status WriteAll(const UniqueFd& file, std::string_view bytes, const std::string& what) {
+absl::Status WriteAll(BorrowedFd file, std::string_view bytes, const std::string& what) {
   std::string_view rest = bytes;
   while (!rest.empty()) {
     const ssize_t written = write(file.get(), rest.data(), rest.size());
@@ -99,6 +99,10 @@ absl::Status ImageWriteError(int error, std::string_view what) {
   return MakeFailure(Failure::kImagesDir, absl::ErrnoToStatusCode(error), message);
 }
 
+absl::Status AppendToImage(BorrowedFd image, std::string_view bytes, const std::string& what) {
+  return WriteAll(image, bytes, what);
+}
+
 absl::Status CheckWritable(const DirectoryRole& role, const std::string& path) {
   const UniqueFd dir(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!dir || faccessat(dir.get(), ".", W_OK | X_OK, AT_EACCESS) < 0) {
@@ -114,7 +118,7 @@ absl::Status WriteImageInto(const std::string& directory, const ImageWriter& ima
   const UniqueFd file(openat(dir.get(), temporary.c_str(),
                              O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644));
   if (!file) return ImageWriteError(errno, image.name());
-  absl::Status status = WriteAll(file, image.bytes(), image.name());
+  absl::Status status = WriteAll(BorrowedFd(file), image.bytes(), image.name());
   if (status.ok() && renameat(dir.get(), temporary.c_str(), dir.get(), image.name().c_str()) < 0) {
     status = ImageWriteError(errno, image.name());
   }
@@ -127,7 +131,7 @@ absl::Status WritePidfile(const std::string& path, pid_t pid) {
   const UniqueFd file(
       open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644));
   if (!file) return ImageWriteError(errno, what);
-  return WriteAll(file, absl::StrCat(pid), what);
+  return WriteAll(BorrowedFd(file), absl::StrCat(pid), what);
 }
 
 absl::StatusOr<ImageDirectory> ImageDirectory::Open(const std::string& path) {
@@ -177,7 +181,7 @@ absl::StatusOr<UniqueFd> ImageDirectory::Create(const std::string& name) {
 
 absl::Status ImageDirectory::Write(const ImageWriter& image) {
   ASSIGN_OR_RETURN(const UniqueFd file, Create(image.name()));
-  return WriteAll(file, image.bytes(), image.name());
+  return WriteAll(BorrowedFd(file), image.bytes(), image.name());
 }
 
 absl::Status ImageDirectory::Remove(const std::string& name) {

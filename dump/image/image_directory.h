@@ -74,6 +74,9 @@ absl::Status WriteImageInto(const std::string& directory, const ImageWriter& ima
 // link.
 absl::Status WritePidfile(const std::string& path, pid_t pid);
 
+// Writes on in an image that ImageDirectory::Create gave; `what` names it in errors.
+absl::Status AppendToImage(BorrowedFd image, std::string_view bytes, const std::string& what);
+
 // A status for a failed write: Failure::kNoSpace when the disk or a quota is full.
 absl::Status ImageWriteError(int error, std::string_view what);
 

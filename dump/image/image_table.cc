@@ -91,13 +91,13 @@ constexpr ImageType kTypes[] = {
     {ImageKind::kSeccomp, "seccomp.img", kCommon, 0x64413049, "SECCOMP", Of<image::seccomp_entry>},
     {ImageKind::kTimens, "timens-%u.img", kCommon, 0x43114433, "TIMENS", Of<image::timens_entry>},
     {ImageKind::kStats, "stats-dump", kService, 0x57093306, "STATS", Of<image::stats_entry>},
-
-    {ImageKind::kSharedPagemap, "pagemap-shmem-%u.img", kCommon, 0x56084025, "PAGEMAP",
-     Of<image::pagemap_entry>, Of<image::pagemap_head>},
     {ImageKind::kGhostFile, "ghost-file-%x.img", kCommon, 0x52583605, "GHOST_FILE",
      Of<image::ghost_chunk_entry>, Of<image::ghost_file_entry>, GhostPayload},
     {ImageKind::kRemaps, "remap-fpath.img", kCommon, 0x59133954, "REMAP_FPATH",
      Of<image::remap_file_path_entry>},
+
+    {ImageKind::kSharedPagemap, "pagemap-shmem-%u.img", kCommon, 0x56084025, "PAGEMAP",
+     Of<image::pagemap_entry>, Of<image::pagemap_head>},
     {ImageKind::kFileLocks, "filelocks.img", kCommon, 0x54323616, "FILE_LOCKS",
      Of<image::file_lock_entry>},
     {ImageKind::kCgroup, "cgroup.img", kCommon, 0x59383330, "CGROUP", Of<image::cgroup_entry>},

@@ -32,10 +32,10 @@ enum class ImageKind {
   kSeccomp,
   kTimens,
   kStats,
-
-  kSharedPagemap,
   kGhostFile,
   kRemaps,
+
+  kSharedPagemap,
   kFileLocks,
   kCgroup,
   kTcpStream,

@@ -5,6 +5,7 @@
 
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "dump/image/image_table.h"
@@ -20,6 +21,9 @@ class ImageWriter {
   // Internal when a required field is missing: such an image could not be read back.
   absl::Status Add(const google::protobuf::Message& entry);
   void AddPayload(std::string_view bytes) { bytes_.append(bytes); }
+
+  // What was framed since the last time: for an image that is written piece by piece.
+  std::string TakeBytes() { return std::exchange(bytes_, std::string()); }
 
   std::string name() const { return ImageName(kind_, id_); }
   const std::string& bytes() const { return bytes_; }

@@ -26,9 +26,6 @@ constexpr WhyNot kDevice = {"it is memory of a device, whose state only its driv
                             "let the program close the device"};
 constexpr WhyNot kSpecial = {"it is a kernel mapping that this version does not know",
                              "remove what put it there (uprobes, a driver)"};
-constexpr WhyNot kDeleted = {
-    "its file is deleted, and this version does not save such contents",
-    "restart what still uses the old file (after an upgrade, the program)"};
 constexpr WhyNot kUserfaultfd = {"it is registered with a userfaultfd, whose handler is elsewhere",
                                  "let the program close its userfaultfd"};
 constexpr WhyNot kShadowStack = {"it is a shadow stack, which this version does not save",
@@ -84,10 +81,6 @@ WhyNot WhyNotGuarded() { return kGuarded; }
 
 std::optional<WhyNot> WhyNotDumpable(const Vma& vma) {
   if (const std::optional<WhyNot> why = WhyNotKind(vma)) return why;
-  // The files behind shared memory and memfds never had a link.
-  const bool has_name = vma.kind != VmaKind::kAnonShared && vma.kind != VmaKind::kMemfd &&
-                        vma.kind != VmaKind::kSysvShm;
-  if (has_name && vma.facts != nullptr && vma.facts->deleted) return kDeleted;
   const Mapping& mapping = vma.mapping;
   if (mapping.Has(VmFlag::kUffdMissing) || mapping.Has(VmFlag::kUffdMinor) ||
       mapping.Has(VmFlag::kUffdWriteProtect)) {

@@ -19,6 +19,7 @@
 #include "dump/session/heap.h"
 #include "dump/session/preflight.h"
 #include "dump/session/target.h"
+#include "dump/session/tree_ghosts.h"
 #include "dump/session/tree_images.h"
 #include "dump/task/core_image.h"
 #include "dump/tracee/frozen_tree.h"
@@ -71,6 +72,7 @@ class Session {
     // For those that have come since the tree was looked over.
     RETURN_IF_ERROR(OpenSinks(directory, facts.tasks.size() + facts.shared_memory.size(), sinks));
     RETURN_IF_ERROR(SaveMemory(tree, facts, sinks));
+    RETURN_IF_ERROR(SaveNameless(tree, facts, directory));
     RETURN_IF_ERROR(LearnFlags(tree, flags.get(), facts));
     CloseFiles(preflight, facts);
     if (options_.outcome == Outcome::kRunning) RETURN_IF_ERROR(Release(tree));
@@ -181,6 +183,18 @@ class Session {
     report_.memory_read = report_.memory_written = absl::Now() - begun;
     log_.info("Saved {} pages in {} us", report_.pages_written,
               absl::ToInt64Microseconds(report_.memory_read));
+    return absl::OkStatus();
+  }
+
+  // Here, where nobody can write to them.
+  absl::Status SaveNameless(const FrozenTree& tree, TreeFacts& facts, ImageDirectory& directory) {
+    ASSIGN_OR_RETURN(GhostFiles ghosts, GhostFiles::Create(directory, options_.may_go_on));
+    RETURN_IF_ERROR(SaveGhosts(tree, facts, ghosts));
+    facts.ghosts = ghosts.table();
+    report_.bytes_written += ghosts.bytes();
+    if (!facts.ghosts.empty()) {
+      log_.info("Saved {} deleted files, of {} bytes", facts.ghosts.size(), ghosts.bytes());
+    }
     return absl::OkStatus();
   }
 

@@ -12,6 +12,8 @@
 #include "absl/status/statusor.h"
 #include "dump/fd/descriptor.h"
 #include "dump/fd/fd_collector.h"
+#include "dump/fd/file_name.h"
+#include "dump/fd/ghost_files.h"
 #include "dump/mm/page_scanner.h"
 #include "dump/mm/shared_memory.h"
 #include "dump/ns/namespaces.h"
@@ -33,7 +35,7 @@ namespace dumpctl {
 // A file that a task refers to without a descriptor: its program, its working and root directories.
 struct NamedFile {
   struct stat stat = {};
-  std::string path;
+  std::string path;  // as the link says it
 };
 
 // All that is read of one task while it is frozen, but the contents of its memory. Nothing of it is
@@ -61,6 +63,8 @@ struct TreeFacts {
   std::vector<FrozenFacts> tasks;  // parents before their children
   std::vector<Zombie> zombies;
   SeccompCollector seccomp;
+  NameRules name_rules;
+  GhostTable ghosts;
   TeedPipes pipes;
   SharedObjects shared_memory;
   std::vector<SysvAttachment> sysv_attachments;

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -20,6 +21,7 @@
 #include "dump/ns/namespaces.h"
 #include "dump/ns/sysv_ipc.h"
 #include "dump/session/heap.h"
+#include "dump/session/named_files.h"
 #include "dump/session/socket_preflight.h"
 #include "dump/sk/unix_diag.h"
 #include "dump/task/lineage.h"
@@ -194,7 +196,9 @@ absl::StatusOr<ResourceRefusals> LookAtTask(const Target& target, const Namespac
     sockets.push_back({target.pid, descriptor.number, descriptor.stat.st_ino});
   }
   ASSIGN_OR_RETURN(ResourceRefusals refused,
-                   RefuseDescriptors(target.pid, target.dir, descriptors));
+                   RefuseDescriptors(target.pid, target.dir, descriptors, preflight.name_rules));
+  Append(refusals, std::move(refused));
+  ASSIGN_OR_RETURN(refused, RefuseLinkedFiles(target, preflight.name_rules));
   Append(refusals, std::move(refused));
   RETURN_IF_ERROR(LookAtMemfds(target, descriptors, preflight));
   RETURN_IF_ERROR(OpenMappedFiles(target, preflight));
@@ -202,6 +206,7 @@ absl::StatusOr<ResourceRefusals> LookAtTask(const Target& target, const Namespac
   if (task.vmas) {
     Append(refusals, RefuseMappings(target.pid, *task.vmas));
     CountSharedMemory(*task.vmas, preflight.shared_memory);
+    Append(refusals, RefuseMappedFiles(target.pid, *task.vmas, preflight.name_rules));
   }
   return refusals;
 }
@@ -255,6 +260,7 @@ absl::StatusOr<Preflight> RunPreflight(const DumpOptions& options, std::span<con
   ASSIGN_OR_RETURN(preflight.mount_namespace, MountNamespace(targets.front()));
   preflight.cache = std::make_unique<MappedFileCache>();
   ASSIGN_OR_RETURN(preflight.kernel_tmpfs, KernelTmpfsDevice());
+  preflight.name_rules = {options.ghost_limit, preflight.kernel_tmpfs};
   RETURN_IF_ERROR(ReadMaps(targets, features, preflight));
   const absl::StatusOr<UnixSocketRows> rows = AskForUnixSockets();
   std::vector<PeekedSocket> sockets;

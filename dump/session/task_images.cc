@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "absl/container/flat_hash_map.h"
-#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "dump/mm/mm_collector.h"
 #include "dump/task/core_image.h"
 #include "dumpctl/status_macros.h"
@@ -26,7 +26,7 @@ class TaskImages {
     ASSIGN_OR_RETURN(mm.stat, ParseStat(facts_.process.stat_text));
     mm.brk = RemoteAddress(facts_.process.answers.brk);
     ASSIGN_OR_RETURN(mm.auxv, ParseAuxv(facts_.auxv));
-    mm.exe_file_id = AddNamed(facts_.exe, "its program");
+    ASSIGN_OR_RETURN(mm.exe_file_id, AddNamed(facts_.exe, "its program"));
     mm.dumpable = facts_.process.answers.dumpable;
     mm.thp_disabled = facts_.process.answers.thp_disabled;
     // Mappings of one file share what is known of it.
@@ -36,9 +36,14 @@ class TaskImages {
       const uint32_t flags = OpenFlagsOf(vma.mapping);
       uint32_t& id = known[{vma.facts.get(), flags}];
       if (id == 0) {
-        id = images_.files.AddByPath(
-            pid_, {vma.facts->stat, vma.facts->path, flags},
-            absl::StrCat("the mapping at 0x", absl::Hex(vma.start().value())));
+        ASSIGN_OR_RETURN(
+            id, images_.files.AddByPath(
+                    pid_,
+                    {vma.facts->stat,
+                     {vma.facts->path, vma.facts->deleted},
+                     flags,
+                     vma.facts->mount_id},
+                    absl::StrFormat("mapping %x-%x", vma.start().value(), vma.end().value())));
       }
       return id;
     };
@@ -60,8 +65,10 @@ class TaskImages {
   absl::Status AddFs() {
     ASSIGN_OR_RETURN(const TaskStatus status, ParseStatus(facts_.threads.front().status_text));
     image::fs_entry fs;
-    fs.set_cwd_id(AddNamed(facts_.cwd, "its working directory"));
-    fs.set_root_id(AddNamed(facts_.root, "its root directory"));
+    ASSIGN_OR_RETURN(const uint32_t cwd, AddNamed(facts_.cwd, "its working directory"));
+    ASSIGN_OR_RETURN(const uint32_t root, AddNamed(facts_.root, "its root directory"));
+    fs.set_cwd_id(cwd);
+    fs.set_root_id(root);
     if (status.umask) fs.set_umask(*status.umask);
     return AddOne(ImageKind::kFs, fs);
   }
@@ -92,8 +99,9 @@ class TaskImages {
     return images_.AddOne(kind, static_cast<uint32_t>(pid_), entry);
   }
 
-  uint32_t AddNamed(const NamedFile& file, const char* what) {
-    return images_.files.AddByPath(pid_, {file.stat, file.path, O_RDONLY}, what);
+  absl::StatusOr<uint32_t> AddNamed(const NamedFile& file, const char* what) {
+    return images_.files.AddByPath(pid_, {file.stat, ReadName(file.stat, file.path), O_RDONLY},
+                                   what);
   }
 
   const FrozenFacts& facts_;

@@ -80,7 +80,9 @@ FileMaker InetSocketMaker(const InetSockets& sockets, const InetPolicy& policy,
 class ImageBuilder {
  public:
   ImageBuilder(const TreeFacts& facts, const KernelFeatures& features, const DumpOptions& options)
-      : facts_(facts), root_(facts.tasks.front()), features_(features), options_(options) {}
+      : facts_(facts), root_(facts.tasks.front()), features_(features), options_(options) {
+    images_.files = FileTable(facts.name_rules, facts.ghosts);
+  }
 
   absl::StatusOr<TreeImages> Build(std::span<const PageSink> sinks) {
     ASSIGN_OR_RETURN(const ProcDir self, ProcDir::OpenTask(getpid()));
@@ -166,6 +168,9 @@ class ImageBuilder {
     }
     RETURN_IF_ERROR(images_.AddWithPayloads(ImageKind::kPipesData, descriptors.pipes()));
     RETURN_IF_ERROR(images_.AddWithPayloads(ImageKind::kFifoData, descriptors.fifos()));
+    if (const auto& remaps = images_.files.remaps(); !remaps.empty()) {
+      RETURN_IF_ERROR(images_.AddAll(ImageKind::kRemaps, 0, remaps));
+    }
     return images_.AddAll(ImageKind::kFiles, 0, PeersFirst(images_.files.entries()));
   }
 

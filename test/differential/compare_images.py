@@ -156,6 +156,7 @@ def resolve_files(images):
     files = {file.pop("id"): file for file in images.pop("files")}
     memfds = {memfd.pop("inode_id"): memfd for memfd in images.get("memfd", [])}
     images.get("memfd", []).sort(key=lambda memfd: memfd["shmid"])
+    attach_ghosts(images, files)
     referred = set()
     order = {}
 
@@ -192,6 +193,18 @@ def resolve_files(images):
     unused = sorted(files.keys() - referred)
     if unused:
         images["unused-files"] = [files[number] for number in unused]
+
+
+def attach_ghosts(images, files):
+    """Puts what was saved of a deleted file where the file is told."""
+    ghosts = {int(name[len("ghost-file-"):], 16): images.pop(name)
+              for name in list(images) if name.startswith("ghost-file-")}
+    remaps = images.pop("remap-fpath", [])
+    for remap in remaps:
+        files[remap["orig_id"]]["remap"] = [remap["remap_type"], ghosts[remap["remap_id"]]]
+    unused = ghosts.keys() - {remap["remap_id"] for remap in remaps}
+    if unused:
+        images["unused-ghosts"] = [ghosts[number] for number in sorted(unused)]
 
 
 def processor_places(core):

@@ -13,6 +13,7 @@
 #include <functional>
 #include <string>
 
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "proc/kernel_features.h"
@@ -77,6 +78,7 @@ class FdCollectorTest : public testing::TestWithParam<bool> {
     if (!descriptors.ok()) return descriptors.status();
     auto pipes = TeePipes(*descriptors);
     if (!pipes.ok()) return pipes.status();
+    files_ = FileTable(rules_, ghosts_);
     auto collector = FdCollector::Create(*pipes, GetParam(), files_);
     if (!collector.ok()) return collector.status();
     auto fdinfo = collector->Collect(child_, *descriptors);
@@ -94,6 +96,8 @@ class FdCollectorTest : public testing::TestWithParam<bool> {
 
   std::string dir_;
   pid_t child_ = 0;
+  NameRules rules_;
+  GhostTable ghosts_;
   FileTable files_;
 };
 
@@ -170,6 +174,7 @@ TEST_P(FdCollectorTest, PipesAndFifosOnce) {
 TEST_P(FdCollectorTest, RefusesAllAtOnceByName) {
   Start([] {
     open("file", O_RDWR | O_CREAT, 0640);  // 3
+    (void)!write(3, "content", 7);
     unlink("file");
     open(".", O_PATH);                     // 4
     syscall(SYS_pidfd_open, getpid(), 0);  // 5
@@ -177,6 +182,7 @@ TEST_P(FdCollectorTest, RefusesAllAtOnceByName) {
     (void)!pipe2(ends, O_DIRECT);  // 6, 7
     (void)!write(7, "packet", 6);
   });
+  rules_.ghost_limit = 6;
   const auto fds = Collect();
   ASSERT_TRUE(fds.ok()) << fds.status();
   std::vector<std::string> resources;
@@ -188,6 +194,30 @@ TEST_P(FdCollectorTest, RefusesAllAtOnceByName) {
   EXPECT_THAT(resources, ElementsAre(HasSubstr("fd 3 (regular file, " + dir_ + "/file (deleted)"),
                                      HasSubstr("fd 4 (directory, " + dir_),
                                      HasSubstr("fd 5 (pidfd, "), HasSubstr("fd 7 (pipe, pipe:[")));
+}
+
+TEST_P(FdCollectorTest, DeletedFilesAreRemappedToTheirImages) {
+  Start([] {
+    open("file", O_RDWR | O_CREAT, 0640);  // 3
+    open("file", O_RDONLY);                // 4
+    unlink("file");
+    open("log", O_RDWR | O_CREAT, 0640);  // 5
+  });
+  struct stat stat = {};
+  ASSERT_EQ(fstatat(AT_FDCWD, absl::StrCat("/proc/", child_, "/fd/3").c_str(), &stat, 0), 0);
+  ghosts_[{stat.st_dev, stat.st_ino}] = {7, 11, {}};
+  const auto fds = Collect();
+  ASSERT_TRUE(fds.ok()) << fds.status();
+  ASSERT_THAT(files_.remaps(), SizeIs(2));
+  for (const int number : {0, 1}) {
+    const image::remap_file_path_entry& remap = files_.remaps()[static_cast<size_t>(number)];
+    const image::fdinfo_entry& fd = fds->fdinfo[static_cast<size_t>(3 + number)];
+    EXPECT_EQ(remap.orig_id(), fd.id());
+    EXPECT_EQ(remap.remap_id(), 7u);
+    EXPECT_EQ(remap.remap_type(), image::GHOST);
+    EXPECT_EQ(FileOf(fd).reg().name(), dir_ + "/file");
+    EXPECT_EQ(FileOf(fd).reg().size(), 11u) << "as it was when it was saved";
+  }
 }
 
 TEST_P(FdCollectorTest, EpollsNameWhatWasMovedAndRefuseWhatIsLost) {
@@ -221,13 +251,15 @@ TEST_P(FdCollectorTest, EpollsNameWhatWasMovedAndRefuseWhatIsLost) {
 TEST_P(FdCollectorTest, PeeksAtARunningTaskWithTheSameResult) {
   Start([] {
     open("file", O_RDWR | O_CREAT, 0640);  // 3
+    (void)!write(3, "content", 7);
     unlink("file");
   });
+  rules_.ghost_limit = 6;
   const auto task = ProcDir::OpenTask(child_);
   ASSERT_TRUE(task.ok());
   const auto descriptors = PeekDescriptors(*task);
   ASSERT_TRUE(descriptors.ok()) << descriptors.status();
-  const auto refusals = RefuseDescriptors(child_, *task, *descriptors);
+  const auto refusals = RefuseDescriptors(child_, *task, *descriptors, rules_);
   ASSERT_TRUE(refusals.ok()) << refusals.status();
   ASSERT_THAT(*refusals, SizeIs(1));
   ASSERT_TRUE(Collect().ok());

@@ -182,7 +182,6 @@ constexpr RefusalCase kRefusals[] = {
     // Device memory shows in VmFlags, whatever the name.
     {"1000-3000 rw-s 00000000 fe:00 9     /sys/x/resource0", "rd wr sh pf io", "device"},
     {"1000-3000 r-xp 00000000 00:00 0     [uprobes]", "rd ex", "kernel mapping"},
-    {"1000-3000 r-xp 00000000 fe:00 9     /lib/old.so (deleted)", "rd ex", "deleted"},
     {"1000-3000 rw-p 00000000 00:00 0 ", "rd wr um", "userfaultfd"},
     {"1000-3000 rw-p 00000000 00:00 0 ", "rd wr uw", "userfaultfd"},
     {"1000-3000 rw-p 00000000 00:00 0 ", "rd wr ui", "userfaultfd"},

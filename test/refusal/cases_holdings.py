@@ -5,7 +5,9 @@ import os
 import re
 import signal
 import struct
+import subprocess
 
+import sandbox
 from registry import Skipped, case
 from scene import require, trace, wait_until
 
@@ -86,6 +88,34 @@ def sysv_objects_that_others_have(scene):
     for resource, words in expected:
         require(any(r == resource and words in why for r, why in found), f"{resource}: {found}")
     scene.expect_images({})
+    witness.expect_unharmed()
+
+
+@case
+def deleted_file_beyond_the_limit(scene):
+    witness = scene.witness("poll", "odd")
+    result = scene.dump(witness.pid, "--ghost-limit", "2047K")
+    scene.expect_failure(result, "Refused", "of its 2097152 bytes", "--ghost-limit 2097152")
+    scene.expect_images({})
+    witness.expect_unharmed()
+    scene.expect_success(scene.dump(witness.pid, "-R", "--ghost-limit", "2M"))
+    scene.expect_whole_dump()
+    require(os.path.getsize(f"{scene.images}/ghost-file-1.img") > 2 << 20, "it was not saved")
+    witness.expect_unharmed()
+
+
+@case
+def file_below_another_mount(scene):
+    witness = scene.witness("poll", "below")
+    [(number, _)] = _held(witness, "fd")
+    over = os.path.dirname(os.readlink(f"/proc/{witness.pid}/fd/{number}"))
+    sandbox.mount("over", over, "tmpfs")
+    result = scene.dump(witness.pid, "-R")
+    why = "another mount lies over its path"
+    scene.expect_failure(result, "Refused", f"fd {number} (regular file, {over}/below)", why)
+    scene.expect_images({})
+    subprocess.run(["umount", over], check=True)
+    scene.expect_success(scene.dump(witness.pid, "-R"))
     witness.expect_unharmed()
 
 

@@ -17,7 +17,8 @@
  *           (CLONE_VM), "adopted PID" (of a session that has lost its leader)
  *   crossed two pieces of shared memory, one on both sides of the other, and a child that has them
  *   zombie  a child that has ended with 200: "zombie PID"
- *   odd     a deleted file with a newline in its name
+ *   odd     a deleted file, larger than 1 MiB, with a newline in its name
+ *   below   a file "over/below"
  *   guards  a guard region (MADV_GUARD_INSTALL)
  *   seccomp nothing, but runs under a filter
  *   big     16 MiB of data
@@ -38,6 +39,7 @@
 #include <sys/sem.h>
 #include <sys/shm.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/timerfd.h>
 #include <sys/wait.h>
 
@@ -109,6 +111,15 @@ static void ShowFd(long fd, const char* type) {
   if (fd >= 0) printf("fd %ld %s\n", fd, type);
 }
 
+/* Larger than what is saved without being asked for. */
+static int LargeDeleted(const char* name) {
+  const int file = REQUIRE_SYSCALL(open(name, O_RDWR | O_CREAT, 0600));
+  static const char zeros[1 << 20];
+  for (int i = 0; i < 2; ++i) REQUIRE(write(file, zeros, sizeof(zeros)) == sizeof(zeros));
+  REQUIRE_SYSCALL(unlink(name));
+  return file;
+}
+
 static void HoldFds(void) {
   ShowFd(HalfOfAPair(SOCK_STREAM), "socket");
   ShowFd(socket(AF_PACKET, SOCK_RAW, 0), "socket");
@@ -127,9 +138,7 @@ static void HoldFds(void) {
   int file = REQUIRE_SYSCALL(open("locked", O_RDWR | O_CREAT, 0600));
   REQUIRE_SYSCALL(flock(file, LOCK_EX));
   ShowFd(file, "regular file");
-  file = REQUIRE_SYSCALL(open("deleted", O_RDWR | O_CREAT, 0600));
-  REQUIRE_SYSCALL(unlink("deleted"));
-  ShowFd(file, "regular file");
+  ShowFd(LargeDeleted("deleted"), "regular file");
   file = REQUIRE_SYSCALL(open("replaced", O_RDWR | O_CREAT, 0600));
   REQUIRE_SYSCALL(rename("replaced", "elsewhere"));
   REQUIRE_SYSCALL(link("elsewhere", "second"));
@@ -175,17 +184,17 @@ static void HoldMaps(void) {
   }
   unsigned long aio = 0;
   if (syscall(SYS_io_setup, 4, &aio) == 0) ShowMap((void*)aio, "io_setup(2)");
-  const int deleted = REQUIRE_SYSCALL(open("mapped", O_RDWR | O_CREAT, 0600));
-  REQUIRE_SYSCALL(ftruncate(deleted, 8192));
-  ShowMap(mmap(NULL, 8192, kRead, MAP_SHARED, deleted, 0), "its file is deleted");
-  REQUIRE_SYSCALL(unlink("mapped"));
+  const int deleted = LargeDeleted("mapped");
+  ShowMap(mmap(NULL, 8192, kRead, MAP_SHARED, deleted, 0), "it is deleted");
   close(deleted);
 }
 
-static void HoldOddName(void) {
-  const char* name = "odd\nname";
-  REQUIRE_SYSCALL(open(name, O_RDWR | O_CREAT, 0600));
-  REQUIRE_SYSCALL(unlink(name));
+static void HoldOddName(void) { LargeDeleted("odd\nname"); }
+
+/* A file of the directory "over", which somebody else may mount over. */
+static void HoldBelow(void) {
+  REQUIRE_SYSCALL(mkdir("over", 0755));
+  ShowFd(open("over/below", O_RDWR | O_CREAT, 0600), "regular file");
 }
 
 static void HoldTree(void) {
@@ -259,6 +268,7 @@ static void Hold(const char* what) {
   if (strcmp(what, "crossed") == 0) HoldCrossed();
   if (strcmp(what, "zombie") == 0) HoldZombie();
   if (strcmp(what, "odd") == 0) HoldOddName();
+  if (strcmp(what, "below") == 0) HoldBelow();
   if (strcmp(what, "guards") == 0) {
     char* memory = Map(16 * 4096);
     Fill(memory, 16 * 4096, 3);

@@ -1,0 +1,88 @@
+#include "dump/fd/file_name.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <string_view>
+
+#include "absl/strings/str_cat.h"
+
+namespace dumpctl {
+namespace {
+
+constexpr std::string_view kDeletedSuffix = " (deleted)";
+// A restore makes a ghost beside its name, with ".cr.", its number and ".ghost" behind it.
+constexpr size_t kLongestGhostName = 255 - 18;
+
+bool LeadsTo(const std::string& path, const struct stat& stat) {
+  struct stat there = {};
+  return path.starts_with('/') &&
+         fstatat(AT_FDCWD, path.c_str(), &there, AT_SYMLINK_NOFOLLOW) == 0 &&
+         there.st_dev == stat.st_dev && there.st_ino == stat.st_ino;
+}
+
+// The mount in which a path, or as much of it as exists, is found; 0 when the kernel does not say.
+uint64_t MountOf(std::string path) {
+  for (;;) {
+    struct statx found = {};
+    if (statx(AT_FDCWD, path.c_str(), AT_SYMLINK_NOFOLLOW, STATX_MNT_ID, &found) == 0) {
+      return (found.stx_mask & STATX_MNT_ID) != 0 ? found.stx_mnt_id : 0;
+    }
+    const size_t slash = path.rfind('/');
+    if (slash == std::string::npos || path.size() == 1) return 0;
+    path.resize(std::max<size_t>(slash, 1));
+  }
+}
+
+std::optional<WhyNotText> WhyNotGhost(const struct stat& stat, const FileName& name,
+                                      const NameRules& rules) {
+  if (stat.st_dev == rules.kernel_tmpfs) {
+    return WhyNotText{"it is memory of the kernel's own that never had a name",
+                      "let the program close it"};
+  }
+  if (name.path.size() - (name.path.rfind('/') + 1) > kLongestGhostName) {
+    return WhyNotText{
+        "it is deleted, and beside a name of that length a restore has no room for "
+        "the one that it makes it by",
+        "let the program use shorter names"};
+  }
+  const uint64_t bytes = DataBytes(stat);
+  if (!S_ISREG(stat.st_mode) || bytes <= rules.ghost_limit) return std::nullopt;
+  return WhyNotText{absl::StrCat("it is deleted, and of its ", bytes,
+                                 " bytes --ghost-limit allows ", rules.ghost_limit),
+                    absl::StrCat("add --ghost-limit ", bytes)};
+}
+
+}  // namespace
+
+uint64_t DataBytes(const struct stat& stat) {
+  constexpr uint64_t kBlock = 512;
+  return std::min(static_cast<uint64_t>(stat.st_size),
+                  static_cast<uint64_t>(stat.st_blocks) * kBlock);
+}
+
+FileName ReadName(const struct stat& stat, const std::string& link) {
+  if (!link.starts_with('/') || !link.ends_with(kDeletedSuffix)) return {link, false};
+  if (stat.st_nlink != 0 && LeadsTo(link, stat)) return {link, false};
+  return {link.substr(0, link.size() - kDeletedSuffix.size()), true};
+}
+
+std::optional<WhyNotText> WhyNotNamed(const struct stat& stat, const FileName& name,
+                                      uint64_t mount_id, const NameRules& rules) {
+  if (name.ghost(stat)) return WhyNotGhost(stat, name, rules);
+  if (name.deleted) {
+    return WhyNotText{"this name of it is deleted, and no file system tells its others",
+                      "give it this name again (ln)"};
+  }
+  if (LeadsTo(name.path, stat)) return std::nullopt;
+  if (const uint64_t there = mount_id == 0 ? 0 : MountOf(name.path);
+      there != 0 && there != mount_id) {
+    return WhyNotText{"another mount lies over its path, or its own was unmounted",
+                      "unmount what lies over it"};
+  }
+  return WhyNotText{"its path leads to another file or to none",
+                    "put the file back under its path"};
+}
+
+}  // namespace dumpctl

@@ -1,0 +1,45 @@
+#ifndef DUMP_FD_FILE_NAME_H_
+#define DUMP_FD_FILE_NAME_H_
+
+#include <sys/stat.h>
+#include <sys/types.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "dumpctl/resource_refusal.h"
+
+namespace dumpctl {
+
+// The name under which a task has a file open, mapped, or as its working directory.
+struct FileName {
+  std::string path;
+  // The name is gone; another file may have it by now. The file may have other names (st_nlink).
+  bool deleted = false;
+
+  // Nothing names it any more: a restore can have it from the images alone.
+  bool ghost(const struct stat& stat) const { return deleted && stat.st_nlink == 0; }
+};
+
+// From what readlink(2) says of an open file: the kernel writes " (deleted)" behind a name that is
+// gone, but a living file may be called so. Asks the file system.
+FileName ReadName(const struct stat& stat, const std::string& link);
+
+// What of a file's size takes room, holes left out.
+uint64_t DataBytes(const struct stat& stat);
+
+// What of nameless files is saved.
+struct NameRules {
+  uint64_t ghost_limit = 1 << 20;  // bytes of one that take room on its disk
+  dev_t kernel_tmpfs = 0;          // KernelTmpfsDevice: what is there never had a name
+};
+
+// Why a file cannot be dumped by its name, or as a ghost; nothing when it can. `mount_id` as fdinfo
+// tells it, 0 where it is not known. Asks the file system.
+std::optional<WhyNotText> WhyNotNamed(const struct stat& stat, const FileName& name,
+                                      uint64_t mount_id, const NameRules& rules);
+
+}  // namespace dumpctl
+
+#endif  // DUMP_FD_FILE_NAME_H_

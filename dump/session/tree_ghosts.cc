@@ -1,0 +1,76 @@
+#include "dump/session/tree_ghosts.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <vector>
+
+#include "dump/fd/file_name.h"
+#include "dump/fd/file_refusal.h"
+#include "dumpctl/status_macros.h"
+
+namespace dumpctl {
+namespace {
+
+class Saver {
+ public:
+  Saver(ProcDir self, const NameRules& rules, GhostFiles& ghosts)
+      : self_(std::move(self)), rules_(rules), ghosts_(ghosts) {}
+
+  absl::Status SaveAmong(const std::vector<Descriptor>& descriptors) {
+    for (const Descriptor& descriptor : descriptors) {
+      if (descriptor.stat.st_nlink != 0) continue;
+      ASSIGN_OR_RETURN(const std::string link, DescriptorLink(self_, descriptor.copy.get()));
+      if (!HasName(FileKindOf(descriptor.stat, link))) continue;
+      RETURN_IF_ERROR(
+          Save(BorrowedFd(descriptor.copy), descriptor.stat, ReadName(descriptor.stat, link)));
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status SaveAmong(const VmaList& vmas) {
+    const FileFacts* last = nullptr;
+    for (const Vma& vma : vmas) {
+      const bool is_file = vma.kind == VmaKind::kFilePrivate || vma.kind == VmaKind::kFileShared;
+      if (!is_file || vma.facts == nullptr || vma.facts.get() == last || vma.fd() < 0) continue;
+      last = vma.facts.get();
+      RETURN_IF_ERROR(Save(BorrowedFd(vma.fd()), last->stat, {last->path, last->deleted}));
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status SaveNamed(const ProcDir& task, const char* link, const NamedFile& file) {
+    if (file.stat.st_nlink != 0) return absl::OkStatus();
+    ASSIGN_OR_RETURN(const UniqueFd opened, task.Open(link, O_PATH));
+    return Save(BorrowedFd(opened), file.stat, ReadName(file.stat, file.path));
+  }
+
+ private:
+  absl::Status Save(BorrowedFd file, const struct stat& stat, const FileName& name) {
+    if (!name.ghost(stat) || WhyNotNamed(stat, name, 0, rules_)) return absl::OkStatus();
+    return ghosts_.Save(file);
+  }
+
+  ProcDir self_;
+  const NameRules& rules_;
+  GhostFiles& ghosts_;
+};
+
+}  // namespace
+
+absl::Status SaveGhosts(const FrozenTree& tree, const TreeFacts& facts, GhostFiles& ghosts) {
+  ASSIGN_OR_RETURN(ProcDir self, ProcDir::OpenTask(getpid()));
+  Saver saver(std::move(self), facts.name_rules, ghosts);
+  for (size_t i = 0; i < facts.tasks.size(); ++i) {
+    const ProcDir& dir = tree.tasks()[i].dir();
+    const FrozenFacts& task = facts.tasks[i];
+    if (task.descriptors) RETURN_IF_ERROR(saver.SaveAmong(*task.descriptors));
+    RETURN_IF_ERROR(saver.SaveAmong(task.vmas));
+    RETURN_IF_ERROR(saver.SaveNamed(dir, "exe", task.exe));
+    RETURN_IF_ERROR(saver.SaveNamed(dir, "cwd", task.cwd));
+    RETURN_IF_ERROR(saver.SaveNamed(dir, "root", task.root));
+  }
+  return saver.SaveAmong(facts.queued);
+}
+
+}  // namespace dumpctl

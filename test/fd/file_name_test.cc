@@ -1,0 +1,118 @@
+#include "dump/fd/file_name.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <string>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace dumpctl {
+namespace {
+
+using testing::HasSubstr;
+
+class FileNameTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    char name[] = "/tmp/file_name_test.XXXXXX";
+    ASSERT_NE(mkdtemp(name), nullptr);
+    dir_ = name;
+    std::ofstream(dir_ + "/file") << "text";
+    fd_ = open((dir_ + "/file").c_str(), O_RDONLY);
+    Restat();
+  }
+  void TearDown() override {
+    close(fd_);
+    for (const char* name : {"/file", "/moved", "/file (deleted)"}) unlink((dir_ + name).c_str());
+    rmdir(dir_.c_str());
+  }
+
+  void Restat() { ASSERT_EQ(fstat(fd_, &stat_), 0); }
+  void Move(const char* to) { ASSERT_EQ(rename((dir_ + "/file").c_str(), (dir_ + to).c_str()), 0); }
+  // Empty when it can be dumped.
+  std::string WhyNot(const FileName& name, const NameRules& rules = {}) {
+    const auto why_not = WhyNotNamed(stat_, name, 0, rules);
+    if (!why_not) return "";
+    EXPECT_NE(why_not->remedy, "");
+    return why_not->why;
+  }
+
+  std::string dir_;
+  int fd_ = -1;
+  struct stat stat_ = {};
+};
+
+TEST_F(FileNameTest, AFileUnderItsOwnName) {
+  const FileName name = ReadName(stat_, dir_ + "/file");
+  EXPECT_EQ(name.path, dir_ + "/file");
+  EXPECT_FALSE(name.deleted);
+  EXPECT_EQ(WhyNot(name), "");
+}
+
+TEST_F(FileNameTest, ALivingFileThatIsCalledDeleted) {
+  Move("/file (deleted)");
+  const FileName name = ReadName(stat_, dir_ + "/file (deleted)");
+  EXPECT_EQ(name.path, dir_ + "/file (deleted)");
+  EXPECT_FALSE(name.deleted);
+  EXPECT_EQ(WhyNot(name), "");
+}
+
+TEST_F(FileNameTest, ADeletedFileIsAGhostOfLimitedSize) {
+  unlink((dir_ + "/file").c_str());
+  Restat();
+  const FileName name = ReadName(stat_, dir_ + "/file (deleted)");
+  EXPECT_EQ(name.path, dir_ + "/file");
+  EXPECT_TRUE(name.ghost(stat_));
+  EXPECT_EQ(WhyNot(name, {.ghost_limit = 4}), "");
+  EXPECT_THAT(WhyNot(name, {.ghost_limit = 3}), HasSubstr("of its 4 bytes --ghost-limit allows 3"));
+  EXPECT_THAT(WhyNot(name, {.kernel_tmpfs = stat_.st_dev}), HasSubstr("never had a name"));
+  EXPECT_THAT(WhyNot({dir_ + "/" + std::string(245, 'n'), true}), HasSubstr("of that length"));
+}
+
+TEST_F(FileNameTest, HolesTakeNoRoom) {
+  struct stat stat = {};
+  stat.st_size = 1 << 30;
+  stat.st_blocks = 8;
+  EXPECT_EQ(DataBytes(stat), 4096u);
+}
+
+TEST_F(FileNameTest, ADeletedNameOfAFileWithOthers) {
+  ASSERT_EQ(link((dir_ + "/file").c_str(), (dir_ + "/moved").c_str()), 0);
+  unlink((dir_ + "/file").c_str());
+  Restat();
+  const FileName name = ReadName(stat_, dir_ + "/file (deleted)");
+  EXPECT_TRUE(name.deleted);
+  EXPECT_FALSE(name.ghost(stat_));
+  EXPECT_THAT(WhyNot(name), HasSubstr("others"));
+}
+
+TEST_F(FileNameTest, AFileThatWasMoved) {
+  Move("/moved");
+  EXPECT_THAT(WhyNot({dir_ + "/file"}), HasSubstr("another file or to none"));
+}
+
+TEST_F(FileNameTest, AnotherFileUnderTheSameName) {
+  Move("/moved");
+  std::ofstream(dir_ + "/file") << "other";
+  EXPECT_THAT(WhyNot({dir_ + "/file"}), HasSubstr("another file or to none"));
+}
+
+TEST_F(FileNameTest, ALinkThatLeadsThereIsNotTheFile) {
+  Move("/moved");
+  ASSERT_EQ(symlink("moved", (dir_ + "/file").c_str()), 0);
+  EXPECT_THAT(WhyNot({dir_ + "/file"}), HasSubstr("another file or to none"));
+}
+
+TEST_F(FileNameTest, AnotherMountOverThePath) {
+  Move("/moved");
+  const uint64_t another = uint64_t{1} << 40;
+  const auto why_not = WhyNotNamed(stat_, {dir_ + "/file"}, another, {});
+  ASSERT_TRUE(why_not.has_value());
+  EXPECT_THAT(why_not->why, HasSubstr("another mount lies over its path"));
+}
+
+}  // namespace
+}  // namespace dumpctl
