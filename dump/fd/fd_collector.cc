@@ -9,6 +9,7 @@
 #include "dump/fd/eventfd_file.h"
 #include "dump/fd/file_refusal.h"
 #include "dump/fd/open_file.h"
+#include "dump/fd/proc_file.h"
 #include "dump/fd/signalfd_file.h"
 #include "dump/fd/timerfd_file.h"
 #include "dumpctl/failure.h"
@@ -31,6 +32,11 @@ std::string NameOf(const Descriptor& descriptor, const std::string& link) {
                       ")");
 }
 
+constexpr WhyNot kOwnedByThread = {
+    "a thread is told of its input (F_SETOWN_EX), and a restore makes threads after it has set "
+    "that",
+    "let the process be told: F_OWNER_PID"};
+
 constexpr WhyNot kTimerInQueue = {"no restore sets a timer that no process has",
                                   "let the program that it was sent to receive it"};
 
@@ -48,9 +54,8 @@ ResourceRefusal Refusal(pid_t pid, const Descriptor& descriptor, const std::stri
   return Refusal(pid, descriptor, link, TextOf(why_not));
 }
 
-absl::StatusOr<std::optional<WhyNot>> WhyNotKind(const Descriptor& descriptor,
-                                                 const std::string& link) {
-  switch (FileKindOf(descriptor.stat, link)) {
+absl::StatusOr<std::optional<WhyNot>> WhyNotKind(const Descriptor& descriptor, FileKind kind) {
+  switch (kind) {
     case FileKind::kPipe:
     case FileKind::kSignalfd:
     case FileKind::kUnixSocket:
@@ -72,14 +77,20 @@ absl::StatusOr<std::optional<WhyNot>> WhyNotKind(const Descriptor& descriptor,
 absl::StatusOr<std::optional<WhyNotText>> WhyRefused(const Descriptor& descriptor,
                                                      const std::string& link, const FdInfo& info,
                                                      const NameRules& rules) {
+  const FileKind kind = FileKindOf(descriptor.stat, link, info.flags);
   std::optional<WhyNot> why_not = WhyNotDumpable(descriptor.stat, link, info);
   if (!why_not) {
-    ASSIGN_OR_RETURN(why_not, WhyNotKind(descriptor, link));
+    ASSIGN_OR_RETURN(why_not, WhyNotKind(descriptor, kind));
   }
   if (why_not) return TextOf(*why_not);
-  if (!HasName(FileKindOf(descriptor.stat, link))) return std::nullopt;
+  if (!HasName(kind)) return std::nullopt;
   return WhyNotNamed(descriptor.stat, ReadName(descriptor.stat, link),
                      static_cast<uint64_t>(info.mount_id), rules);
+}
+
+bool IsOwnedByThread(const FileOwner& owner) {
+  return owner.pid_type == F_OWNER_TID && owner.pid != 0 &&
+         IsLaterThread(owner.pid).value_or(false);
 }
 
 bool CanRead(const Descriptor& descriptor) {
@@ -115,6 +126,8 @@ image::fd_types TypeOf(FileKind kind) {
       return image::MEMFD;
     case FileKind::kInetSocket:
       return image::INETSK;
+    case FileKind::kNamespace:
+      return image::NS;
     default:
       return image::REG;
   }
@@ -181,11 +194,15 @@ absl::StatusOr<std::optional<image::fdinfo_entry>> FdCollector::Add(const Descri
     files_.Refuse(Refusal(pid_, descriptor, link, *why_not));
     return std::nullopt;
   }
+  if (IsOwnedByThread(descriptor.owner)) {
+    files_.Refuse(Refusal(pid_, descriptor, link, kOwnedByThread));
+    return std::nullopt;
+  }
   ASSIGN_OR_RETURN(const uint32_t id, FileIdOf(descriptor, info, link));
   image::fdinfo_entry entry;
   entry.set_id(id);
   entry.set_flags((info.flags & O_CLOEXEC) != 0 ? FD_CLOEXEC : 0);
-  entry.set_type(TypeOf(FileKindOf(descriptor.stat, link)));
+  entry.set_type(TypeOf(FileKindOf(descriptor.stat, link, info.flags)));
   entry.set_fd(static_cast<uint32_t>(descriptor.number));
   return entry;
 }
@@ -211,8 +228,9 @@ absl::StatusOr<uint32_t> FdCollector::AddFile(const Descriptor& descriptor, cons
   const uint32_t id = files_.NextId();
   image::file_entry entry;
   entry.set_id(id);
-  entry.set_type(TypeOf(FileKindOf(descriptor.stat, link)));
-  switch (FileKindOf(descriptor.stat, link)) {
+  const FileKind kind = FileKindOf(descriptor.stat, link, flags);
+  entry.set_type(TypeOf(kind));
+  switch (kind) {
     case FileKind::kPipe: {
       image::pipe_entry* pipe = entry.mutable_pipe();
       pipe->set_id(id);
@@ -260,7 +278,8 @@ absl::StatusOr<uint32_t> FdCollector::AddFile(const Descriptor& descriptor, cons
     }
     case FileKind::kUnixSocket:
     case FileKind::kMemfd:
-    case FileKind::kInetSocket: {
+    case FileKind::kInetSocket:
+    case FileKind::kNamespace: {
       ASSIGN_OR_RETURN(std::optional<image::file_entry> made, Make(descriptor, id, flags, link));
       if (!made) return id;
       entry = *std::move(made);
@@ -277,7 +296,7 @@ absl::StatusOr<uint32_t> FdCollector::AddFile(const Descriptor& descriptor, cons
 absl::StatusOr<std::optional<image::file_entry>> FdCollector::Make(const Descriptor& descriptor,
                                                                    uint32_t id, uint32_t flags,
                                                                    const std::string& link) {
-  const auto maker = makers_.find(FileKindOf(descriptor.stat, link));
+  const auto maker = makers_.find(FileKindOf(descriptor.stat, link, flags));
   if (maker == makers_.end()) {
     return absl::InternalError(absl::StrCat("nobody makes an entry of ", link));
   }

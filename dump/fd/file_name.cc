@@ -47,6 +47,10 @@ std::optional<WhyNotText> WhyNotGhost(const struct stat& stat, const FileName& n
         "the one that it makes it by",
         "let the program use shorter names"};
   }
+  if (S_ISSOCK(stat.st_mode)) {
+    return WhyNotText{"it is the deleted name of a socket, which no restore can make",
+                      "let the program close it"};
+  }
   const uint64_t bytes = DataBytes(stat);
   if (!S_ISREG(stat.st_mode) || bytes <= rules.ghost_limit) return std::nullopt;
   return WhyNotText{absl::StrCat("it is deleted, and of its ", bytes,
@@ -63,13 +67,24 @@ uint64_t DataBytes(const struct stat& stat) {
 }
 
 FileName ReadName(const struct stat& stat, const std::string& link) {
-  if (!link.starts_with('/') || !link.ends_with(kDeletedSuffix)) return {link, false};
-  if (stat.st_nlink != 0 && LeadsTo(link, stat)) return {link, false};
-  return {link.substr(0, link.size() - kDeletedSuffix.size()), true};
+  FileName name{.path = link};
+  if (!link.starts_with('/')) return name;
+  if (link.ends_with(kDeletedSuffix) && (stat.st_nlink == 0 || !LeadsTo(link, stat))) {
+    name.path.resize(link.size() - kDeletedSuffix.size());
+    name.deleted = true;
+  }
+  // Of what a dead task had the kernel says that it is deleted only once somebody has looked for
+  // it.
+  name.proc = ProcFileAt(stat, name.path);
+  return name;
 }
 
 std::optional<WhyNotText> WhyNotNamed(const struct stat& stat, const FileName& name,
                                       uint64_t mount_id, const NameRules& rules) {
+  if (name.proc) {
+    if (std::optional<WhyNotText> why_not = WhyNotProcFile(*name.proc)) return why_not;
+    if (name.proc->dead) return std::nullopt;
+  }
   if (name.ghost(stat)) return WhyNotGhost(stat, name, rules);
   if (name.deleted) {
     return WhyNotText{"this name of it is deleted, and no file system tells its others",

@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 
+#include "dump/fd/proc_file.h"
 #include "dumpctl/resource_refusal.h"
 
 namespace dumpctl {
@@ -17,9 +18,11 @@ struct FileName {
   std::string path;
   // The name is gone; another file may have it by now. The file may have other names (st_nlink).
   bool deleted = false;
+  // A file of procfs. Of a task that is dead, the path tells where it was.
+  std::optional<ProcFile> proc;
 
   // Nothing names it any more: a restore can have it from the images alone.
-  bool ghost(const struct stat& stat) const { return deleted && stat.st_nlink == 0; }
+  bool ghost(const struct stat& stat) const { return deleted && !proc && stat.st_nlink == 0; }
 };
 
 // From what readlink(2) says of an open file: the kernel writes " (deleted)" behind a name that is

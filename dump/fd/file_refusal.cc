@@ -52,21 +52,13 @@ constexpr LinkType kLinkTypes[] = {
      {"perf events live in the kernel", "end the profiling"}},
     {"anon_inode:bpf", "BPF object", {"BPF objects live in the kernel", kClose}},
     {"anon_inode:", "anonymous inode", {"it is a kernel object that cannot be put back", kClose}},
-    {"mnt:[", "namespace", {"namespace descriptors are not saved by this version", kClose}},
-    {"net:[", "namespace", {"namespace descriptors are not saved by this version", kClose}},
-    {"pid:[", "namespace", {"namespace descriptors are not saved by this version", kClose}},
-    {"ipc:[", "namespace", {"namespace descriptors are not saved by this version", kClose}},
-    {"uts:[", "namespace", {"namespace descriptors are not saved by this version", kClose}},
-    {"user:[", "namespace", {"namespace descriptors are not saved by this version", kClose}},
-    {"cgroup:[", "namespace", {"namespace descriptors are not saved by this version", kClose}},
-    {"time:[", "namespace", {"namespace descriptors are not saved by this version", kClose}},
 };
 
 constexpr WhyNot kTerminal = {"terminals are not saved by this version",
                               "start the program without one: setsid PROGRAM </dev/null >LOG 2>&1"};
 constexpr WhyNot kDevice = {"only its driver knows the state of a device", kClose};
 constexpr WhyNot kUnknown = {"this version does not know such descriptors", kClose};
-constexpr WhyNot kOpath = {"O_PATH descriptors are not saved by this version", kClose};
+constexpr WhyNot kOpath = {"no restore can have an O_PATH descriptor of what has no name", kClose};
 constexpr WhyNot kLocked = {"file locks and leases are not saved by this version",
                             "let the program release its locks"};
 
@@ -93,6 +85,15 @@ bool IsInetSocket(std::string_view link) {
                                          link.find("(UDP") != std::string_view::npos);
 }
 
+// "net:[4026531840]"
+bool IsNamespace(std::string_view link) {
+  constexpr std::string_view kKinds[] = {"mnt", "net",  "pid",    "ipc",
+                                         "uts", "user", "cgroup", "time"};
+  const std::string_view kind = link.substr(0, link.find(":["));
+  return kind.size() < link.size() &&
+         std::find(std::begin(kKinds), std::end(kKinds), kind) != std::end(kKinds);
+}
+
 const EventType* EventTypeOf(std::string_view link) {
   const auto it = std::find_if(std::begin(kEventTypes), std::end(kEventTypes),
                                [link](const EventType& t) { return link == t.link; });
@@ -115,7 +116,12 @@ bool IsTerminal(const struct stat& stat) {
 
 }  // namespace
 
-FileKind FileKindOf(const struct stat& stat, std::string_view link) {
+FileKind FileKindOf(const struct stat& stat, std::string_view link, uint32_t flags) {
+  if (IsNamespace(link)) return FileKind::kNamespace;
+  if ((flags & O_PATH) != 0) {
+    return link.starts_with('/') && !IsNamedLikeMemfd(stat, link) ? FileKind::kPath
+                                                                  : FileKind::kOther;
+  }
   if (S_ISFIFO(stat.st_mode)) return link.starts_with('/') ? FileKind::kFifo : FileKind::kPipe;
   if (const EventType* type = EventTypeOf(link)) return type->kind;
   if (IsUnixSocket(link)) return FileKind::kUnixSocket;
@@ -130,11 +136,11 @@ FileKind FileKindOf(const struct stat& stat, std::string_view link) {
 
 bool HasName(FileKind kind) {
   return kind == FileKind::kRegular || kind == FileKind::kDirectory ||
-         kind == FileKind::kMemoryDevice || kind == FileKind::kFifo;
+         kind == FileKind::kMemoryDevice || kind == FileKind::kFifo || kind == FileKind::kPath;
 }
 
 std::string_view FileTypeName(const struct stat& stat, std::string_view link) {
-  switch (FileKindOf(stat, link)) {
+  switch (FileKindOf(stat, link, 0)) {
     case FileKind::kRegular:
       return "regular file";
     case FileKind::kDirectory:
@@ -145,6 +151,8 @@ std::string_view FileTypeName(const struct stat& stat, std::string_view link) {
       return "pipe";
     case FileKind::kFifo:
       return "fifo";
+    case FileKind::kNamespace:
+      return "namespace";
     case FileKind::kMemfd:
       return "memfd";
     default:
@@ -156,19 +164,20 @@ std::string_view FileTypeName(const struct stat& stat, std::string_view link) {
   if (S_ISCHR(stat.st_mode)) return "character device";
   if (S_ISBLK(stat.st_mode)) return "block device";
   if (S_ISLNK(stat.st_mode)) return "symbolic link";
+  if (S_ISSOCK(stat.st_mode)) return "socket's name";
   return "unknown";
 }
 
 std::optional<WhyNot> WhyNotDumpable(const struct stat& stat, std::string_view link,
                                      const FdInfo& info) {
-  const FileKind kind = FileKindOf(stat, link);
+  const FileKind kind = FileKindOf(stat, link, info.flags);
   if (kind == FileKind::kOther) {
+    if ((info.flags & O_PATH) != 0) return kOpath;
     if (const LinkType* type = LinkTypeOf(link)) return type->why_not;
     if (IsTerminal(stat)) return kTerminal;
     if (S_ISCHR(stat.st_mode) || S_ISBLK(stat.st_mode)) return kDevice;
     return kUnknown;
   }
-  if ((info.flags & O_PATH) != 0) return kOpath;
   if (!info.locks.empty()) return kLocked;
   return std::nullopt;
 }

@@ -3,6 +3,7 @@
 
 #include <sys/stat.h>
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -24,14 +25,16 @@ enum class FileKind {
   kSignalfd,
   kEpoll,
   kUnixSocket,
+  kNamespace,
+  kPath,  // O_PATH: opened by a name, whatever it is
   kMemfd,
   kInetSocket,  // of TCP, UDP or UDP-Lite
   kOther,
 };
 
 // `link` is what readlink(2) says of the descriptor; of a socket, with its protocol behind
-// (DescriptorLink). Pure.
-FileKind FileKindOf(const struct stat& stat, std::string_view link);
+// (DescriptorLink). `flags` of open(2), as fdinfo has them. Pure.
+FileKind FileKindOf(const struct stat& stat, std::string_view link, uint32_t flags);
 
 // Whether it is found by a name in the file system (file_name.h).
 bool HasName(FileKind kind);

@@ -13,6 +13,8 @@
 namespace dumpctl {
 namespace {
 
+constexpr uint64_t kLeastProgram = 64;  // the head of an ELF file
+
 bool OnlyAppends(uint32_t flags) {
   return (flags & O_ACCMODE) == O_WRONLY && (flags & O_APPEND) != 0;
 }
@@ -23,24 +25,35 @@ absl::Status FileTable::SetName(const struct stat& stat, const FileName& name,
                                 image::reg_file_entry& entry) {
   entry.set_name(name.path);
   entry.set_mode(stat.st_mode);
+  const bool can_read = (entry.flags() & O_PATH) == 0 && (entry.flags() & O_ACCMODE) != O_WRONLY;
   if (S_ISREG(stat.st_mode) && !OnlyAppends(entry.flags())) {
     entry.set_size(static_cast<uint64_t>(stat.st_size));
+  }
+  const auto remap = [&](uint32_t to, image::remap_type type) {
+    image::remap_file_path_entry& added = remaps_.emplace_back();
+    added.set_orig_id(entry.id());
+    added.set_remap_id(to);
+    added.set_remap_type(type);
+  };
+  if (name.proc) {
+    if (name.proc->dead) remap(static_cast<uint32_t>(name.proc->pid), image::PROCFS);
+    return absl::OkStatus();
   }
   if (name.ghost(stat)) {
     const auto ghost = ghosts_.find({stat.st_dev, stat.st_ino});
     if (ghost == ghosts_.end()) {
       return absl::InternalError(absl::StrCat("the deleted file ", name.path, " was never saved"));
     }
-    image::remap_file_path_entry& remap = remaps_.emplace_back();
-    remap.set_orig_id(entry.id());
-    remap.set_remap_id(ghost->second.number);
-    remap.set_remap_type(image::GHOST);
+    remap(ghost->second.number, image::GHOST);
     if (!entry.has_size()) return absl::OkStatus();
     entry.set_size(ghost->second.size);
+    if (!can_read) return absl::OkStatus();
     for (const uint32_t word : ghost->second.build_id) entry.add_build_id(word);
     return absl::OkStatus();
   }
-  if (!entry.has_size()) return absl::OkStatus();
+  // A restore looks for it through the descriptor it makes. And what is no file of a disk may lose
+  // what is read.
+  if (!entry.has_size() || !can_read || DataBytes(stat) < kLeastProgram) return absl::OkStatus();
   const UniqueFd file(open(name.path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
   if (!file) return absl::OkStatus();
   for (const uint32_t word : ReadBuildId(file.get())) entry.add_build_id(word);

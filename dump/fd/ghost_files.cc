@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <climits>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -90,7 +91,14 @@ absl::Status GhostFiles::Save(BorrowedFd file) {
     ghost->second.build_id = ReadBuildId(from.get());
     return SaveRegular(BorrowedFd(from), stat, std::move(image));
   }
-  RETURN_IF_ERROR(image.Add(EntryOf(stat)));
+  image::ghost_file_entry entry = EntryOf(stat);
+  if (S_ISLNK(stat.st_mode)) {
+    std::string target(PATH_MAX, '\0');
+    const ssize_t size = readlinkat(file.get(), "", target.data(), target.size());
+    if (size < 0) return absl::ErrnoToStatus(errno, "readlink of a deleted symbolic link");
+    entry.set_symlnk_target(target.substr(0, static_cast<size_t>(size)));
+  }
+  RETURN_IF_ERROR(image.Add(entry));
   return directory_.Write(image);
 }
 

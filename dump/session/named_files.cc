@@ -24,7 +24,7 @@ ResourceRefusals RefuseMappedFiles(pid_t pid, const VmaList& vmas, const NameRul
     if (!is_file || vma.facts == nullptr || !seen.insert(vma.facts.get()).second) continue;
     const FileFacts& facts = *vma.facts;
     std::optional<WhyNotText> why_not =
-        WhyNotNamed(facts.stat, {facts.path, facts.deleted}, facts.mount_id, rules);
+        WhyNotNamed(facts.stat, {facts.path, facts.deleted, {}}, facts.mount_id, rules);
     if (!why_not) continue;
     refusals.push_back(
         {pid,

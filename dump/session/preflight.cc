@@ -8,6 +8,7 @@
 #include <set>
 #include <string>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "absl/strings/numbers.h"
@@ -18,7 +19,7 @@
 #include "dump/mm/shared_memory.h"
 #include "dump/mm/shared_order.h"
 #include "dump/mm/vma_collector.h"
-#include "dump/ns/namespaces.h"
+#include "dump/ns/namespace_file.h"
 #include "dump/ns/sysv_ipc.h"
 #include "dump/session/heap.h"
 #include "dump/session/named_files.h"
@@ -162,7 +163,7 @@ absl::Status LookAtMemfds(const Target& target, const std::vector<Descriptor>& d
     const absl::StatusOr<std::string> link = DescriptorLink(target.dir, descriptor.number);
     if (absl::IsNotFound(link.status())) continue;  // closed meanwhile
     RETURN_IF_ERROR(link.status());
-    if (FileKindOf(descriptor.stat, *link) != FileKind::kMemfd) continue;
+    if (FileKindOf(descriptor.stat, *link, 0) != FileKind::kMemfd) continue;
     if (IsMemfd(descriptor.stat, *link, preflight.kernel_tmpfs)) {
       preflight.shared_memory.insert(descriptor.stat.st_ino);
       continue;
@@ -173,6 +174,26 @@ absl::Status LookAtMemfds(const Target& target, const std::vector<Descriptor>& d
                                   std::string(why_not.why), std::string(why_not.remedy)});
   }
   return absl::OkStatus();
+}
+
+absl::StatusOr<ResourceRefusals> RefuseNamespaceFiles(const Target& target,
+                                                      const std::vector<Descriptor>& descriptors,
+                                                      const NamespaceLinks& task) {
+  ResourceRefusals refusals;
+  for (const Descriptor& descriptor : descriptors) {
+    if (!S_ISREG(descriptor.stat.st_mode)) continue;
+    const absl::StatusOr<std::string> link = DescriptorLink(target.dir, descriptor.number);
+    if (absl::IsNotFound(link.status())) continue;  // closed meanwhile
+    RETURN_IF_ERROR(link.status());
+    if (FileKindOf(descriptor.stat, *link, 0) != FileKind::kNamespace) continue;
+    auto made = NamespaceFile(descriptor.stat.st_ino, task, {});
+    const auto* why_not = std::get_if<WhyNotText>(&made);
+    if (why_not == nullptr) continue;
+    refusals.push_back({target.pid,
+                        absl::StrCat("fd ", descriptor.number, " (namespace, ", *link, ")"),
+                        why_not->why, why_not->remedy});
+  }
+  return refusals;
 }
 
 void CountSharedMemory(const VmaList& vmas, std::set<ino_t>& objects) {
@@ -199,6 +220,8 @@ absl::StatusOr<ResourceRefusals> LookAtTask(const Target& target, const Namespac
                    RefuseDescriptors(target.pid, target.dir, descriptors, preflight.name_rules));
   Append(refusals, std::move(refused));
   ASSIGN_OR_RETURN(refused, RefuseLinkedFiles(target, preflight.name_rules));
+  Append(refusals, std::move(refused));
+  ASSIGN_OR_RETURN(refused, RefuseNamespaceFiles(target, descriptors, theirs));
   Append(refusals, std::move(refused));
   RETURN_IF_ERROR(LookAtMemfds(target, descriptors, preflight));
   RETURN_IF_ERROR(OpenMappedFiles(target, preflight));

@@ -21,7 +21,8 @@ class Saver {
     for (const Descriptor& descriptor : descriptors) {
       if (descriptor.stat.st_nlink != 0) continue;
       ASSIGN_OR_RETURN(const std::string link, DescriptorLink(self_, descriptor.copy.get()));
-      if (!HasName(FileKindOf(descriptor.stat, link))) continue;
+      const auto flags = static_cast<uint32_t>(fcntl(descriptor.copy.get(), F_GETFL));
+      if (!HasName(FileKindOf(descriptor.stat, link, flags))) continue;
       RETURN_IF_ERROR(
           Save(BorrowedFd(descriptor.copy), descriptor.stat, ReadName(descriptor.stat, link)));
     }
@@ -34,7 +35,7 @@ class Saver {
       const bool is_file = vma.kind == VmaKind::kFilePrivate || vma.kind == VmaKind::kFileShared;
       if (!is_file || vma.facts == nullptr || vma.facts.get() == last || vma.fd() < 0) continue;
       last = vma.facts.get();
-      RETURN_IF_ERROR(Save(BorrowedFd(vma.fd()), last->stat, {last->path, last->deleted}));
+      RETURN_IF_ERROR(Save(BorrowedFd(vma.fd()), last->stat, {last->path, last->deleted, {}}));
     }
     return absl::OkStatus();
   }

@@ -9,7 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "dump/fd/fd_collector.h"
 #include "dump/mm/shared_order.h"
-#include "dump/ns/namespaces.h"
+#include "dump/ns/namespace_file.h"
 #include "dump/session/image_set.h"
 #include "dump/session/memfd_files.h"
 #include "dump/session/task_images.h"
@@ -73,6 +73,22 @@ FileMaker InetSocketMaker(const InetSockets& sockets, const InetPolicy& policy,
     entry.set_type(image::INETSK);
     entry.set_id(id);
     *entry.mutable_isk() = InetEntry(known->second, inode, {id, flags, owner}, net_namespace);
+    return entry;
+  };
+}
+
+// `task` must outlive it.
+FileMaker NamespaceMaker(const NamespaceLinks& task, const image::task_kobj_ids_entry& ids) {
+  return [&task, ids](const Descriptor& descriptor, uint32_t id, uint32_t flags,
+                      const image::fown_entry&) -> absl::StatusOr<MadeFile> {
+    auto made = NamespaceFile(descriptor.stat.st_ino, task, ids);
+    if (auto* why_not = std::get_if<WhyNotText>(&made)) return std::move(*why_not);
+    image::file_entry entry;
+    entry.set_type(image::NS);
+    entry.set_id(id);
+    *entry.mutable_nsf() = std::move(std::get<image::ns_file_entry>(made));
+    entry.mutable_nsf()->set_id(id);
+    entry.mutable_nsf()->set_flags(flags);
     return entry;
   };
 }
@@ -155,6 +171,7 @@ class ImageBuilder {
     if (!facts_.sysv.empty()) ids.set_ipc_ns_id(kOwnIpcNamespace);
     UnixImages sockets(facts_.unix_sockets, options_.external_unix_sockets, ids.net_ns_id());
     descriptors.MakeBy(FileKind::kUnixSocket, UnixSocketMaker(sockets));
+    descriptors.MakeBy(FileKind::kNamespace, NamespaceMaker(root_.namespaces, ids));
     MemfdFiles memfds(facts_.shared_memory, images_.files);
     descriptors.MakeBy(FileKind::kMemfd, memfds.Maker());
     descriptors.MakeBy(FileKind::kInetSocket,

@@ -36,6 +36,7 @@ MAP_PRIVATE = 2
 VMA_FILE = 1 << 6 | 1 << 7  # private and shared
 MADV_WIPEONFORK_BIT = 1 << 18
 SECCOMP_TSYNC = 1
+REMAP_GHOST = 1
 PAGE = 4096
 # The stack the target waits on, and what its wait and stock's own code dirty beside it.
 PAGES_IN_USE = 8
@@ -200,9 +201,14 @@ def attach_ghosts(images, files):
     ghosts = {int(name[len("ghost-file-"):], 16): images.pop(name)
               for name in list(images) if name.startswith("ghost-file-")}
     remaps = images.pop("remap-fpath", [])
+    used = set()
     for remap in remaps:
-        files[remap["orig_id"]]["remap"] = [remap["remap_type"], ghosts[remap["remap_id"]]]
-    unused = ghosts.keys() - {remap["remap_id"] for remap in remaps}
+        to = remap["remap_id"]
+        if remap["remap_type"] == REMAP_GHOST:
+            used.add(to)
+            to = ghosts[to]
+        files[remap["orig_id"]]["remap"] = [remap["remap_type"], to]
+    unused = ghosts.keys() - used
     if unused:
         images["unused-ghosts"] = [ghosts[number] for number in sorted(unused)]
 

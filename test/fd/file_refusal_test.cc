@@ -63,7 +63,7 @@ const Row kRows[] = {
     {"anon_inode:[something-new]", StatOf(0600), FileKind::kOther, "anonymous inode",
      "kernel object"},
     {"/memfd:buffer (deleted)", StatOf(S_IFREG, 0, 0), FileKind::kMemfd, "memfd", nullptr},
-    {"net:[4026531840]", StatOf(S_IFREG), FileKind::kOther, "namespace", "namespace"},
+    {"net:[4026531840]", StatOf(S_IFREG), FileKind::kNamespace, "namespace", nullptr},
     {"/tmp/gone (deleted)", StatOf(S_IFREG, 0, 0), FileKind::kRegular, "regular file", nullptr},
     {"/tmp/fifo (deleted)", StatOf(S_IFIFO, 0, 0), FileKind::kFifo, "fifo", nullptr},
 };
@@ -71,7 +71,7 @@ const Row kRows[] = {
 TEST(FileRefusalTest, KnowsEveryKindByName) {
   for (const Row& row : kRows) {
     SCOPED_TRACE(row.link);
-    EXPECT_EQ(FileKindOf(row.stat, row.link), row.kind);
+    EXPECT_EQ(FileKindOf(row.stat, row.link, 0), row.kind);
     EXPECT_EQ(FileTypeName(row.stat, row.link), row.type);
     const auto why_not = WhyNotDumpable(row.stat, row.link, FdInfo{});
     EXPECT_EQ(why_not.has_value(), row.why != nullptr);
@@ -85,7 +85,11 @@ TEST(FileRefusalTest, RefusesWhatTheDescriptorAdds) {
   const struct stat file = StatOf(S_IFREG);
   FdInfo path_only;
   path_only.flags = O_PATH;
-  ASSERT_TRUE(WhyNotDumpable(file, "/etc/passwd", path_only).has_value());
+  EXPECT_EQ(FileKindOf(file, "/etc/passwd", O_PATH), FileKind::kPath);
+  EXPECT_FALSE(WhyNotDumpable(file, "/etc/passwd", path_only).has_value());
+  EXPECT_TRUE(WhyNotDumpable(StatOf(S_IFREG, 0, 0), "/memfd:x (deleted)", path_only).has_value());
+  EXPECT_TRUE(WhyNotDumpable(StatOf(S_IFIFO), "pipe:[17]", path_only).has_value());
+  EXPECT_EQ(FileKindOf(StatOf(S_IFIFO), "/run/initctl", O_PATH), FileKind::kPath);
   FdInfo locked;
   locked.locks = {"1: FLOCK  ADVISORY  WRITE 359 fe:00:4711 0 EOF"};
   const auto why_not = WhyNotDumpable(file, "/etc/passwd", locked);

@@ -120,6 +120,40 @@ static int LargeDeleted(const char* name) {
   return file;
 }
 
+static int ForeignNamespace(void) {
+  const pid_t pid = REQUIRE_SYSCALL(fork());
+  if (pid == 0) {
+    REQUIRE_SYSCALL(unshare(CLONE_NEWUTS));
+    raise(SIGSTOP);
+  }
+  REQUIRE_SYSCALL(waitpid(pid, NULL, WUNTRACED));
+  char path[32];
+  snprintf(path, sizeof(path), "/proc/%d/ns/uts", pid);
+  const int fd = REQUIRE_SYSCALL(open(path, O_RDONLY));
+  REQUIRE_SYSCALL(kill(pid, SIGKILL));
+  REQUIRE_SYSCALL(waitpid(pid, NULL, 0));
+  return fd;
+}
+
+static pid_t sleeper;
+
+static void* BeSleeper(void* unused) {
+  (void)unused;
+  sleeper = Tid();
+  ThreadReady();
+  while (true) pause();
+  return NULL;
+}
+
+/* What procfs tells of a thread. */
+static int OfThread(void) {
+  StartThread(BeSleeper, NULL);
+  WaitThreadsReady(1);
+  char path[48];
+  snprintf(path, sizeof(path), "/proc/self/task/%d/stat", sleeper);
+  return REQUIRE_SYSCALL(open(path, O_RDONLY));
+}
+
 static void HoldFds(void) {
   ShowFd(HalfOfAPair(SOCK_STREAM), "socket");
   ShowFd(socket(AF_PACKET, SOCK_RAW, 0), "socket");
@@ -130,11 +164,16 @@ static void HoldFds(void) {
   const int huge = memfd_create("huge", MFD_HUGETLB);
   ShowFd(huge, "memfd");
   ShowFd(posix_openpt(O_RDWR | O_NOCTTY), "terminal");
-  ShowFd(open("/proc/self/ns/net", O_RDONLY), "namespace");
+  ShowFd(ForeignNamespace(), "namespace");
   ShowFd(syscall(SYS_userfaultfd, UFFD_USER_MODE_ONLY), "userfaultfd");
   struct io_uring_params params = {0};
   ShowFd(syscall(SYS_io_uring_setup, 4, &params), "io_uring");
-  ShowFd(open(".", O_PATH), "directory");
+  int ends[2];
+  REQUIRE_SYSCALL(pipe(ends));
+  char path[32];
+  snprintf(path, sizeof(path), "/proc/self/fd/%d", ends[0]);
+  ShowFd(open(path, O_PATH), "pipe");
+  ShowFd(OfThread(), "regular file");
   int file = REQUIRE_SYSCALL(open("locked", O_RDWR | O_CREAT, 0600));
   REQUIRE_SYSCALL(flock(file, LOCK_EX));
   ShowFd(file, "regular file");
