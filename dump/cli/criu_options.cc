@@ -35,7 +35,6 @@ constexpr CriuOption kUnserved[] = {
     {"external", 0, kYes},
     {"extra", 0, kNo, kNegatable},
     {"feature", 0, kYes},
-    {"file-locks", 'l', kNo, kNegatable},
     {"file-validation", 0, kYes},
     {"force-irmap", 0, kNo, kNegatable},
     {"freeze-cgroup", 0, kYes},

@@ -45,6 +45,8 @@ void AddTargetOptions(CLI::App& command, DumpOptions& options) {
                    "datagram sockets may be connected to others by their names");
   command.add_flag("--skip-in-flight,!--no-skip-in-flight", options.inet.skip_in_flight,
                    "leave out connections that wait to be accepted, and datagrams");
+  command.add_flag("-l,--file-locks,!--no-file-locks", options.file_locks,
+                   "save locks on files, too");
   command
       .add_option_function<std::string>(
           "--ghost-limit",

@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "dump/fd/eventfd_file.h"
+#include "dump/fd/file_locks.h"
 #include "dump/fd/file_refusal.h"
 #include "dump/fd/open_file.h"
 #include "dump/fd/proc_file.h"
@@ -31,6 +32,11 @@ std::string NameOf(const Descriptor& descriptor, const std::string& link) {
   return absl::StrCat(where, " (", std::string(FileTypeName(descriptor.stat, link)), ", ", link,
                       ")");
 }
+
+constexpr WhyNot kLeasedGhost = {"it is deleted, and under a lease",
+                                 "let the program give up the lease"};
+constexpr WhyNot kLockInQueue = {"no restore sets a lock through a descriptor that no process has",
+                                 "let the program that it was sent to receive it"};
 
 constexpr WhyNot kOwnedByThread = {
     "a thread is told of its input (F_SETOWN_EX), and a restore makes threads after it has set "
@@ -76,16 +82,21 @@ absl::StatusOr<std::optional<WhyNot>> WhyNotKind(const Descriptor& descriptor, F
 
 absl::StatusOr<std::optional<WhyNotText>> WhyRefused(const Descriptor& descriptor,
                                                      const std::string& link, const FdInfo& info,
-                                                     const NameRules& rules) {
+                                                     const FileRules& rules) {
   const FileKind kind = FileKindOf(descriptor.stat, link, info.flags);
   std::optional<WhyNot> why_not = WhyNotDumpable(descriptor.stat, link, info);
   if (!why_not) {
     ASSIGN_OR_RETURN(why_not, WhyNotKind(descriptor, kind));
   }
+  if (!why_not) {
+    ASSIGN_OR_RETURN(why_not, WhyNotLocked(info.locks, rules.locks));
+  }
   if (why_not) return TextOf(*why_not);
   if (!HasName(kind)) return std::nullopt;
-  return WhyNotNamed(descriptor.stat, ReadName(descriptor.stat, link),
-                     static_cast<uint64_t>(info.mount_id), rules);
+  const FileName name = ReadName(descriptor.stat, link);
+  // It would be read through a file opened anew, which breaks the lease.
+  if (name.ghost(descriptor.stat) && HasLease(descriptor.info_text)) return TextOf(kLeasedGhost);
+  return WhyNotNamed(descriptor.stat, name, static_cast<uint64_t>(info.mount_id), rules);
 }
 
 bool IsOwnedByThread(const FileOwner& owner) {
@@ -198,7 +209,12 @@ absl::StatusOr<std::optional<image::fdinfo_entry>> FdCollector::Add(const Descri
     files_.Refuse(Refusal(pid_, descriptor, link, kOwnedByThread));
     return std::nullopt;
   }
+  if (descriptor.number == kInQueue && !info.locks.empty()) {
+    files_.Refuse(Refusal(pid_, descriptor, link, kLockInQueue));
+    return std::nullopt;
+  }
   ASSIGN_OR_RETURN(const uint32_t id, FileIdOf(descriptor, info, link));
+  RETURN_IF_ERROR(locks_.Add(pid_, descriptor.number, id, info.locks));
   image::fdinfo_entry entry;
   entry.set_id(id);
   entry.set_flags((info.flags & O_CLOEXEC) != 0 ? FD_CLOEXEC : 0);
@@ -343,7 +359,7 @@ absl::StatusOr<TeedPipes> TeePipes(const std::vector<Descriptor>& descriptors, T
 
 absl::StatusOr<ResourceRefusals> RefuseDescriptors(pid_t pid, const ProcDir& task,
                                                    const std::vector<Descriptor>& descriptors,
-                                                   const NameRules& rules) {
+                                                   const FileRules& rules) {
   ResourceRefusals refusals;
   for (const Descriptor& descriptor : descriptors) {
     ASSIGN_OR_RETURN(const FdInfo info, ParseFdInfo(descriptor.info_text));

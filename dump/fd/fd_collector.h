@@ -16,6 +16,7 @@
 
 #include "absl/status/statusor.h"
 #include "dump/fd/descriptor.h"
+#include "dump/fd/file_locks.h"
 #include "dump/fd/file_refusal.h"
 #include "dump/fd/file_table.h"
 #include "dump/fd/pipe_contents.h"
@@ -67,6 +68,8 @@ class FdCollector {
   // What stands in the pipes and fifos that were met.
   const std::vector<PipeData>& pipes() const { return pipe_data_; }
   const std::vector<PipeData>& fifos() const { return fifo_data_; }
+  // The locks that were met.
+  const FileLocks& locks() const { return locks_; }
 
  private:
   // What all descriptors of one open file have in common; few others do.
@@ -98,6 +101,7 @@ class FdCollector {
   pid_t pid_ = 0;
   std::vector<PipeData> pipe_data_;
   std::vector<PipeData> fifo_data_;
+  FileLocks locks_;
   std::map<FileKind, FileMaker> makers_;
   std::map<Likeness, std::vector<Known>> known_;
   std::set<ino_t> written_;
@@ -106,7 +110,7 @@ class FdCollector {
 // All that cannot be dumped among descriptors that were peeked at while the task runs.
 absl::StatusOr<ResourceRefusals> RefuseDescriptors(pid_t pid, const ProcDir& task,
                                                    const std::vector<Descriptor>& descriptors,
-                                                   const NameRules& rules);
+                                                   const FileRules& rules);
 
 }  // namespace dumpctl
 

@@ -36,7 +36,7 @@ uint64_t MountOf(std::string path) {
 }
 
 std::optional<WhyNotText> WhyNotGhost(const struct stat& stat, const FileName& name,
-                                      const NameRules& rules) {
+                                      const FileRules& rules) {
   if (stat.st_dev == rules.kernel_tmpfs) {
     return WhyNotText{"it is memory of the kernel's own that never had a name",
                       "let the program close it"};
@@ -80,7 +80,7 @@ FileName ReadName(const struct stat& stat, const std::string& link) {
 }
 
 std::optional<WhyNotText> WhyNotNamed(const struct stat& stat, const FileName& name,
-                                      uint64_t mount_id, const NameRules& rules) {
+                                      uint64_t mount_id, const FileRules& rules) {
   if (name.proc) {
     if (std::optional<WhyNotText> why_not = WhyNotProcFile(*name.proc)) return why_not;
     if (name.proc->dead) return std::nullopt;

@@ -32,16 +32,17 @@ FileName ReadName(const struct stat& stat, const std::string& link);
 // What of a file's size takes room, holes left out.
 uint64_t DataBytes(const struct stat& stat);
 
-// What of nameless files is saved.
-struct NameRules {
+// What is to be saved of files.
+struct FileRules {
   uint64_t ghost_limit = 1 << 20;  // bytes of one that take room on its disk
+  bool locks = false;              // --file-locks
   dev_t kernel_tmpfs = 0;          // KernelTmpfsDevice: what is there never had a name
 };
 
 // Why a file cannot be dumped by its name, or as a ghost; nothing when it can. `mount_id` as fdinfo
 // tells it, 0 where it is not known. Asks the file system.
 std::optional<WhyNotText> WhyNotNamed(const struct stat& stat, const FileName& name,
-                                      uint64_t mount_id, const NameRules& rules);
+                                      uint64_t mount_id, const FileRules& rules);
 
 }  // namespace dumpctl
 

@@ -59,8 +59,6 @@ constexpr WhyNot kTerminal = {"terminals are not saved by this version",
 constexpr WhyNot kDevice = {"only its driver knows the state of a device", kClose};
 constexpr WhyNot kUnknown = {"this version does not know such descriptors", kClose};
 constexpr WhyNot kOpath = {"no restore can have an O_PATH descriptor of what has no name", kClose};
-constexpr WhyNot kLocked = {"file locks and leases are not saved by this version",
-                            "let the program release its locks"};
 
 const LinkType* LinkTypeOf(std::string_view link) {
   const auto it = std::find_if(std::begin(kLinkTypes), std::end(kLinkTypes),
@@ -178,7 +176,6 @@ std::optional<WhyNot> WhyNotDumpable(const struct stat& stat, std::string_view l
     if (S_ISCHR(stat.st_mode) || S_ISBLK(stat.st_mode)) return kDevice;
     return kUnknown;
   }
-  if (!info.locks.empty()) return kLocked;
   return std::nullopt;
 }
 

@@ -53,6 +53,7 @@ absl::Status FileTable::SetName(const struct stat& stat, const FileName& name,
   }
   // A restore looks for it through the descriptor it makes. And what is no file of a disk may lose
   // what is read.
+  if (leased_.contains({stat.st_dev, stat.st_ino})) return absl::OkStatus();
   if (!entry.has_size() || !can_read || DataBytes(stat) < kLeastProgram) return absl::OkStatus();
   const UniqueFd file(open(name.path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
   if (!file) return absl::OkStatus();

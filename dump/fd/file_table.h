@@ -5,6 +5,7 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <set>
 #include <string>
 #include <tuple>
 #include <utility>
@@ -24,7 +25,7 @@ namespace dumpctl {
 class FileTable {
  public:
   FileTable() = default;
-  FileTable(NameRules rules, GhostTable ghosts) : rules_(rules), ghosts_(std::move(ghosts)) {}
+  FileTable(FileRules rules, GhostTable ghosts) : rules_(rules), ghosts_(std::move(ghosts)) {}
 
   // A file that no descriptor of a task holds: what is mapped, run, or a working directory. The
   // same file under the same name and flags is one entry.
@@ -39,6 +40,8 @@ class FileTable {
 
   uint32_t NextId() { return next_id_++; }
   void Add(image::file_entry entry) { entries_.push_back(std::move(entry)); }
+  // The file with that identity is under a lease: it is not to be opened.
+  void DoNotOpen(const struct stat& stat) { leased_.insert({stat.st_dev, stat.st_ino}); }
   // Gives the entry of a file the name that a restore opens it by, and what goes with it: size and
   // build id, by which it notices that the file is not what it was, are left out where they say
   // nothing (the size of a log that is only appended to, the build id of what is no program); a
@@ -49,13 +52,14 @@ class FileTable {
   const std::vector<image::file_entry>& entries() const { return entries_; }
   const std::vector<image::remap_file_path_entry>& remaps() const { return remaps_; }
   const ResourceRefusals& refusals() const { return refusals_; }
-  const NameRules& rules() const { return rules_; }
+  const FileRules& rules() const { return rules_; }
 
  private:
   using Key = std::tuple<dev_t, ino_t, std::string, uint32_t>;
 
-  NameRules rules_;
+  FileRules rules_;
   GhostTable ghosts_;
+  std::set<std::pair<dev_t, ino_t>> leased_;
   uint32_t next_id_ = 1;
   std::vector<image::file_entry> entries_;
   std::vector<image::remap_file_path_entry> remaps_;

@@ -95,11 +95,11 @@ constexpr ImageType kTypes[] = {
      Of<image::ghost_chunk_entry>, Of<image::ghost_file_entry>, GhostPayload},
     {ImageKind::kRemaps, "remap-fpath.img", kCommon, 0x59133954, "REMAP_FPATH",
      Of<image::remap_file_path_entry>},
+    {ImageKind::kFileLocks, "filelocks.img", kCommon, 0x54323616, "FILE_LOCKS",
+     Of<image::file_lock_entry>},
 
     {ImageKind::kSharedPagemap, "pagemap-shmem-%u.img", kCommon, 0x56084025, "PAGEMAP",
      Of<image::pagemap_entry>, Of<image::pagemap_head>},
-    {ImageKind::kFileLocks, "filelocks.img", kCommon, 0x54323616, "FILE_LOCKS",
-     Of<image::file_lock_entry>},
     {ImageKind::kCgroup, "cgroup.img", kCommon, 0x59383330, "CGROUP", Of<image::cgroup_entry>},
     {ImageKind::kTcpStream, "tcp-stream-%x.img", kCommon, 0x51465506, "TCP_STREAM",
      Of<image::tcp_stream_entry>, nullptr, StreamPayload},

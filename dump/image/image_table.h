@@ -34,9 +34,9 @@ enum class ImageKind {
   kStats,
   kGhostFile,
   kRemaps,
+  kFileLocks,
 
   kSharedPagemap,
-  kFileLocks,
   kCgroup,
   kTcpStream,
   kTtyInfo,

@@ -25,6 +25,7 @@ struct DumpOptions {
   bool shell_job = false;
   bool external_unix_sockets = false;  // --ext-unix-sk
   InetPolicy inet;
+  bool file_locks = false;
   uint64_t ghost_limit = 1 << 20;              // bytes of a deleted file that are saved
   absl::Duration timeout = absl::Seconds(10);  // for freezing
   std::string pidfile;                         // empty: none is written

@@ -174,7 +174,7 @@ absl::Status AskTask(const FrozenTask& task, FrozenFacts& facts) {
 
 absl::Status ReadHoldings(const FrozenTree& tree, Preflight& preflight,
                           const KernelFeatures& features, TreeFacts& facts) {
-  facts.name_rules = preflight.name_rules;
+  facts.file_rules = preflight.file_rules;
   RETURN_IF_ERROR(IdentifyTasks(tree, facts));
   std::set<uint32_t> tables;
   for (size_t i = 0; i < facts.tasks.size(); ++i) {

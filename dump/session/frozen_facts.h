@@ -63,7 +63,7 @@ struct TreeFacts {
   std::vector<FrozenFacts> tasks;  // parents before their children
   std::vector<Zombie> zombies;
   SeccompCollector seccomp;
-  NameRules name_rules;
+  FileRules file_rules;
   GhostTable ghosts;
   TeedPipes pipes;
   SharedObjects shared_memory;

@@ -16,7 +16,7 @@
 
 namespace dumpctl {
 
-ResourceRefusals RefuseMappedFiles(pid_t pid, const VmaList& vmas, const NameRules& rules) {
+ResourceRefusals RefuseMappedFiles(pid_t pid, const VmaList& vmas, const FileRules& rules) {
   ResourceRefusals refusals;
   std::set<const FileFacts*> seen;
   for (const Vma& vma : vmas) {
@@ -34,7 +34,7 @@ ResourceRefusals RefuseMappedFiles(pid_t pid, const VmaList& vmas, const NameRul
   return refusals;
 }
 
-absl::StatusOr<ResourceRefusals> RefuseLinkedFiles(const Target& target, const NameRules& rules) {
+absl::StatusOr<ResourceRefusals> RefuseLinkedFiles(const Target& target, const FileRules& rules) {
   constexpr std::pair<const char*, std::string_view> kLinks[] = {
       {"exe", "its program"}, {"cwd", "its working directory"}, {"root", "its root directory"}};
   ResourceRefusals refusals;

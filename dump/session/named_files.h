@@ -12,10 +12,10 @@
 namespace dumpctl {
 
 // What cannot be dumped among files that no descriptor of a running task holds: those it maps.
-ResourceRefusals RefuseMappedFiles(pid_t pid, const VmaList& vmas, const NameRules& rules);
+ResourceRefusals RefuseMappedFiles(pid_t pid, const VmaList& vmas, const FileRules& rules);
 
 // The same of its program and directories.
-absl::StatusOr<ResourceRefusals> RefuseLinkedFiles(const Target& target, const NameRules& rules);
+absl::StatusOr<ResourceRefusals> RefuseLinkedFiles(const Target& target, const FileRules& rules);
 
 }  // namespace dumpctl
 

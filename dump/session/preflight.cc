@@ -217,9 +217,9 @@ absl::StatusOr<ResourceRefusals> LookAtTask(const Target& target, const Namespac
     sockets.push_back({target.pid, descriptor.number, descriptor.stat.st_ino});
   }
   ASSIGN_OR_RETURN(ResourceRefusals refused,
-                   RefuseDescriptors(target.pid, target.dir, descriptors, preflight.name_rules));
+                   RefuseDescriptors(target.pid, target.dir, descriptors, preflight.file_rules));
   Append(refusals, std::move(refused));
-  ASSIGN_OR_RETURN(refused, RefuseLinkedFiles(target, preflight.name_rules));
+  ASSIGN_OR_RETURN(refused, RefuseLinkedFiles(target, preflight.file_rules));
   Append(refusals, std::move(refused));
   ASSIGN_OR_RETURN(refused, RefuseNamespaceFiles(target, descriptors, theirs));
   Append(refusals, std::move(refused));
@@ -229,7 +229,7 @@ absl::StatusOr<ResourceRefusals> LookAtTask(const Target& target, const Namespac
   if (task.vmas) {
     Append(refusals, RefuseMappings(target.pid, *task.vmas));
     CountSharedMemory(*task.vmas, preflight.shared_memory);
-    Append(refusals, RefuseMappedFiles(target.pid, *task.vmas, preflight.name_rules));
+    Append(refusals, RefuseMappedFiles(target.pid, *task.vmas, preflight.file_rules));
   }
   return refusals;
 }
@@ -283,7 +283,7 @@ absl::StatusOr<Preflight> RunPreflight(const DumpOptions& options, std::span<con
   ASSIGN_OR_RETURN(preflight.mount_namespace, MountNamespace(targets.front()));
   preflight.cache = std::make_unique<MappedFileCache>();
   ASSIGN_OR_RETURN(preflight.kernel_tmpfs, KernelTmpfsDevice());
-  preflight.name_rules = {options.ghost_limit, preflight.kernel_tmpfs};
+  preflight.file_rules = {options.ghost_limit, options.file_locks, preflight.kernel_tmpfs};
   RETURN_IF_ERROR(ReadMaps(targets, features, preflight));
   const absl::StatusOr<UnixSocketRows> rows = AskForUnixSockets();
   std::vector<PeekedSocket> sockets;

@@ -33,7 +33,7 @@ struct TaskPreflight {
 struct Preflight {
   ResourceRefusals blockers;
   dev_t kernel_tmpfs = 0;
-  NameRules name_rules;
+  FileRules file_rules;
   uint64_t mount_namespace = 0;
   // Every mapped file opened and stat-ed once. The lists that are built from the frozen tasks
   // borrow all of them through `cache`, and open only what was mapped since.

@@ -5,6 +5,7 @@
 
 #include <vector>
 
+#include "dump/fd/file_locks.h"
 #include "dump/fd/file_name.h"
 #include "dump/fd/file_refusal.h"
 #include "dumpctl/status_macros.h"
@@ -14,12 +15,12 @@ namespace {
 
 class Saver {
  public:
-  Saver(ProcDir self, const NameRules& rules, GhostFiles& ghosts)
+  Saver(ProcDir self, const FileRules& rules, GhostFiles& ghosts)
       : self_(std::move(self)), rules_(rules), ghosts_(ghosts) {}
 
   absl::Status SaveAmong(const std::vector<Descriptor>& descriptors) {
     for (const Descriptor& descriptor : descriptors) {
-      if (descriptor.stat.st_nlink != 0) continue;
+      if (descriptor.stat.st_nlink != 0 || HasLease(descriptor.info_text)) continue;
       ASSIGN_OR_RETURN(const std::string link, DescriptorLink(self_, descriptor.copy.get()));
       const auto flags = static_cast<uint32_t>(fcntl(descriptor.copy.get(), F_GETFL));
       if (!HasName(FileKindOf(descriptor.stat, link, flags))) continue;
@@ -53,7 +54,7 @@ class Saver {
   }
 
   ProcDir self_;
-  const NameRules& rules_;
+  const FileRules& rules_;
   GhostFiles& ghosts_;
 };
 
@@ -61,7 +62,7 @@ class Saver {
 
 absl::Status SaveGhosts(const FrozenTree& tree, const TreeFacts& facts, GhostFiles& ghosts) {
   ASSIGN_OR_RETURN(ProcDir self, ProcDir::OpenTask(getpid()));
-  Saver saver(std::move(self), facts.name_rules, ghosts);
+  Saver saver(std::move(self), facts.file_rules, ghosts);
   for (size_t i = 0; i < facts.tasks.size(); ++i) {
     const ProcDir& dir = tree.tasks()[i].dir();
     const FrozenFacts& task = facts.tasks[i];

@@ -97,7 +97,7 @@ class ImageBuilder {
  public:
   ImageBuilder(const TreeFacts& facts, const KernelFeatures& features, const DumpOptions& options)
       : facts_(facts), root_(facts.tasks.front()), features_(features), options_(options) {
-    images_.files = FileTable(facts.name_rules, facts.ghosts);
+    images_.files = FileTable(facts.file_rules, facts.ghosts);
   }
 
   absl::StatusOr<TreeImages> Build(std::span<const PageSink> sinks) {
@@ -176,6 +176,7 @@ class ImageBuilder {
     descriptors.MakeBy(FileKind::kMemfd, memfds.Maker());
     descriptors.MakeBy(FileKind::kInetSocket,
                        InetSocketMaker(facts_.inet_sockets, options_.inet, ids.net_ns_id()));
+    LeaveLeasedFiles();
     for (const FrozenFacts& task : facts_.tasks) {
       RETURN_IF_ERROR(AddTaskImages(task, ids, descriptors, memfds, images_));
     }
@@ -188,7 +189,19 @@ class ImageBuilder {
     if (const auto& remaps = images_.files.remaps(); !remaps.empty()) {
       RETURN_IF_ERROR(images_.AddAll(ImageKind::kRemaps, 0, remaps));
     }
+    if (const auto& locks = descriptors.locks().entries(); !locks.empty()) {
+      RETURN_IF_ERROR(images_.AddAll(ImageKind::kFileLocks, 0, locks));
+    }
     return images_.AddAll(ImageKind::kFiles, 0, PeersFirst(images_.files.entries()));
+  }
+
+  void LeaveLeasedFiles() {
+    for (const FrozenFacts& task : facts_.tasks) {
+      if (!task.descriptors) continue;
+      for (const Descriptor& descriptor : *task.descriptors) {
+        if (HasLease(descriptor.info_text)) images_.files.DoNotOpen(descriptor.stat);
+      }
+    }
   }
 
   absl::Status AddSocketQueues(const UnixImages& sockets, FdCollector& descriptors) {

@@ -55,7 +55,7 @@ TEST(CriuOptionsTest, EachIsRefusedByItsName) {
 
 TEST(CriuOptionsTest, IsRefusedBeforeWhatIsMissingIsAskedFor) {
   EXPECT_EQ(Parse({"--tcp-established"}), "--tcp-established is not served by this version");
-  EXPECT_EQ(Parse({"-l"}), "-l, --file-locks is not served by this version");
+  EXPECT_EQ(Parse({"-d"}), "-d, --restore-detached is not served by this version");
 }
 
 TEST(CriuOptionsTest, StandsInOrder) {

@@ -134,6 +134,7 @@ def normalise_tree(images, is_stock):
             # A zombie's thread has no sense in stock's.
             task["threads"] = [task["pid"]]
     images["pstree"].sort(key=lambda task: task["pid"])
+    images.get("filelocks", []).sort(key=lambda lock: (lock["pid"], lock["fd"], lock["start"]))
     for kind in ("pipes-data", "fifo-data"):
         if kind in images:
             images[kind].sort(key=lambda pipe: pipe["pipe_id"])

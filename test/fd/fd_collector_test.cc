@@ -96,7 +96,7 @@ class FdCollectorTest : public testing::TestWithParam<bool> {
 
   std::string dir_;
   pid_t child_ = 0;
-  NameRules rules_;
+  FileRules rules_;
   GhostTable ghosts_;
   FileTable files_;
 };

@@ -33,7 +33,7 @@ class FileNameTest : public testing::Test {
   void Restat() { ASSERT_EQ(fstat(fd_, &stat_), 0); }
   void Move(const char* to) { ASSERT_EQ(rename((dir_ + "/file").c_str(), (dir_ + to).c_str()), 0); }
   // Empty when it can be dumped.
-  std::string WhyNot(const FileName& name, const NameRules& rules = {}) {
+  std::string WhyNot(const FileName& name, const FileRules& rules = {}) {
     const auto why_not = WhyNotNamed(stat_, name, 0, rules);
     if (!why_not) return "";
     EXPECT_NE(why_not->remedy, "");

@@ -90,11 +90,6 @@ TEST(FileRefusalTest, RefusesWhatTheDescriptorAdds) {
   EXPECT_TRUE(WhyNotDumpable(StatOf(S_IFREG, 0, 0), "/memfd:x (deleted)", path_only).has_value());
   EXPECT_TRUE(WhyNotDumpable(StatOf(S_IFIFO), "pipe:[17]", path_only).has_value());
   EXPECT_EQ(FileKindOf(StatOf(S_IFIFO), "/run/initctl", O_PATH), FileKind::kPath);
-  FdInfo locked;
-  locked.locks = {"1: FLOCK  ADVISORY  WRITE 359 fe:00:4711 0 EOF"};
-  const auto why_not = WhyNotDumpable(file, "/etc/passwd", locked);
-  ASSERT_TRUE(why_not.has_value());
-  EXPECT_THAT(std::string(why_not->why), HasSubstr("locks"));
 }
 
 }  // namespace

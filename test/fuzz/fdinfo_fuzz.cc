@@ -1,6 +1,7 @@
 #include "proc/fdinfo_parser.h"
 
 #include "proc/event_fdinfo_parser.h"
+#include "proc/lock_parser.h"
 #include "test/fuzz/check.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
@@ -8,6 +9,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const auto info = dumpctl::ParseFdInfo(text);
   if (dumpctl::Parsed(info)) {
     for (const std::string& lock : info->locks) {
+      dumpctl::Parsed(dumpctl::ParseFileLock(lock));
       dumpctl::Require(!lock.empty() && text.find(lock) != std::string_view::npos);
     }
   }
