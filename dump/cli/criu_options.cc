@@ -43,7 +43,6 @@ constexpr CriuOption kUnserved[] = {
     {"join-ns", 'J', kYes},
     {"lazy-pages", 0, kNo},
     {"libdir", 'L', kYes},
-    {"link-remap", 0, kNo, kNegatable},
     {"log-pid", 0, kNo, kNegatable},
     {"lsm-mount-context", 0, kYes},
     {"lsm-profile", 0, kYes},

@@ -47,6 +47,8 @@ void AddTargetOptions(CLI::App& command, DumpOptions& options) {
                    "leave out connections that wait to be accepted, and datagrams");
   command.add_flag("-l,--file-locks,!--no-file-locks", options.file_locks,
                    "save locks on files, too");
+  command.add_flag("--link-remap,!--no-link-remap", options.link_remap,
+                   "link files whose name is deleted, for the restore");
   command
       .add_option_function<std::string>(
           "--ghost-limit",

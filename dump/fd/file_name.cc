@@ -58,6 +58,30 @@ std::optional<WhyNotText> WhyNotGhost(const struct stat& stat, const FileName& n
                     absl::StrCat("add --ghost-limit ", bytes)};
 }
 
+// It needs another name beside the one it had.
+std::optional<WhyNotText> WhyNotLinked(const struct stat& stat, const FileName& name,
+                                       const FileRules& rules) {
+  if (!rules.link_remap) {
+    return WhyNotText{"this name of it is deleted, and no file system tells its others",
+                      "add --link-remap, which makes one beside it for the restore, or give it "
+                      "this name again (ln)"};
+  }
+  if (rules.leave_running) {
+    return WhyNotText{
+        "this name of it is deleted, and a process that runs on would see the one "
+        "that --link-remap makes for the restore",
+        "dump it without --leave-running (-R), or give it this name again (ln)"};
+  }
+  struct stat parent = {};
+  const std::string directory = name.path.substr(0, name.path.rfind('/') + 1);
+  if (fstatat(AT_FDCWD, directory.c_str(), &parent, 0) == 0 && parent.st_dev == stat.st_dev &&
+      !S_ISDIR(stat.st_mode)) {
+    return std::nullopt;
+  }
+  return WhyNotText{"this name of it is deleted, and there is no directory to make another in",
+                    "make the directory again, or give it this name again (ln)"};
+}
+
 }  // namespace
 
 uint64_t DataBytes(const struct stat& stat) {
@@ -86,10 +110,7 @@ std::optional<WhyNotText> WhyNotNamed(const struct stat& stat, const FileName& n
     if (name.proc->dead) return std::nullopt;
   }
   if (name.ghost(stat)) return WhyNotGhost(stat, name, rules);
-  if (name.deleted) {
-    return WhyNotText{"this name of it is deleted, and no file system tells its others",
-                      "give it this name again (ln)"};
-  }
+  if (name.linked(stat)) return WhyNotLinked(stat, name, rules);
   if (LeadsTo(name.path, stat)) return std::nullopt;
   if (const uint64_t there = mount_id == 0 ? 0 : MountOf(name.path);
       there != 0 && there != mount_id) {

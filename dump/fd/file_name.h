@@ -21,6 +21,8 @@ struct FileName {
   // A file of procfs. Of a task that is dead, the path tells where it was.
   std::optional<ProcFile> proc;
 
+  // This name of it is gone, and others are there, which no file system tells.
+  bool linked(const struct stat& stat) const { return deleted && !proc && stat.st_nlink != 0; }
   // Nothing names it any more: a restore can have it from the images alone.
   bool ghost(const struct stat& stat) const { return deleted && !proc && stat.st_nlink == 0; }
 };
@@ -36,7 +38,9 @@ uint64_t DataBytes(const struct stat& stat);
 struct FileRules {
   uint64_t ghost_limit = 1 << 20;  // bytes of one that take room on its disk
   bool locks = false;              // --file-locks
-  dev_t kernel_tmpfs = 0;          // KernelTmpfsDevice: what is there never had a name
+  bool link_remap = false;         // --link-remap
+  bool leave_running = false;
+  dev_t kernel_tmpfs = 0;  // KernelTmpfsDevice: what is there never had a name
 };
 
 // Why a file cannot be dumped by its name, or as a ghost; nothing when it can. `mount_id` as fdinfo

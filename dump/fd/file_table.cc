@@ -1,6 +1,7 @@
 #include "dump/fd/file_table.h"
 
 #include <fcntl.h>
+#include <unistd.h>
 
 #include <optional>
 
@@ -17,6 +18,19 @@ constexpr uint64_t kLeastProgram = 64;  // the head of an ELF file
 
 bool OnlyAppends(uint32_t flags) {
   return (flags & O_ACCMODE) == O_WRONLY && (flags & O_APPEND) != 0;
+}
+
+// Of nobody, at its start, and without a name yet.
+image::file_entry PlainFile(uint32_t id, uint32_t flags) {
+  image::file_entry entry;
+  entry.set_type(image::REG);
+  entry.set_id(id);
+  image::reg_file_entry& regular = *entry.mutable_reg();
+  regular.set_id(id);
+  regular.set_flags(flags);
+  regular.set_pos(0);
+  *regular.mutable_fown() = NoOwner();
+  return entry;
 }
 
 }  // namespace
@@ -53,12 +67,31 @@ absl::Status FileTable::SetName(const struct stat& stat, const FileName& name,
   }
   // A restore looks for it through the descriptor it makes. And what is no file of a disk may lose
   // what is read.
+  if (name.linked(stat)) {
+    remap(AddLink(stat, name), image::LINKED);
+    return absl::OkStatus();
+  }
   if (leased_.contains({stat.st_dev, stat.st_ino})) return absl::OkStatus();
   if (!entry.has_size() || !can_read || DataBytes(stat) < kLeastProgram) return absl::OkStatus();
   const UniqueFd file(open(name.path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
   if (!file) return absl::OkStatus();
   for (const uint32_t word : ReadBuildId(file.get())) entry.add_build_id(word);
   return absl::OkStatus();
+}
+
+uint32_t FileTable::AddLink(const struct stat& stat, const FileName& name) {
+  const uint32_t id = NextId();
+  const std::string first =
+      absl::StrCat(name.path.substr(0, name.path.rfind('/')), "/link_remap.", id);
+  std::string path = first;
+  // Another dump may have left one of the same number.
+  for (int i = 2; faccessat(AT_FDCWD, path.c_str(), F_OK, AT_SYMLINK_NOFOLLOW) == 0; ++i) {
+    path = absl::StrCat(first, ".", i);
+  }
+  Add(PlainFile(id, 0));
+  entries_.back().mutable_reg()->set_name(path);
+  links_.push_back({{stat.st_dev, stat.st_ino}, std::move(path)});
+  return id;
 }
 
 absl::StatusOr<uint32_t> FileTable::AddByPath(pid_t pid, const ByPath& file,
@@ -73,15 +106,8 @@ absl::StatusOr<uint32_t> FileTable::AddByPath(pid_t pid, const ByPath& file,
             std::move(why_not->remedy)});
     return id;
   }
-  image::file_entry entry;
-  entry.set_type(image::REG);
-  entry.set_id(id);
-  image::reg_file_entry& regular = *entry.mutable_reg();
-  regular.set_id(id);
-  regular.set_flags(file.flags);
-  regular.set_pos(0);
-  *regular.mutable_fown() = NoOwner();
-  RETURN_IF_ERROR(SetName(file.stat, file.name, regular));
+  image::file_entry entry = PlainFile(id, file.flags);
+  RETURN_IF_ERROR(SetName(file.stat, file.name, *entry.mutable_reg()));
   Add(std::move(entry));
   return id;
 }

@@ -24,6 +24,12 @@ namespace dumpctl {
 // working directories refer to files by these numbers, as descriptors do.
 class FileTable {
  public:
+  // A name that is to be made for a file, by device and inode, before a restore can find it.
+  struct Link {
+    std::pair<dev_t, ino_t> file;
+    std::string path;
+  };
+
   FileTable() = default;
   FileTable(FileRules rules, GhostTable ghosts) : rules_(rules), ghosts_(std::move(ghosts)) {}
 
@@ -45,16 +51,21 @@ class FileTable {
   // Gives the entry of a file the name that a restore opens it by, and what goes with it: size and
   // build id, by which it notices that the file is not what it was, are left out where they say
   // nothing (the size of a log that is only appended to, the build id of what is no program); a
-  // ghost is remapped to its image. Internal when it was never saved.
+  // ghost is remapped to its image, and a file whose name is gone to one of `links`. Internal when
+  // a ghost was never saved.
   absl::Status SetName(const struct stat& stat, const FileName& name, image::reg_file_entry& entry);
   void Refuse(ResourceRefusal refusal) { refusals_.push_back(std::move(refusal)); }
 
   const std::vector<image::file_entry>& entries() const { return entries_; }
   const std::vector<image::remap_file_path_entry>& remaps() const { return remaps_; }
+  const std::vector<Link>& links() const { return links_; }
   const ResourceRefusals& refusals() const { return refusals_; }
   const FileRules& rules() const { return rules_; }
 
  private:
+  // The number of a file under a name that is to be made for `name`.
+  uint32_t AddLink(const struct stat& stat, const FileName& name);
+
   using Key = std::tuple<dev_t, ino_t, std::string, uint32_t>;
 
   FileRules rules_;
@@ -63,6 +74,7 @@ class FileTable {
   uint32_t next_id_ = 1;
   std::vector<image::file_entry> entries_;
   std::vector<image::remap_file_path_entry> remaps_;
+  std::vector<Link> links_;
   ResourceRefusals refusals_;
   absl::flat_hash_map<Key, uint32_t> by_path_;
 };

@@ -28,6 +28,9 @@ struct Ghost {
 // By device and inode.
 using GhostTable = std::map<std::pair<dev_t, ino_t>, Ghost>;
 
+// Files one of whose names is gone, kept to be linked to: ours (O_PATH will do).
+using LinkedFiles = std::map<std::pair<dev_t, ino_t>, UniqueFd>;
+
 // Saves ghosts: files that are open, mapped or a working directory, and have no name any more.
 // Each has an image of its own, which is written as it is read: of a large one little is in memory.
 class GhostFiles {

@@ -184,6 +184,24 @@ absl::Status ImageDirectory::Write(const ImageWriter& image) {
   return WriteAll(BorrowedFd(file), image.bytes(), image.name());
 }
 
+bool CommitMark::Stands() const {
+  struct stat there = {};
+  return fstatat(directory.get(), inventory.c_str(), &there, AT_SYMLINK_NOFOLLOW) == 0 &&
+         there.st_ino == inode;
+}
+
+absl::StatusOr<CommitMark> ImageDirectory::Mark() const {
+  CommitMark mark{.inventory = ImageName(ImageKind::kInventory)};
+  struct stat written = {};
+  if (fstatat(staging_.get(), mark.inventory.c_str(), &written, AT_SYMLINK_NOFOLLOW) < 0) {
+    return absl::ErrnoToStatus(errno, mark.inventory);
+  }
+  mark.inode = written.st_ino;
+  mark.directory.Reset(fcntl(directory_.get(), F_DUPFD_CLOEXEC, 0));
+  if (!mark.directory) return absl::ErrnoToStatus(errno, path_);
+  return mark;
+}
+
 absl::Status ImageDirectory::Remove(const std::string& name) {
   if (unlinkat(directory_.get(), name.c_str(), 0) < 0 && errno != ENOENT) {
     return ImageWriteError(errno, name);

@@ -14,6 +14,16 @@
 
 namespace dumpctl {
 
+// By which another process can tell whether a dump stands: its inventory is in its place. Nothing
+// but system calls.
+struct CommitMark {
+  UniqueFd directory;
+  std::string inventory;
+  ino_t inode = 0;
+
+  bool Stands() const;
+};
+
 // A directory that is to hold one whole dump. Images are written into a hidden directory inside it
 // and moved out together by Commit, the inventory last: a directory with an inventory holds one
 // whole dump, always. Images of an earlier dump are replaced or removed then, never before.
@@ -35,6 +45,9 @@ class ImageDirectory {
   absl::StatusOr<UniqueFd> Create(const std::string& name);
   // Writes a whole image. Failure::kNoSpace when the disk is full.
   absl::Status Write(const ImageWriter& image);
+
+  // Of the inventory that was written.
+  absl::StatusOr<CommitMark> Mark() const;
 
   // `sync`: the images are on the disk when it returns. After an error there is no dump in the
   // directory; Internal, and nothing touched, when no inventory was written.

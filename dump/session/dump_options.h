@@ -26,6 +26,7 @@ struct DumpOptions {
   bool external_unix_sockets = false;  // --ext-unix-sk
   InetPolicy inet;
   bool file_locks = false;
+  bool link_remap = false;
   uint64_t ghost_limit = 1 << 20;              // bytes of a deleted file that are saved
   absl::Duration timeout = absl::Seconds(10);  // for freezing
   std::string pidfile;                         // empty: none is written

@@ -17,6 +17,7 @@
 #include "dump/session/fault_points.h"
 #include "dump/session/frozen_facts.h"
 #include "dump/session/heap.h"
+#include "dump/session/link_remaps.h"
 #include "dump/session/preflight.h"
 #include "dump/session/target.h"
 #include "dump/session/tree_ghosts.h"
@@ -76,8 +77,10 @@ class Session {
     RETURN_IF_ERROR(LearnFlags(tree, flags.get(), facts));
     CloseFiles(preflight, facts);
     if (options_.outcome == Outcome::kRunning) RETURN_IF_ERROR(Release(tree));
-    RETURN_IF_ERROR(Serialise(facts, sinks, directory));
+    LinkRemaps links;
+    RETURN_IF_ERROR(Serialise(facts, sinks, directory, links));
     RETURN_IF_ERROR(Commit(directory));
+    links.Keep();
     return Complete(tree, facts);
   }
 
@@ -271,7 +274,7 @@ class Session {
   }
 
   absl::Status Serialise(const TreeFacts& facts, std::span<const PageSink> sinks,
-                         ImageDirectory& directory) {
+                         ImageDirectory& directory, LinkRemaps& links) {
     RETURN_IF_ERROR(Begin("serialise"));
     ASSIGN_OR_RETURN(const TreeImages images, BuildImages(facts, sinks, features_, options_));
     if (!images.refusals.empty()) return RefusedStatus(images.refusals);
@@ -281,7 +284,9 @@ class Session {
       report_.bytes_written += image.bytes().size();
       log_.debug("Wrote {} ({} bytes)", image.name(), image.bytes().size());
     }
-    return absl::OkStatus();
+    if (images.links.empty()) return absl::OkStatus();
+    ASSIGN_OR_RETURN(CommitMark mark, directory.Mark());
+    return links.Make(images.links, facts.linked, std::move(mark));
   }
 
   absl::Status Commit(ImageDirectory& directory) {

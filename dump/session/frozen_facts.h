@@ -65,6 +65,7 @@ struct TreeFacts {
   SeccompCollector seccomp;
   FileRules file_rules;
   GhostTable ghosts;
+  LinkedFiles linked;
   TeedPipes pipes;
   SharedObjects shared_memory;
   std::vector<SysvAttachment> sysv_attachments;

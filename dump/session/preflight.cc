@@ -283,7 +283,11 @@ absl::StatusOr<Preflight> RunPreflight(const DumpOptions& options, std::span<con
   ASSIGN_OR_RETURN(preflight.mount_namespace, MountNamespace(targets.front()));
   preflight.cache = std::make_unique<MappedFileCache>();
   ASSIGN_OR_RETURN(preflight.kernel_tmpfs, KernelTmpfsDevice());
-  preflight.file_rules = {options.ghost_limit, options.file_locks, preflight.kernel_tmpfs};
+  preflight.file_rules = {.ghost_limit = options.ghost_limit,
+                          .locks = options.file_locks,
+                          .link_remap = options.link_remap,
+                          .leave_running = options.outcome == Outcome::kRunning,
+                          .kernel_tmpfs = preflight.kernel_tmpfs};
   RETURN_IF_ERROR(ReadMaps(targets, features, preflight));
   const absl::StatusOr<UnixSocketRows> rows = AskForUnixSockets();
   std::vector<PeekedSocket> sockets;

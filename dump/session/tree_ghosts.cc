@@ -3,8 +3,10 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "dump/fd/file_locks.h"
 #include "dump/fd/file_name.h"
 #include "dump/fd/file_refusal.h"
@@ -15,12 +17,14 @@ namespace {
 
 class Saver {
  public:
-  Saver(ProcDir self, const FileRules& rules, GhostFiles& ghosts)
-      : self_(std::move(self)), rules_(rules), ghosts_(ghosts) {}
+  Saver(ProcDir self, const FileRules& rules, GhostFiles& ghosts, LinkedFiles& linked)
+      : self_(std::move(self)), rules_(rules), ghosts_(ghosts), linked_(linked) {}
 
   absl::Status SaveAmong(const std::vector<Descriptor>& descriptors) {
     for (const Descriptor& descriptor : descriptors) {
-      if (descriptor.stat.st_nlink != 0 || HasLease(descriptor.info_text)) continue;
+      // Of what has names it is asked only where one of them may be gone.
+      if (descriptor.stat.st_nlink != 0 && !rules_.link_remap) continue;
+      if (descriptor.stat.st_nlink == 0 && HasLease(descriptor.info_text)) continue;
       ASSIGN_OR_RETURN(const std::string link, DescriptorLink(self_, descriptor.copy.get()));
       const auto flags = static_cast<uint32_t>(fcntl(descriptor.copy.get(), F_GETFL));
       if (!HasName(FileKindOf(descriptor.stat, link, flags))) continue;
@@ -42,27 +46,34 @@ class Saver {
   }
 
   absl::Status SaveNamed(const ProcDir& task, const char* link, const NamedFile& file) {
-    if (file.stat.st_nlink != 0) return absl::OkStatus();
+    const FileName name = ReadName(file.stat, file.path);
+    if (!name.deleted) return absl::OkStatus();
     ASSIGN_OR_RETURN(const UniqueFd opened, task.Open(link, O_PATH));
-    return Save(BorrowedFd(opened), file.stat, ReadName(file.stat, file.path));
+    return Save(BorrowedFd(opened), file.stat, name);
   }
 
  private:
   absl::Status Save(BorrowedFd file, const struct stat& stat, const FileName& name) {
-    if (!name.ghost(stat) || WhyNotNamed(stat, name, 0, rules_)) return absl::OkStatus();
-    return ghosts_.Save(file);
+    if (!name.deleted || WhyNotNamed(stat, name, 0, rules_)) return absl::OkStatus();
+    if (name.ghost(stat)) return ghosts_.Save(file);
+    if (!name.linked(stat)) return absl::OkStatus();
+    UniqueFd& kept = linked_[{stat.st_dev, stat.st_ino}];
+    if (!kept) kept.Reset(fcntl(file.get(), F_DUPFD_CLOEXEC, 0));
+    if (!kept) return absl::ErrnoToStatus(errno, absl::StrCat("keeping ", name.path));
+    return absl::OkStatus();
   }
 
   ProcDir self_;
   const FileRules& rules_;
   GhostFiles& ghosts_;
+  LinkedFiles& linked_;
 };
 
 }  // namespace
 
-absl::Status SaveGhosts(const FrozenTree& tree, const TreeFacts& facts, GhostFiles& ghosts) {
+absl::Status SaveGhosts(const FrozenTree& tree, TreeFacts& facts, GhostFiles& ghosts) {
   ASSIGN_OR_RETURN(ProcDir self, ProcDir::OpenTask(getpid()));
-  Saver saver(std::move(self), facts.file_rules, ghosts);
+  Saver saver(std::move(self), facts.file_rules, ghosts, facts.linked);
   for (size_t i = 0; i < facts.tasks.size(); ++i) {
     const ProcDir& dir = tree.tasks()[i].dir();
     const FrozenFacts& task = facts.tasks[i];

@@ -8,8 +8,9 @@
 namespace dumpctl {
 
 // Saves all nameless files that the tasks of a frozen tree have open, mapped, run, or as a
-// directory of theirs. What is to be refused is passed over: BuildImages names it.
-absl::Status SaveGhosts(const FrozenTree& tree, const TreeFacts& facts, GhostFiles& ghosts);
+// directory of theirs, and keeps those that have other names. What is to be refused is passed over:
+// BuildImages names it.
+absl::Status SaveGhosts(const FrozenTree& tree, TreeFacts& facts, GhostFiles& ghosts);
 
 }  // namespace dumpctl
 

@@ -126,7 +126,8 @@ class ImageBuilder {
     RETURN_IF_ERROR(AddPstree());
     RETURN_IF_ERROR(AddInventory());
     images_.Refuse(images_.files.refusals());
-    return TreeImages{std::move(images_.images), std::move(images_.refusals)};
+    return TreeImages{std::move(images_.images), std::move(images_.refusals),
+                      images_.files.links()};
   }
 
  private:

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "dump/fd/file_table.h"
 #include "dump/image/page_sink.h"
 #include "dump/session/dump_report.h"
 #include "dump/session/frozen_facts.h"
@@ -17,6 +18,8 @@ namespace dumpctl {
 struct TreeImages {
   std::vector<ImageWriter> images;
   ResourceRefusals refusals;
+  // Names that a restore needs besides.
+  std::vector<FileTable::Link> links;
 };
 
 // Turns what was read into images; `sinks` are DrainTree's. The tasks

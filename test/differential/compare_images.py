@@ -36,6 +36,7 @@ MAP_PRIVATE = 2
 VMA_FILE = 1 << 6 | 1 << 7  # private and shared
 MADV_WIPEONFORK_BIT = 1 << 18
 SECCOMP_TSYNC = 1
+REMAP_LINKED = 0
 REMAP_GHOST = 1
 PAGE = 4096
 # The stack the target waits on, and what its wait and stock's own code dirty beside it.
@@ -208,6 +209,9 @@ def attach_ghosts(images, files):
         if remap["remap_type"] == REMAP_GHOST:
             used.add(to)
             to = ghosts[to]
+        if remap["remap_type"] == REMAP_LINKED:
+            # A name of it that is made up from its number.
+            to = re.sub(r"link_remap\.\d+", "link_remap.N", files.pop(to)["reg"]["name"])
         files[remap["orig_id"]]["remap"] = [remap["remap_type"], to]
     unused = ghosts.keys() - used
     if unused:

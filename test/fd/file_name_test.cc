@@ -87,6 +87,10 @@ TEST_F(FileNameTest, ADeletedNameOfAFileWithOthers) {
   EXPECT_TRUE(name.deleted);
   EXPECT_FALSE(name.ghost(stat_));
   EXPECT_THAT(WhyNot(name), HasSubstr("others"));
+  EXPECT_EQ(WhyNot(name, {.link_remap = true}), "");
+  EXPECT_THAT(WhyNot(name, {.link_remap = true, .leave_running = true}), HasSubstr("runs on"));
+  const FileName elsewhere = {dir_ + "/gone/file", true, {}};
+  EXPECT_THAT(WhyNot(elsewhere, {.link_remap = true}), HasSubstr("no directory"));
 }
 
 TEST_F(FileNameTest, AFileThatWasMoved) {

@@ -8,7 +8,7 @@ import struct
 import subprocess
 
 import sandbox
-from registry import Skipped, case
+from registry import Skipped, case, case_each
 from scene import require, trace, wait_until
 
 
@@ -102,6 +102,47 @@ def deleted_file_beyond_the_limit(scene):
     scene.expect_whole_dump()
     require(os.path.getsize(f"{scene.images}/ghost-file-1.img") > 2 << 20, "it was not saved")
     witness.expect_unharmed()
+
+
+def _linked(scene):
+    """A witness of a file whose name is gone, and what tells the names that a dump has made."""
+    witness = scene.witness("poll", "linked")
+    [(number, _)] = _held(witness, "fd")
+    place = os.path.dirname(os.readlink(f"/proc/{witness.pid}/fd/{number}"))
+    return witness, lambda: [n for n in os.listdir(place) if n.startswith("link_remap")]
+
+
+@case
+def link_for_a_process_that_runs_on(scene):
+    witness, links = _linked(scene)
+    scene.expect_failure(scene.dump(witness.pid, "-R"), "Refused", "first (deleted)", "--link-remap")
+    result = scene.dump(witness.pid, "-R", "--link-remap")
+    scene.expect_failure(result, "Refused", "first (deleted)", "without --leave-running")
+    scene.expect_images({})
+    require(not links(), f"left behind: {links()}")
+    witness.expect_unharmed()
+
+
+@case_each(("fail", "kill"))
+def link_of_a_dump_that_does_not_stand(scene, end):
+    witness, links = _linked(scene)
+    result = scene.dump(witness.pid, "--link-remap", fault=f"commit={end}")
+    require(result.code != 0, f"it was to fail: {result}")
+    wait_until(lambda: not links(), "the end of the link")
+    witness.expect_unharmed()
+
+
+@case
+def link_of_an_earlier_dump(scene):
+    """Its images need it, whatever comes after."""
+    witness, links = _linked(scene)
+    other = scene.make_directory("other")
+    result = scene.dump(witness.pid, "--link-remap", fault="resume=fail", images=other)
+    scene.expect_code(result, "Unfinished")
+    require(len(links()) == 1, f"expected one link, found {links()}")
+    scene.expect_success(scene.dump(witness.pid, "--link-remap"))
+    require(len(links()) == 2, f"expected another link, found {links()}")
+    witness.expect_gone()
 
 
 @case

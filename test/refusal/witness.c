@@ -18,6 +18,7 @@
  *   crossed two pieces of shared memory, one on both sides of the other, and a child that has them
  *   zombie  a child that has ended with 200: "zombie PID"
  *   odd     a deleted file, larger than 1 MiB, with a newline in its name
+ *   linked  a file whose name "first" is deleted, and "second" is not
  *   below   a file "over/below"
  *   guards  a guard region (MADV_GUARD_INSTALL)
  *   seccomp nothing, but runs under a filter
@@ -230,6 +231,13 @@ static void HoldMaps(void) {
 
 static void HoldOddName(void) { LargeDeleted("odd\nname"); }
 
+/* A file whose first name is gone. */
+static void HoldLinked(void) {
+  ShowFd(open("first", O_RDWR | O_CREAT, 0600), "regular file");
+  REQUIRE_SYSCALL(link("first", "second"));
+  REQUIRE_SYSCALL(unlink("first"));
+}
+
 /* A file of the directory "over", which somebody else may mount over. */
 static void HoldBelow(void) {
   REQUIRE_SYSCALL(mkdir("over", 0755));
@@ -308,6 +316,7 @@ static void Hold(const char* what) {
   if (strcmp(what, "zombie") == 0) HoldZombie();
   if (strcmp(what, "odd") == 0) HoldOddName();
   if (strcmp(what, "below") == 0) HoldBelow();
+  if (strcmp(what, "linked") == 0) HoldLinked();
   if (strcmp(what, "guards") == 0) {
     char* memory = Map(16 * 4096);
     Fill(memory, 16 * 4096, 3);

@@ -1,0 +1,103 @@
+#include "dump/session/link_remaps.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <new>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "dumpctl/status_macros.h"
+#include "proc/proc_fs.h"
+
+namespace dumpctl {
+
+LinkRemaps::~LinkRemaps() {
+  if (shared_ != nullptr && !shared_->keep) Remove();
+  if (guardian_ > 0) {
+    kill(guardian_, SIGKILL);
+    while (waitpid(guardian_, nullptr, 0) < 0 && errno == EINTR) {
+    }
+  }
+  if (shared_ != nullptr) munmap(shared_, sizeof *shared_);
+}
+
+absl::Status LinkRemaps::Make(const std::vector<FileTable::Link>& links, const LinkedFiles& files,
+                              CommitMark mark) {
+  mark_ = std::move(mark);
+  for (const FileTable::Link& link : links) {
+    const size_t slash = link.path.rfind('/');
+    const std::string directory = link.path.substr(0, slash + 1);
+    UniqueFd opened(open(directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+    if (!opened) return absl::ErrnoToStatus(errno, directory);
+    links_.push_back({std::move(opened), link.path.substr(slash + 1)});
+  }
+  RETURN_IF_ERROR(StartGuardian());
+  ASSIGN_OR_RETURN(const ProcDir self, ProcDir::OpenTask(getpid()));
+  for (size_t i = 0; i < links.size(); ++i) {
+    const auto file = files.find(links[i].file);
+    if (file == files.end()) {
+      return absl::InternalError(absl::StrCat("the file for ", links[i].path, " was not kept"));
+    }
+    const std::string from = absl::StrCat("fd/", file->second.get());
+    // Taken note of first: the name is not somebody else's, or we would not have chosen it.
+    shared_->made = i + 1;
+    if (linkat(self.fd().get(), from.c_str(), links_[i].directory.get(), links_[i].name.c_str(),
+               AT_SYMLINK_FOLLOW) < 0) {
+      const int error = errno;
+      shared_->made = i;
+      return absl::ErrnoToStatus(error, absl::StrCat("linking ", links[i].path));
+    }
+  }
+  return absl::OkStatus();
+}
+
+void LinkRemaps::Keep() {
+  if (shared_ != nullptr) shared_->keep = true;
+}
+
+absl::Status LinkRemaps::StartGuardian() {
+  void* shared =
+      mmap(nullptr, sizeof *shared_, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (shared == MAP_FAILED) return absl::ErrnoToStatus(errno, "memory for the guardian of links");
+  shared_ = new (shared) Shared();
+  self_.Reset(static_cast<int>(syscall(SYS_pidfd_open, getpid(), 0)));
+  if (!self_) return absl::ErrnoToStatus(errno, "pidfd_open of this process");
+  // It shall be ended by us alone, not by ^C. The mask is inherited.
+  sigset_t all;
+  sigset_t before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  const long pid = syscall(SYS_clone, SIGCHLD, nullptr, nullptr, nullptr, nullptr);
+  if (pid == 0) WaitForEnd();
+  const int error = errno;
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  if (pid < 0) return absl::ErrnoToStatus(error, "starting the guardian of links");
+  guardian_ = static_cast<pid_t>(pid);
+  return absl::OkStatus();
+}
+
+// Nothing but system calls: another thread may have held any lock when we were cloned.
+void LinkRemaps::WaitForEnd() const {
+  pollfd end = {.fd = self_.get(), .events = POLLIN, .revents = 0};
+  while (poll(&end, 1, -1) < 0 && errno == EINTR) {
+  }
+  // Killed after its images were committed and before it could say so: the dump stands.
+  if (!shared_->keep && !mark_.Stands()) Remove();
+  _exit(0);
+}
+
+void LinkRemaps::Remove() const {
+  for (size_t i = 0; i < shared_->made; ++i) {
+    unlinkat(links_[i].directory.get(), links_[i].name.c_str(), 0);
+  }
+}
+
+}  // namespace dumpctl

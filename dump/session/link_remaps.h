@@ -1,0 +1,59 @@
+#ifndef DUMP_SESSION_LINK_REMAPS_H_
+#define DUMP_SESSION_LINK_REMAPS_H_
+
+#include <sys/types.h>
+
+#include <atomic>
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "dump/fd/file_table.h"
+#include "dump/image/image_directory.h"
+#include "dumpctl/unique_fd.h"
+
+namespace dumpctl {
+
+// Names that are made for files whose own are deleted, so that a restore finds them; it removes
+// them again. They stay only when the dump stands: they are removed with the object until Keep, and
+// by another process when this one is killed before the images were committed.
+class LinkRemaps {
+ public:
+  LinkRemaps() = default;
+  LinkRemaps(const LinkRemaps&) = delete;
+  LinkRemaps& operator=(const LinkRemaps&) = delete;
+  ~LinkRemaps();
+
+  // Makes them; `files` are ours (O_PATH will do). After an error there are none.
+  absl::Status Make(const std::vector<FileTable::Link>& links, const LinkedFiles& files,
+                    CommitMark mark);
+
+  // The dump stands.
+  void Keep();
+
+ private:
+  struct Made {
+    UniqueFd directory;
+    std::string name;
+  };
+  // What the other process sees of us.
+  struct Shared {
+    std::atomic<size_t> made = 0;  // how many of `links_` may be there
+    std::atomic<bool> keep = false;
+  };
+
+  absl::Status StartGuardian();
+  [[noreturn]] void WaitForEnd() const;
+  void Remove() const;
+
+  std::vector<Made> links_;
+  CommitMark mark_;
+  Shared* shared_ = nullptr;
+  UniqueFd self_;  // by which the guardian sees our end
+  pid_t guardian_ = 0;
+};
+
+}  // namespace dumpctl
+
+#endif  // DUMP_SESSION_LINK_REMAPS_H_
