@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <string_view>
 
 #include "absl/strings/str_cat.h"
@@ -35,6 +36,10 @@ uint64_t MountOf(std::string path) {
   }
 }
 
+std::string DirectoryOf(const FileName& name) {
+  return name.path.substr(0, name.path.rfind('/') + 1);
+}
+
 std::optional<WhyNotText> WhyNotGhost(const struct stat& stat, const FileName& name,
                                       const FileRules& rules) {
   if (stat.st_dev == rules.kernel_tmpfs) {
@@ -46,6 +51,12 @@ std::optional<WhyNotText> WhyNotGhost(const struct stat& stat, const FileName& n
         "it is deleted, and beside a name of that length a restore has no room for "
         "the one that it makes it by",
         "let the program use shorter names"};
+  }
+  struct stat parent = {};
+  const bool exists = fstatat(AT_FDCWD, DirectoryOf(name).c_str(), &parent, 0) == 0;
+  if (exists ? !S_ISDIR(parent.st_mode) : errno == ENOTDIR) {
+    return WhyNotText{"it is deleted, and a file is by now where its directory was",
+                      "move that file away"};
   }
   if (S_ISSOCK(stat.st_mode)) {
     return WhyNotText{"it is the deleted name of a socket, which no restore can make",
@@ -73,9 +84,8 @@ std::optional<WhyNotText> WhyNotLinked(const struct stat& stat, const FileName& 
         "dump it without --leave-running (-R), or give it this name again (ln)"};
   }
   struct stat parent = {};
-  const std::string directory = name.path.substr(0, name.path.rfind('/') + 1);
-  if (fstatat(AT_FDCWD, directory.c_str(), &parent, 0) == 0 && parent.st_dev == stat.st_dev &&
-      !S_ISDIR(stat.st_mode)) {
+  if (fstatat(AT_FDCWD, DirectoryOf(name).c_str(), &parent, 0) == 0 &&
+      parent.st_dev == stat.st_dev && !S_ISDIR(stat.st_mode)) {
     return std::nullopt;
   }
   return WhyNotText{"this name of it is deleted, and there is no directory to make another in",

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <optional>
 
 #include "absl/strings/str_cat.h"
@@ -44,7 +45,8 @@ absl::Status FileTable::SetName(const struct stat& stat, const FileName& name,
     entry.set_size(static_cast<uint64_t>(stat.st_size));
   }
   const auto remap = [&](uint32_t to, image::remap_type type) {
-    image::remap_file_path_entry& added = remaps_.emplace_back();
+    image::remap_file_path_entry& added = remaps_.emplace_back().second;
+    remaps_.back().first = name.path.size();
     added.set_orig_id(entry.id());
     added.set_remap_id(to);
     added.set_remap_type(type);
@@ -77,6 +79,15 @@ absl::Status FileTable::SetName(const struct stat& stat, const FileName& name,
   if (!file) return absl::OkStatus();
   for (const uint32_t word : ReadBuildId(file.get())) entry.add_build_id(word);
   return absl::OkStatus();
+}
+
+std::vector<image::remap_file_path_entry> FileTable::Remaps() const {
+  auto sorted = remaps_;
+  std::stable_sort(sorted.begin(), sorted.end(),
+                   [](const auto& a, const auto& b) { return a.first > b.first; });
+  std::vector<image::remap_file_path_entry> entries;
+  for (auto& [length, entry] : sorted) entries.push_back(std::move(entry));
+  return entries;
 }
 
 uint32_t FileTable::AddLink(const struct stat& stat, const FileName& name) {

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <sys/types.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <set>
 #include <string>
@@ -57,7 +58,9 @@ class FileTable {
   void Refuse(ResourceRefusal refusal) { refusals_.push_back(std::move(refusal)); }
 
   const std::vector<image::file_entry>& entries() const { return entries_; }
-  const std::vector<image::remap_file_path_entry>& remaps() const { return remaps_; }
+  // Those of longer names first: a restore removes what it has made in their order, and what is in
+  // a deleted directory has to go before it.
+  std::vector<image::remap_file_path_entry> Remaps() const;
   const std::vector<Link>& links() const { return links_; }
   const ResourceRefusals& refusals() const { return refusals_; }
   const FileRules& rules() const { return rules_; }
@@ -73,7 +76,7 @@ class FileTable {
   std::set<std::pair<dev_t, ino_t>> leased_;
   uint32_t next_id_ = 1;
   std::vector<image::file_entry> entries_;
-  std::vector<image::remap_file_path_entry> remaps_;
+  std::vector<std::pair<size_t, image::remap_file_path_entry>> remaps_;  // with the name's length
   std::vector<Link> links_;
   ResourceRefusals refusals_;
   absl::flat_hash_map<Key, uint32_t> by_path_;

@@ -187,7 +187,7 @@ class ImageBuilder {
     }
     RETURN_IF_ERROR(images_.AddWithPayloads(ImageKind::kPipesData, descriptors.pipes()));
     RETURN_IF_ERROR(images_.AddWithPayloads(ImageKind::kFifoData, descriptors.fifos()));
-    if (const auto& remaps = images_.files.remaps(); !remaps.empty()) {
+    if (const auto remaps = images_.files.Remaps(); !remaps.empty()) {
       RETURN_IF_ERROR(images_.AddAll(ImageKind::kRemaps, 0, remaps));
     }
     if (const auto& locks = descriptors.locks().entries(); !locks.empty()) {

@@ -208,9 +208,10 @@ TEST_P(FdCollectorTest, DeletedFilesAreRemappedToTheirImages) {
   ghosts_[{stat.st_dev, stat.st_ino}] = {7, 11, {}};
   const auto fds = Collect();
   ASSERT_TRUE(fds.ok()) << fds.status();
-  ASSERT_THAT(files_.remaps(), SizeIs(2));
+  const auto remaps = files_.Remaps();
+  ASSERT_THAT(remaps, SizeIs(2));
   for (const int number : {0, 1}) {
-    const image::remap_file_path_entry& remap = files_.remaps()[static_cast<size_t>(number)];
+    const image::remap_file_path_entry& remap = remaps[static_cast<size_t>(number)];
     const image::fdinfo_entry& fd = fds->fdinfo[static_cast<size_t>(3 + number)];
     EXPECT_EQ(remap.orig_id(), fd.id());
     EXPECT_EQ(remap.remap_id(), 7u);

@@ -69,7 +69,12 @@ TEST_F(FileNameTest, ADeletedFileIsAGhostOfLimitedSize) {
   EXPECT_EQ(WhyNot(name, {.ghost_limit = 4}), "");
   EXPECT_THAT(WhyNot(name, {.ghost_limit = 3}), HasSubstr("of its 4 bytes --ghost-limit allows 3"));
   EXPECT_THAT(WhyNot(name, {.kernel_tmpfs = stat_.st_dev}), HasSubstr("never had a name"));
-  EXPECT_THAT(WhyNot({dir_ + "/" + std::string(245, 'n'), true}), HasSubstr("of that length"));
+  EXPECT_THAT(WhyNot({dir_ + "/" + std::string(245, 'n'), true, {}}), HasSubstr("of that length"));
+  EXPECT_EQ(WhyNot({dir_ + "/gone/file", true, {}}), "") << "a restore makes the directory";
+  std::ofstream(dir_ + "/moved") << "no directory";
+  for (const char* path : {"/moved/file", "/moved/below/file"}) {
+    EXPECT_THAT(WhyNot({dir_ + path, true, {}}), HasSubstr("where its directory was"));
+  }
 }
 
 TEST_F(FileNameTest, HolesTakeNoRoom) {

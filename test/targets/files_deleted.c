@@ -70,6 +70,13 @@ int main(void) {
   REQUIRE_SYSCALL(unlink("gone/below"));
   int directory = REQUIRE_SYSCALL(open("gone", O_RDONLY | O_DIRECTORY));
   REQUIRE_SYSCALL(rmdir("gone"));
+  /* A restore has to remove the innermost first. */
+  REQUIRE(mkdir("outer", 0700) == 0 && mkdir("outer/inner", 0700) == 0);
+  int outer = REQUIRE_SYSCALL(open("outer", O_RDONLY | O_DIRECTORY));
+  int inner = REQUIRE_SYSCALL(open("outer/inner", O_RDONLY | O_DIRECTORY));
+  int innermost = Made("outer/inner/most", "innermost");
+  REQUIRE_SYSCALL(unlink("outer/inner/most"));
+  REQUIRE(rmdir("outer/inner") == 0 && rmdir("outer") == 0);
   REQUIRE_SYSCALL(mkfifo("fifo", 0600));
   int fifo = REQUIRE_SYSCALL(open("fifo", O_RDWR | O_NONBLOCK));
   REQUIRE(write(fifo, "in it", 5) == 5);
@@ -114,6 +121,10 @@ int main(void) {
   ExpectLink("/gone/below (deleted)", below);
   ExpectLink("/gone (deleted)", directory);
   EXPECT(S_ISDIR(StatOf(directory).st_mode));
+  ExpectLink("/outer (deleted)", outer);
+  ExpectLink("/outer/inner (deleted)", inner);
+  ExpectLink("/outer/inner/most (deleted)", innermost);
+  EXPECT_STREQ("innermost", Contents(innermost));
   ExpectLink("/fifo (deleted)", fifo);
   char text[8] = "";
   EXPECT_EQ(5, read(fifo, text, sizeof(text)));
@@ -138,5 +149,6 @@ int main(void) {
   EXPECT(getcwd(text, sizeof(text)) == NULL);
   EXPECT_EQ(-1, open("new", O_CREAT | O_WRONLY, 0600));
   EXPECT_EQ(-1, access("../here", F_OK));
+  EXPECT_EQ(-1, access("../outer", F_OK));
   Pass();
 }
