@@ -13,6 +13,7 @@
 #include "dump/fd/timerfd_file.h"
 #include "dumpctl/failure.h"
 #include "dumpctl/status_macros.h"
+#include "proc/fdinfo_parser.h"
 
 namespace dumpctl {
 namespace {
@@ -83,24 +84,48 @@ bool WatchesSomething(const Descriptor& descriptor) {
   return descriptor.info_text.find("\ntfd:") != std::string::npos;
 }
 
-absl::Status ReadWatches(std::vector<Descriptor>& descriptors) {
-  std::vector<NumberedCopy> copies;
+absl::Status ReadWatches(pid_t pid, const std::vector<int>& numbers,
+                         std::vector<Descriptor>& descriptors) {
   for (Descriptor& descriptor : descriptors) {
     if (!WatchesSomething(descriptor)) continue;
-    if (copies.empty()) {
-      for (const Descriptor& each : descriptors) {
-        copies.push_back({each.number, BorrowedFd(each.copy)});
-      }
-    }
     ASSIGN_OR_RETURN(descriptor.watches,
-                     ReadEpollWatches(BorrowedFd(descriptor.copy), descriptor.info_text, copies));
+                     ReadEpollWatches(pid, descriptor.number, descriptor.info_text, numbers));
   }
+  return absl::OkStatus();
+}
+
+// What is read later needs the file itself.
+bool NeedsCopy(const Descriptor& descriptor, std::string_view link) {
+  const mode_t mode = descriptor.stat.st_mode;
+  return S_ISSOCK(mode) || S_ISFIFO(mode) || descriptor.stat.st_nlink == 0 ||
+         link.ends_with(" (deleted)");
+}
+
+absl::Status Index(pid_t pid, Descriptor& descriptor, OpenFileIndex& index) {
+  ASSIGN_OR_RETURN(const FdInfo info, ParseFdInfo(descriptor.info_text));
+  ASSIGN_OR_RETURN(descriptor.open_file,
+                   index.NumberOf(pid, descriptor.number, LikenessOf(descriptor.stat, info)));
+  return absl::OkStatus();
+}
+
+// The link is read in `task`, where its number is.
+absl::Status GiveUpCopy(const ProcDir& task, Descriptor& descriptor) {
+  ASSIGN_OR_RETURN(std::string link, DescriptorLink(task, descriptor.number));
+  if (NeedsCopy(descriptor, link)) return absl::OkStatus();
+  descriptor.link = std::move(link);
+  descriptor.copy.Reset();
   return absl::OkStatus();
 }
 
 }  // namespace
 
-absl::StatusOr<std::vector<Descriptor>> ReadDescriptors(const ProcDir& task, BorrowedFd pidfd) {
+absl::StatusOr<size_t> CountDescriptors(const ProcDir& task) {
+  ASSIGN_OR_RETURN(const std::vector<int> numbers, ListNumbers(task, "fd"));
+  return numbers.size();
+}
+
+absl::StatusOr<std::vector<Descriptor>> ReadDescriptors(const ProcDir& task, pid_t pid,
+                                                        BorrowedFd pidfd, OpenFileIndex* index) {
   ASSIGN_OR_RETURN(const std::vector<int> numbers, ListDescriptors(task));
   std::vector<Descriptor> descriptors;
   descriptors.reserve(numbers.size());
@@ -108,25 +133,31 @@ absl::StatusOr<std::vector<Descriptor>> ReadDescriptors(const ProcDir& task, Bor
     UniqueFd copy(static_cast<int>(syscall(SYS_pidfd_getfd, pidfd.get(), number, 0)));
     if (!copy) return CopyError(errno, task, number);
     ASSIGN_OR_RETURN(Descriptor descriptor, ReadDescriptor(task, number, std::move(copy)));
+    if (index != nullptr) {
+      RETURN_IF_ERROR(Index(pid, descriptor, *index));
+      RETURN_IF_ERROR(GiveUpCopy(task, descriptor));
+    }
     descriptors.push_back(std::move(descriptor));
   }
-  RETURN_IF_ERROR(ReadWatches(descriptors));
+  RETURN_IF_ERROR(ReadWatches(pid, numbers, descriptors));
   return descriptors;
 }
 
-absl::StatusOr<std::vector<Descriptor>> DescribeCopies(std::vector<UniqueFd> copies) {
+absl::StatusOr<std::vector<Descriptor>> DescribeCopies(std::vector<UniqueFd> copies,
+                                                       OpenFileIndex* index) {
   std::vector<Descriptor> descriptors;
   if (copies.empty()) return descriptors;
   ASSIGN_OR_RETURN(const ProcDir self, ProcDir::OpenTask(getpid()));
   for (UniqueFd& copy : copies) {
     const int number = copy.get();
     ASSIGN_OR_RETURN(Descriptor descriptor, ReadDescriptor(self, number, std::move(copy)));
-    descriptor.number = kInQueue;
+    if (index != nullptr) RETURN_IF_ERROR(Index(getpid(), descriptor, *index));
     // What it watches has no numbers here.
     if (WatchesSomething(descriptor)) {
       ASSIGN_OR_RETURN(descriptor.watches,
-                       ReadEpollWatches(BorrowedFd(descriptor.copy), descriptor.info_text, {}));
+                       ReadEpollWatches(getpid(), number, descriptor.info_text, {}));
     }
+    descriptor.number = kInQueue;
     descriptors.push_back(std::move(descriptor));
   }
   return descriptors;

@@ -11,6 +11,7 @@
 
 #include "absl/status/statusor.h"
 #include "dump/fd/epoll_file.h"
+#include "dump/fd/open_file.h"
 #include "dumpctl/unique_fd.h"
 #include "proc/proc_fs.h"
 
@@ -35,6 +36,9 @@ struct Descriptor {
   // be asked when the task runs again, or is dead. None when read from a running task.
   UniqueFd copy;
   FileOwner owner;
+  // What its link says, where the copy was given up: see OpenFileIndex.
+  std::optional<std::string> link;
+  uint32_t open_file = 0;  // OpenFileIndex::NumberOf; 0 without an index
   // Of an epoll that watches something. None when read from a running task.
   std::optional<EpollWatches> watches;
 };
@@ -43,16 +47,24 @@ struct Descriptor {
 //
 // Errors: PermissionDenied without PTRACE_MODE_ATTACH rights (pidfd_getfd(2)), ResourceExhausted
 // when our own RLIMIT_NOFILE is smaller than what the task has open.
-absl::StatusOr<std::vector<Descriptor>> ReadDescriptors(const ProcDir& task, BorrowedFd pidfd);
+//
+// With an `index`, for which the tasks have to stand still, copies are kept only of what cannot be
+// told without: sockets, pipes and files without a name.
+absl::StatusOr<std::vector<Descriptor>> ReadDescriptors(const ProcDir& task, pid_t pid,
+                                                        BorrowedFd pidfd, OpenFileIndex* index);
 
 // The same of files that no descriptor of a task refers to, for they wait in the queue of a socket
 // (SCM_RIGHTS, unix(7)). `copies` are ours. Their number is kInQueue.
-absl::StatusOr<std::vector<Descriptor>> DescribeCopies(std::vector<UniqueFd> copies);
+absl::StatusOr<std::vector<Descriptor>> DescribeCopies(std::vector<UniqueFd> copies,
+                                                       OpenFileIndex* index);
 inline constexpr int kInQueue = -1;
 
 // The same of a running task, without copies: nothing of the task is held, not even for a moment.
 // Descriptors that are closed meanwhile are left out.
 absl::StatusOr<std::vector<Descriptor>> PeekDescriptors(const ProcDir& task);
+
+// The number of descriptors that a task has.
+absl::StatusOr<size_t> CountDescriptors(const ProcDir& task);
 
 // What a descriptor's link says ("/etc/passwd", "pipe:[4711]", "socket:[4712] (TCP)").
 absl::StatusOr<std::string> DescriptorLink(const ProcDir& task, int number);

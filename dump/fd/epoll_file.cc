@@ -16,9 +16,9 @@
 namespace dumpctl {
 namespace {
 
-// Whether `slot` of an epoll watches the open file of `copy`.
-absl::StatusOr<bool> Watches(const kcmp_epoll_slot& slot, BorrowedFd copy) {
-  const long order = syscall(SYS_kcmp, getpid(), getpid(), KCMP_EPOLL_TFD, copy.get(), &slot);
+// Whether `slot` of an epoll of that process watches the open file of its descriptor `number`.
+absl::StatusOr<bool> Watches(pid_t pid, const kcmp_epoll_slot& slot, int number) {
+  const long order = syscall(SYS_kcmp, pid, pid, KCMP_EPOLL_TFD, number, &slot);
   if (order < 0) {
     return MakeFailure(Failure::kHost, absl::StatusCode::kFailedPrecondition,
                        "the kernel does not tell what an epoll watches: kcmp(2) (CONFIG_KCMP) is "
@@ -34,13 +34,13 @@ struct Slot {
   std::optional<int> number;
 };
 
-std::vector<Slot> SlotsOf(BorrowedFd epoll, const std::vector<EpollWatch>& watches) {
+std::vector<Slot> SlotsOf(int epoll, const std::vector<EpollWatch>& watches) {
   std::vector<Slot> slots;
   // The kernel keeps apart what was added under one number by its place.
   std::map<int, uint32_t> places;
   for (const EpollWatch& watch : watches) {
     slots.push_back({watch,
-                     {static_cast<uint32_t>(epoll.get()), static_cast<uint32_t>(watch.number),
+                     {static_cast<uint32_t>(epoll), static_cast<uint32_t>(watch.number),
                       places[watch.number]++},
                      std::nullopt});
   }
@@ -49,26 +49,24 @@ std::vector<Slot> SlotsOf(BorrowedFd epoll, const std::vector<EpollWatch>& watch
 
 }  // namespace
 
-absl::StatusOr<EpollWatches> ReadEpollWatches(BorrowedFd epoll, std::string_view info_text,
-                                              const std::vector<NumberedCopy>& copies) {
+absl::StatusOr<EpollWatches> ReadEpollWatches(pid_t pid, int epoll, std::string_view info_text,
+                                              const std::vector<int>& numbers) {
   ASSIGN_OR_RETURN(const std::vector<EpollWatch> watches, ParseEpollInfo(info_text));
   std::vector<Slot> slots = SlotsOf(epoll, watches);
   std::set<int> taken;
   // First those that still have their own number, which nothing else may take.
   for (Slot& slot : slots) {
-    const auto own = std::find_if(copies.begin(), copies.end(), [&slot](const NumberedCopy& c) {
-      return c.number == slot.watch.number;
-    });
-    if (own == copies.end()) continue;
-    ASSIGN_OR_RETURN(const bool same, Watches(slot.slot, own->copy));
-    if (same && taken.insert(own->number).second) slot.number = own->number;
+    const int own = slot.watch.number;
+    if (!std::binary_search(numbers.begin(), numbers.end(), own)) continue;
+    ASSIGN_OR_RETURN(const bool same, Watches(pid, slot.slot, own));
+    if (same && taken.insert(own).second) slot.number = own;
   }
   for (Slot& slot : slots) {
-    for (const NumberedCopy& other : copies) {
+    for (const int other : numbers) {
       if (slot.number) break;
-      if (taken.contains(other.number)) continue;
-      ASSIGN_OR_RETURN(const bool same, Watches(slot.slot, other.copy));
-      if (same && taken.insert(other.number).second) slot.number = other.number;
+      if (taken.contains(other)) continue;
+      ASSIGN_OR_RETURN(const bool same, Watches(pid, slot.slot, other));
+      if (same && taken.insert(other).second) slot.number = other;
     }
   }
   EpollWatches read;

@@ -12,12 +12,6 @@ namespace dumpctl {
 
 // What an epoll(7) watches, under the numbers by which a restore finds it again.
 
-// A descriptor of the task and its copy among ours.
-struct NumberedCopy {
-  int number = 0;
-  BorrowedFd copy;
-};
-
 struct EpollWatches {
   image::eventpoll_file_entry entry;  // but for id, flags and owner
   // Numbers under which a file was added that no descriptor of the task, or none that is not
@@ -25,13 +19,14 @@ struct EpollWatches {
   std::vector<int> lost;
 };
 
-// `epoll` is our copy of it, `info_text` its fdinfo. A file is watched under the number by which it
+// `epoll` is its number in `pid`, `info_text` its fdinfo, `numbers` are those of all descriptors
+// there that may be watched, ascending. A file is watched under the number by which it
 // was added, whatever became of that; one that was closed or moved is named by another descriptor
 // of it. Asked by kcmp(2) while the task is frozen: KCMP_EPOLL_TFD (Linux 4.13).
 //
 // Errors: those of the parser, FailedPrecondition without kcmp (CONFIG_KCMP).
-absl::StatusOr<EpollWatches> ReadEpollWatches(BorrowedFd epoll, std::string_view info_text,
-                                              const std::vector<NumberedCopy>& copies);
+absl::StatusOr<EpollWatches> ReadEpollWatches(pid_t pid, int epoll, std::string_view info_text,
+                                              const std::vector<int>& numbers);
 
 }  // namespace dumpctl
 

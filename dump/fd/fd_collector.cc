@@ -198,7 +198,12 @@ absl::StatusOr<std::vector<uint32_t>> FdCollector::CollectQueued(
 
 absl::StatusOr<std::optional<image::fdinfo_entry>> FdCollector::Add(const Descriptor& descriptor) {
   ASSIGN_OR_RETURN(const FdInfo info, ParseFdInfo(descriptor.info_text));
-  ASSIGN_OR_RETURN(const std::string link, DescriptorLink(self_, descriptor.copy.get()));
+  std::string link;
+  if (descriptor.link) {
+    link = *descriptor.link;
+  } else {
+    ASSIGN_OR_RETURN(link, DescriptorLink(self_, descriptor.copy.get()));
+  }
   ASSIGN_OR_RETURN(const std::optional<WhyNotText> why_not,
                    WhyRefused(descriptor, link, info, files_.rules()));
   if (why_not) {
@@ -226,8 +231,14 @@ absl::StatusOr<std::optional<image::fdinfo_entry>> FdCollector::Add(const Descri
 absl::StatusOr<uint32_t> FdCollector::FileIdOf(const Descriptor& descriptor, const FdInfo& info,
                                                const std::string& link) {
   const uint32_t flags = info.flags & ~static_cast<uint32_t>(O_CLOEXEC);
-  std::vector<Known>& alike =
-      known_[Likeness(descriptor.stat.st_dev, descriptor.stat.st_ino, flags, info.pos)];
+  if (descriptor.open_file != 0) {
+    const auto known = indexed_.find(descriptor.open_file);
+    if (known != indexed_.end()) return known->second;
+    ASSIGN_OR_RETURN(const uint32_t id, AddFile(descriptor, info, flags, link));
+    indexed_.emplace(descriptor.open_file, id);
+    return id;
+  }
+  std::vector<Known>& alike = known_[LikenessOf(descriptor.stat, info)];
   for (const Known& known : alike) {
     ASSIGN_OR_RETURN(
         const bool same,

@@ -9,7 +9,6 @@
 #include <optional>
 #include <set>
 #include <string>
-#include <tuple>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -19,6 +18,7 @@
 #include "dump/fd/file_locks.h"
 #include "dump/fd/file_refusal.h"
 #include "dump/fd/file_table.h"
+#include "dump/fd/open_file.h"
 #include "dump/fd/pipe_contents.h"
 #include "proc/fdinfo_parser.h"
 #include "proc/proc_fs.h"
@@ -72,8 +72,6 @@ class FdCollector {
   const FileLocks& locks() const { return locks_; }
 
  private:
-  // What all descriptors of one open file have in common; few others do.
-  using Likeness = std::tuple<dev_t, ino_t, uint32_t, uint64_t>;
   struct Known {
     int copy;
     uint32_t id;
@@ -104,6 +102,7 @@ class FdCollector {
   FileLocks locks_;
   std::map<FileKind, FileMaker> makers_;
   std::map<Likeness, std::vector<Known>> known_;
+  std::map<uint32_t, uint32_t> indexed_;  // file id by Descriptor::open_file
   std::set<ino_t> written_;
 };
 

@@ -6,11 +6,42 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstddef>
 
 #include "dumpctl/failure.h"
 #include "dumpctl/kernel_abi.h"
 
 namespace dumpctl {
+namespace {
+
+absl::Status NoKcmp() {
+  return MakeFailure(Failure::kHost, absl::StatusCode::kFailedPrecondition,
+                     "the kernel does not tell which descriptors share an open file: kcmp(2) "
+                     "(CONFIG_KCMP) or F_DUPFD_QUERY (Linux 6.10) is needed");
+}
+
+}  // namespace
+
+Likeness LikenessOf(const struct stat& stat, const FdInfo& info) {
+  return Likeness(stat.st_dev, stat.st_ino, info.flags & ~static_cast<uint32_t>(O_CLOEXEC),
+                  info.pos);
+}
+
+absl::StatusOr<uint32_t> OpenFileIndex::NumberOf(pid_t pid, int number, const Likeness& likeness) {
+  std::vector<Known>& alike = known_[likeness];
+  size_t first = 0;
+  for (size_t end = alike.size(); first < end;) {
+    const size_t middle = first + (end - first) / 2;
+    const Known& known = alike[middle];
+    const long order = syscall(SYS_kcmp, pid, known.pid, KCMP_FILE, number, known.number);
+    if (order == 0) return known.open_file;
+    // 1 and 2: the first is the lesser or the greater one. Others say that there is no order.
+    if (order != 1 && order != 2) return NoKcmp();
+    (order == 1 ? end : first) = order == 1 ? middle : middle + 1;
+  }
+  alike.insert(alike.begin() + static_cast<std::ptrdiff_t>(first), {pid, number, ++last_});
+  return last_;
+}
 
 absl::StatusOr<bool> ShareOpenFile(BorrowedFd a, BorrowedFd b, bool with_dupfd_query) {
   if (with_dupfd_query) {
@@ -19,11 +50,7 @@ absl::StatusOr<bool> ShareOpenFile(BorrowedFd a, BorrowedFd b, bool with_dupfd_q
     return same == 1;
   }
   const long order = syscall(SYS_kcmp, getpid(), getpid(), KCMP_FILE, a.get(), b.get());
-  if (order < 0) {
-    return MakeFailure(Failure::kHost, absl::StatusCode::kFailedPrecondition,
-                       "the kernel does not tell which descriptors share an open file: kcmp(2) "
-                       "(CONFIG_KCMP) or F_DUPFD_QUERY (Linux 6.10) is needed");
-  }
+  if (order < 0) return NoKcmp();
   return order == 0;
 }
 

@@ -1,8 +1,17 @@
 #ifndef DUMP_FD_OPEN_FILE_H_
 #define DUMP_FD_OPEN_FILE_H_
 
+#include <sys/stat.h>
+#include <sys/types.h>
+
+#include <cstdint>
+#include <map>
+#include <tuple>
+#include <vector>
+
 #include "absl/status/statusor.h"
 #include "dumpctl/unique_fd.h"
+#include "proc/fdinfo_parser.h"
 
 namespace dumpctl {
 
@@ -12,6 +21,30 @@ namespace dumpctl {
 //
 // FailedPrecondition when the kernel has neither (CONFIG_KCMP).
 absl::StatusOr<bool> ShareOpenFile(BorrowedFd a, BorrowedFd b, bool with_dupfd_query);
+
+// What all descriptors of one open file have in common; few others do.
+using Likeness = std::tuple<dev_t, ino_t, uint32_t, uint64_t>;
+Likeness LikenessOf(const struct stat& stat, const FdInfo& info);
+
+// Tells open files of frozen tasks apart by kcmp(2), without a copy of each among our own
+// descriptors: for trees that have more open than we may.
+class OpenFileIndex {
+ public:
+  // The number, from 1, of the open file that descriptor `number` of `pid` refers to: the same for
+  // all descriptors of it, in whatever task. FailedPrecondition without kcmp (CONFIG_KCMP).
+  absl::StatusOr<uint32_t> NumberOf(pid_t pid, int number, const Likeness& likeness);
+
+ private:
+  struct Known {
+    pid_t pid;
+    int number;
+    uint32_t open_file;
+  };
+
+  // In the kernel's order, of those that are alike.
+  std::map<Likeness, std::vector<Known>> known_;
+  uint32_t last_ = 0;
+};
 
 }  // namespace dumpctl
 

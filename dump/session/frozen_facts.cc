@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #include <set>
@@ -143,6 +144,26 @@ absl::Status IdentifyTasks(const FrozenTree& tree, TreeFacts& facts) {
   return absl::OkStatus();
 }
 
+// None where we may have as many files open as the tasks of the tree have.
+absl::StatusOr<std::optional<OpenFileIndex>> IndexWhereTooMany(const FrozenTree& tree,
+                                                               const TreeFacts& facts) {
+  // What is open besides: mapped files, what waits in sockets, and a few for each task.
+  constexpr size_t kOthers = 1000;
+  constexpr size_t kOfTask = 4;
+  rlimit limit = {};
+  if (getrlimit(RLIMIT_NOFILE, &limit) < 0) return absl::ErrnoToStatus(errno, "getrlimit");
+  size_t needed = kOthers;
+  std::set<uint32_t> tables;
+  for (size_t i = 0; i < facts.tasks.size(); ++i) {
+    needed += kOfTask;
+    if (!tables.insert(facts.tasks[i].objects.files).second) continue;
+    ASSIGN_OR_RETURN(const size_t count, CountDescriptors(tree.tasks()[i].dir()));
+    needed += count;
+  }
+  if (needed <= limit.rlim_cur) return std::nullopt;
+  return OpenFileIndex();
+}
+
 absl::StatusOr<ReadFlags> ReadFlagsOf(const FrozenTask& task, const BpfVmFlags* by_bpf) {
   if (by_bpf != nullptr) {
     absl::StatusOr<std::vector<MappingFlags>> flags = by_bpf->Read(task.pid());
@@ -177,6 +198,8 @@ absl::Status ReadHoldings(const FrozenTree& tree, Preflight& preflight,
   facts.file_rules = preflight.file_rules;
   RETURN_IF_ERROR(IdentifyTasks(tree, facts));
   std::set<uint32_t> tables;
+  ASSIGN_OR_RETURN(std::optional<OpenFileIndex> opened, IndexWhereTooMany(tree, facts));
+  OpenFileIndex* const index = opened ? &*opened : nullptr;
   for (size_t i = 0; i < facts.tasks.size(); ++i) {
     const FrozenTask& task = tree.tasks()[i];
     FrozenFacts& read = facts.tasks[i];
@@ -184,12 +207,13 @@ absl::Status ReadHoldings(const FrozenTree& tree, Preflight& preflight,
     ASSIGN_OR_RETURN(facts.shared_memory,
                      FindSharedObjects(read.vmas, std::move(facts.shared_memory)));
     if (!tables.insert(read.objects.files).second) continue;
-    ASSIGN_OR_RETURN(read.descriptors, ReadDescriptors(task.dir(), task.pidfd()));
+    ASSIGN_OR_RETURN(read.descriptors,
+                     ReadDescriptors(task.dir(), task.pid(), task.pidfd(), index));
     ASSIGN_OR_RETURN(facts.pipes, TeePipes(*read.descriptors, std::move(facts.pipes)));
     RETURN_IF_ERROR(ReadMemfds(*read.descriptors, preflight.kernel_tmpfs, facts));
   }
   RETURN_IF_ERROR(ReadSysv(facts));
-  RETURN_IF_ERROR(ReadSockets(facts));
+  RETURN_IF_ERROR(ReadSockets(facts, index));
   ASSIGN_OR_RETURN(facts.pipes, TeePipes(facts.queued, std::move(facts.pipes)));
   RETURN_IF_ERROR(ReadMemfds(facts.queued, preflight.kernel_tmpfs, facts));
   clock_gettime(CLOCK_MONOTONIC, &facts.monotonic);

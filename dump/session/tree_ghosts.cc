@@ -22,6 +22,7 @@ class Saver {
 
   absl::Status SaveAmong(const std::vector<Descriptor>& descriptors) {
     for (const Descriptor& descriptor : descriptors) {
+      if (!descriptor.copy) continue;  // it has a name
       // Of what has names it is asked only where one of them may be gone.
       if (descriptor.stat.st_nlink != 0 && !rules_.link_remap) continue;
       if (descriptor.stat.st_nlink == 0 && HasLease(descriptor.info_text)) continue;

@@ -22,7 +22,7 @@ bool IsUnixSocket(const Descriptor& descriptor) {
 }
 
 absl::Status ReadSocket(const Descriptor& descriptor, const std::string& directory,
-                        PeekGuardian& guardian, TreeFacts& facts) {
+                        PeekGuardian& guardian, OpenFileIndex* index, TreeFacts& facts) {
   if (!S_ISSOCK(descriptor.stat.st_mode)) return absl::OkStatus();
   const BorrowedFd socket(descriptor.copy);
   if (const auto type = InetTypeOf(socket)) {
@@ -34,25 +34,25 @@ absl::Status ReadSocket(const Descriptor& descriptor, const std::string& directo
   };
   ASSIGN_OR_RETURN(std::vector<UniqueFd> queued,
                    facts.unix_sockets.Read(socket, descriptor.stat.st_ino, directory, guard));
-  ASSIGN_OR_RETURN(std::vector<Descriptor> described, DescribeCopies(std::move(queued)));
+  ASSIGN_OR_RETURN(std::vector<Descriptor> described, DescribeCopies(std::move(queued), index));
   std::move(described.begin(), described.end(), std::back_inserter(facts.queued));
   return absl::OkStatus();
 }
 
 }  // namespace
 
-absl::Status ReadSockets(TreeFacts& facts) {
+absl::Status ReadSockets(TreeFacts& facts, OpenFileIndex* index) {
   PeekGuardian guardian;
   for (const FrozenFacts& task : facts.tasks) {
     if (!task.descriptors) continue;
     for (const Descriptor& descriptor : *task.descriptors) {
-      RETURN_IF_ERROR(ReadSocket(descriptor, task.cwd.path, guardian, facts));
+      RETURN_IF_ERROR(ReadSocket(descriptor, task.cwd.path, guardian, index, facts));
     }
   }
   // What waits in a queue may be a socket with a queue of its own. The list grows meanwhile.
   for (size_t i = 0; i < facts.queued.size(); ++i) {
     Descriptor descriptor = std::move(facts.queued[i]);
-    const absl::Status status = ReadSocket(descriptor, "", guardian, facts);
+    const absl::Status status = ReadSocket(descriptor, "", guardian, index, facts);
     facts.queued[i] = std::move(descriptor);
     RETURN_IF_ERROR(status);
   }

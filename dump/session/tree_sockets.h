@@ -8,7 +8,7 @@ namespace dumpctl {
 
 // Reads all unix and internet sockets among the descriptors of frozen tasks, and those that wait in
 // the queues of these, with all else that waits there.
-absl::Status ReadSockets(TreeFacts& facts);
+absl::Status ReadSockets(TreeFacts& facts, OpenFileIndex* index);
 
 }  // namespace dumpctl
 

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <functional>
+#include <set>
 #include <string>
 
 #include "absl/strings/str_cat.h"
@@ -74,7 +75,7 @@ class FdCollectorTest : public testing::TestWithParam<bool> {
     auto task = ProcDir::OpenTask(child_);
     if (!task.ok()) return task.status();
     const UniqueFd pidfd(static_cast<int>(syscall(SYS_pidfd_open, child_, 0)));
-    auto descriptors = ReadDescriptors(*task, BorrowedFd(pidfd));
+    auto descriptors = ReadDescriptors(*task, child_, BorrowedFd(pidfd), index_);
     if (!descriptors.ok()) return descriptors.status();
     auto pipes = TeePipes(*descriptors);
     if (!pipes.ok()) return pipes.status();
@@ -96,6 +97,7 @@ class FdCollectorTest : public testing::TestWithParam<bool> {
 
   std::string dir_;
   pid_t child_ = 0;
+  OpenFileIndex* index_ = nullptr;
   FileRules rules_;
   GhostTable ghosts_;
   FileTable files_;
@@ -127,6 +129,32 @@ TEST_P(FdCollectorTest, SharedAndSeparateOpenFiles) {
   const image::reg_file_entry& log = FileOf(fds->fdinfo[6]).reg();
   EXPECT_FALSE(log.has_size()) << "a log may grow before it is restored";
   EXPECT_EQ(log.flags() & O_CLOEXEC, 0u);
+}
+
+TEST_P(FdCollectorTest, WithoutCopiesTheSameFilesAreTheSame) {
+  const auto open_files = [] {
+    for (int i = 0; i < 20; ++i) eventfd(0, 0);  // 3 to 22: all are alike
+    open("file", O_RDWR | O_CREAT, 0640);        // 23
+    dup2(7, 24);
+    dup2(23, 25);
+    epoll_create1(0);  // 26
+    epoll_event event = {.events = EPOLLIN, .data = {.u64 = 1}};
+    epoll_ctl(26, EPOLL_CTL_ADD, 9, &event);
+  };
+  Start(open_files);
+  OpenFileIndex index;
+  index_ = &index;
+  const auto fds = Collect();
+  ASSERT_TRUE(fds.ok()) << fds.status();
+  ASSERT_THAT(files_.refusals(), SizeIs(0));
+  ASSERT_THAT(fds->fdinfo, SizeIs(27));
+  std::set<uint32_t> ids;
+  for (const image::fdinfo_entry& fd : fds->fdinfo) ids.insert(fd.id());
+  EXPECT_THAT(ids, SizeIs(27 - 2 - 2)) << "three are one, and twice two are";
+  EXPECT_EQ(fds->fdinfo[24].id(), fds->fdinfo[7].id());
+  EXPECT_EQ(fds->fdinfo[25].id(), fds->fdinfo[23].id());
+  EXPECT_EQ(FileOf(fds->fdinfo[23]).reg().name(), dir_ + "/file");
+  EXPECT_EQ(FileOf(fds->fdinfo[26]).epfd().tfd(0).tfd(), 9u);
 }
 
 TEST_P(FdCollectorTest, OwnersAndSignals) {
