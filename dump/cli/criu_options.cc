@@ -32,7 +32,6 @@ constexpr CriuOption kUnserved[] = {
     {"exec-cmd", 0, kNo},
     {"experimental", 0, kNo, kNegatable},
     {"ext-mount-map", 'M', kYes},
-    {"external", 0, kYes},
     {"extra", 0, kNo, kNegatable},
     {"feature", 0, kYes},
     {"file-validation", 0, kYes},

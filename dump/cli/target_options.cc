@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string_view>
+#include <vector>
 
 namespace dumpctl {
 namespace {
@@ -32,6 +33,15 @@ uint64_t SizeOf(const std::string& text) {
   return unit == std::string_view::npos ? number : number << 10 * (unit + 1);
 }
 
+// What is given by --external; what is wrong with it, or nothing.
+std::string WhyNotExternal(const std::string& text) {
+  if (ParseExternalFile(text)) return "";
+  if (text.starts_with("file[")) {
+    return fmt::format("\"{}\" is not file[MNT_ID:INODE], two hexadecimal numbers", text);
+  }
+  return fmt::format("\"{}\" is not served by this version: it serves file[MNT_ID:INODE]", text);
+}
+
 }  // namespace
 
 void AddTargetOptions(CLI::App& command, DumpOptions& options) {
@@ -45,6 +55,19 @@ void AddTargetOptions(CLI::App& command, DumpOptions& options) {
                    "datagram sockets may be connected to others by their names");
   command.add_flag("--skip-in-flight,!--no-skip-in-flight", options.inet.skip_in_flight,
                    "leave out connections that wait to be accepted, and datagrams");
+  command
+      .add_option_function<std::vector<std::string>>(
+          "--external",
+          [&options](const std::vector<std::string>& given) {
+            for (const std::string& text : given) {
+              options.external_files.push_back(*ParseExternalFile(text));
+            }
+          },
+          "a file that a restore is given: file[MNT_ID:INODE]; may be repeated")
+      ->check(WhyNotExternal)
+      ->take_all()
+      ->expected(1)
+      ->type_name("RESOURCE");
   command.add_flag("-l,--file-locks,!--no-file-locks", options.file_locks,
                    "save locks on files, too");
   command.add_flag("--link-remap,!--no-link-remap", options.link_remap,

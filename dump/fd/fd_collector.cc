@@ -80,11 +80,21 @@ absl::StatusOr<std::optional<WhyNot>> WhyNotKind(const Descriptor& descriptor, F
   }
 }
 
+// What a restore is given it opens by no name, whatever it is.
+FileKind KindOf(const Descriptor& descriptor, const std::string& link, const FdInfo& info,
+                const FileRules& rules) {
+  const bool external =
+      link.starts_with('/') &&
+      ExternalAmong(rules, descriptor.stat, static_cast<uint64_t>(info.mount_id)).has_value();
+  return external ? FileKind::kPath : FileKindOf(descriptor.stat, link, info.flags);
+}
+
 absl::StatusOr<std::optional<WhyNotText>> WhyRefused(const Descriptor& descriptor,
                                                      const std::string& link, const FdInfo& info,
                                                      const FileRules& rules) {
-  const FileKind kind = FileKindOf(descriptor.stat, link, info.flags);
-  std::optional<WhyNot> why_not = WhyNotDumpable(descriptor.stat, link, info);
+  const FileKind kind = KindOf(descriptor, link, info, rules);
+  std::optional<WhyNot> why_not;
+  if (kind != FileKind::kPath) why_not = WhyNotDumpable(descriptor.stat, link, info);
   if (!why_not) {
     ASSIGN_OR_RETURN(why_not, WhyNotKind(descriptor, kind));
   }
@@ -161,7 +171,8 @@ absl::StatusOr<image::file_entry> Regular(uint32_t id, const Descriptor& descrip
   image::reg_file_entry& regular = *entry.mutable_reg();
   SetCommon(id, flags, descriptor, &regular);
   regular.set_pos(info.pos);
-  RETURN_IF_ERROR(files.SetName(descriptor.stat, ReadName(descriptor.stat, link), regular));
+  RETURN_IF_ERROR(files.SetName(descriptor.stat, ReadName(descriptor.stat, link),
+                                static_cast<uint64_t>(info.mount_id), regular));
   return entry;
 }
 
@@ -223,7 +234,7 @@ absl::StatusOr<std::optional<image::fdinfo_entry>> FdCollector::Add(const Descri
   image::fdinfo_entry entry;
   entry.set_id(id);
   entry.set_flags((info.flags & O_CLOEXEC) != 0 ? FD_CLOEXEC : 0);
-  entry.set_type(TypeOf(FileKindOf(descriptor.stat, link, info.flags)));
+  entry.set_type(TypeOf(KindOf(descriptor, link, info, files_.rules())));
   entry.set_fd(static_cast<uint32_t>(descriptor.number));
   return entry;
 }
@@ -255,7 +266,7 @@ absl::StatusOr<uint32_t> FdCollector::AddFile(const Descriptor& descriptor, cons
   const uint32_t id = files_.NextId();
   image::file_entry entry;
   entry.set_id(id);
-  const FileKind kind = FileKindOf(descriptor.stat, link, flags);
+  const FileKind kind = KindOf(descriptor, link, info, files_.rules());
   entry.set_type(TypeOf(kind));
   switch (kind) {
     case FileKind::kPipe: {

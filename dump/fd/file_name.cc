@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <string_view>
 
 #include "absl/strings/str_cat.h"
@@ -94,6 +95,36 @@ std::optional<WhyNotText> WhyNotLinked(const struct stat& stat, const FileName& 
 
 }  // namespace
 
+std::string ExternalFile::Name() const {
+  return absl::StrCat("file[", absl::Hex(mount_id), ":", absl::Hex(inode), "]");
+}
+
+std::optional<ExternalFile> ParseExternalFile(std::string_view text) {
+  constexpr std::string_view kBegin = "file[";
+  if (!text.starts_with(kBegin) || !text.ends_with(']')) return std::nullopt;
+  text = text.substr(kBegin.size(), text.size() - kBegin.size() - 1);
+  const size_t colon = text.find(':');
+  if (colon == std::string_view::npos) return std::nullopt;
+  ExternalFile file;
+  const auto take = [](std::string_view digits, auto& number) {
+    const auto [end, error] =
+        std::from_chars(digits.data(), digits.data() + digits.size(), number, 16);
+    return error == std::errc() && end == digits.data() + digits.size();
+  };
+  if (!take(text.substr(0, colon), file.mount_id) || !take(text.substr(colon + 1), file.inode)) {
+    return std::nullopt;
+  }
+  return file;
+}
+
+std::optional<ExternalFile> ExternalAmong(const FileRules& rules, const struct stat& stat,
+                                          uint64_t mount_id) {
+  const ExternalFile file{mount_id, stat.st_ino};
+  const bool is_external =
+      std::find(rules.external.begin(), rules.external.end(), file) != rules.external.end();
+  return is_external ? std::optional(file) : std::nullopt;
+}
+
 uint64_t DataBytes(const struct stat& stat) {
   constexpr uint64_t kBlock = 512;
   return std::min(static_cast<uint64_t>(stat.st_size),
@@ -115,6 +146,7 @@ FileName ReadName(const struct stat& stat, const std::string& link) {
 
 std::optional<WhyNotText> WhyNotNamed(const struct stat& stat, const FileName& name,
                                       uint64_t mount_id, const FileRules& rules) {
+  if (ExternalAmong(rules, stat, mount_id)) return std::nullopt;
   if (name.proc) {
     if (std::optional<WhyNotText> why_not = WhyNotProcFile(*name.proc)) return why_not;
     if (name.proc->dead) return std::nullopt;

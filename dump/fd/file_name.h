@@ -7,6 +7,8 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "dump/fd/proc_file.h"
 #include "dumpctl/resource_refusal.h"
@@ -34,12 +36,24 @@ FileName ReadName(const struct stat& stat, const std::string& link);
 // What of a file's size takes room, holes left out.
 uint64_t DataBytes(const struct stat& stat);
 
+// A file that a restore is given (--external, and --inherit-fd then).
+struct ExternalFile {
+  uint64_t mount_id = 0;  // as fdinfo tells it
+  ino_t inode = 0;
+
+  // "file[2a:a744af]": by that it is called in images, too.
+  std::string Name() const;
+  friend bool operator==(const ExternalFile&, const ExternalFile&) = default;
+};
+std::optional<ExternalFile> ParseExternalFile(std::string_view text);
+
 // What is to be saved of files.
 struct FileRules {
   uint64_t ghost_limit = 1 << 20;  // bytes of one that take room on its disk
   bool locks = false;              // --file-locks
   bool link_remap = false;         // --link-remap
   bool leave_running = false;
+  std::vector<ExternalFile> external;
   dev_t kernel_tmpfs = 0;  // KernelTmpfsDevice: what is there never had a name
 };
 
@@ -47,6 +61,10 @@ struct FileRules {
 // tells it, 0 where it is not known. Asks the file system.
 std::optional<WhyNotText> WhyNotNamed(const struct stat& stat, const FileName& name,
                                       uint64_t mount_id, const FileRules& rules);
+
+// The file as one that a restore is given, if it was said to be one.
+std::optional<ExternalFile> ExternalAmong(const FileRules& rules, const struct stat& stat,
+                                          uint64_t mount_id);
 
 }  // namespace dumpctl
 

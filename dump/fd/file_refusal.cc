@@ -56,7 +56,9 @@ constexpr LinkType kLinkTypes[] = {
 
 constexpr WhyNot kTerminal = {"terminals are not saved by this version",
                               "start the program without one: setsid PROGRAM </dev/null >LOG 2>&1"};
-constexpr WhyNot kDevice = {"only its driver knows the state of a device", kClose};
+constexpr WhyNot kDevice = {
+    "only its driver knows the state of a device",
+    "let the program close it, or give the restore one: --external file[MNT_ID:INODE]"};
 constexpr WhyNot kUnknown = {"this version does not know such descriptors", kClose};
 constexpr WhyNot kOpath = {"no restore can have an O_PATH descriptor of what has no name", kClose};
 

@@ -36,13 +36,18 @@ image::file_entry PlainFile(uint32_t id, uint32_t flags) {
 
 }  // namespace
 
-absl::Status FileTable::SetName(const struct stat& stat, const FileName& name,
+absl::Status FileTable::SetName(const struct stat& stat, const FileName& name, uint64_t mount_id,
                                 image::reg_file_entry& entry) {
   entry.set_name(name.path);
   entry.set_mode(stat.st_mode);
   const bool can_read = (entry.flags() & O_PATH) == 0 && (entry.flags() & O_ACCMODE) != O_WRONLY;
   if (S_ISREG(stat.st_mode) && !OnlyAppends(entry.flags())) {
     entry.set_size(static_cast<uint64_t>(stat.st_size));
+  }
+  if (const auto external = ExternalAmong(rules_, stat, mount_id)) {
+    entry.set_name(external->Name());
+    entry.set_ext(true);
+    return absl::OkStatus();
   }
   const auto remap = [&](uint32_t to, image::remap_type type) {
     image::remap_file_path_entry& added = remaps_.emplace_back().second;
@@ -118,7 +123,7 @@ absl::StatusOr<uint32_t> FileTable::AddByPath(pid_t pid, const ByPath& file,
     return id;
   }
   image::file_entry entry = PlainFile(id, file.flags);
-  RETURN_IF_ERROR(SetName(file.stat, file.name, *entry.mutable_reg()));
+  RETURN_IF_ERROR(SetName(file.stat, file.name, file.mount_id, *entry.mutable_reg()));
   Add(std::move(entry));
   return id;
 }

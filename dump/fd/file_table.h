@@ -54,7 +54,8 @@ class FileTable {
   // nothing (the size of a log that is only appended to, the build id of what is no program); a
   // ghost is remapped to its image, and a file whose name is gone to one of `links`. Internal when
   // a ghost was never saved.
-  absl::Status SetName(const struct stat& stat, const FileName& name, image::reg_file_entry& entry);
+  absl::Status SetName(const struct stat& stat, const FileName& name, uint64_t mount_id,
+                       image::reg_file_entry& entry);
   void Refuse(ResourceRefusal refusal) { refusals_.push_back(std::move(refusal)); }
 
   const std::vector<image::file_entry>& entries() const { return entries_; }

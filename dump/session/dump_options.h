@@ -6,9 +6,11 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "dump/fd/file_name.h"
 #include "dump/sk/inet_policy.h"
 
 namespace dumpctl {
@@ -27,6 +29,7 @@ struct DumpOptions {
   InetPolicy inet;
   bool file_locks = false;
   bool link_remap = false;
+  std::vector<ExternalFile> external_files;    // --external file[...]
   uint64_t ghost_limit = 1 << 20;              // bytes of a deleted file that are saved
   absl::Duration timeout = absl::Seconds(10);  // for freezing
   std::string pidfile;                         // empty: none is written

@@ -287,6 +287,7 @@ absl::StatusOr<Preflight> RunPreflight(const DumpOptions& options, std::span<con
                           .locks = options.file_locks,
                           .link_remap = options.link_remap,
                           .leave_running = options.outcome == Outcome::kRunning,
+                          .external = options.external_files,
                           .kernel_tmpfs = preflight.kernel_tmpfs};
   RETURN_IF_ERROR(ReadMaps(targets, features, preflight));
   const absl::StatusOr<UnixSocketRows> rows = AskForUnixSockets();

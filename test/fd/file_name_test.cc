@@ -77,6 +77,23 @@ TEST_F(FileNameTest, ADeletedFileIsAGhostOfLimitedSize) {
   }
 }
 
+TEST_F(FileNameTest, WhatIsExternalNeedsNoName) {
+  Move("/moved");
+  const auto file = ParseExternalFile("file[2a:11]");
+  ASSERT_TRUE(file.has_value());
+  EXPECT_EQ(file->mount_id, 42u);
+  EXPECT_EQ(file->inode, 17u);
+  EXPECT_EQ(file->Name(), "file[2a:11]");
+  FileRules rules;
+  rules.external = {{42, stat_.st_ino}};
+  EXPECT_FALSE(WhyNotNamed(stat_, {dir_ + "/file"}, 42, rules).has_value());
+  EXPECT_TRUE(WhyNotNamed(stat_, {dir_ + "/file"}, 43, rules).has_value());
+  for (const char* bad :
+       {"", "file[]", "file[2a]", "file[:1]", "file[1:]", "file[1:2", "dev[1:2]"}) {
+    EXPECT_FALSE(ParseExternalFile(bad).has_value()) << bad;
+  }
+}
+
 TEST_F(FileNameTest, HolesTakeNoRoom) {
   struct stat stat = {};
   stat.st_size = 1 << 30;
