@@ -38,10 +38,6 @@ absl::StatusOr<VmaIteratorLayout> FindVmaIteratorLayout(std::string_view btf);
 // A BPF program that the kernel runs for every mapping of a task (iter/task_vma, Linux 5.13; of one
 // task alone, 6.1) and that hands out nothing but a VmaRecord of each: 0.4 us a mapping, where
 // smaps takes 6 and walks all pages as well.
-//
-// Its few instructions are put together here, with what the kernel's BTF tells of the places of
-// fields. The usual way (a compiler for BPF, libbpf and CO-RE) does that for any program, and takes
-// 100 ms of relocation for it.
 class BpfVmaIterator {
  public:
   // Errors: whatever keeps it from being loaded: PermissionDenied without CAP_BPF and CAP_PERFMON
