@@ -10,25 +10,23 @@ Exit status: 0 passed, 1 failed, 77 skipped, 124 timeout.
 
 import argparse
 import ctypes
+import importlib
 import os
+import re
 import shutil
 import sys
 import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "../restore")]
-import cases_explain
-import cases_faults
-import cases_holdings
-import cases_images
-import cases_inet
-import cases_interruption
-import cases_options
-import cases_rights
-import cases_target
 import registry
 import sandbox
 import scene
+
+# Each names its cases when it is imported.
+for file in sorted(os.listdir(HERE)):
+    if re.fullmatch(r"cases_\w+\.py", file):
+        importlib.import_module(file[: -len(".py")])
 
 SKIPPED = 77
 TIMEOUT = 50
