@@ -42,6 +42,9 @@ absl::StatusOr<FdInfo> ParseFdInfo(std::string_view text) {
     if (const auto lock = ValueOf(line, "lock")) {
       if (lock->empty()) return MalformedText("fdinfo", "lock", line);
       info.locks.emplace_back(*lock);
+    } else if (const auto number = ValueOf(line, "tty-index")) {
+      info.terminal = NumberOf<uint32_t>(*number);
+      if (!info.terminal) return MalformedText("fdinfo", "tty-index", line);
     } else if (!LooksLikeField(line)) {
       return MalformedText("fdinfo", "key", line);
     }

@@ -19,6 +19,7 @@ struct FdInfo {
   std::optional<uint64_t> ino;  // Linux 5.14
   // The text of each "lock:" line (Linux 4.1): "1: POSIX  ADVISORY  WRITE 359 fe:00:4711 0 EOF".
   std::vector<std::string> locks;
+  std::optional<uint32_t> terminal;  // the number of a pseudo-terminal's master (Linux 4.14)
 
   friend bool operator==(const FdInfo&, const FdInfo&) = default;
 };

@@ -125,6 +125,9 @@ constexpr KernelFeatures::Description kDescriptions[] = {
     {KernelFeature::kBpfTaskVma, "bpf_task_vma",
      "Linux 6.1 with CONFIG_DEBUG_INFO_BTF, and CAP_BPF",
      "the flags of many mappings without walking their pages", "smaps is read"},
+    {KernelFeature::kBpfTaskFile, "bpf_task_file",
+     "Linux 6.1 with CONFIG_DEBUG_INFO_BTF, and CAP_BPF", "what waits to be read from terminals",
+     "where something waits it is refused, and a line that is not ended is lost"},
 };
 
 bool Ask(KernelFeature feature, const ProcDir& self) {
@@ -142,6 +145,7 @@ bool Ask(KernelFeature feature, const ProcDir& self) {
     case KernelFeature::kSoftDirty:
       return HasSoftDirty(self);
     case KernelFeature::kBpfTaskVma:
+    case KernelFeature::kBpfTaskFile:
       return MayIterateByBpf();
   }
   return false;

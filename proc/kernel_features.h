@@ -19,6 +19,7 @@ enum class KernelFeature : uint8_t {
   kDupfdQuery,        // fcntl(F_DUPFD_QUERY): do two descriptors share one open file? 6.10
   kSoftDirty,         // CONFIG_MEM_SOFT_DIRTY
   kBpfTaskVma,        // BPF iterators over the mappings of one task, 6.1, and BTF to write them by
+  kBpfTaskFile,       // the same over the open files of one task
 };
 
 // What the running kernel has, asked once. Tests (and users in need) force features down by name; a

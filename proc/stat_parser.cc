@@ -54,6 +54,7 @@ absl::StatusOr<TaskStat> ParseStat(std::string_view text) {
   RETURN_IF_ERROR(fields.Take(5, "pgrp", stat.pgrp));
   RETURN_IF_ERROR(fields.Take(6, "session", stat.session));
   RETURN_IF_ERROR(fields.Take(7, "tty_nr", stat.tty_nr));
+  RETURN_IF_ERROR(fields.Take(8, "tpgid", stat.tpgid));
   RETURN_IF_ERROR(fields.Take(9, "flags", stat.flags));
   RETURN_IF_ERROR(fields.Take(22, "starttime", stat.start_time));
   RETURN_IF_ERROR(fields.Take(26, "startcode", stat.start_code));

@@ -20,7 +20,8 @@ struct TaskStat {
   pid_t ppid = 0;
   pid_t pgrp = 0;
   pid_t session = 0;
-  int32_t tty_nr = 0;
+  int32_t tty_nr = 0;       // the controlling terminal's device; 0: none
+  pid_t tpgid = 0;          // the group in its foreground; -1: none
   uint32_t flags = 0;       // PF_*
   uint64_t start_time = 0;  // clock ticks after boot
   uint64_t start_code = 0;

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace dumpctl {
@@ -35,11 +36,14 @@ uint64_t SizeOf(const std::string& text) {
 
 // What is given by --external; what is wrong with it, or nothing.
 std::string WhyNotExternal(const std::string& text) {
-  if (ParseExternalFile(text)) return "";
-  if (text.starts_with("file[")) {
-    return fmt::format("\"{}\" is not file[MNT_ID:INODE], two hexadecimal numbers", text);
+  if (ParseExternalFile(text) || ParseExternalTerminal(text)) return "";
+  for (const auto& [kind, form] :
+       {std::pair("file[", "file[MNT_ID:INODE]"), std::pair("tty[", "tty[RDEV:DEV]")}) {
+    if (!text.starts_with(kind)) continue;
+    return fmt::format("\"{}\" is not {}, two hexadecimal numbers", text, form);
   }
-  return fmt::format("\"{}\" is not served by this version: it serves file[MNT_ID:INODE]", text);
+  return fmt::format(
+      "\"{}\" is not served by this version: it serves file[MNT_ID:INODE] and tty[RDEV:DEV]", text);
 }
 
 }  // namespace
@@ -49,7 +53,7 @@ void AddTargetOptions(CLI::App& command, DumpOptions& options) {
       ->required()
       ->check(WhyNoPid)
       ->type_name("PID");
-  command.add_flag("-j,--shell-job,!--no-shell-job", options.shell_job,
+  command.add_flag("-j,--shell-job,!--no-shell-job", options.terminals.shell_job,
                    "the session's leader is not part of the dump");
   command.add_flag("-x,--ext-unix-sk", options.external_unix_sockets,
                    "datagram sockets may be connected to others by their names");
@@ -60,10 +64,14 @@ void AddTargetOptions(CLI::App& command, DumpOptions& options) {
           "--external",
           [&options](const std::vector<std::string>& given) {
             for (const std::string& text : given) {
-              options.external_files.push_back(*ParseExternalFile(text));
+              if (const auto file = ParseExternalFile(text)) {
+                options.external_files.push_back(*file);
+              } else if (const auto terminal = ParseExternalTerminal(text)) {
+                options.terminals.external.push_back(*terminal);
+              }
             }
           },
-          "a file that a restore is given: file[MNT_ID:INODE]; may be repeated")
+          "what a restore is given: file[MNT_ID:INODE], tty[RDEV:DEV]; may be repeated")
       ->check(WhyNotExternal)
       ->take_all()
       ->expected(1)

@@ -97,7 +97,7 @@ absl::Status ReadWatches(pid_t pid, const std::vector<int>& numbers,
 // What is read later needs the file itself.
 bool NeedsCopy(const Descriptor& descriptor, std::string_view link) {
   const mode_t mode = descriptor.stat.st_mode;
-  return S_ISSOCK(mode) || S_ISFIFO(mode) || descriptor.stat.st_nlink == 0 ||
+  return S_ISSOCK(mode) || S_ISFIFO(mode) || S_ISCHR(mode) || descriptor.stat.st_nlink == 0 ||
          link.ends_with(" (deleted)");
 }
 

@@ -67,6 +67,7 @@ absl::StatusOr<std::optional<WhyNot>> WhyNotKind(const Descriptor& descriptor, F
     case FileKind::kUnixSocket:
     case FileKind::kMemfd:
     case FileKind::kInetSocket:
+    case FileKind::kTerminal:
       return std::nullopt;
     case FileKind::kEpoll:
       if (descriptor.watches && !descriptor.watches->lost.empty()) return kLostWatch;
@@ -149,6 +150,8 @@ image::fd_types TypeOf(FileKind kind) {
       return image::INETSK;
     case FileKind::kNamespace:
       return image::NS;
+    case FileKind::kTerminal:
+      return image::TTY;
     default:
       return image::REG;
   }
@@ -317,7 +320,8 @@ absl::StatusOr<uint32_t> FdCollector::AddFile(const Descriptor& descriptor, cons
     case FileKind::kUnixSocket:
     case FileKind::kMemfd:
     case FileKind::kInetSocket:
-    case FileKind::kNamespace: {
+    case FileKind::kNamespace:
+    case FileKind::kTerminal: {
       ASSIGN_OR_RETURN(std::optional<image::file_entry> made, Make(descriptor, id, flags, link));
       if (!made) return id;
       entry = *std::move(made);

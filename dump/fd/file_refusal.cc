@@ -54,8 +54,6 @@ constexpr LinkType kLinkTypes[] = {
     {"anon_inode:", "anonymous inode", {"it is a kernel object that cannot be put back", kClose}},
 };
 
-constexpr WhyNot kTerminal = {"terminals are not saved by this version",
-                              "start the program without one: setsid PROGRAM </dev/null >LOG 2>&1"};
 constexpr WhyNot kDevice = {
     "only its driver knows the state of a device",
     "let the program close it, or give the restore one: --external file[MNT_ID:INODE]"};
@@ -131,6 +129,7 @@ FileKind FileKindOf(const struct stat& stat, std::string_view link, uint32_t fla
   if (S_ISREG(stat.st_mode)) return FileKind::kRegular;
   if (S_ISDIR(stat.st_mode)) return FileKind::kDirectory;
   if (IsMemoryDevice(stat)) return FileKind::kMemoryDevice;
+  if (IsTerminal(stat)) return FileKind::kTerminal;
   return FileKind::kOther;
 }
 
@@ -155,12 +154,13 @@ std::string_view FileTypeName(const struct stat& stat, std::string_view link) {
       return "namespace";
     case FileKind::kMemfd:
       return "memfd";
+    case FileKind::kTerminal:
+      return "terminal";
     default:
       break;
   }
   if (const EventType* type = EventTypeOf(link)) return type->name;
   if (const LinkType* type = LinkTypeOf(link)) return type->name;
-  if (IsTerminal(stat)) return "terminal";
   if (S_ISCHR(stat.st_mode)) return "character device";
   if (S_ISBLK(stat.st_mode)) return "block device";
   if (S_ISLNK(stat.st_mode)) return "symbolic link";
@@ -174,7 +174,6 @@ std::optional<WhyNot> WhyNotDumpable(const struct stat& stat, std::string_view l
   if (kind == FileKind::kOther) {
     if ((info.flags & O_PATH) != 0) return kOpath;
     if (const LinkType* type = LinkTypeOf(link)) return type->why_not;
-    if (IsTerminal(stat)) return kTerminal;
     if (S_ISCHR(stat.st_mode) || S_ISBLK(stat.st_mode)) return kDevice;
     return kUnknown;
   }

@@ -29,6 +29,7 @@ enum class FileKind {
   kPath,  // O_PATH: opened by a name, whatever it is
   kMemfd,
   kInetSocket,  // of TCP, UDP or UDP-Lite
+  kTerminal,
   kOther,
 };
 

@@ -12,6 +12,7 @@
 #include "absl/time/time.h"
 #include "dump/fd/file_name.h"
 #include "dump/sk/inet_policy.h"
+#include "dump/tty/terminal_refusal.h"
 
 namespace dumpctl {
 
@@ -24,7 +25,7 @@ struct DumpOptions {
   std::string images_dir = ".";
   std::string work_dir;  // of logs and statistics; empty: the images directory
   Outcome outcome = Outcome::kKilled;
-  bool shell_job = false;
+  TerminalOptions terminals;           // --shell-job, --external tty[...]
   bool external_unix_sockets = false;  // --ext-unix-sk
   InetPolicy inet;
   bool file_locks = false;

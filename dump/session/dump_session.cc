@@ -22,6 +22,7 @@
 #include "dump/session/target.h"
 #include "dump/session/tree_ghosts.h"
 #include "dump/session/tree_images.h"
+#include "dump/session/tree_terminals.h"
 #include "dump/task/core_image.h"
 #include "dump/tracee/frozen_tree.h"
 #include "dumpctl/failure.h"
@@ -336,6 +337,9 @@ class Session {
     report_.tasks = facts.tasks.size();
     for (const FrozenFacts& task : facts.tasks) AddNotCaptured(task.process);
     for (std::string& words : NotCaptured(facts.sysv)) {
+      report_.not_captured.push_back(std::move(words));
+    }
+    for (std::string& words : LostTerminals(facts.tasks)) {
       report_.not_captured.push_back(std::move(words));
     }
     ASSIGN_OR_RETURN(const ImageWriter stats, StatsImage(report_));

@@ -1,5 +1,6 @@
 #include "dump/session/explanation.h"
 
+#include <algorithm>
 #include <set>
 #include <string_view>
 #include <utility>
@@ -124,6 +125,10 @@ absl::StatusOr<Explanation> Explain(const DumpOptions& options) {
   }
   for (const auto& [id, object] : shared) explanation.shared_pages += object.pages;
   ASSIGN_OR_RETURN(explanation.images, ImagesOf(targets, shared));
+  const bool has_terminals =
+      std::any_of(explanation.tasks.begin(), explanation.tasks.end(),
+                  [](const ExplainedTask& task) { return task.descriptors.contains("terminal"); });
+  if (has_terminals) explanation.images.push_back(ImageName(ImageKind::kTtyInfo));
   explanation.blockers = std::move(preflight->blockers);
   return explanation;
 }
@@ -135,7 +140,12 @@ std::string NeededOption(const ResourceRefusal& blocker) {
   if (at == option.npos) return "";
   option.remove_prefix(at + kAdd.size());
   const size_t end = option.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-");
-  return absl::StrCat("--", std::string(option.substr(0, end)));
+  const std::string name = absl::StrCat("--", std::string(option.substr(0, end)));
+  if (end == option.npos || option[end] != ' ') return name;
+  // A value, as that of --external, stands in brackets.
+  option.remove_prefix(end + 1);
+  const std::string_view value = option.substr(0, option.find(' '));
+  return value.ends_with(']') ? absl::StrCat(name, " ", std::string(value)) : name;
 }
 
 }  // namespace dumpctl

@@ -11,6 +11,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "dump/session/tree_sockets.h"
+#include "dump/session/tree_terminals.h"
 #include "dump/tracee/remote_syscalls.h"
 #include "dumpctl/failure.h"
 #include "dumpctl/status_macros.h"
@@ -214,6 +215,8 @@ absl::Status ReadHoldings(const FrozenTree& tree, Preflight& preflight,
   }
   RETURN_IF_ERROR(ReadSysv(facts));
   RETURN_IF_ERROR(ReadSockets(facts, index));
+  RETURN_IF_ERROR(ReadTerminals(
+      features, preflight.terminal_queues ? &*preflight.terminal_queues : nullptr, facts));
   ASSIGN_OR_RETURN(facts.pipes, TeePipes(facts.queued, std::move(facts.pipes)));
   RETURN_IF_ERROR(ReadMemfds(facts.queued, preflight.kernel_tmpfs, facts));
   clock_gettime(CLOCK_MONOTONIC, &facts.monotonic);

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <future>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -27,6 +28,7 @@
 #include "dump/task/thread_facts.h"
 #include "dump/tracee/frozen_task.h"
 #include "dump/tracee/frozen_tree.h"
+#include "dump/tty/terminal.h"
 #include "proc/kernel_features.h"
 #include "proc/vma_list.h"
 
@@ -58,6 +60,9 @@ struct FrozenFacts {
   NamespaceLinks namespaces;
 };
 
+// By the number of our own descriptor.
+using TreeTerminals = std::map<int, TerminalFacts>;
+
 // The same of a tree, and what its tasks share.
 struct TreeFacts {
   std::vector<FrozenFacts> tasks;  // parents before their children
@@ -73,6 +78,7 @@ struct TreeFacts {
   UnixSockets unix_sockets;
   InetSockets inet_sockets;
   std::vector<Descriptor> queued;  // what waits in the queues of sockets, in the order of Read
+  TreeTerminals terminals;
   // The clocks as we see them.
   timespec monotonic = {};
   timespec boottime = {};

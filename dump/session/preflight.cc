@@ -24,6 +24,7 @@
 #include "dump/session/heap.h"
 #include "dump/session/named_files.h"
 #include "dump/session/socket_preflight.h"
+#include "dump/session/terminal_preflight.h"
 #include "dump/sk/unix_diag.h"
 #include "dump/task/lineage.h"
 #include "dump/task/shared_objects.h"
@@ -41,7 +42,7 @@ void Append(ResourceRefusals& to, ResourceRefusals from) {
 }
 
 ResourceRefusals RefuseSession(const DumpOptions& options, const Target& root) {
-  if (root.stat.session == root.pid || options.shell_job) return {};
+  if (root.stat.session == root.pid || options.terminals.shell_job) return {};
   return {{root.pid, absl::StrCat("session ", root.stat.session),
            "the session's leader is not part of the dump, so that a restore could not make the "
            "session",
@@ -196,6 +197,25 @@ absl::StatusOr<ResourceRefusals> RefuseNamespaceFiles(const Target& target,
   return refusals;
 }
 
+// What is told apart over the whole tree.
+struct Peeked {
+  std::vector<PeekedSocket> sockets;
+  std::vector<PeekedTerminal> terminals;
+};
+
+absl::Status PeekAt(const Target& target, const std::vector<Descriptor>& descriptors,
+                    Peeked& peeked) {
+  for (const Descriptor& descriptor : descriptors) {
+    if (S_ISSOCK(descriptor.stat.st_mode)) {
+      peeked.sockets.push_back({target.pid, descriptor.number, descriptor.stat.st_ino});
+    }
+    ASSIGN_OR_RETURN(std::optional<PeekedTerminal> terminal,
+                     PeekTerminal(target.pid, target.dir, descriptor));
+    if (terminal) peeked.terminals.push_back(*std::move(terminal));
+  }
+  return absl::OkStatus();
+}
+
 void CountSharedMemory(const VmaList& vmas, std::set<ino_t>& objects) {
   for (const Vma& vma : vmas) {
     const bool shared = vma.kind == VmaKind::kAnonShared || vma.kind == VmaKind::kMemfd ||
@@ -204,18 +224,14 @@ void CountSharedMemory(const VmaList& vmas, std::set<ino_t>& objects) {
   }
 }
 
-// All that stands in the way of a task, but its sockets, which are told apart over the whole tree:
-// they go behind `sockets`.
+// All that stands in the way of a task, but what goes into `peeked`.
 absl::StatusOr<ResourceRefusals> LookAtTask(const Target& target, const NamespaceLinks& ours,
                                             const NamespaceLinks& roots, Preflight& preflight,
-                                            std::vector<PeekedSocket>& sockets) {
+                                            Peeked& peeked) {
   ASSIGN_OR_RETURN(const NamespaceLinks theirs, ReadNamespaces(target.dir));
   ResourceRefusals refusals = RefuseForeignNamespaces(target.pid, theirs, ours, roots);
   ASSIGN_OR_RETURN(const std::vector<Descriptor> descriptors, PeekDescriptors(target.dir));
-  for (const Descriptor& descriptor : descriptors) {
-    if (!S_ISSOCK(descriptor.stat.st_mode)) continue;
-    sockets.push_back({target.pid, descriptor.number, descriptor.stat.st_ino});
-  }
+  RETURN_IF_ERROR(PeekAt(target, descriptors, peeked));
   ASSIGN_OR_RETURN(ResourceRefusals refused,
                    RefuseDescriptors(target.pid, target.dir, descriptors, preflight.file_rules));
   Append(refusals, std::move(refused));
@@ -234,13 +250,12 @@ absl::StatusOr<ResourceRefusals> LookAtTask(const Target& target, const Namespac
   return refusals;
 }
 
-absl::Status LookAtTasks(std::span<const Target> targets, Preflight& preflight,
-                         std::vector<PeekedSocket>& sockets) {
+absl::Status LookAtTasks(std::span<const Target> targets, Preflight& preflight, Peeked& peeked) {
   ASSIGN_OR_RETURN(const ProcDir self, ProcDir::OpenTask(getpid()));
   ASSIGN_OR_RETURN(const NamespaceLinks ours, ReadNamespaces(self));
   ASSIGN_OR_RETURN(const NamespaceLinks roots, ReadNamespaces(targets.front().dir));
   for (const Target& target : targets) {
-    absl::StatusOr<ResourceRefusals> refusals = LookAtTask(target, ours, roots, preflight, sockets);
+    absl::StatusOr<ResourceRefusals> refusals = LookAtTask(target, ours, roots, preflight, peeked);
     if ((!refusals.ok() || !refusals->empty()) && HasGone(target, targets)) {
       preflight.tasks.erase(target.pid);
       continue;
@@ -291,13 +306,20 @@ absl::StatusOr<Preflight> RunPreflight(const DumpOptions& options, std::span<con
                           .kernel_tmpfs = preflight.kernel_tmpfs};
   RETURN_IF_ERROR(ReadMaps(targets, features, preflight));
   const absl::StatusOr<UnixSocketRows> rows = AskForUnixSockets();
-  std::vector<PeekedSocket> sockets;
-  RETURN_IF_ERROR(LookAtTasks(targets, preflight, sockets));
+  Peeked peeked;
+  RETURN_IF_ERROR(LookAtTasks(targets, preflight, peeked));
   Append(preflight.blockers, RefuseSharedMemory(preflight));
   ASSIGN_OR_RETURN(ResourceRefusals sysv, RefuseSysv(preflight));
   Append(preflight.blockers, std::move(sysv));
-  ASSIGN_OR_RETURN(ResourceRefusals refused,
-                   RefuseSockets(rows, sockets, options.external_unix_sockets, options.inet));
+  ASSIGN_OR_RETURN(
+      ResourceRefusals refused,
+      RefuseSockets(rows, peeked.sockets, options.external_unix_sockets, options.inet));
+  Append(preflight.blockers, std::move(refused));
+  if (!peeked.terminals.empty() && features.Has(KernelFeature::kBpfTaskFile)) {
+    absl::StatusOr<BpfTerminalQueues> queues = BpfTerminalQueues::Load();
+    if (queues.ok()) preflight.terminal_queues = *std::move(queues);
+  }
+  ASSIGN_OR_RETURN(refused, RefuseTerminals(peeked.terminals, targets, options.terminals));
   Append(preflight.blockers, std::move(refused));
   return preflight;
 }

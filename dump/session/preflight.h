@@ -17,6 +17,7 @@
 #include "dump/session/dump_options.h"
 #include "dump/session/target.h"
 #include "dumpctl/resource_refusal.h"
+#include "proc/bpf_terminal_queues.h"
 #include "proc/bpf_vm_flags.h"
 #include "proc/kernel_features.h"
 #include "proc/mapped_file_cache.h"
@@ -39,6 +40,8 @@ struct Preflight {
   // borrow all of them through `cache`, and open only what was mapped since.
   std::unique_ptr<MappedFileCache> cache;
   std::map<pid_t, TaskPreflight> tasks;
+  // What looks into the queues of terminals, where the tree has some.
+  std::optional<BpfTerminalQueues> terminal_queues;
   std::set<ino_t> shared_memory;  // the inodes of SharedObjects, as far as there are some yet
   // What tells VmFlags without smaps, where smaps would be slow; loaded by another thread. An error
   // of it means no more than that smaps has to be read.

@@ -13,6 +13,7 @@
 #include "dump/session/image_set.h"
 #include "dump/session/memfd_files.h"
 #include "dump/session/task_images.h"
+#include "dump/session/tree_terminals.h"
 #include "dump/sk/inet_images.h"
 #include "dump/sk/inet_refusal.h"
 #include "dump/sk/unix_images.h"
@@ -178,6 +179,9 @@ class ImageBuilder {
     descriptors.MakeBy(FileKind::kInetSocket,
                        InetSocketMaker(facts_.inet_sockets, options_.inet, ids.net_ns_id()));
     LeaveLeasedFiles();
+    TerminalBuilder terminals(facts_.terminals, alive(), options_.terminals, images_.files);
+    descriptors.MakeBy(FileKind::kTerminal, terminals.Maker());
+    images_.Refuse(terminals.refusals());
     for (const FrozenFacts& task : facts_.tasks) {
       RETURN_IF_ERROR(AddTaskImages(task, ids, descriptors, memfds, images_));
     }
@@ -192,6 +196,12 @@ class ImageBuilder {
     }
     if (const auto& locks = descriptors.locks().entries(); !locks.empty()) {
       RETURN_IF_ERROR(images_.AddAll(ImageKind::kFileLocks, 0, locks));
+    }
+    if (!terminals.infos().empty()) {
+      RETURN_IF_ERROR(images_.AddAll(ImageKind::kTtyInfo, 0, terminals.infos()));
+    }
+    if (const auto data = terminals.data(); !data.empty()) {
+      RETURN_IF_ERROR(images_.AddAll(ImageKind::kTtyData, 0, data));
     }
     return images_.AddAll(ImageKind::kFiles, 0, PeersFirst(images_.files.entries()));
   }

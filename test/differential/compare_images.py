@@ -8,6 +8,7 @@ and they are compared too. Prints every field that differs and is not in TOLERAT
 
 import os
 import re
+import struct
 import sys
 
 import pycriu.images
@@ -38,6 +39,8 @@ MADV_WIPEONFORK_BIT = 1 << 18
 SECCOMP_TSYNC = 1
 REMAP_LINKED = 0
 REMAP_GHOST = 1
+PTY = 1  # a TtyType
+PTMX = 5 << 8 | 2  # the device number of masters
 PAGE = 4096
 # The stack the target waits on, and what its wait and stock's own code dirty beside it.
 PAGES_IN_USE = 8
@@ -83,6 +86,7 @@ def normalise(images, is_stock):
             vma["madv"] = vma.get("madv", 0) & ~MADV_WIPEONFORK_BIT
     normalise_tree(images, is_stock)
     normalise_objects(images)
+    normalise_terminals(images)
     resolve_files(images)
 
 
@@ -152,6 +156,22 @@ def normalise_objects(images):
             tables = {number: images.pop(f"fdinfo-{number}", []) for number in owners}
             for number, pid in owners.items():
                 images[f"fdinfo-of-{pid}"] = tables[number]
+
+
+def normalise_terminals(images):
+    """Puts what is known of terminals where files refer to it, and their keys as a restore has them."""
+    infos = {info.pop("id"): info for info in images.pop("tty-info", [])}
+    for info in infos.values():
+        if info["type"] == PTY and info["rdev"] != PTMX:
+            # Whom a slave controls stock asks of one process, at times one that is not told.
+            info.pop("sid"), info.pop("pgrp")
+        for settings in ("termios", "termios_locked"):
+            if settings in info:
+                words = info[settings]["c_cc"]
+                info[settings]["c_cc"] = list(struct.pack(f"<{len(words)}I", *words)[: len(words)])
+    for file in images["files"]:
+        if "tty" in file:
+            file["tty"]["info"] = infos[file["tty"].pop("tty_info_id")]
 
 
 def resolve_files(images):

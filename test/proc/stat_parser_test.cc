@@ -27,6 +27,7 @@ TEST(StatParserTest, TheLastParenthesisEndsTheName) {
   EXPECT_EQ(stat->ppid, 1);
   EXPECT_EQ(stat->session, 7146);
   EXPECT_EQ(stat->tty_nr, 1025);
+  EXPECT_EQ(stat->tpgid, -1);
   EXPECT_EQ(stat->flags, 4194304u);
   EXPECT_EQ(stat->start_time, 659233u);
   EXPECT_EQ(stat->start_code, 94129874173952u);
@@ -91,6 +92,7 @@ const BadText kBadTexts[] = {
     Replaced(" 7147 7146", " 7147x 7146", "pgrp"),
     Replaced("7146", "2147483648", "session"),
     Replaced("1025", "0x401", "tty_nr"),
+    Replaced("1025 -1", "1025 -x", "tpgid"),
     Replaced("4194304", "-1", "flags"),
     Replaced("659233", "6592,33", "starttime"),
     Replaced("94129874173952", "18446744073709551616", "startcode"),

@@ -46,6 +46,7 @@
 
 #include "test/refusal/witness_inet.h"
 #include "test/refusal/witness_sockets.h"
+#include "test/refusal/witness_terminals.h"
 #include "test/targets/seccomp_common.h"
 
 enum { kThreads = 4, kBytes = 256 << 10 };
@@ -164,8 +165,8 @@ static void HoldFds(void) {
   ShowFd(syscall(SYS_pidfd_open, getpid(), 0), "pidfd");
   const int huge = memfd_create("huge", MFD_HUGETLB);
   ShowFd(huge, "memfd");
-  ShowFd(posix_openpt(O_RDWR | O_NOCTTY), "terminal");
   ShowFd(ForeignNamespace(), "namespace");
+  ShowFd(open("/dev/tty0", O_RDWR | O_NOCTTY), "terminal"); /* whichever console is seen */
   ShowFd(syscall(SYS_userfaultfd, UFFD_USER_MODE_ONLY), "userfaultfd");
   struct io_uring_params params = {0};
   ShowFd(syscall(SYS_io_uring_setup, 4, &params), "io_uring");
@@ -328,6 +329,7 @@ static void Hold(const char* what) {
   }
   if (strncmp(what, "socket_", 7) == 0) HoldSocket(what + 7);
   if (strncmp(what, "inet_", 5) == 0) HoldInet(what + 5);
+  if (strncmp(what, "terminal_", 9) == 0) HoldTerminal(what + 9);
   if (strcmp(what, "big") == 0) Fill(Map(16 << 20), 16 << 20, 3);
   REQUIRE(fflush(stdout) == 0);
 }

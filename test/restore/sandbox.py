@@ -73,6 +73,8 @@ def _be_init(test):
         mount("proc", "/proc", "proc")
         # A private /run: stock criu keeps what it learnt about the kernel there.
         mount("tmpfs", "/run", "tmpfs")
+        # Pseudo-terminals of its own, so that their numbers are free for a restore to take.
+        mount("devpts", "/dev/pts", "devpts")
         _start_loopback()
         signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCHLD])
         status = test()
