@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
@@ -25,6 +26,7 @@ struct DumpOptions {
   bool shell_job = false;
   bool external_unix_sockets = false;  // --ext-unix-sk
   InetPolicy inet;
+  std::optional<NetworkLock> network_lock;     // --network-lock
   absl::Duration timeout = absl::Seconds(10);  // for freezing
   std::string pidfile;                         // empty: none is written
   std::string kernel_features;                 // see KernelFeatures::Probe

@@ -17,6 +17,7 @@
 #include "dump/ns/namespaces.h"
 #include "dump/ns/sysv_ipc.h"
 #include "dump/session/preflight.h"
+#include "dump/sk/inet_policy.h"
 #include "dump/sk/inet_sockets.h"
 #include "dump/sk/unix_sockets.h"
 #include "dump/task/process_facts.h"
@@ -67,6 +68,8 @@ struct TreeFacts {
   SysvIpc sysv;
   UnixSockets unix_sockets;
   InetSockets inet_sockets;
+  std::string run_id;  // what the inventory calls this dump
+  NetworkLock network_lock = NetworkLock::kIptables;
   std::vector<Descriptor> queued;  // what waits in the queues of sockets, in the order of Read
   // The clocks as we see them.
   timespec monotonic = {};

@@ -5,7 +5,6 @@
 #include <utility>
 #include <variant>
 
-#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "dump/fd/fd_collector.h"
 #include "dump/mm/shared_order.h"
@@ -166,7 +165,20 @@ class ImageBuilder {
     }
     RETURN_IF_ERROR(images_.AddWithPayloads(ImageKind::kPipesData, descriptors.pipes()));
     RETURN_IF_ERROR(images_.AddWithPayloads(ImageKind::kFifoData, descriptors.fifos()));
+    RETURN_IF_ERROR(AddTcpStreams());
     return images_.AddAll(ImageKind::kFiles, 0, PeersFirst(images_.files.entries()));
+  }
+
+  absl::Status AddTcpStreams() {
+    for (const auto& [inode, facts] : facts_.inet_sockets.sockets()) {
+      if (!facts.stream) continue;
+      ImageWriter image(ImageKind::kTcpStream, inode);
+      RETURN_IF_ERROR(image.Add(facts.stream->entry));
+      image.AddPayload(facts.stream->received);
+      image.AddPayload(facts.stream->sent);
+      images_.Add(std::move(image));
+    }
+    return absl::OkStatus();
   }
 
   absl::Status AddSocketQueues(const UnixImages& sockets, FdCollector& descriptors) {
@@ -262,11 +274,10 @@ class ImageBuilder {
     // There is one set of cgroups, that of the root task: see ToThreadCore.
     inventory.set_root_cg_set(1);
     inventory.set_lsmtype(image::NO_LSM);
-    inventory.set_network_lock_method(0);
+    inventory.set_network_lock_method(static_cast<uint32_t>(facts_.network_lock));
+    if (options_.inet.tcp_close) inventory.set_tcp_close(true);
     inventory.mutable_plugins_entry();
-    ASSIGN_OR_RETURN(const ProcDir proc, ProcDir::OpenRoot());
-    ASSIGN_OR_RETURN(const std::string uuid, proc.Read("sys/kernel/random/uuid"));
-    inventory.set_dump_criu_run_id(std::string(absl::StripAsciiWhitespace(uuid)));
+    inventory.set_dump_criu_run_id(facts_.run_id);
     return images_.AddOne(ImageKind::kInventory, 0, inventory);
   }
 

@@ -24,6 +24,9 @@ enum class Of : uint8_t {
   // What a connection makes of it is no setting of the program's.
   kTcpBefore,
   kUdp,
+  // TCP has no multicast, and what an accepted socket says there are facts of a packet.
+  kDatagrams,
+  kV6Datagrams,
 };
 
 // An option without a place in the images.
@@ -52,10 +55,10 @@ constexpr Unplaced kUnplaced[] = {
     {Of::kAll, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, "IP_BIND_ADDRESS_NO_PORT"},
     {Of::kAll, IPPROTO_IP, IP_RECVFRAGSIZE, "IP_RECVFRAGSIZE"},
     {Of::kAll, IPPROTO_IP, IP_RECVERR_RFC4884, "IP_RECVERR_RFC4884"},
-    {Of::kAll, IPPROTO_IP, IP_MULTICAST_IF, "IP_MULTICAST_IF"},
-    {Of::kAll, IPPROTO_IP, IP_MULTICAST_TTL, "IP_MULTICAST_TTL"},
-    {Of::kAll, IPPROTO_IP, IP_MULTICAST_LOOP, "IP_MULTICAST_LOOP"},
-    {Of::kAll, IPPROTO_IP, IP_MULTICAST_ALL, "IP_MULTICAST_ALL"},
+    {Of::kDatagrams, IPPROTO_IP, IP_MULTICAST_IF, "IP_MULTICAST_IF"},
+    {Of::kDatagrams, IPPROTO_IP, IP_MULTICAST_TTL, "IP_MULTICAST_TTL"},
+    {Of::kDatagrams, IPPROTO_IP, IP_MULTICAST_LOOP, "IP_MULTICAST_LOOP"},
+    {Of::kDatagrams, IPPROTO_IP, IP_MULTICAST_ALL, "IP_MULTICAST_ALL"},
     {Of::kAll, IPPROTO_IP, IP_UNICAST_IF, "IP_UNICAST_IF"},
     {Of::kAll, IPPROTO_IP, abi::kIpLocalPortRange, "IP_LOCAL_PORT_RANGE"},
     // Of IPv4 sockets these have a place.
@@ -63,12 +66,12 @@ constexpr Unplaced kUnplaced[] = {
     {Of::kV6, IPPROTO_IP, IP_TOS, "IP_TOS"},
     {Of::kV6, IPPROTO_IP, IP_TTL, "IP_TTL"},
     {Of::kV6, IPPROTO_IPV6, IPV6_UNICAST_HOPS, "IPV6_UNICAST_HOPS"},
-    {Of::kV6, IPPROTO_IPV6, IPV6_MULTICAST_IF, "IPV6_MULTICAST_IF"},
-    {Of::kV6, IPPROTO_IPV6, IPV6_MULTICAST_HOPS, "IPV6_MULTICAST_HOPS"},
-    {Of::kV6, IPPROTO_IPV6, IPV6_MULTICAST_LOOP, "IPV6_MULTICAST_LOOP"},
+    {Of::kV6Datagrams, IPPROTO_IPV6, IPV6_MULTICAST_IF, "IPV6_MULTICAST_IF"},
+    {Of::kV6Datagrams, IPPROTO_IPV6, IPV6_MULTICAST_HOPS, "IPV6_MULTICAST_HOPS"},
+    {Of::kV6Datagrams, IPPROTO_IPV6, IPV6_MULTICAST_LOOP, "IPV6_MULTICAST_LOOP"},
     {Of::kV6, IPPROTO_IPV6, IPV6_MTU_DISCOVER, "IPV6_MTU_DISCOVER"},
     {Of::kV6, IPPROTO_IPV6, IPV6_RECVERR, "IPV6_RECVERR"},
-    {Of::kV6, IPPROTO_IPV6, IPV6_MULTICAST_ALL, "IPV6_MULTICAST_ALL"},
+    {Of::kV6Datagrams, IPPROTO_IPV6, IPV6_MULTICAST_ALL, "IPV6_MULTICAST_ALL"},
     {Of::kV6, IPPROTO_IPV6, abi::kIpv6RecverrRfc4884, "IPV6_RECVERR_RFC4884"},
     {Of::kV6, IPPROTO_IPV6, abi::kIpv6FlowinfoSend, "IPV6_FLOWINFO_SEND"},
     {Of::kV6, IPPROTO_IPV6, IPV6_RECVHOPLIMIT, "IPV6_RECVHOPLIMIT"},
@@ -129,6 +132,10 @@ bool IsOf(const Unplaced& row, const InetSocketType& type) {
       return type.protocol == IPPROTO_TCP;
     case Of::kUdp:
       return type.protocol == row.level;
+    case Of::kDatagrams:
+      return type.type == SOCK_DGRAM;
+    case Of::kV6Datagrams:
+      return type.type == SOCK_DGRAM && type.family == AF_INET6;
   }
   return false;
 }

@@ -16,6 +16,9 @@ WhyNotText Refusal(std::string_view why, std::string_view remedy) {
   return {std::string(why), std::string(remedy)};
 }
 
+constexpr std::string_view kConnectedRemedy =
+    "add --tcp-established, or --tcp-close: a restore then closes it";
+
 std::optional<WhyNotText> WhyNotOptions(const InetSocketFacts& facts) {
   std::vector<std::string_view> lost = facts.options.lost;
   lost.insert(lost.end(), facts.inet.lost.begin(), facts.inet.lost.end());
@@ -57,7 +60,11 @@ std::optional<WhyNotText> WhyNotTcp(const InetSocketRow& row, const InetPolicy& 
                       "let the program accept them, or add --skip-in-flight: they are then lost"};
   }
   if (row.state == TCP_CLOSE) return std::nullopt;
-  return Refusal("it is connected, which this version does not save", "let the program close it");
+  if (row.state == TCP_SYN_SENT || row.state == TCP_SYN_RECV) {
+    return Refusal("it is about to be connected", "dump it when it is connected");
+  }
+  if (policy.tcp_established || policy.tcp_close) return std::nullopt;
+  return Refusal("it is connected", kConnectedRemedy);
 }
 
 std::optional<WhyNotText> WhyNotInet(const InetSocketFacts& facts, const InetPolicy& policy) {
@@ -76,9 +83,12 @@ std::optional<WhyNotText> WhyNotInet(const InetSocketFacts& facts, const InetPol
         "add the address to a device");
   }
   if (facts.type.protocol != IPPROTO_TCP) return WhyNotDatagrams(facts, policy);
-  if (facts.was_connected) {
-    return Refusal("it was connected, and no restore closes its connection again",
-                   "let the program close it");
+  if (facts.was_connected && !policy.tcp_established && !policy.tcp_close) {
+    return Refusal("it was connected", kConnectedRemedy);
+  }
+  if (facts.urgent && !policy.tcp_close) {
+    return Refusal("urgent data (MSG_OOB) waits in it, which no restore brings back",
+                   "let the program read it");
   }
   return facts.row ? WhyNotTcp(*facts.row, policy) : std::nullopt;
 }

@@ -50,10 +50,11 @@ absl::Status ReadEndpoints(BorrowedFd socket, InetSocketFacts& facts) {
   }
   facts.local = ToEndpoint(address, facts.type.family);
   address = {};
-  size = sizeof address;
-  if (getpeername(socket.get(), &address.any, &size) < 0) {
-    // A connection whose end is known to both has no peer any more (ENOTCONN).
-    if (errno != ENOTCONN) return absl::ErrnoToStatus(errno, "getpeername");
+  // It gives no more than it is asked for, and refuses to give less.
+  size = facts.type.family == AF_INET ? sizeof address.v4 : sizeof address.v6;
+  // This tells even of a connection that is closed who it was to, as getpeername(2) does not.
+  if (getsockopt(socket.get(), SOL_SOCKET, SO_PEERNAME, &address, &size) < 0) {
+    if (errno != ENOTCONN) return absl::ErrnoToStatus(errno, "SO_PEERNAME");
     address = {};
   }
   facts.remote = ToEndpoint(address, facts.type.family);
@@ -183,6 +184,7 @@ absl::Status InetSockets::Read(BorrowedFd copy, ino_t inode, const InetSocketTyp
   const auto [known, is_new] = sockets_.try_emplace(static_cast<uint32_t>(inode));
   if (!is_new) return absl::OkStatus();
   InetSocketFacts& facts = known->second;
+  facts.copy = copy.get();
   facts.type = type;
   RETURN_IF_ERROR(ReadEndpoints(copy, facts));
   ASSIGN_OR_RETURN(facts.state, StateOf(copy, facts));
@@ -206,6 +208,30 @@ absl::Status InetSockets::Read(BorrowedFd copy, ino_t inode, const InetSocketTyp
     }
   }
   if (type.family == AF_INET) facts.is_local = !facts.inet.ip.freebind() || IsLocal(facts.local);
+  return absl::OkStatus();
+}
+
+std::vector<uint32_t> InetSockets::Connections() const {
+  std::vector<uint32_t> inodes;
+  for (const auto& [inode, facts] : sockets_) {
+    if (facts.type.protocol != IPPROTO_TCP || facts.state == TCP_LISTEN) continue;
+    if (facts.state == TCP_CLOSE && !facts.was_connected) continue;
+    if (facts.state == TCP_SYN_SENT || facts.state == TCP_SYN_RECV) continue;
+    if (facts.inet.foreign) continue;
+    inodes.push_back(inode);
+  }
+  return inodes;
+}
+
+absl::Status InetSockets::ReadStream(uint32_t inode) {
+  InetSocketFacts& facts = sockets_.at(inode);
+  RETURN_IF_ERROR(StartRepair(BorrowedFd(facts.copy)));
+  absl::StatusOr<TcpStream> stream = ReadTcpStream(BorrowedFd(facts.copy), facts.state);
+  // Until it ends: it may not be touched more than it has to be.
+  const bool ended = EndRepair(facts.copy, facts.options.entry.reuseaddr());
+  RETURN_IF_ERROR(stream.status());
+  if (!ended) return absl::InternalError("repair mode of a connection did not end");
+  facts.stream = *std::move(stream);
   return absl::OkStatus();
 }
 

@@ -39,7 +39,8 @@ def dump_both_and_compare(options, tools, directory):
             images[name] = os.path.join(directory, name)
             os.mkdir(images[name])
             dumper = dumpers.Dumper(reaper, program, tools["criu"])
-            dumper.dump(target.pid, images[name], deadline, leave_running=True)
+            dumper.dump(target.pid, images[name], deadline, leave_running=True,
+                        options=options.with_options)
     except (target_process.TargetFailure, dumpers.DumpFailure) as failure:
         print(f"{failure}\n--- target printed:\n{target.status()}")
         for logs in images.values():
@@ -59,6 +60,8 @@ def main():
     parser.add_argument("--dumper", default="stock", help="dumpctl's path, or stock")
     parser.add_argument("--holding-registers", action="store_true",
                         help="all threads but the leader hold their registers")
+    parser.add_argument("--with", dest="with_options", action="append", default=[],
+                        help="an option of both dumps")
     parser.add_argument("--suite", default="trixie", help="whose criu dumps")
     parser.add_argument("--timeout", type=float, default=30)
     options = parser.parse_args()

@@ -17,7 +17,24 @@ static void Outside(void (*body)(void)) {
   REQUIRE(waitpid(child, NULL, 0) == child);
 }
 
-static void Connect(void) { Connected("127.0.0.1", SOCK_STREAM, 0, 5001); }
+/* And says what it hears. */
+static void Connect(void) {
+  int fd = Connected("127.0.0.1", SOCK_STREAM, 0, 5001);
+  for (char byte; recv(fd, &byte, 1, 0) == 1;) REQUIRE(send(fd, &byte, 1, MSG_NOSIGNAL) == 1);
+}
+
+static void Listen(void) { Listening("127.0.0.1", 5001, 0); }
+
+static void HoldConnecting(void) {
+  for (;;) {
+    int fd = NewSocket("127.0.0.1", SOCK_STREAM | SOCK_NONBLOCK, 0);
+    const int error = ConnectTo(fd, "127.0.0.1", 5001);
+    struct pollfd connected = {.fd = fd, .events = POLLOUT};
+    /* Who has no room for more says nothing. */
+    if (error == EINPROGRESS && poll(&connected, 1, 200) == 0) return;
+    close(fd);
+  }
+}
 
 static void WaitFor(int fd, short events) {
   struct pollfd waiting = {.fd = fd, .events = events};
@@ -28,7 +45,9 @@ static void WaitFor(int fd, short events) {
 static int ConnectedFromOutside(void) {
   int listening = Listening("127.0.0.1", 5001, 5);
   Outside(Connect);
-  return REQUIRE_SYSCALL(accept(listening, NULL, NULL));
+  int accepted = REQUIRE_SYSCALL(accept(listening, NULL, NULL));
+  SetOption(accepted, SOL_SOCKET, SO_REUSEADDR, 1);
+  return accepted;
 }
 
 static void HoldTcp(const char* what) {
@@ -38,6 +57,10 @@ static void HoldTcp(const char* what) {
     WaitFor(listening, POLLIN);
   }
   if (strcmp(what, "connected") == 0) ConnectedFromOutside();
+  if (strcmp(what, "connecting") == 0) {
+    Outside(Listen);
+    HoldConnecting();
+  }
   if (strcmp(what, "closed") == 0) {
     int listening = Listening("127.0.0.1", 5001, 5);
     int client = Connected("127.0.0.1", SOCK_STREAM, 0, 5001);
