@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -67,9 +68,13 @@ absl::StatusOr<Command> Command::Prepare(std::vector<std::string> arguments,
 
 int Command::Execute(int errors) const {
   lseek(input_.get(), 0, SEEK_SET);
+  const pid_t parent = getpid();
   const long pid = syscall(SYS_clone, SIGCHLD, nullptr, nullptr, nullptr, nullptr);
   if (pid < 0) return -1;
   if (pid == 0) {
+    // It ends with us, so that it does nothing any more when somebody else undoes what it did.
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent) _exit(127);
     char path[] = "PATH=/usr/sbin:/usr/bin:/sbin:/bin";
     char* const environment[] = {path, nullptr};
     dup2(input_.get(), 0);

@@ -21,8 +21,8 @@ class Command {
   // Errors: what the program says on stderr, when it fails.
   absl::Status Run() const;
 
-  // Runs it to its end; its stderr goes to `errors`. The wait(2) status, or -1. Makes nothing but
-  // system calls.
+  // Runs it to its end, or to that of the calling thread; its stderr goes to `errors`. The wait(2)
+  // status, or -1. Makes nothing but system calls.
   int Execute(int errors) const;
 
   const std::string& name() const { return arguments_.front(); }
