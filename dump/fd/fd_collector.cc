@@ -50,6 +50,8 @@ absl::StatusOr<std::optional<WhyNot>> WhyRefused(const Descriptor& descriptor,
     case FileKind::kUnixSocket:
     case FileKind::kMemfd:
     case FileKind::kInetSocket:
+    case FileKind::kNetlinkSocket:
+    case FileKind::kPacketSocket:
       return std::nullopt;
     case FileKind::kEpoll:
       if (descriptor.watches && !descriptor.watches->lost.empty()) return kLostWatch;
@@ -96,6 +98,10 @@ image::fd_types TypeOf(FileKind kind) {
       return image::MEMFD;
     case FileKind::kInetSocket:
       return image::INETSK;
+    case FileKind::kNetlinkSocket:
+      return image::NETLINKSK;
+    case FileKind::kPacketSocket:
+      return image::PACKETSK;
     default:
       return image::REG;
   }
@@ -236,7 +242,9 @@ absl::StatusOr<uint32_t> FdCollector::AddFile(const Descriptor& descriptor, cons
     }
     case FileKind::kUnixSocket:
     case FileKind::kMemfd:
-    case FileKind::kInetSocket: {
+    case FileKind::kInetSocket:
+    case FileKind::kNetlinkSocket:
+    case FileKind::kPacketSocket: {
       ASSIGN_OR_RETURN(std::optional<image::file_entry> made, Make(descriptor, id, flags, link));
       if (!made) return id;
       entry = *std::move(made);

@@ -25,7 +25,9 @@ enum class FileKind {
   kEpoll,
   kUnixSocket,
   kMemfd,
-  kInetSocket,  // of TCP, UDP or UDP-Lite
+  kInetSocket,  // of TCP, UDP or UDP-Lite, or raw
+  kNetlinkSocket,
+  kPacketSocket,
   kOther,
 };
 

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <future>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -19,6 +20,8 @@
 #include "dump/session/preflight.h"
 #include "dump/sk/inet_policy.h"
 #include "dump/sk/inet_sockets.h"
+#include "dump/sk/netlink_sockets.h"
+#include "dump/sk/packet_sockets.h"
 #include "dump/sk/unix_sockets.h"
 #include "dump/task/process_facts.h"
 #include "dump/task/seccomp_collector.h"
@@ -68,6 +71,8 @@ struct TreeFacts {
   SysvIpc sysv;
   UnixSockets unix_sockets;
   InetSockets inet_sockets;
+  std::map<uint32_t, NetlinkSocketFacts> netlink_sockets;  // by inode
+  PacketSockets packet_sockets;
   std::string run_id;  // what the inventory calls this dump
   NetworkLock network_lock = NetworkLock::kIptables;
   std::vector<Descriptor> queued;  // what waits in the queues of sockets, in the order of Read

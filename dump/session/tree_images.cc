@@ -3,17 +3,14 @@
 #include <unistd.h>
 
 #include <utility>
-#include <variant>
 
-#include "absl/strings/str_cat.h"
 #include "dump/fd/fd_collector.h"
 #include "dump/mm/shared_order.h"
 #include "dump/ns/namespaces.h"
 #include "dump/session/image_set.h"
 #include "dump/session/memfd_files.h"
+#include "dump/session/socket_makers.h"
 #include "dump/session/task_images.h"
-#include "dump/sk/inet_images.h"
-#include "dump/sk/inet_refusal.h"
 #include "dump/sk/unix_images.h"
 #include "dump/task/core_image.h"
 #include "dump/task/lineage.h"
@@ -41,39 +38,6 @@ image::pstree_entry PstreeEntry(const TaskStat& stat) {
   entry.set_pgid(static_cast<uint32_t>(stat.pgrp));
   entry.set_sid(static_cast<uint32_t>(stat.session));
   return entry;
-}
-
-// `sockets` must outlive it.
-FileMaker UnixSocketMaker(UnixImages& sockets) {
-  return [&sockets](const Descriptor& descriptor, uint32_t id, uint32_t flags,
-                    const image::fown_entry& owner) -> absl::StatusOr<MadeFile> {
-    ASSIGN_OR_RETURN(auto made, sockets.Entry(descriptor.stat.st_ino, {id, flags, owner}));
-    if (auto* why_not = std::get_if<WhyNotText>(&made)) return std::move(*why_not);
-    image::file_entry entry;
-    entry.set_type(image::UNIXSK);
-    entry.set_id(id);
-    *entry.mutable_usk() = std::move(std::get<image::unix_sk_entry>(made));
-    return entry;
-  };
-}
-
-FileMaker InetSocketMaker(const InetSockets& sockets, const InetPolicy& policy,
-                          uint32_t net_namespace) {
-  return [&sockets, policy, net_namespace](
-             const Descriptor& descriptor, uint32_t id, uint32_t flags,
-             const image::fown_entry& owner) -> absl::StatusOr<MadeFile> {
-    const auto inode = static_cast<uint32_t>(descriptor.stat.st_ino);
-    const auto known = sockets.sockets().find(inode);
-    if (known == sockets.sockets().end()) {
-      return absl::InternalError(absl::StrCat("internet socket ", inode, " was not read"));
-    }
-    if (auto why_not = WhyNotInet(known->second, policy)) return *std::move(why_not);
-    image::file_entry entry;
-    entry.set_type(image::INETSK);
-    entry.set_id(id);
-    *entry.mutable_isk() = InetEntry(known->second, inode, {id, flags, owner}, net_namespace);
-    return entry;
-  };
 }
 
 class ImageBuilder {
@@ -151,11 +115,9 @@ class ImageBuilder {
     if (own_time_) ids.set_time_ns_id(kOwnTimeNamespace);
     if (!facts_.sysv.empty()) ids.set_ipc_ns_id(kOwnIpcNamespace);
     UnixImages sockets(facts_.unix_sockets, options_.external_unix_sockets, ids.net_ns_id());
-    descriptors.MakeBy(FileKind::kUnixSocket, UnixSocketMaker(sockets));
+    MakeSockets(sockets, facts_, options_.inet, ids.net_ns_id(), descriptors);
     MemfdFiles memfds(facts_.shared_memory, images_.files);
     descriptors.MakeBy(FileKind::kMemfd, memfds.Maker());
-    descriptors.MakeBy(FileKind::kInetSocket,
-                       InetSocketMaker(facts_.inet_sockets, options_.inet, ids.net_ns_id()));
     for (const FrozenFacts& task : facts_.tasks) {
       RETURN_IF_ERROR(AddTaskImages(task, ids, descriptors, memfds, images_));
     }

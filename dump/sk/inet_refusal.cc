@@ -2,6 +2,7 @@
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/socket.h>
 
 #include <string>
 #include <string_view>
@@ -19,18 +20,6 @@ WhyNotText Refusal(std::string_view why, std::string_view remedy) {
 constexpr std::string_view kConnectedRemedy =
     "add --tcp-established, or --tcp-close: a restore then closes it";
 
-std::optional<WhyNotText> WhyNotOptions(const InetSocketFacts& facts) {
-  std::vector<std::string_view> lost = facts.options.lost;
-  lost.insert(lost.end(), facts.inet.lost.begin(), facts.inet.lost.end());
-  if (lost.empty()) return std::nullopt;
-  std::string list;
-  for (const std::string_view name : lost) {
-    absl::StrAppend(&list, list.empty() ? "" : ", ", std::string(name));
-  }
-  return WhyNotText{absl::StrCat("no restore sets its options ", list, " again"),
-                    "let the program put them back"};
-}
-
 std::optional<WhyNotText> WhyNotDatagrams(const InetSocketFacts& facts, const InetPolicy& policy) {
   if (facts.in_group) {
     return Refusal("it has joined a multicast group, and no restore joins it again",
@@ -40,7 +29,12 @@ std::optional<WhyNotText> WhyNotDatagrams(const InetSocketFacts& facts, const In
     return Refusal("it has begun a datagram (UDP_CORK, MSG_MORE) and not sent it yet",
                    "let the program send it");
   }
-  if (facts.row && facts.row->receive_queue > 0 && !policy.skip_in_flight) {
+  if (facts.type.type == SOCK_RAW && facts.state == TCP_ESTABLISHED) {
+    return Refusal("it is a raw socket that is connected, and no restore connects it again",
+                   "let the program close it");
+  }
+  const bool received = facts.received || (facts.row && facts.row->receive_queue > 0);
+  if (received && !policy.skip_in_flight) {
     return Refusal("datagrams wait in it, which no restore brings back",
                    "let the program read them, or add --skip-in-flight: they are then lost");
   }
@@ -71,7 +65,9 @@ std::optional<WhyNotText> WhyNotInet(const InetSocketFacts& facts, const InetPol
   if (facts.inet.foreign) {
     return Refusal("it belongs to another network namespace", "let the program close it");
   }
-  if (auto options = WhyNotOptions(facts)) return options;
+  std::vector<std::string_view> lost = facts.options.lost;
+  lost.insert(lost.end(), facts.inet.lost.begin(), facts.inet.lost.end());
+  if (auto options = WhyNotOptions(lost)) return options;
   if (facts.error) {
     return Refusal("an error waits to be told, which no restore brings back",
                    "let the program read from it");
@@ -82,7 +78,7 @@ std::optional<WhyNotText> WhyNotInet(const InetSocketFacts& facts, const InetPol
         "restores bind before they set that",
         "add the address to a device");
   }
-  if (facts.type.protocol != IPPROTO_TCP) return WhyNotDatagrams(facts, policy);
+  if (facts.type.type != SOCK_STREAM) return WhyNotDatagrams(facts, policy);
   if (facts.was_connected && !policy.tcp_established && !policy.tcp_close) {
     return Refusal("it was connected", kConnectedRemedy);
   }

@@ -61,8 +61,23 @@ absl::Status ReadEndpoints(BorrowedFd socket, InetSocketFacts& facts) {
   return absl::OkStatus();
 }
 
+// One of TCP (a raw socket can have its number).
+bool IsStream(const InetSocketType& type) { return type.type == SOCK_STREAM; }
+
+// Of a raw socket that is connected only its route says so.
+bool IsRawConnected(BorrowedFd socket, int family) {
+  int mtu = 0;
+  socklen_t size = sizeof mtu;
+  return family == AF_INET ? getsockopt(socket.get(), IPPROTO_IP, IP_MTU, &mtu, &size) == 0
+                           : getsockopt(socket.get(), IPPROTO_IPV6, IPV6_MTU, &mtu, &size) == 0;
+}
+
 absl::StatusOr<uint8_t> StateOf(BorrowedFd socket, const InetSocketFacts& facts) {
-  if (facts.type.protocol != IPPROTO_TCP) {
+  if (facts.type.type == SOCK_RAW) {
+    const bool connected = facts.remote.port != 0 || IsRawConnected(socket, facts.type.family);
+    return static_cast<uint8_t>(connected ? TCP_ESTABLISHED : TCP_CLOSE);
+  }
+  if (!IsStream(facts.type)) {
     return static_cast<uint8_t>(facts.remote.port != 0 ? TCP_ESTABLISHED : TCP_CLOSE);
   }
   tcp_info info = {};
@@ -121,13 +136,13 @@ bool HasJoined(BorrowedFd socket, int family, const MulticastGroup& group) {
   return getsockopt(socket.get(), level, MCAST_MSFILTER, &filter, &size) == 0;
 }
 
-void ReadReadiness(BorrowedFd socket, InetSocketFacts& facts) {
+void ReadEvents(BorrowedFd socket, InetSocketFacts& facts) {
   pollfd ready = {.fd = socket.get(), .events = POLLPRI | POLLRDHUP, .revents = 0};
   if (poll(&ready, 1, 0) <= 0) return;
   facts.error = (ready.revents & POLLERR) != 0;
   facts.urgent = (ready.revents & POLLPRI) != 0 && !facts.error;
-  facts.was_connected = facts.type.protocol == IPPROTO_TCP && facts.state == TCP_CLOSE &&
-                        (ready.revents & POLLRDHUP) != 0;
+  facts.was_connected =
+      IsStream(facts.type) && facts.state == TCP_CLOSE && (ready.revents & POLLRDHUP) != 0;
 }
 
 }  // namespace
@@ -146,7 +161,7 @@ std::optional<InetSocketType> InetTypeOf(BorrowedFd socket) {
   const bool is_stream = type.type == SOCK_STREAM && type.protocol == IPPROTO_TCP;
   const bool is_datagram =
       type.type == SOCK_DGRAM && (type.protocol == IPPROTO_UDP || type.protocol == IPPROTO_UDPLITE);
-  if (!is_stream && !is_datagram) return std::nullopt;
+  if (!is_stream && !is_datagram && type.type != SOCK_RAW) return std::nullopt;
   return type;
 }
 
@@ -188,19 +203,20 @@ absl::Status InetSockets::Read(BorrowedFd copy, ino_t inode, const InetSocketTyp
   facts.type = type;
   RETURN_IF_ERROR(ReadEndpoints(copy, facts));
   ASSIGN_OR_RETURN(facts.state, StateOf(copy, facts));
-  ReadReadiness(copy, facts);
+  ReadEvents(copy, facts);
   ASSIGN_OR_RETURN(facts.options, ReadSocketOptions(copy));
-  const bool connected = type.protocol == IPPROTO_TCP && facts.state != TCP_LISTEN &&
+  const bool connected = IsStream(type) && facts.state != TCP_LISTEN &&
                          (facts.state != TCP_CLOSE || facts.was_connected);
   ASSIGN_OR_RETURN(facts.inet, options_.Read(copy, type, connected));
   const bool has_row =
-      type.protocol == IPPROTO_TCP ? facts.state != TCP_CLOSE : facts.local.port != 0;
+      IsStream(type) ? facts.state != TCP_CLOSE : type.type == SOCK_DGRAM && facts.local.port != 0;
   if (has_row && !facts.inet.foreign) {
     ASSIGN_OR_RETURN(facts.row, RowOf(known->first, type.protocol));
     // Where the kernel does not tell of namespaces, such a socket is of another one.
     if (!facts.row) facts.inet.foreign = true;
   }
-  if (type.protocol != IPPROTO_TCP && !facts.inet.foreign) {
+  if (type.type == SOCK_RAW) facts.received = ReadReadiness(copy).received;
+  if (!IsStream(type) && !facts.inet.foreign) {
     facts.unsent = HasUnsent(copy);
     ASSIGN_OR_RETURN(facts.in_group, IsInGroup(copy, AF_INET));
     if (type.family == AF_INET6 && !facts.in_group) {
@@ -214,7 +230,7 @@ absl::Status InetSockets::Read(BorrowedFd copy, ino_t inode, const InetSocketTyp
 std::vector<uint32_t> InetSockets::Connections() const {
   std::vector<uint32_t> inodes;
   for (const auto& [inode, facts] : sockets_) {
-    if (facts.type.protocol != IPPROTO_TCP || facts.state == TCP_LISTEN) continue;
+    if (!IsStream(facts.type) || facts.state == TCP_LISTEN) continue;
     if (facts.state == TCP_CLOSE && !facts.was_connected) continue;
     if (facts.state == TCP_SYN_SENT || facts.state == TCP_SYN_RECV) continue;
     if (facts.inet.foreign) continue;

@@ -39,14 +39,15 @@ struct InetSocketFacts {
   bool error = false;          // waits to be told
   bool urgent = false;         // MSG_OOB waits to be read
   bool was_connected = false;  // of a closed socket of TCP
+  bool received = false;       // of a raw socket: packets wait in it
   bool unsent = false;         // of UDP: a datagram was begun (MSG_MORE), or is on its way
   bool in_group = false;       // it has joined a multicast group
   std::optional<TcpStream> stream;
   bool is_local = true;  // its address is one of this machine's
 };
 
-// Whether `socket` is one of those that InetSockets reads: of TCP, UDP or UDP-Lite. An O_PATH
-// descriptor is none.
+// Whether `socket` is one of those that InetSockets reads: of TCP, UDP or UDP-Lite, or raw. An
+// O_PATH descriptor is none.
 std::optional<InetSocketType> InetTypeOf(BorrowedFd socket);
 
 // The internet sockets of a dump, each once, however many tasks have it.

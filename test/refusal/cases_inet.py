@@ -1,4 +1,4 @@
-"""Internet sockets that no restore brings back as they are, each refused for what is wrong with it."""
+"""Internet, netlink and packet sockets: what no restore brings back of them, and how connections fare."""
 
 import ctypes
 import os
@@ -23,6 +23,13 @@ _REFUSED = {
     "error": ("an error waits to be told", "read from it"),
     "group": ("has joined a multicast group", "leave the group"),
     "group6": ("has joined a multicast group", "leave the group"),
+    "raw_connected": ("a raw socket that is connected", "close it"),
+    "raw_packet": ("datagrams wait in it", "--skip-in-flight"),
+    "netlink_option": ("NETLINK_EXT_ACK", "put them back"),
+    "netlink_group": ("number above 32", "leave the group"),
+    "netlink_message": ("messages wait in it", "read them"),
+    "packet_option": ("PACKET_QDISC_BYPASS", "put them back"),
+    "packet_waiting": ("packets wait in it", "--skip-in-flight"),
     "datagram": ("datagrams wait in it", "--skip-in-flight"),
     "corked": ("UDP_CORK", "send it"),
     "begun": ("MSG_MORE", "send it"),
@@ -40,7 +47,7 @@ def internet_socket(scene, what):
     witness.expect_unharmed()
 
 
-@case_each(["pending", "datagram"])
+@case_each(["pending", "datagram", "packet_waiting"])
 def internet_socket_without_what_is_in_flight(scene, what):
     witness = scene.witness("poll", f"inet_{what}")
     scene.expect_success(scene.dump(witness.pid, "-R", "--skip-in-flight"))

@@ -111,7 +111,7 @@ static void ShowFd(long fd, const char* type) {
 
 static void HoldFds(void) {
   ShowFd(HalfOfAPair(SOCK_STREAM), "socket");
-  ShowFd(socket(AF_PACKET, SOCK_RAW, 0), "socket");
+  ShowFd(socket(AF_VSOCK, SOCK_STREAM, 0), "socket");
   ShowFd(eventfd(3, EFD_SEMAPHORE), "eventfd");
   ShowFd(timerfd_create(CLOCK_BOOTTIME_ALARM, 0), "timerfd");
   ShowFd(inotify_init1(0), "inotify");

@@ -1,5 +1,9 @@
 #include "test/refusal/witness_inet.h"
 
+#include <linux/if_packet.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
+#include <net/ethernet.h>
 #include <netinet/udp.h>
 #include <sched.h>
 #include <sys/wait.h>
@@ -82,6 +86,14 @@ static void HoldTcp(const char* what) {
     SetOption(fd, IPPROTO_IP, IP_FREEBIND, 1);
     REQUIRE(BindTo(fd, "192.0.2.1", 5001) == 0);
   }
+  if (strcmp(what, "raw_connected") == 0) {
+    REQUIRE(ConnectTo(NewSocket("127.0.0.1", SOCK_RAW, 253), "127.0.0.1", 0) == 0);
+  }
+  if (strcmp(what, "raw_packet") == 0) {
+    int fd = NewSocket("127.0.0.1", SOCK_RAW, 253);
+    SendTo(fd, "never read", "127.0.0.1", 0);
+    WaitFor(fd, POLLIN);
+  }
   if (strcmp(what, "namespace") == 0) {
     int home = REQUIRE_SYSCALL(open("/proc/self/ns/net", O_RDONLY));
     REQUIRE_SYSCALL(unshare(CLONE_NEWNET));
@@ -116,7 +128,32 @@ static void HoldUdp(const char* what) {
   if (strcmp(what, "begun") == 0) REQUIRE(send(client, "and", 3, MSG_MORE) == 3);
 }
 
+static void HoldNetlink(const char* what) {
+  int fd = REQUIRE_SYSCALL(socket(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE));
+  if (strcmp(what, "netlink_option") == 0) SetOption(fd, SOL_NETLINK, NETLINK_EXT_ACK, 1);
+  if (strcmp(what, "netlink_group") == 0) {
+    SetOption(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, RTNLGRP_NEXTHOP);
+    SetOption(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, RTNLGRP_BRVLAN);
+  }
+  if (strcmp(what, "netlink_message") != 0) return;
+  /* Asks for nothing, and is told that this was understood. */
+  const struct nlmsghdr request = {sizeof(request), NLMSG_NOOP, NLM_F_REQUEST | NLM_F_ACK, 1, 0};
+  REQUIRE(send(fd, &request, sizeof(request), 0) == sizeof(request));
+  WaitFor(fd, POLLIN);
+}
+
+static void HoldPacket(const char* what) {
+  if (strncmp(what, "packet_", 7) != 0) return;
+  int fd = REQUIRE_SYSCALL(socket(AF_PACKET, SOCK_DGRAM, htons(ETH_P_IP)));
+  if (strcmp(what, "packet_option") == 0) SetOption(fd, SOL_PACKET, PACKET_QDISC_BYPASS, 1);
+  if (strcmp(what, "packet_option") == 0) return;
+  SendTo(NewSocket("127.0.0.1", SOCK_DGRAM, 0), "seen", "127.0.0.1", 6001);
+  WaitFor(fd, POLLIN);
+}
+
 void HoldInet(const char* what) {
   HoldTcp(what);
   HoldUdp(what);
+  HoldNetlink(what);
+  HoldPacket(what);
 }
