@@ -4,6 +4,7 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <map>
 #include <memory>
 #include <string>
 
@@ -20,6 +21,10 @@
 
 namespace dumpctl {
 namespace {
+
+const std::map<std::string, NetworkLock> kNetworkLocks = {{"iptables", NetworkLock::kIptables},
+                                                          {"nftables", NetworkLock::kNftables},
+                                                          {"skip", NetworkLock::kSkip}};
 
 struct Arguments {
   DumpOptions options;
@@ -88,6 +93,11 @@ void AddDumpCommand(CLI::App& app, CommandAction& action) {
       ->add_option("--verbosity", arguments->verbosity,
                    "or -vN: log 1 errors, 2 warnings (default), 3 information, 4 all")
       ->type_name("N");
+  command
+      ->add_option("--network-lock", options.network_lock,
+                   "what keeps packets of connections away: iptables (default), nftables, skip")
+      ->transform(CLI::CheckedTransformer(kNetworkLocks))
+      ->type_name("METHOD");
   CLI::Option* running =
       command->add_flag("-R,--leave-running", arguments->leave_running, "let the process go on");
   command->add_flag("-s,--leave-stopped", arguments->leave_stopped, "leave the process stopped")

@@ -57,6 +57,13 @@ void AddTargetOptions(CLI::App& command, DumpOptions& options) {
                    "the session's leader is not part of the dump");
   command.add_flag("-x,--ext-unix-sk", options.external_unix_sockets,
                    "datagram sockets may be connected to others by their names");
+  CLI::Option* established =
+      command.add_flag("--tcp-established,!--no-tcp-established", options.inet.tcp_established,
+                       "save connections of TCP");
+  command
+      .add_flag("--tcp-close,!--no-tcp-close", options.inet.tcp_close,
+                "let a restore close connections of TCP")
+      ->excludes(established);
   command.add_flag("--skip-in-flight,!--no-skip-in-flight", options.inet.skip_in_flight,
                    "leave out connections that wait to be accepted, and datagrams");
   command

@@ -68,6 +68,8 @@ absl::StatusOr<std::optional<WhyNot>> WhyNotKind(const Descriptor& descriptor, F
     case FileKind::kMemfd:
     case FileKind::kInetSocket:
     case FileKind::kTerminal:
+    case FileKind::kNetlinkSocket:
+    case FileKind::kPacketSocket:
       return std::nullopt;
     case FileKind::kEpoll:
       if (descriptor.watches && !descriptor.watches->lost.empty()) return kLostWatch;
@@ -152,6 +154,10 @@ image::fd_types TypeOf(FileKind kind) {
       return image::NS;
     case FileKind::kTerminal:
       return image::TTY;
+    case FileKind::kNetlinkSocket:
+      return image::NETLINKSK;
+    case FileKind::kPacketSocket:
+      return image::PACKETSK;
     default:
       return image::REG;
   }
@@ -321,7 +327,9 @@ absl::StatusOr<uint32_t> FdCollector::AddFile(const Descriptor& descriptor, cons
     case FileKind::kMemfd:
     case FileKind::kInetSocket:
     case FileKind::kNamespace:
-    case FileKind::kTerminal: {
+    case FileKind::kTerminal:
+    case FileKind::kNetlinkSocket:
+    case FileKind::kPacketSocket: {
       ASSIGN_OR_RETURN(std::optional<image::file_entry> made, Make(descriptor, id, flags, link));
       if (!made) return id;
       entry = *std::move(made);

@@ -66,9 +66,11 @@ const LinkType* LinkTypeOf(std::string_view link) {
   return it == std::end(kLinkTypes) ? nullptr : it;
 }
 
-// "UNIX", or "UNIX-STREAM" since Linux 5.15.
-bool IsUnixSocket(std::string_view link) {
-  return link.starts_with("socket:") && link.find("(UNIX") != std::string_view::npos;
+// Whether the name of its protocol begins so: "UNIX" is "UNIX-STREAM" too, since Linux 5.15.
+bool IsSocketOf(std::string_view link, std::string_view protocol) {
+  const size_t at = link.find('(');
+  return link.starts_with("socket:") && at != std::string_view::npos &&
+         link.substr(at + 1).starts_with(protocol);
 }
 
 // They never had a name. A file of a mount that was called so has lost it, and is found out by who
@@ -77,10 +79,9 @@ bool IsNamedLikeMemfd(const struct stat& stat, std::string_view link) {
   return S_ISREG(stat.st_mode) && stat.st_nlink == 0 && link.starts_with("/memfd:");
 }
 
-// "TCP", "TCPv6", "UDP", "UDPv6", "UDP-Lite", "UDPLITEv6".
+// "TCP", "TCPv6", "UDP", "UDPv6", "UDP-Lite", "UDPLITEv6", "RAW", "RAWv6".
 bool IsInetSocket(std::string_view link) {
-  return link.starts_with("socket:") && (link.find("(TCP") != std::string_view::npos ||
-                                         link.find("(UDP") != std::string_view::npos);
+  return IsSocketOf(link, "TCP") || IsSocketOf(link, "UDP") || IsSocketOf(link, "RAW");
 }
 
 // "net:[4026531840]"
@@ -122,9 +123,11 @@ FileKind FileKindOf(const struct stat& stat, std::string_view link, uint32_t fla
   }
   if (S_ISFIFO(stat.st_mode)) return link.starts_with('/') ? FileKind::kFifo : FileKind::kPipe;
   if (const EventType* type = EventTypeOf(link)) return type->kind;
-  if (IsUnixSocket(link)) return FileKind::kUnixSocket;
+  if (IsSocketOf(link, "UNIX")) return FileKind::kUnixSocket;
   if (IsNamedLikeMemfd(stat, link)) return FileKind::kMemfd;
   if (IsInetSocket(link)) return FileKind::kInetSocket;
+  if (IsSocketOf(link, "NETLINK")) return FileKind::kNetlinkSocket;
+  if (IsSocketOf(link, "PACKET")) return FileKind::kPacketSocket;
   if (LinkTypeOf(link) != nullptr) return FileKind::kOther;
   if (S_ISREG(stat.st_mode)) return FileKind::kRegular;
   if (S_ISDIR(stat.st_mode)) return FileKind::kDirectory;

@@ -28,8 +28,10 @@ enum class FileKind {
   kNamespace,
   kPath,  // O_PATH: opened by a name, whatever it is
   kMemfd,
-  kInetSocket,  // of TCP, UDP or UDP-Lite
   kTerminal,
+  kInetSocket,  // of TCP, UDP or UDP-Lite, or raw
+  kNetlinkSocket,
+  kPacketSocket,
   kOther,
 };
 

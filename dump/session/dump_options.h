@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -32,6 +33,7 @@ struct DumpOptions {
   bool link_remap = false;
   std::vector<ExternalFile> external_files;    // --external file[...]
   uint64_t ghost_limit = 1 << 20;              // bytes of a deleted file that are saved
+  std::optional<NetworkLock> network_lock;     // --network-lock
   absl::Duration timeout = absl::Seconds(10);  // for freezing
   std::string pidfile;                         // empty: none is written
   std::string kernel_features;                 // see KernelFeatures::Probe

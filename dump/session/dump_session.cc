@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "dump/image/image_directory.h"
@@ -20,6 +21,7 @@
 #include "dump/session/link_remaps.h"
 #include "dump/session/preflight.h"
 #include "dump/session/target.h"
+#include "dump/session/tcp_connections.h"
 #include "dump/session/tree_ghosts.h"
 #include "dump/session/tree_images.h"
 #include "dump/session/tree_terminals.h"
@@ -40,6 +42,12 @@ void RaiseOpenFileLimit() {
   if (getrlimit(RLIMIT_NOFILE, &limit) < 0) return;
   limit.rlim_cur = limit.rlim_max;
   setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+absl::StatusOr<std::string> NewRunId() {
+  ASSIGN_OR_RETURN(const ProcDir proc, ProcDir::OpenRoot());
+  ASSIGN_OR_RETURN(const std::string uuid, proc.Read("sys/kernel/random/uuid"));
+  return std::string(absl::StripAsciiWhitespace(uuid));
 }
 
 // The phases of one dump, in the order in which they run.
@@ -69,20 +77,22 @@ class Session {
     const std::optional<BpfVmFlags> by_bpf = TakeFlagsByBpf(preflight);
     ASSIGN_OR_RETURN(FrozenTree tree, Freeze());
     ASSIGN_OR_RETURN(TreeFacts facts, Question(tree));
+    TcpConnections connections;
     auto flags = ReadFlagsBeside(tree, by_bpf ? &*by_bpf : nullptr);
     RETURN_IF_ERROR(Collect(tree, preflight, facts));
+    RETURN_IF_ERROR(ReadConnections(tree, facts, connections));
     // For those that have come since the tree was looked over.
     RETURN_IF_ERROR(OpenSinks(directory, facts.tasks.size() + facts.shared_memory.size(), sinks));
     RETURN_IF_ERROR(SaveMemory(tree, facts, sinks));
     RETURN_IF_ERROR(SaveNameless(tree, facts, directory));
     RETURN_IF_ERROR(LearnFlags(tree, flags.get(), facts));
     CloseFiles(preflight, facts);
-    if (options_.outcome == Outcome::kRunning) RETURN_IF_ERROR(Release(tree));
+    if (options_.outcome == Outcome::kRunning) RETURN_IF_ERROR(Release(tree, connections));
     LinkRemaps links;
     RETURN_IF_ERROR(Serialise(facts, sinks, directory, links));
     RETURN_IF_ERROR(Commit(directory));
     links.Keep();
-    return Complete(tree, facts);
+    return Complete(tree, facts, connections);
   }
 
   // Before each step until the images are committed; from then on a dump is completed.
@@ -164,6 +174,17 @@ class Session {
     for (const auto& [id, object] : facts.shared_memory) report_.pages_written += object.pages;
     log_.info("Collected: {} mappings, {} descriptors, {} pages to save", report_.vmas,
               report_.descriptors, report_.pages_written);
+    return absl::OkStatus();
+  }
+
+  absl::Status ReadConnections(const FrozenTree& tree, TreeFacts& facts,
+                               TcpConnections& connections) {
+    ASSIGN_OR_RETURN(facts.run_id, NewRunId());
+    if (!options_.inet.tcp_established) return absl::OkStatus();
+    ASSIGN_OR_RETURN(facts.network_lock,
+                     connections.Read(facts.inet_sockets, options_.network_lock, facts.run_id,
+                                      tree.tasks().front().pidfd()));
+    if (connections.size() > 0) log_.info("Read {} connections of TCP", connections.size());
     return absl::OkStatus();
   }
 
@@ -251,7 +272,7 @@ class Session {
     report_.files_skipped += closed.skipped;
   }
 
-  absl::Status Release(FrozenTree& tree) {
+  absl::Status Release(FrozenTree& tree, TcpConnections& connections) {
     if (options_.outcome == Outcome::kRunning) {
       RETURN_IF_ERROR(Begin("resume"));
     } else {
@@ -259,14 +280,18 @@ class Session {
     }
     switch (options_.outcome) {
       case Outcome::kRunning:
+        RETURN_IF_ERROR(connections.Release());
         RETURN_IF_ERROR(tree.Resume());
         break;
       case Outcome::kStopped:
+        RETURN_IF_ERROR(connections.Release());
         RETURN_IF_ERROR(tree.LeaveStopped());
         break;
       case Outcome::kKilled:
         report_.died = IsDead(root());
+        RETURN_IF_ERROR(connections.PrepareEnd());
         RETURN_IF_ERROR(tree.Kill());
+        connections.Keep();
         break;
     }
     report_.frozen = absl::Now() - frozen_since_;
@@ -298,12 +323,12 @@ class Session {
   }
 
   // The dump stands, whatever goes wrong now: an error says so.
-  absl::Status Complete(FrozenTree& tree, const TreeFacts& facts) {
+  absl::Status Complete(FrozenTree& tree, const TreeFacts& facts, TcpConnections& connections) {
     const std::string process =
         absl::StrCat("process ", root().pid, " (", Printable(root().stat.comm), ")");
     if (options_.outcome != Outcome::kRunning) {
       const char* const fate = options_.outcome == Outcome::kKilled ? "killed" : "left stopped";
-      const absl::Status released = Release(tree);
+      const absl::Status released = Release(tree, connections);
       if (!released.ok()) {
         return Unfinished(absl::StrCat(process, " could not be ", fate, " and goes on"), released);
       }

@@ -20,7 +20,10 @@
 #include "dump/ns/namespaces.h"
 #include "dump/ns/sysv_ipc.h"
 #include "dump/session/preflight.h"
+#include "dump/sk/inet_policy.h"
 #include "dump/sk/inet_sockets.h"
+#include "dump/sk/netlink_sockets.h"
+#include "dump/sk/packet_sockets.h"
 #include "dump/sk/unix_sockets.h"
 #include "dump/task/process_facts.h"
 #include "dump/task/seccomp_collector.h"
@@ -77,6 +80,10 @@ struct TreeFacts {
   SysvIpc sysv;
   UnixSockets unix_sockets;
   InetSockets inet_sockets;
+  std::map<uint32_t, NetlinkSocketFacts> netlink_sockets;  // by inode
+  PacketSockets packet_sockets;
+  std::string run_id;  // what the inventory calls this dump
+  NetworkLock network_lock = NetworkLock::kIptables;
   std::vector<Descriptor> queued;  // what waits in the queues of sockets, in the order of Read
   TreeTerminals terminals;
   // The clocks as we see them.

@@ -3,19 +3,15 @@
 #include <unistd.h>
 
 #include <utility>
-#include <variant>
 
-#include "absl/strings/ascii.h"
-#include "absl/strings/str_cat.h"
 #include "dump/fd/fd_collector.h"
 #include "dump/mm/shared_order.h"
 #include "dump/ns/namespace_file.h"
 #include "dump/session/image_set.h"
 #include "dump/session/memfd_files.h"
+#include "dump/session/socket_makers.h"
 #include "dump/session/task_images.h"
 #include "dump/session/tree_terminals.h"
-#include "dump/sk/inet_images.h"
-#include "dump/sk/inet_refusal.h"
 #include "dump/sk/unix_images.h"
 #include "dump/task/core_image.h"
 #include "dump/task/lineage.h"
@@ -43,39 +39,6 @@ image::pstree_entry PstreeEntry(const TaskStat& stat) {
   entry.set_pgid(static_cast<uint32_t>(stat.pgrp));
   entry.set_sid(static_cast<uint32_t>(stat.session));
   return entry;
-}
-
-// `sockets` must outlive it.
-FileMaker UnixSocketMaker(UnixImages& sockets) {
-  return [&sockets](const Descriptor& descriptor, uint32_t id, uint32_t flags,
-                    const image::fown_entry& owner) -> absl::StatusOr<MadeFile> {
-    ASSIGN_OR_RETURN(auto made, sockets.Entry(descriptor.stat.st_ino, {id, flags, owner}));
-    if (auto* why_not = std::get_if<WhyNotText>(&made)) return std::move(*why_not);
-    image::file_entry entry;
-    entry.set_type(image::UNIXSK);
-    entry.set_id(id);
-    *entry.mutable_usk() = std::move(std::get<image::unix_sk_entry>(made));
-    return entry;
-  };
-}
-
-FileMaker InetSocketMaker(const InetSockets& sockets, const InetPolicy& policy,
-                          uint32_t net_namespace) {
-  return [&sockets, policy, net_namespace](
-             const Descriptor& descriptor, uint32_t id, uint32_t flags,
-             const image::fown_entry& owner) -> absl::StatusOr<MadeFile> {
-    const auto inode = static_cast<uint32_t>(descriptor.stat.st_ino);
-    const auto known = sockets.sockets().find(inode);
-    if (known == sockets.sockets().end()) {
-      return absl::InternalError(absl::StrCat("internet socket ", inode, " was not read"));
-    }
-    if (auto why_not = WhyNotInet(known->second, policy)) return *std::move(why_not);
-    image::file_entry entry;
-    entry.set_type(image::INETSK);
-    entry.set_id(id);
-    *entry.mutable_isk() = InetEntry(known->second, inode, {id, flags, owner}, net_namespace);
-    return entry;
-  };
 }
 
 // `task` must outlive it.
@@ -172,12 +135,10 @@ class ImageBuilder {
     if (own_time_) ids.set_time_ns_id(kOwnTimeNamespace);
     if (!facts_.sysv.empty()) ids.set_ipc_ns_id(kOwnIpcNamespace);
     UnixImages sockets(facts_.unix_sockets, options_.external_unix_sockets, ids.net_ns_id());
-    descriptors.MakeBy(FileKind::kUnixSocket, UnixSocketMaker(sockets));
+    MakeSockets(sockets, facts_, options_.inet, ids.net_ns_id(), descriptors);
     descriptors.MakeBy(FileKind::kNamespace, NamespaceMaker(root_.namespaces, ids));
     MemfdFiles memfds(facts_.shared_memory, images_.files);
     descriptors.MakeBy(FileKind::kMemfd, memfds.Maker());
-    descriptors.MakeBy(FileKind::kInetSocket,
-                       InetSocketMaker(facts_.inet_sockets, options_.inet, ids.net_ns_id()));
     LeaveLeasedFiles();
     TerminalBuilder terminals(facts_.terminals, alive(), options_.terminals, images_.files);
     descriptors.MakeBy(FileKind::kTerminal, terminals.Maker());
@@ -203,6 +164,7 @@ class ImageBuilder {
     if (const auto data = terminals.data(); !data.empty()) {
       RETURN_IF_ERROR(images_.AddAll(ImageKind::kTtyData, 0, data));
     }
+    RETURN_IF_ERROR(AddTcpStreams());
     return images_.AddAll(ImageKind::kFiles, 0, PeersFirst(images_.files.entries()));
   }
 
@@ -213,6 +175,18 @@ class ImageBuilder {
         if (HasLease(descriptor.info_text)) images_.files.DoNotOpen(descriptor.stat);
       }
     }
+  }
+
+  absl::Status AddTcpStreams() {
+    for (const auto& [inode, facts] : facts_.inet_sockets.sockets()) {
+      if (!facts.stream) continue;
+      ImageWriter image(ImageKind::kTcpStream, inode);
+      RETURN_IF_ERROR(image.Add(facts.stream->entry));
+      image.AddPayload(facts.stream->received);
+      image.AddPayload(facts.stream->sent);
+      images_.Add(std::move(image));
+    }
+    return absl::OkStatus();
   }
 
   absl::Status AddSocketQueues(const UnixImages& sockets, FdCollector& descriptors) {
@@ -308,11 +282,10 @@ class ImageBuilder {
     // There is one set of cgroups, that of the root task: see ToThreadCore.
     inventory.set_root_cg_set(1);
     inventory.set_lsmtype(image::NO_LSM);
-    inventory.set_network_lock_method(0);
+    inventory.set_network_lock_method(static_cast<uint32_t>(facts_.network_lock));
+    if (options_.inet.tcp_close) inventory.set_tcp_close(true);
     inventory.mutable_plugins_entry();
-    ASSIGN_OR_RETURN(const ProcDir proc, ProcDir::OpenRoot());
-    ASSIGN_OR_RETURN(const std::string uuid, proc.Read("sys/kernel/random/uuid"));
-    inventory.set_dump_criu_run_id(std::string(absl::StripAsciiWhitespace(uuid)));
+    inventory.set_dump_criu_run_id(facts_.run_id);
     return images_.AddOne(ImageKind::kInventory, 0, inventory);
   }
 

@@ -13,30 +13,53 @@
 namespace dumpctl {
 namespace {
 
-bool IsUnixSocket(const Descriptor& descriptor) {
-  int domain = 0;
+// AF_UNSPEC of what is none: O_PATH opens a socket's file.
+int FamilyOf(const Descriptor& descriptor) {
+  int domain = AF_UNSPEC;
   socklen_t size = sizeof domain;
-  // O_PATH: a descriptor of a socket's file is no socket.
-  return getsockopt(descriptor.copy.get(), SOL_SOCKET, SO_DOMAIN, &domain, &size) == 0 &&
-         domain == AF_UNIX;
+  if (!S_ISSOCK(descriptor.stat.st_mode) ||
+      getsockopt(descriptor.copy.get(), SOL_SOCKET, SO_DOMAIN, &domain, &size) < 0) {
+    return AF_UNSPEC;
+  }
+  return domain;
 }
 
-absl::Status ReadSocket(const Descriptor& descriptor, const std::string& directory,
-                        PeekGuardian& guardian, OpenFileIndex* index, TreeFacts& facts) {
-  if (!S_ISSOCK(descriptor.stat.st_mode)) return absl::OkStatus();
-  const BorrowedFd socket(descriptor.copy);
-  if (const auto type = InetTypeOf(socket)) {
-    return facts.inet_sockets.Read(socket, descriptor.stat.st_ino, *type);
-  }
-  if (!IsUnixSocket(descriptor)) return absl::OkStatus();
+absl::Status ReadUnixSocket(const Descriptor& descriptor, const std::string& directory,
+                            PeekGuardian& guardian, OpenFileIndex* index, TreeFacts& facts) {
   const auto guard = [&guardian](BorrowedFd socket, absl::FunctionRef<absl::Status()> peeking) {
     return guardian.Guard(socket, peeking);
   };
   ASSIGN_OR_RETURN(std::vector<UniqueFd> queued,
-                   facts.unix_sockets.Read(socket, descriptor.stat.st_ino, directory, guard));
+                   facts.unix_sockets.Read(BorrowedFd(descriptor.copy), descriptor.stat.st_ino,
+                                           directory, guard));
   ASSIGN_OR_RETURN(std::vector<Descriptor> described, DescribeCopies(std::move(queued), index));
   std::move(described.begin(), described.end(), std::back_inserter(facts.queued));
   return absl::OkStatus();
+}
+
+absl::Status ReadSocket(const Descriptor& descriptor, const std::string& directory,
+                        PeekGuardian& guardian, OpenFileIndex* index, TreeFacts& facts) {
+  const BorrowedFd socket(descriptor.copy);
+  const ino_t inode = descriptor.stat.st_ino;
+  switch (FamilyOf(descriptor)) {
+    case AF_UNIX:
+      return ReadUnixSocket(descriptor, directory, guardian, index, facts);
+    case AF_INET:
+    case AF_INET6:
+      if (const auto type = InetTypeOf(socket))
+        return facts.inet_sockets.Read(socket, inode, *type);
+      return absl::OkStatus();
+    case AF_NETLINK: {
+      const auto key = static_cast<uint32_t>(inode);
+      if (facts.netlink_sockets.contains(key)) return absl::OkStatus();
+      ASSIGN_OR_RETURN(facts.netlink_sockets[key], ReadNetlinkSocket(socket));
+      return absl::OkStatus();
+    }
+    case AF_PACKET:
+      return facts.packet_sockets.Read(socket, inode);
+    default:
+      return absl::OkStatus();
+  }
 }
 
 }  // namespace

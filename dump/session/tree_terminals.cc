@@ -118,17 +118,21 @@ absl::StatusOr<MadeFile> TerminalBuilder::Make(const Descriptor& descriptor, uin
   if (scene_.IsExternal(terminal)) return entry;
   ASSIGN_OR_RETURN(const ProcDir self, ProcDir::OpenTask(getpid()));
   ASSIGN_OR_RETURN(std::string link, DescriptorLink(self, descriptor.copy.get()));
-  const std::string path = PathOf(std::move(link), terminal);
+  const FileName name{.path = PathOf(std::move(link), terminal)};
   if (!terminal.hung_up) {
-    if (const auto why_not = WhyNotReachable(descriptor.stat, path)) {
-      return WhyNotText{std::string(why_not->why), std::string(why_not->remedy)};
+    if (auto why_not = WhyNotNamed(descriptor.stat, name, 0, files_.rules())) {
+      return *std::move(why_not);
     }
   }
   image::file_entry by_path;
   by_path.set_type(image::REG);
   by_path.set_id(files_.NextId());
-  *by_path.mutable_reg() = RegularFileEntry(by_path.id(), descriptor.stat, path, flags);
-  *by_path.mutable_reg()->mutable_fown() = owner;
+  image::reg_file_entry& regular = *by_path.mutable_reg();
+  regular.set_id(by_path.id());
+  regular.set_flags(flags);
+  regular.set_pos(0);
+  *regular.mutable_fown() = owner;
+  RETURN_IF_ERROR(files_.SetName(descriptor.stat, name, 0, regular));
   entry.mutable_tty()->set_regf_id(by_path.id());
   files_.Add(std::move(by_path));
   return entry;

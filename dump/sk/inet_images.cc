@@ -1,9 +1,6 @@
 #include "dump/sk/inet_images.h"
 
 #include <net/if.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <sys/socket.h>
 
 namespace dumpctl {
 
@@ -19,8 +16,8 @@ image::inet_sk_entry InetEntry(const InetSocketFacts& facts, uint32_t inode, con
   entry.set_src_port(facts.local.port);
   entry.set_dst_port(facts.remote.port);
   entry.set_flags(file.flags);
-  const bool listens = facts.type.protocol == IPPROTO_TCP && facts.state == TCP_LISTEN;
-  entry.set_backlog(listens && facts.row ? facts.row->send_queue : 0);
+  // Of what does not listen it says nothing.
+  entry.set_backlog(facts.row ? facts.row->send_queue : 0);
   for (const uint32_t word : facts.local.address) entry.add_src_addr(word);
   for (const uint32_t word : facts.remote.address) entry.add_dst_addr(word);
   *entry.mutable_fown() = file.owner;
@@ -35,6 +32,8 @@ image::inet_sk_entry InetEntry(const InetSocketFacts& facts, uint32_t inode, con
   if (facts.row) entry.set_ns_id(net_namespace);
   if (facts.row && facts.row->shutdown != 0) {
     entry.set_shutdown(static_cast<image::sk_shutdown>(facts.row->shutdown));
+  } else if (facts.was_connected) {
+    entry.set_shutdown(image::READ);
   }
   return entry;
 }

@@ -1,5 +1,7 @@
 #include "dump/sk/inet_options.h"
 
+#include <linux/icmp.h>
+#include <netinet/icmp6.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <netinet/udp.h>
@@ -7,9 +9,11 @@
 
 #include <cerrno>
 #include <cstdint>
+#include <cstring>
 #include <iterator>
 
 #include "absl/strings/str_cat.h"
+#include "dumpctl/failure.h"
 #include "dumpctl/kernel_abi.h"
 #include "dumpctl/status_macros.h"
 
@@ -24,6 +28,10 @@ enum class Of : uint8_t {
   // What a connection makes of it is no setting of the program's.
   kTcpBefore,
   kUdp,
+  // TCP has no multicast, and what an accepted socket says there are facts of a packet.
+  kDatagrams,
+  kV6Datagrams,
+  kV6Raw,
 };
 
 // An option without a place in the images.
@@ -52,10 +60,10 @@ constexpr Unplaced kUnplaced[] = {
     {Of::kAll, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, "IP_BIND_ADDRESS_NO_PORT"},
     {Of::kAll, IPPROTO_IP, IP_RECVFRAGSIZE, "IP_RECVFRAGSIZE"},
     {Of::kAll, IPPROTO_IP, IP_RECVERR_RFC4884, "IP_RECVERR_RFC4884"},
-    {Of::kAll, IPPROTO_IP, IP_MULTICAST_IF, "IP_MULTICAST_IF"},
-    {Of::kAll, IPPROTO_IP, IP_MULTICAST_TTL, "IP_MULTICAST_TTL"},
-    {Of::kAll, IPPROTO_IP, IP_MULTICAST_LOOP, "IP_MULTICAST_LOOP"},
-    {Of::kAll, IPPROTO_IP, IP_MULTICAST_ALL, "IP_MULTICAST_ALL"},
+    {Of::kDatagrams, IPPROTO_IP, IP_MULTICAST_IF, "IP_MULTICAST_IF"},
+    {Of::kDatagrams, IPPROTO_IP, IP_MULTICAST_TTL, "IP_MULTICAST_TTL"},
+    {Of::kDatagrams, IPPROTO_IP, IP_MULTICAST_LOOP, "IP_MULTICAST_LOOP"},
+    {Of::kDatagrams, IPPROTO_IP, IP_MULTICAST_ALL, "IP_MULTICAST_ALL"},
     {Of::kAll, IPPROTO_IP, IP_UNICAST_IF, "IP_UNICAST_IF"},
     {Of::kAll, IPPROTO_IP, abi::kIpLocalPortRange, "IP_LOCAL_PORT_RANGE"},
     // Of IPv4 sockets these have a place.
@@ -63,12 +71,12 @@ constexpr Unplaced kUnplaced[] = {
     {Of::kV6, IPPROTO_IP, IP_TOS, "IP_TOS"},
     {Of::kV6, IPPROTO_IP, IP_TTL, "IP_TTL"},
     {Of::kV6, IPPROTO_IPV6, IPV6_UNICAST_HOPS, "IPV6_UNICAST_HOPS"},
-    {Of::kV6, IPPROTO_IPV6, IPV6_MULTICAST_IF, "IPV6_MULTICAST_IF"},
-    {Of::kV6, IPPROTO_IPV6, IPV6_MULTICAST_HOPS, "IPV6_MULTICAST_HOPS"},
-    {Of::kV6, IPPROTO_IPV6, IPV6_MULTICAST_LOOP, "IPV6_MULTICAST_LOOP"},
+    {Of::kV6Datagrams, IPPROTO_IPV6, IPV6_MULTICAST_IF, "IPV6_MULTICAST_IF"},
+    {Of::kV6Datagrams, IPPROTO_IPV6, IPV6_MULTICAST_HOPS, "IPV6_MULTICAST_HOPS"},
+    {Of::kV6Datagrams, IPPROTO_IPV6, IPV6_MULTICAST_LOOP, "IPV6_MULTICAST_LOOP"},
     {Of::kV6, IPPROTO_IPV6, IPV6_MTU_DISCOVER, "IPV6_MTU_DISCOVER"},
     {Of::kV6, IPPROTO_IPV6, IPV6_RECVERR, "IPV6_RECVERR"},
-    {Of::kV6, IPPROTO_IPV6, IPV6_MULTICAST_ALL, "IPV6_MULTICAST_ALL"},
+    {Of::kV6Datagrams, IPPROTO_IPV6, IPV6_MULTICAST_ALL, "IPV6_MULTICAST_ALL"},
     {Of::kV6, IPPROTO_IPV6, abi::kIpv6RecverrRfc4884, "IPV6_RECVERR_RFC4884"},
     {Of::kV6, IPPROTO_IPV6, abi::kIpv6FlowinfoSend, "IPV6_FLOWINFO_SEND"},
     {Of::kV6, IPPROTO_IPV6, IPV6_RECVHOPLIMIT, "IPV6_RECVHOPLIMIT"},
@@ -90,6 +98,7 @@ constexpr Unplaced kUnplaced[] = {
     {Of::kV6, IPPROTO_IPV6, IPV6_TRANSPARENT, "IPV6_TRANSPARENT"},
     {Of::kV6, IPPROTO_IPV6, IPV6_UNICAST_IF, "IPV6_UNICAST_IF"},
     {Of::kV6, IPPROTO_IPV6, IPV6_RECVFRAGSIZE, "IPV6_RECVFRAGSIZE"},
+    {Of::kV6Raw, IPPROTO_IPV6, IPV6_CHECKSUM, "IPV6_CHECKSUM"},
     {Of::kTcpBefore, IPPROTO_TCP, TCP_MAXSEG, "TCP_MAXSEG"},
     {Of::kTcpBefore, IPPROTO_TCP, TCP_WINDOW_CLAMP, "TCP_WINDOW_CLAMP"},
     {Of::kTcp, IPPROTO_TCP, TCP_SYNCNT, "TCP_SYNCNT"},
@@ -129,6 +138,12 @@ bool IsOf(const Unplaced& row, const InetSocketType& type) {
       return type.protocol == IPPROTO_TCP;
     case Of::kUdp:
       return type.protocol == row.level;
+    case Of::kDatagrams:
+      return type.type != SOCK_STREAM;
+    case Of::kV6Datagrams:
+      return type.type != SOCK_STREAM && type.family == AF_INET6;
+    case Of::kV6Raw:
+      return type.type == SOCK_RAW && type.family == AF_INET6;
   }
   return false;
 }
@@ -171,6 +186,38 @@ absl::Status ReadIp(BorrowedFd socket, const InetSocketType& type, InetOptions& 
   return absl::OkStatus();
 }
 
+// Which types of ICMP's messages come through.
+template <typename Filter>
+absl::Status ReadIcmpFilter(BorrowedFd socket, int level, int option,
+                            image::ip_opts_raw_entry& raw) {
+  Filter filter = {};
+  socklen_t size = sizeof filter;
+  if (getsockopt(socket.get(), level, option, &filter, &size) < 0) {
+    return absl::ErrnoToStatus(errno, "the filter of a socket of ICMP");
+  }
+  uint32_t words[sizeof filter / sizeof(uint32_t)];
+  std::memcpy(words, &filter, sizeof words);
+  for (const uint32_t word : words) raw.add_icmpv_filter(word);
+  return absl::OkStatus();
+}
+
+absl::Status ReadRaw(BorrowedFd socket, const InetSocketType& type, image::ip_opts_raw_entry& raw) {
+  const bool is_v6 = type.family == AF_INET6;
+  ASSIGN_OR_RETURN(const uint32_t own_headers, is_v6
+                                                   ? Number(socket, IPPROTO_IPV6, abi::kIpv6Hdrincl)
+                                                   : Number(socket, IPPROTO_IP, IP_HDRINCL));
+  if (own_headers != 0) raw.set_hdrincl(true);
+  ASSIGN_OR_RETURN(const uint32_t fragments, Number(socket, IPPROTO_IP, IP_NODEFRAG));
+  if (fragments != 0) raw.set_nodefrag(true);
+  if (!is_v6 && type.protocol == IPPROTO_ICMP) {
+    return ReadIcmpFilter<icmp_filter>(socket, SOL_RAW, ICMP_FILTER, raw);
+  }
+  if (is_v6 && type.protocol == IPPROTO_ICMPV6) {
+    return ReadIcmpFilter<icmp6_filter>(socket, IPPROTO_ICMPV6, ICMP6_FILTER, raw);
+  }
+  return absl::OkStatus();
+}
+
 absl::Status ReadTcp(BorrowedFd socket, InetOptions& options) {
   ASSIGN_OR_RETURN(const uint32_t cork, Number(socket, IPPROTO_TCP, TCP_CORK));
   ASSIGN_OR_RETURN(const uint32_t no_delay, Number(socket, IPPROTO_TCP, TCP_NODELAY));
@@ -192,6 +239,10 @@ absl::StatusOr<const std::vector<std::string>*> InetOptionReader::DefaultsOf(
   const auto [known, is_new] = defaults_.try_emplace(type);
   if (!is_new) return &known->second;
   const UniqueFd fresh(socket(type.family, type.type | SOCK_CLOEXEC, type.protocol));
+  if (!fresh && errno == EPERM) {
+    return MakeFailure(Failure::kPermission, absl::StatusCode::kPermissionDenied,
+                       "dumping raw sockets needs CAP_NET_RAW");
+  }
   if (!fresh) return absl::ErrnoToStatus(errno, "making a socket to compare options with");
   for (const Unplaced& row : kUnplaced) {
     known->second.push_back(IsOf(row, type) ? Raw(BorrowedFd(fresh), row.level, row.option)
@@ -206,6 +257,8 @@ absl::StatusOr<InetOptions> InetOptionReader::Read(BorrowedFd socket, const Inet
   RETURN_IF_ERROR(ReadIp(socket, type, options));
   if (type.protocol == IPPROTO_TCP) {
     RETURN_IF_ERROR(ReadTcp(socket, options));
+  } else if (type.type == SOCK_RAW) {
+    RETURN_IF_ERROR(ReadRaw(socket, type, *options.ip.mutable_raw()));
   } else {
     ASSIGN_OR_RETURN(const uint32_t cork, Number(socket, type.protocol, UDP_CORK));
     options.corked = cork != 0;

@@ -2,6 +2,7 @@
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/socket.h>
 
 #include <string>
 #include <string_view>
@@ -16,17 +17,8 @@ WhyNotText Refusal(std::string_view why, std::string_view remedy) {
   return {std::string(why), std::string(remedy)};
 }
 
-std::optional<WhyNotText> WhyNotOptions(const InetSocketFacts& facts) {
-  std::vector<std::string_view> lost = facts.options.lost;
-  lost.insert(lost.end(), facts.inet.lost.begin(), facts.inet.lost.end());
-  if (lost.empty()) return std::nullopt;
-  std::string list;
-  for (const std::string_view name : lost) {
-    absl::StrAppend(&list, list.empty() ? "" : ", ", std::string(name));
-  }
-  return WhyNotText{absl::StrCat("no restore sets its options ", list, " again"),
-                    "let the program put them back"};
-}
+constexpr std::string_view kConnectedRemedy =
+    "add --tcp-established, or --tcp-close: a restore then closes it";
 
 std::optional<WhyNotText> WhyNotDatagrams(const InetSocketFacts& facts, const InetPolicy& policy) {
   if (facts.in_group) {
@@ -37,7 +29,12 @@ std::optional<WhyNotText> WhyNotDatagrams(const InetSocketFacts& facts, const In
     return Refusal("it has begun a datagram (UDP_CORK, MSG_MORE) and not sent it yet",
                    "let the program send it");
   }
-  if (facts.row && facts.row->receive_queue > 0 && !policy.skip_in_flight) {
+  if (facts.type.type == SOCK_RAW && facts.state == TCP_ESTABLISHED) {
+    return Refusal("it is a raw socket that is connected, and no restore connects it again",
+                   "let the program close it");
+  }
+  const bool received = facts.received || (facts.row && facts.row->receive_queue > 0);
+  if (received && !policy.skip_in_flight) {
     return Refusal("datagrams wait in it, which no restore brings back",
                    "let the program read them, or add --skip-in-flight: they are then lost");
   }
@@ -57,14 +54,20 @@ std::optional<WhyNotText> WhyNotTcp(const InetSocketRow& row, const InetPolicy& 
                       "let the program accept them, or add --skip-in-flight: they are then lost"};
   }
   if (row.state == TCP_CLOSE) return std::nullopt;
-  return Refusal("it is connected, which this version does not save", "let the program close it");
+  if (row.state == TCP_SYN_SENT || row.state == TCP_SYN_RECV) {
+    return Refusal("it is about to be connected", "dump it when it is connected");
+  }
+  if (policy.tcp_established || policy.tcp_close) return std::nullopt;
+  return Refusal("it is connected", kConnectedRemedy);
 }
 
 std::optional<WhyNotText> WhyNotInet(const InetSocketFacts& facts, const InetPolicy& policy) {
   if (facts.inet.foreign) {
     return Refusal("it belongs to another network namespace", "let the program close it");
   }
-  if (auto options = WhyNotOptions(facts)) return options;
+  std::vector<std::string_view> lost = facts.options.lost;
+  lost.insert(lost.end(), facts.inet.lost.begin(), facts.inet.lost.end());
+  if (auto options = WhyNotOptions(lost)) return options;
   if (facts.error) {
     return Refusal("an error waits to be told, which no restore brings back",
                    "let the program read from it");
@@ -75,10 +78,13 @@ std::optional<WhyNotText> WhyNotInet(const InetSocketFacts& facts, const InetPol
         "restores bind before they set that",
         "add the address to a device");
   }
-  if (facts.type.protocol != IPPROTO_TCP) return WhyNotDatagrams(facts, policy);
-  if (facts.was_connected) {
-    return Refusal("it was connected, and no restore closes its connection again",
-                   "let the program close it");
+  if (facts.type.type != SOCK_STREAM) return WhyNotDatagrams(facts, policy);
+  if (facts.was_connected && !policy.tcp_established && !policy.tcp_close) {
+    return Refusal("it was connected", kConnectedRemedy);
+  }
+  if (facts.urgent && !policy.tcp_close) {
+    return Refusal("urgent data (MSG_OOB) waits in it, which no restore brings back",
+                   "let the program read it");
   }
   return facts.row ? WhyNotTcp(*facts.row, policy) : std::nullopt;
 }

@@ -50,18 +50,34 @@ absl::Status ReadEndpoints(BorrowedFd socket, InetSocketFacts& facts) {
   }
   facts.local = ToEndpoint(address, facts.type.family);
   address = {};
-  size = sizeof address;
-  if (getpeername(socket.get(), &address.any, &size) < 0) {
-    // A connection whose end is known to both has no peer any more (ENOTCONN).
-    if (errno != ENOTCONN) return absl::ErrnoToStatus(errno, "getpeername");
+  // It gives no more than it is asked for, and refuses to give less.
+  size = facts.type.family == AF_INET ? sizeof address.v4 : sizeof address.v6;
+  // This tells even of a connection that is closed who it was to, as getpeername(2) does not.
+  if (getsockopt(socket.get(), SOL_SOCKET, SO_PEERNAME, &address, &size) < 0) {
+    if (errno != ENOTCONN) return absl::ErrnoToStatus(errno, "SO_PEERNAME");
     address = {};
   }
   facts.remote = ToEndpoint(address, facts.type.family);
   return absl::OkStatus();
 }
 
+// One of TCP (a raw socket can have its number).
+bool IsStream(const InetSocketType& type) { return type.type == SOCK_STREAM; }
+
+// Of a raw socket that is connected only its route says so.
+bool IsRawConnected(BorrowedFd socket, int family) {
+  int mtu = 0;
+  socklen_t size = sizeof mtu;
+  return family == AF_INET ? getsockopt(socket.get(), IPPROTO_IP, IP_MTU, &mtu, &size) == 0
+                           : getsockopt(socket.get(), IPPROTO_IPV6, IPV6_MTU, &mtu, &size) == 0;
+}
+
 absl::StatusOr<uint8_t> StateOf(BorrowedFd socket, const InetSocketFacts& facts) {
-  if (facts.type.protocol != IPPROTO_TCP) {
+  if (facts.type.type == SOCK_RAW) {
+    const bool connected = facts.remote.port != 0 || IsRawConnected(socket, facts.type.family);
+    return static_cast<uint8_t>(connected ? TCP_ESTABLISHED : TCP_CLOSE);
+  }
+  if (!IsStream(facts.type)) {
     return static_cast<uint8_t>(facts.remote.port != 0 ? TCP_ESTABLISHED : TCP_CLOSE);
   }
   tcp_info info = {};
@@ -120,13 +136,13 @@ bool HasJoined(BorrowedFd socket, int family, const MulticastGroup& group) {
   return getsockopt(socket.get(), level, MCAST_MSFILTER, &filter, &size) == 0;
 }
 
-void ReadReadiness(BorrowedFd socket, InetSocketFacts& facts) {
+void ReadEvents(BorrowedFd socket, InetSocketFacts& facts) {
   pollfd ready = {.fd = socket.get(), .events = POLLPRI | POLLRDHUP, .revents = 0};
   if (poll(&ready, 1, 0) <= 0) return;
   facts.error = (ready.revents & POLLERR) != 0;
   facts.urgent = (ready.revents & POLLPRI) != 0 && !facts.error;
-  facts.was_connected = facts.type.protocol == IPPROTO_TCP && facts.state == TCP_CLOSE &&
-                        (ready.revents & POLLRDHUP) != 0;
+  facts.was_connected =
+      IsStream(facts.type) && facts.state == TCP_CLOSE && (ready.revents & POLLRDHUP) != 0;
 }
 
 }  // namespace
@@ -145,7 +161,7 @@ std::optional<InetSocketType> InetTypeOf(BorrowedFd socket) {
   const bool is_stream = type.type == SOCK_STREAM && type.protocol == IPPROTO_TCP;
   const bool is_datagram =
       type.type == SOCK_DGRAM && (type.protocol == IPPROTO_UDP || type.protocol == IPPROTO_UDPLITE);
-  if (!is_stream && !is_datagram) return std::nullopt;
+  if (!is_stream && !is_datagram && type.type != SOCK_RAW) return std::nullopt;
   return type;
 }
 
@@ -183,22 +199,24 @@ absl::Status InetSockets::Read(BorrowedFd copy, ino_t inode, const InetSocketTyp
   const auto [known, is_new] = sockets_.try_emplace(static_cast<uint32_t>(inode));
   if (!is_new) return absl::OkStatus();
   InetSocketFacts& facts = known->second;
+  facts.copy = copy.get();
   facts.type = type;
   RETURN_IF_ERROR(ReadEndpoints(copy, facts));
   ASSIGN_OR_RETURN(facts.state, StateOf(copy, facts));
-  ReadReadiness(copy, facts);
+  ReadEvents(copy, facts);
   ASSIGN_OR_RETURN(facts.options, ReadSocketOptions(copy));
-  const bool connected = type.protocol == IPPROTO_TCP && facts.state != TCP_LISTEN &&
+  const bool connected = IsStream(type) && facts.state != TCP_LISTEN &&
                          (facts.state != TCP_CLOSE || facts.was_connected);
   ASSIGN_OR_RETURN(facts.inet, options_.Read(copy, type, connected));
   const bool has_row =
-      type.protocol == IPPROTO_TCP ? facts.state != TCP_CLOSE : facts.local.port != 0;
+      IsStream(type) ? facts.state != TCP_CLOSE : type.type == SOCK_DGRAM && facts.local.port != 0;
   if (has_row && !facts.inet.foreign) {
     ASSIGN_OR_RETURN(facts.row, RowOf(known->first, type.protocol));
     // Where the kernel does not tell of namespaces, such a socket is of another one.
     if (!facts.row) facts.inet.foreign = true;
   }
-  if (type.protocol != IPPROTO_TCP && !facts.inet.foreign) {
+  if (type.type == SOCK_RAW) facts.received = ReadReadiness(copy).received;
+  if (!IsStream(type) && !facts.inet.foreign) {
     facts.unsent = HasUnsent(copy);
     ASSIGN_OR_RETURN(facts.in_group, IsInGroup(copy, AF_INET));
     if (type.family == AF_INET6 && !facts.in_group) {
@@ -206,6 +224,30 @@ absl::Status InetSockets::Read(BorrowedFd copy, ino_t inode, const InetSocketTyp
     }
   }
   if (type.family == AF_INET) facts.is_local = !facts.inet.ip.freebind() || IsLocal(facts.local);
+  return absl::OkStatus();
+}
+
+std::vector<uint32_t> InetSockets::Connections() const {
+  std::vector<uint32_t> inodes;
+  for (const auto& [inode, facts] : sockets_) {
+    if (!IsStream(facts.type) || facts.state == TCP_LISTEN) continue;
+    if (facts.state == TCP_CLOSE && !facts.was_connected) continue;
+    if (facts.state == TCP_SYN_SENT || facts.state == TCP_SYN_RECV) continue;
+    if (facts.inet.foreign) continue;
+    inodes.push_back(inode);
+  }
+  return inodes;
+}
+
+absl::Status InetSockets::ReadStream(uint32_t inode) {
+  InetSocketFacts& facts = sockets_.at(inode);
+  RETURN_IF_ERROR(StartRepair(BorrowedFd(facts.copy)));
+  absl::StatusOr<TcpStream> stream = ReadTcpStream(BorrowedFd(facts.copy), facts.state);
+  // Until it ends: it may not be touched more than it has to be.
+  const bool ended = EndRepair(facts.copy, facts.options.entry.reuseaddr());
+  RETURN_IF_ERROR(stream.status());
+  if (!ended) return absl::InternalError("repair mode of a connection did not end");
+  facts.stream = *std::move(stream);
   return absl::OkStatus();
 }
 

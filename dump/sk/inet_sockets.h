@@ -12,6 +12,7 @@
 #include "dump/sk/inet_diag.h"
 #include "dump/sk/inet_options.h"
 #include "dump/sk/socket_options.h"
+#include "dump/sk/tcp_stream.h"
 #include "dumpctl/unique_fd.h"
 #include "proc/multicast_parser.h"
 
@@ -26,6 +27,7 @@ struct InetEndpoint {
 
 // One internet socket, as it was read while its tasks stood still.
 struct InetSocketFacts {
+  int copy = -1;  // ours, which lives as long as the descriptors of the tasks do
   InetSocketType type;
   uint8_t state = 0;  // as in a row
   // None of a socket that has none: see AskForInetSockets.
@@ -37,13 +39,15 @@ struct InetSocketFacts {
   bool error = false;          // waits to be told
   bool urgent = false;         // MSG_OOB waits to be read
   bool was_connected = false;  // of a closed socket of TCP
+  bool received = false;       // of a raw socket: packets wait in it
   bool unsent = false;         // of UDP: a datagram was begun (MSG_MORE), or is on its way
   bool in_group = false;       // it has joined a multicast group
-  bool is_local = true;        // its address is one of this machine's
+  std::optional<TcpStream> stream;
+  bool is_local = true;  // its address is one of this machine's
 };
 
-// Whether `socket` is one of those that InetSockets reads: of TCP, UDP or UDP-Lite. An O_PATH
-// descriptor is none.
+// Whether `socket` is one of those that InetSockets reads: of TCP, UDP or UDP-Lite, or raw. An
+// O_PATH descriptor is none.
 std::optional<InetSocketType> InetTypeOf(BorrowedFd socket);
 
 // The internet sockets of a dump, each once, however many tasks have it.
@@ -54,6 +58,12 @@ class InetSockets {
   //
   // Errors: Failure::kHost, see AskForInetSockets.
   absl::Status Read(BorrowedFd copy, ino_t inode, const InetSocketType& type);
+
+  // The inodes of connections of TCP: of what is connected, and of what was, and can be dumped as
+  // far as is known of it.
+  std::vector<uint32_t> Connections() const;
+  // Reads a connection. See ReadTcpStream.
+  absl::Status ReadStream(uint32_t inode);
 
   const std::map<uint32_t, InetSocketFacts>& sockets() const { return sockets_; }
 

@@ -1,7 +1,9 @@
 #include "dump/sk/socket_options.h"
 
 #include <linux/filter.h>
+#include <linux/sock_diag.h>
 #include <net/if.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 
@@ -177,6 +179,35 @@ absl::StatusOr<SocketOptions> ReadSocketOptions(BorrowedFd socket) {
   RETURN_IF_ERROR(ReadFilter(socket, options));
   RETURN_IF_ERROR(FindUnplaced(socket, options));
   return options;
+}
+
+std::optional<WhyNotText> WhyNotOptions(const std::vector<std::string_view>& lost) {
+  if (lost.empty()) return std::nullopt;
+  std::string list;
+  for (const std::string_view name : lost) {
+    absl::StrAppend(&list, list.empty() ? "" : ", ", std::string(name));
+  }
+  return WhyNotText{absl::StrCat("no restore sets its options ", list, " again"),
+                    "let the program put them back"};
+}
+
+SocketReadiness ReadReadiness(BorrowedFd socket) {
+  SocketReadiness readiness;
+  uint32_t memory[SK_MEMINFO_VARS] = {};
+  socklen_t size = sizeof memory;
+  readiness.received = getsockopt(socket.get(), SOL_SOCKET, SO_MEMINFO, memory, &size) == 0 &&
+                       memory[SK_MEMINFO_RMEM_ALLOC] > 0;
+  pollfd ready = {.fd = socket.get(), .events = 0, .revents = 0};
+  readiness.error = poll(&ready, 1, 0) == 1 && (ready.revents & POLLERR) != 0;
+  return readiness;
+}
+
+absl::StatusOr<bool> IsOfOtherNetwork(BorrowedFd socket) {
+  const UniqueFd ours(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  if (!ours) return absl::ErrnoToStatus(errno, "making a socket");
+  ASSIGN_OR_RETURN(const auto its, GetIfKnown<uint64_t>(socket, abi::kSoNetnsCookie));
+  ASSIGN_OR_RETURN(const auto own, GetIfKnown<uint64_t>(BorrowedFd(ours), abi::kSoNetnsCookie));
+  return its != own;
 }
 
 }  // namespace dumpctl

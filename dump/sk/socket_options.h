@@ -1,10 +1,12 @@
 #ifndef DUMP_SK_SOCKET_OPTIONS_H_
 #define DUMP_SK_SOCKET_OPTIONS_H_
 
+#include <optional>
 #include <string_view>
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "dumpctl/resource_refusal.h"
 #include "dumpctl/unique_fd.h"
 #include "proto/sockets.pb.h"
 
@@ -26,6 +28,20 @@ struct SocketOptions {
 //
 // Errors: those of getsockopt(2); none is expected of a socket.
 absl::StatusOr<SocketOptions> ReadSocketOptions(BorrowedFd socket);
+
+// Says that these options are lost; nothing without any. Pure.
+std::optional<WhyNotText> WhyNotOptions(const std::vector<std::string_view>& lost);
+
+// What waits in a socket, as far as it can be told without reading it.
+struct SocketReadiness {
+  bool received = false;  // of a socket without a stream
+  bool error = false;     // to be told
+};
+SocketReadiness ReadReadiness(BorrowedFd socket);
+
+// Whether `socket` belongs to another network namespace than ours. False on kernels that do not
+// tell (before Linux 5.14).
+absl::StatusOr<bool> IsOfOtherNetwork(BorrowedFd socket);
 
 }  // namespace dumpctl
 

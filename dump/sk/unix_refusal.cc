@@ -81,14 +81,6 @@ std::optional<WhyNotText> WhyNotQueued(const UnixSocketFacts& facts,
   return std::nullopt;
 }
 
-std::string Listed(const std::vector<std::string_view>& names) {
-  std::string list;
-  for (const std::string_view name : names) {
-    absl::StrAppend(&list, list.empty() ? "" : ", ", std::string(name));
-  }
-  return list;
-}
-
 }  // namespace
 
 UnixConnections::UnixConnections(const UnixSocketRows& rows, std::set<uint32_t> ours,
@@ -167,11 +159,7 @@ std::optional<WhyNotText> WhyNotRestored(const UnixSocketFacts& facts,
   if (!facts.row) {
     return Refusal("it belongs to another network namespace", "let the program close it");
   }
-  if (!facts.options.lost.empty()) {
-    return WhyNotText{
-        absl::StrCat("no restore sets its options ", Listed(facts.options.lost), " again"),
-        "let the program put them back"};
-  }
+  if (auto options = WhyNotOptions(facts.options.lost)) return options;
   switch (facts.queue.trouble) {
     case QueueTrouble::kError:
       return Refusal("an error of its connection waits to be told, which no restore brings back",

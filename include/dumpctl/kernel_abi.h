@@ -117,6 +117,7 @@ inline constexpr int kSoPassRights = 83;   // Linux 6.16: on, unless it was set
 inline constexpr int kIpLocalPortRange = 51;  // Linux 6.3
 inline constexpr int kIpv6RecverrRfc4884 = 31;
 inline constexpr int kIpv6FlowinfoSend = 33;
+inline constexpr int kIpv6Hdrincl = 36;
 inline constexpr int kTcpRtoMaxMs = 44;     // Linux 6.15
 inline constexpr int kTcpRtoMinUs = 45;     // Linux 6.17
 inline constexpr int kTcpDelackMaxUs = 46;  // Linux 6.17

@@ -24,7 +24,8 @@ TOLERATED = [
     (r"timens-0\..*", "the clocks as the dump read them"),
     (r"(ids-\d+|inventory)\..*_ns_id", "numbered by each dumper"),
     (r"inventory\..*\.(files_id|fs_id|vm_id|sighand_id)", "numbered by each dumper"),
-    (r"fdinfo-.*\.isk\.ns_id", "numbered by each dumper"),
+    (r"tcp-stream-.*\.timestamp", "a clock"),
+    (r"fdinfo-.*\.(isk|nlsk|psk)\.ns_id", "numbered by each dumper"),
     (r"mm-.*\.shmid", "numbered by each dumper; files are compared where they are referred to"),
 ]
 _TOLERATED = [re.compile(pattern) for pattern, _ in TOLERATED]

@@ -2,7 +2,7 @@
 """Runs one real program through a dump by dumpctl and a restore by stock criu.
 
   run_program.py --dumpctl PROGRAM --mode restore|leave-running
-                 [--fifo] [--blocked-in CALL] [--timeout SECONDS] COMMAND...
+                 [--fifo] [--blocked-in CALL] [--with OPTION]... [--timeout SECONDS] COMMAND...
 
 The command speaks the protocol of test/targets/target.h: it prints "ready", waits, checks itself,
 and ends with the line PASS. With --fifo it waits not for the file `go` but for a line from the fifo
@@ -93,9 +93,9 @@ def run(options, criu, directory):
             program.wait_blocked_in(CALLS[options.blocked_in], deadline)
         if options.mode == "restore":
             pids = program.tree()
-            dumper.dump(program.pid, images, deadline)
+            dumper.dump(program.pid, images, deadline, options=options.with_options)
             program.wait_gone(pids, deadline)
-            dumper.restore(images, deadline)
+            dumper.restore(images, deadline, options=options.with_options)
             program.go("restored")
         else:
             dump_beside(program, dumper, images, deadline, options)
@@ -112,7 +112,7 @@ def dump_beside(program, dumper, images, deadline, options):
     # A virtual machine or an interpreter maps and unmaps, opens and closes while it runs on.
     quiet = options.blocked_in is not None
     before = proc_facts.snapshot(program.pid, maps=quiet)
-    dumper.dump(program.pid, images, deadline, leave_running=True)
+    dumper.dump(program.pid, images, deadline, leave_running=True, options=options.with_options)
     changed = changes(program, before, quiet)
     while changed and not quiet and time.monotonic() < deadline:
         # What it has opened for a moment is gone soon; what the dump has left is not.
@@ -137,6 +137,8 @@ def main():
     parser.add_argument("--mode", required=True, choices=["restore", "leave-running"])
     parser.add_argument("--fifo", action="store_true")
     parser.add_argument("--blocked-in", choices=CALLS)
+    parser.add_argument("--with", dest="with_options", action="append", default=[],
+                        help="an option of the dump, and of the restore")
     parser.add_argument("--timeout", type=float, default=60)
     parser.add_argument("--keep", help="leave images and logs in this directory")
     parser.add_argument("command", nargs=argparse.REMAINDER)

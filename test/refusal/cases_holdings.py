@@ -50,7 +50,7 @@ def descriptors_of_every_type(scene):
     require(len(resources) == len(expected), f"more than was held: {resources}, {expected}")
     protocols = [r for r in resources if "(socket, " in r]
     require(any("UNIX" in r for r in protocols), f"no protocol is named in {protocols}")
-    require(any("PACKET" in r for r in protocols), f"no protocol is named in {protocols}")
+    require(any("VSOCK" in r for r in protocols), f"no protocol is named in {protocols}")
     scene.expect_images({})
     witness.expect_unharmed()
 

@@ -158,7 +158,7 @@ static int OfThread(void) {
 
 static void HoldFds(void) {
   ShowFd(HalfOfAPair(SOCK_STREAM), "socket");
-  ShowFd(socket(AF_PACKET, SOCK_RAW, 0), "socket");
+  ShowFd(socket(AF_VSOCK, SOCK_STREAM, 0), "socket");
   ShowFd(eventfd(3, EFD_SEMAPHORE), "eventfd");
   ShowFd(timerfd_create(CLOCK_BOOTTIME_ALARM, 0), "timerfd");
   ShowFd(inotify_init1(0), "inotify");

@@ -1,5 +1,9 @@
 #include "test/refusal/witness_inet.h"
 
+#include <linux/if_packet.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
+#include <net/ethernet.h>
 #include <netinet/udp.h>
 #include <sched.h>
 #include <sys/wait.h>
@@ -17,7 +21,24 @@ static void Outside(void (*body)(void)) {
   REQUIRE(waitpid(child, NULL, 0) == child);
 }
 
-static void Connect(void) { Connected("127.0.0.1", SOCK_STREAM, 0, 5001); }
+/* And says what it hears. */
+static void Connect(void) {
+  int fd = Connected("127.0.0.1", SOCK_STREAM, 0, 5001);
+  for (char byte; recv(fd, &byte, 1, 0) == 1;) REQUIRE(send(fd, &byte, 1, MSG_NOSIGNAL) == 1);
+}
+
+static void Listen(void) { Listening("127.0.0.1", 5001, 0); }
+
+static void HoldConnecting(void) {
+  for (;;) {
+    int fd = NewSocket("127.0.0.1", SOCK_STREAM | SOCK_NONBLOCK, 0);
+    const int error = ConnectTo(fd, "127.0.0.1", 5001);
+    struct pollfd connected = {.fd = fd, .events = POLLOUT};
+    /* Who has no room for more says nothing. */
+    if (error == EINPROGRESS && poll(&connected, 1, 200) == 0) return;
+    close(fd);
+  }
+}
 
 static void WaitFor(int fd, short events) {
   struct pollfd waiting = {.fd = fd, .events = events};
@@ -28,7 +49,9 @@ static void WaitFor(int fd, short events) {
 static int ConnectedFromOutside(void) {
   int listening = Listening("127.0.0.1", 5001, 5);
   Outside(Connect);
-  return REQUIRE_SYSCALL(accept(listening, NULL, NULL));
+  int accepted = REQUIRE_SYSCALL(accept(listening, NULL, NULL));
+  SetOption(accepted, SOL_SOCKET, SO_REUSEADDR, 1);
+  return accepted;
 }
 
 static void HoldTcp(const char* what) {
@@ -38,6 +61,10 @@ static void HoldTcp(const char* what) {
     WaitFor(listening, POLLIN);
   }
   if (strcmp(what, "connected") == 0) ConnectedFromOutside();
+  if (strcmp(what, "connecting") == 0) {
+    Outside(Listen);
+    HoldConnecting();
+  }
   if (strcmp(what, "closed") == 0) {
     int listening = Listening("127.0.0.1", 5001, 5);
     int client = Connected("127.0.0.1", SOCK_STREAM, 0, 5001);
@@ -58,6 +85,14 @@ static void HoldTcp(const char* what) {
     int fd = NewSocket("0.0.0.0", SOCK_STREAM, 0);
     SetOption(fd, IPPROTO_IP, IP_FREEBIND, 1);
     REQUIRE(BindTo(fd, "192.0.2.1", 5001) == 0);
+  }
+  if (strcmp(what, "raw_connected") == 0) {
+    REQUIRE(ConnectTo(NewSocket("127.0.0.1", SOCK_RAW, 253), "127.0.0.1", 0) == 0);
+  }
+  if (strcmp(what, "raw_packet") == 0) {
+    int fd = NewSocket("127.0.0.1", SOCK_RAW, 253);
+    SendTo(fd, "never read", "127.0.0.1", 0);
+    WaitFor(fd, POLLIN);
   }
   if (strcmp(what, "namespace") == 0) {
     int home = REQUIRE_SYSCALL(open("/proc/self/ns/net", O_RDONLY));
@@ -93,7 +128,32 @@ static void HoldUdp(const char* what) {
   if (strcmp(what, "begun") == 0) REQUIRE(send(client, "and", 3, MSG_MORE) == 3);
 }
 
+static void HoldNetlink(const char* what) {
+  int fd = REQUIRE_SYSCALL(socket(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE));
+  if (strcmp(what, "netlink_option") == 0) SetOption(fd, SOL_NETLINK, NETLINK_EXT_ACK, 1);
+  if (strcmp(what, "netlink_group") == 0) {
+    SetOption(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, RTNLGRP_NEXTHOP);
+    SetOption(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, RTNLGRP_BRVLAN);
+  }
+  if (strcmp(what, "netlink_message") != 0) return;
+  /* Asks for nothing, and is told that this was understood. */
+  const struct nlmsghdr request = {sizeof(request), NLMSG_NOOP, NLM_F_REQUEST | NLM_F_ACK, 1, 0};
+  REQUIRE(send(fd, &request, sizeof(request), 0) == sizeof(request));
+  WaitFor(fd, POLLIN);
+}
+
+static void HoldPacket(const char* what) {
+  if (strncmp(what, "packet_", 7) != 0) return;
+  int fd = REQUIRE_SYSCALL(socket(AF_PACKET, SOCK_DGRAM, htons(ETH_P_IP)));
+  if (strcmp(what, "packet_option") == 0) SetOption(fd, SOL_PACKET, PACKET_QDISC_BYPASS, 1);
+  if (strcmp(what, "packet_option") == 0) return;
+  SendTo(NewSocket("127.0.0.1", SOCK_DGRAM, 0), "seen", "127.0.0.1", 6001);
+  WaitFor(fd, POLLIN);
+}
+
 void HoldInet(const char* what) {
   HoldTcp(what);
   HoldUdp(what);
+  HoldNetlink(what);
+  HoldPacket(what);
 }

@@ -20,6 +20,9 @@ constexpr InetSocketType kTypes[] = {
     {AF_INET, SOCK_STREAM, IPPROTO_TCP},    {AF_INET6, SOCK_STREAM, IPPROTO_TCP},
     {AF_INET, SOCK_DGRAM, IPPROTO_UDP},     {AF_INET6, SOCK_DGRAM, IPPROTO_UDP},
     {AF_INET, SOCK_DGRAM, IPPROTO_UDPLITE}, {AF_INET6, SOCK_DGRAM, IPPROTO_UDPLITE}};
+constexpr InetSocketType kRawTypes[] = {{AF_INET, SOCK_RAW, IPPROTO_ICMP},
+                                        {AF_INET6, SOCK_RAW, IPPROTO_ICMPV6},
+                                        {AF_INET, SOCK_RAW, 253}};
 
 UniqueFd Make(const InetSocketType& type) {
   return UniqueFd(socket(type.family, type.type, type.protocol));
@@ -73,6 +76,22 @@ TEST(InetOptionsTest, NamesWhatHasNoPlace) {
   EXPECT_THAT(Read(tcp, kTypes[1]).lost,
               ElementsAre("IPV6_TCLASS", "TCP_MAXSEG", "TCP_USER_TIMEOUT"));
   EXPECT_THAT(Read(tcp, kTypes[1], true).lost, ElementsAre("IPV6_TCLASS", "TCP_USER_TIMEOUT"));
+}
+
+TEST(InetOptionsTest, KnowsRawSockets) {
+  if (!Make(kRawTypes[0])) GTEST_SKIP() << "CAP_NET_RAW is needed";
+  const int words[] = {1, 8, 0};
+  for (size_t i = 0; i < std::size(kRawTypes); ++i) {
+    const UniqueFd fd = Make(kRawTypes[i]);
+    EXPECT_THAT(Read(fd, kRawTypes[i]).lost, IsEmpty());
+    EXPECT_EQ(Read(fd, kRawTypes[i]).ip.raw().icmpv_filter_size(), words[i]);
+    EXPECT_FALSE(Read(fd, kRawTypes[i]).ip.raw().hdrincl());
+  }
+  const UniqueFd checked = Make(kRawTypes[2]);
+  Set(checked, IPPROTO_IP, IP_CHECKSUM, 1);
+  Set(checked, IPPROTO_IP, IP_HDRINCL, 1);
+  EXPECT_THAT(Read(checked, kRawTypes[2]).lost, ElementsAre("IP_CHECKSUM"));
+  EXPECT_TRUE(Read(checked, kRawTypes[2]).ip.raw().hdrincl());
 }
 
 TEST(InetOptionsTest, KnowsDatagrams) {

@@ -1,4 +1,7 @@
 /* Options of internet sockets (socket(7), ip(7), ipv6(7), tcp(7)). */
+#include <linux/filter.h>
+#include <netinet/udp.h>
+
 #include "test/targets/inet_socket.h"
 
 static const struct {
@@ -25,6 +28,16 @@ static const struct {
   EXPECT_EQ(GetOption(fd, list[i].level, list[i].option), \
             GetOption(other, list[i].level, list[i].option))
 
+/* Of UDP: datagrams of more than four bytes are dropped. */
+static void AttachFilter(int fd) {
+  struct sock_filter filter[] = {{BPF_LD | BPF_W | BPF_LEN, 0, 0, 0},
+                                 {BPF_JMP | BPF_JGT | BPF_K, 1, 0, sizeof(struct udphdr) + 4},
+                                 {BPF_RET | BPF_K, 0, 0, 0xffff},
+                                 {BPF_RET | BPF_K, 0, 0, 0}};
+  const struct sock_fprog program = {4, filter};
+  REQUIRE_SYSCALL(setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)));
+}
+
 int main(void) {
   int tuned[3] = {NewSocket("0.0.0.0", SOCK_STREAM, 0), NewSocket("0.0.0.0", SOCK_DGRAM, 0),
                   NewSocket("::", SOCK_DGRAM, 0)};
@@ -40,7 +53,12 @@ int main(void) {
   /* FREEBIND is for addresses that nobody has, which no restore binds to. */
   REQUIRE(BindTo(tuned[0], "127.0.0.7", 5001) == 0);
   REQUIRE(BindTo(tuned[2], "::1", 5002) == 0);
+  int filtered = Bound("127.0.0.1", SOCK_DGRAM, 0, 6001);
+  AttachFilter(filtered);
   Checkpoint();
+  SendTo(plain[1], "dropped", "127.0.0.1", 6001);
+  SendTo(plain[1], "kept", "127.0.0.1", 6001);
+  EXPECT_RECEIVED("kept", filtered);
   EXPECT_SET(tuned[0], kOfTcp);
   EXPECT_SET(tuned[1], kOfUdp);
   EXPECT_SET(tuned[2], kOfV6);
