@@ -207,8 +207,11 @@ absl::Status ReadRaw(BorrowedFd socket, const InetSocketType& type, image::ip_op
                                                    ? Number(socket, IPPROTO_IPV6, abi::kIpv6Hdrincl)
                                                    : Number(socket, IPPROTO_IP, IP_HDRINCL));
   if (own_headers != 0) raw.set_hdrincl(true);
-  ASSIGN_OR_RETURN(const uint32_t fragments, Number(socket, IPPROTO_IP, IP_NODEFRAG));
-  if (fragments != 0) raw.set_nodefrag(true);
+  if (!is_v6) {
+    // Raw sockets of IPv6 know no options of IPv4.
+    ASSIGN_OR_RETURN(const uint32_t fragments, Number(socket, IPPROTO_IP, IP_NODEFRAG));
+    if (fragments != 0) raw.set_nodefrag(true);
+  }
   if (!is_v6 && type.protocol == IPPROTO_ICMP) {
     return ReadIcmpFilter<icmp_filter>(socket, SOL_RAW, ICMP_FILTER, raw);
   }

@@ -29,14 +29,34 @@ function(dumpctl_library name)
   endif()
 endfunction()
 
+# gtest's headers take longer to compile than most tests behind them: once is enough. Nobody waits
+# for tests that are not optimised, but for their compiler.
+function(dumpctl_test_headers)
+  file(WRITE ${PROJECT_BINARY_DIR}/test_headers.cc "")
+  add_library(test_headers OBJECT ${PROJECT_BINARY_DIR}/test_headers.cc)
+  target_link_libraries(test_headers PRIVATE dumpctl_options absl::statusor absl::strings GTest::gmock)
+  dumpctl_test_options(test_headers)
+  if(CMAKE_CXX_COMPILER_ID STREQUAL GNU)
+    target_precompile_headers(test_headers PRIVATE ${PROJECT_SOURCE_DIR}/scripts/cmake/test_headers.h)
+  endif()
+endfunction()
+
+function(dumpctl_test_options name)
+  target_compile_options(${name} PRIVATE $<$<CONFIG:Release>:-O0>)
+  # gcc 12 sees overlapping copies in `"x" + std::string()` where there are none, in gtest's headers
+  # as well (gcc bug 105651).
+  target_compile_options(${name} PRIVATE
+    $<$<AND:$<COMPILE_LANG_AND_ID:CXX,GNU>,$<VERSION_LESS:$<CXX_COMPILER_VERSION>,13>>:-Wno-restrict>)
+endfunction()
+
 function(dumpctl_test name)
   cmake_parse_arguments(arg "" "" "SOURCES;DEPS" ${ARGN})
   add_executable(${name} ${arg_SOURCES})
   target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR})
   target_link_libraries(${name} PRIVATE dumpctl_options ${arg_DEPS} GTest::gmock GTest::gtest_main)
-  # gcc 12 sees overlapping copies in `"x" + std::string()` where there are none, in gtest's headers
-  # as well (gcc bug 105651).
-  target_compile_options(${name} PRIVATE
-    $<$<AND:$<COMPILE_LANG_AND_ID:CXX,GNU>,$<VERSION_LESS:$<CXX_COMPILER_VERSION>,13>>:-Wno-restrict>)
+  dumpctl_test_options(${name})
+  if(CMAKE_CXX_COMPILER_ID STREQUAL GNU)
+    target_precompile_headers(${name} REUSE_FROM test_headers)
+  endif()
   gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60)
 endfunction()

@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -79,9 +80,17 @@ class _Connection:
     def expect_alive(self):
         require(self._end.getsockopt(socket.IPPROTO_TCP, _TCP_REPAIR) == 0, "it is being repaired")
         require(self._end.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR) == 1, "no SO_REUSEADDR")
-        self._end.settimeout(PATIENCE)
+        # No timeout of the socket's: the open file is the witness's as well, and would not block.
         self._end.send(b"hello")
-        require(self._end.recv(5, socket.MSG_WAITALL) == b"hello", "the connection is lost")
+        poller = select.poll()
+        poller.register(self._end, select.POLLIN)
+        heard = b""
+        while len(heard) < 5:
+            require(poller.poll(PATIENCE * 1000), f"the connection is lost after {heard}")
+            piece = self._end.recv(5 - len(heard))
+            require(piece, f"the connection was ended after {heard}")
+            heard += piece
+        require(heard == b"hello", f"heard {heard}")
 
 
 def _fetch(pid, number):

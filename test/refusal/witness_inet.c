@@ -147,7 +147,7 @@ static void HoldPacket(const char* what) {
   int fd = REQUIRE_SYSCALL(socket(AF_PACKET, SOCK_DGRAM, htons(ETH_P_IP)));
   if (strcmp(what, "packet_option") == 0) SetOption(fd, SOL_PACKET, PACKET_QDISC_BYPASS, 1);
   if (strcmp(what, "packet_option") == 0) return;
-  SendTo(NewSocket("127.0.0.1", SOCK_DGRAM, 0), "seen", "127.0.0.1", 6001);
+  SendTo(NewSocket("127.0.0.1", SOCK_DGRAM, 0), "seen", "127.0.0.1", 6999); /* nobody is there */
   WaitFor(fd, POLLIN);
 }
 
