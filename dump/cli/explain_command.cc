@@ -13,6 +13,7 @@
 #include "dump/cli/report_text.h"
 #include "dump/cli/target_options.h"
 #include "dump/session/explanation.h"
+#include "dump/session/preflight.h"
 #include "dumpctl/failure.h"
 #include "dumpctl/printable.h"
 #include "dumpctl/status_macros.h"
@@ -72,8 +73,7 @@ std::string Text(const Explanation& explanation) {
   text += fmt::format("In its way stand{} {}:\n", explanation.blockers.size() == 1 ? "s" : "",
                       explanation.blockers.size());
   for (const ResourceRefusal& blocker : explanation.blockers) {
-    text += fmt::format("  process {}, {}: {}; {}\n", blocker.pid, Printable(blocker.resource),
-                        blocker.why, blocker.remedy);
+    text += fmt::format("  {}\n", RefusalText(blocker));
   }
   const std::set<std::string> options = NeededOptions(explanation);
   if (options.empty()) return text;

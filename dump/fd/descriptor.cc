@@ -178,6 +178,10 @@ absl::StatusOr<std::vector<Descriptor>> PeekDescriptors(const ProcDir& task) {
       if (errno == ENOENT) continue;
       return absl::ErrnoToStatus(errno, absl::StrCat(task.path(), "/", LinkName(number)));
     }
+    absl::StatusOr<std::string> link = DescriptorLink(task, number);
+    if (absl::IsNotFound(link.status())) continue;
+    RETURN_IF_ERROR(link.status());
+    descriptor.link = *std::move(link);
     descriptors.push_back(std::move(descriptor));
   }
   return descriptors;

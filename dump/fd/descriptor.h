@@ -36,7 +36,8 @@ struct Descriptor {
   // be asked when the task runs again, or is dead. None when read from a running task.
   UniqueFd copy;
   FileOwner owner;
-  // What its link says, where the copy was given up: see OpenFileIndex.
+  // What its link says (DescriptorLink), where there is no copy to ask: of a running task, and
+  // where the copy was given up (OpenFileIndex).
   std::optional<std::string> link;
   uint32_t open_file = 0;  // OpenFileIndex::NumberOf; 0 without an index
   // Of an epoll that watches something. None when read from a running task.

@@ -391,20 +391,16 @@ absl::StatusOr<TeedPipes> TeePipes(const std::vector<Descriptor>& descriptors, T
   return known;
 }
 
-absl::StatusOr<ResourceRefusals> RefuseDescriptors(pid_t pid, const ProcDir& task,
+absl::StatusOr<ResourceRefusals> RefuseDescriptors(pid_t pid,
                                                    const std::vector<Descriptor>& descriptors,
                                                    const FileRules& rules) {
   ResourceRefusals refusals;
   for (const Descriptor& descriptor : descriptors) {
     ASSIGN_OR_RETURN(const FdInfo info, ParseFdInfo(descriptor.info_text));
-    const absl::StatusOr<std::string> link = DescriptorLink(task, descriptor.number);
-    if (absl::IsNotFound(link.status())) continue;  // closed meanwhile
-    RETURN_IF_ERROR(link.status());
+    const std::string& link = descriptor.link.value();
     ASSIGN_OR_RETURN(const std::optional<WhyNotText> why_not,
-                     WhyRefused(descriptor, *link, info, rules));
-    if (why_not) {
-      refusals.push_back(Refusal(pid, descriptor, *link, *why_not));
-    }
+                     WhyRefused(descriptor, link, info, rules));
+    if (why_not) refusals.push_back(Refusal(pid, descriptor, link, *why_not));
   }
   return refusals;
 }

@@ -107,7 +107,7 @@ class FdCollector {
 };
 
 // All that cannot be dumped among descriptors that were peeked at while the task runs.
-absl::StatusOr<ResourceRefusals> RefuseDescriptors(pid_t pid, const ProcDir& task,
+absl::StatusOr<ResourceRefusals> RefuseDescriptors(pid_t pid,
                                                    const std::vector<Descriptor>& descriptors,
                                                    const FileRules& rules);
 

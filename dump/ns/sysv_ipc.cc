@@ -179,8 +179,7 @@ std::vector<std::string> NotCaptured(const SysvIpc& ipc) {
   if (ipc.empty()) return words;
   words.push_back(
       "the host's IPC namespace: a restore makes one of its own for the tree, with the SysV "
-      "objects "
-      "that the tree uses");
+      "objects that the tree uses");
   for (const SysvSegment& segment : ipc.segments) {
     if ((segment.object.mode & kToBeRemoved) == 0) continue;
     words.push_back(absl::StrCat("that SysV shared memory segment ", segment.object.id,

@@ -32,10 +32,7 @@ std::vector<int> ThreadsOf(const Target& target) {
 absl::Status CountDescriptors(const Target& target, ExplainedTask& task) {
   ASSIGN_OR_RETURN(const std::vector<Descriptor> descriptors, PeekDescriptors(target.dir));
   for (const Descriptor& descriptor : descriptors) {
-    const absl::StatusOr<std::string> link = DescriptorLink(target.dir, descriptor.number);
-    if (absl::IsNotFound(link.status())) continue;
-    RETURN_IF_ERROR(link.status());
-    ++task.descriptors[std::string(FileTypeName(descriptor.stat, *link))];
+    ++task.descriptors[std::string(FileTypeName(descriptor.stat, descriptor.link.value()))];
   }
   return absl::OkStatus();
 }

@@ -161,17 +161,15 @@ absl::Status LookAtMemfds(const Target& target, const std::vector<Descriptor>& d
                           Preflight& preflight) {
   for (const Descriptor& descriptor : descriptors) {
     if (!S_ISREG(descriptor.stat.st_mode) || descriptor.stat.st_nlink > 0) continue;
-    const absl::StatusOr<std::string> link = DescriptorLink(target.dir, descriptor.number);
-    if (absl::IsNotFound(link.status())) continue;  // closed meanwhile
-    RETURN_IF_ERROR(link.status());
-    if (FileKindOf(descriptor.stat, *link, 0) != FileKind::kMemfd) continue;
-    if (IsMemfd(descriptor.stat, *link, preflight.kernel_tmpfs)) {
+    const std::string& link = descriptor.link.value();
+    if (FileKindOf(descriptor.stat, link, 0) != FileKind::kMemfd) continue;
+    if (IsMemfd(descriptor.stat, link, preflight.kernel_tmpfs)) {
       preflight.shared_memory.insert(descriptor.stat.st_ino);
       continue;
     }
     const WhyNot why_not = WhyNotMemfd();
     preflight.blockers.push_back({target.pid,
-                                  absl::StrCat("fd ", descriptor.number, " (memfd, ", *link, ")"),
+                                  absl::StrCat("fd ", descriptor.number, " (memfd, ", link, ")"),
                                   std::string(why_not.why), std::string(why_not.remedy)});
   }
   return absl::OkStatus();
@@ -183,15 +181,13 @@ absl::StatusOr<ResourceRefusals> RefuseNamespaceFiles(const Target& target,
   ResourceRefusals refusals;
   for (const Descriptor& descriptor : descriptors) {
     if (!S_ISREG(descriptor.stat.st_mode)) continue;
-    const absl::StatusOr<std::string> link = DescriptorLink(target.dir, descriptor.number);
-    if (absl::IsNotFound(link.status())) continue;  // closed meanwhile
-    RETURN_IF_ERROR(link.status());
-    if (FileKindOf(descriptor.stat, *link, 0) != FileKind::kNamespace) continue;
+    const std::string& link = descriptor.link.value();
+    if (FileKindOf(descriptor.stat, link, 0) != FileKind::kNamespace) continue;
     auto made = NamespaceFile(descriptor.stat.st_ino, task, {});
     const auto* why_not = std::get_if<WhyNotText>(&made);
     if (why_not == nullptr) continue;
     refusals.push_back({target.pid,
-                        absl::StrCat("fd ", descriptor.number, " (namespace, ", *link, ")"),
+                        absl::StrCat("fd ", descriptor.number, " (namespace, ", link, ")"),
                         why_not->why, why_not->remedy});
   }
   return refusals;
@@ -209,8 +205,7 @@ absl::Status PeekAt(const Target& target, const std::vector<Descriptor>& descrip
     if (S_ISSOCK(descriptor.stat.st_mode)) {
       peeked.sockets.push_back({target.pid, descriptor.number, descriptor.stat.st_ino});
     }
-    ASSIGN_OR_RETURN(std::optional<PeekedTerminal> terminal,
-                     PeekTerminal(target.pid, target.dir, descriptor));
+    ASSIGN_OR_RETURN(std::optional<PeekedTerminal> terminal, PeekTerminal(target.pid, descriptor));
     if (terminal) peeked.terminals.push_back(*std::move(terminal));
   }
   return absl::OkStatus();
@@ -233,7 +228,7 @@ absl::StatusOr<ResourceRefusals> LookAtTask(const Target& target, const Namespac
   ASSIGN_OR_RETURN(const std::vector<Descriptor> descriptors, PeekDescriptors(target.dir));
   RETURN_IF_ERROR(PeekAt(target, descriptors, peeked));
   ASSIGN_OR_RETURN(ResourceRefusals refused,
-                   RefuseDescriptors(target.pid, target.dir, descriptors, preflight.file_rules));
+                   RefuseDescriptors(target.pid, descriptors, preflight.file_rules));
   Append(refusals, std::move(refused));
   ASSIGN_OR_RETURN(refused, RefuseLinkedFiles(target, preflight.file_rules));
   Append(refusals, std::move(refused));
@@ -324,13 +319,17 @@ absl::StatusOr<Preflight> RunPreflight(const DumpOptions& options, std::span<con
   return preflight;
 }
 
+std::string RefusalText(const ResourceRefusal& refusal) {
+  return absl::StrCat("process ", refusal.pid, ", ", Printable(refusal.resource), ": ", refusal.why,
+                      "; ", refusal.remedy);
+}
+
 absl::Status RefusedStatus(const ResourceRefusals& refusals) {
   std::string message = "refused before anything was changed";
   if (refusals.size() > 1) absl::StrAppend(&message, ", for ", refusals.size(), " reasons");
   message += ":";
   for (const ResourceRefusal& refusal : refusals) {
-    absl::StrAppend(&message, refusals.size() > 1 ? "\n  " : " ", "process ", refusal.pid, ", ",
-                    Printable(refusal.resource), ": ", refusal.why, "; ", refusal.remedy);
+    absl::StrAppend(&message, refusals.size() > 1 ? "\n  " : " ", RefusalText(refusal));
   }
   return MakeFailure(Failure::kRefused, absl::StatusCode::kUnimplemented, message);
 }

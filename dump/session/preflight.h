@@ -53,6 +53,9 @@ struct Preflight {
 absl::StatusOr<Preflight> RunPreflight(const DumpOptions& options, std::span<const Target> targets,
                                        const KernelFeatures& features);
 
+// "process 12, fd 3 (...): why; remedy"
+std::string RefusalText(const ResourceRefusal& refusal);
+
 // One error for all: Failure::kRefused, one line, or a line for each of several refusals.
 absl::Status RefusedStatus(const ResourceRefusals& refusals);
 

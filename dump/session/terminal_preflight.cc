@@ -38,8 +38,7 @@ absl::StatusOr<std::vector<PeekedTerminal>> PeekTerminals(const Target& target) 
   if (!descriptors.ok() && IsDead(target)) return terminals;
   RETURN_IF_ERROR(descriptors.status());
   for (const Descriptor& descriptor : *descriptors) {
-    ASSIGN_OR_RETURN(std::optional<PeekedTerminal> terminal,
-                     PeekTerminal(target.pid, target.dir, descriptor));
+    ASSIGN_OR_RETURN(std::optional<PeekedTerminal> terminal, PeekTerminal(target.pid, descriptor));
     if (terminal) terminals.push_back(*std::move(terminal));
   }
   return terminals;
@@ -62,16 +61,14 @@ ResourceRefusals Judge(const std::vector<PeekedTerminal>& terminals, std::span<c
 
 }  // namespace
 
-absl::StatusOr<std::optional<PeekedTerminal>> PeekTerminal(pid_t pid, const ProcDir& task,
+absl::StatusOr<std::optional<PeekedTerminal>> PeekTerminal(pid_t pid,
                                                            const Descriptor& descriptor) {
   if (!S_ISCHR(descriptor.stat.st_mode)) return std::nullopt;
-  const absl::StatusOr<std::string> link = DescriptorLink(task, descriptor.number);
-  if (absl::IsNotFound(link.status())) return std::nullopt;  // closed meanwhile
-  RETURN_IF_ERROR(link.status());
+  const std::string& link = descriptor.link.value();
   ASSIGN_OR_RETURN(const FdInfo info, ParseFdInfo(descriptor.info_text));
-  if (FileKindOf(descriptor.stat, *link, info.flags) != FileKind::kTerminal) return std::nullopt;
-  if (WhyNotDumpable(descriptor.stat, *link, info)) return std::nullopt;
-  return PeekedTerminal{pid, absl::StrCat("fd ", descriptor.number, " (terminal, ", *link, ")"),
+  if (FileKindOf(descriptor.stat, link, info.flags) != FileKind::kTerminal) return std::nullopt;
+  if (WhyNotDumpable(descriptor.stat, link, info)) return std::nullopt;
+  return PeekedTerminal{pid, absl::StrCat("fd ", descriptor.number, " (terminal, ", link, ")"),
                         FactsOf(descriptor.stat, info)};
 }
 

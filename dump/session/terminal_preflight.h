@@ -25,8 +25,7 @@ struct PeekedTerminal {
 };
 
 // None when it is no terminal, or one that is refused for what any file would be.
-absl::StatusOr<std::optional<PeekedTerminal>> PeekTerminal(pid_t pid, const ProcDir& task,
-                                                           const Descriptor& descriptor);
+absl::StatusOr<std::optional<PeekedTerminal>> PeekTerminal(pid_t pid, const Descriptor& descriptor);
 
 // What cannot be dumped among the terminals of running tasks, the root first. `before`: those that
 // they had when they were looked at. Both change as the tasks run: what is refused stood in the way

@@ -288,7 +288,7 @@ TEST_P(FdCollectorTest, PeeksAtARunningTaskWithTheSameResult) {
   ASSERT_TRUE(task.ok());
   const auto descriptors = PeekDescriptors(*task);
   ASSERT_TRUE(descriptors.ok()) << descriptors.status();
-  const auto refusals = RefuseDescriptors(child_, *task, *descriptors, rules_);
+  const auto refusals = RefuseDescriptors(child_, *descriptors, rules_);
   ASSERT_TRUE(refusals.ok()) << refusals.status();
   ASSERT_THAT(*refusals, SizeIs(1));
   ASSERT_TRUE(Collect().ok());
