@@ -1,7 +1,5 @@
 #include "dump/cli/dump_command.h"
 
-#include <fmt/format.h>
-
 #include <cstdio>
 #include <cstdlib>
 #include <map>
@@ -67,10 +65,11 @@ absl::Status RunDump(Arguments arguments) {
   }
   if (!report.ok()) {
     // Who asked is told by main; the file is for who looks later.
-    if (!log_path.empty()) log->error("{}", std::string(report.status().message()));
+    if (!log_path.empty()) log->Error(std::string(report.status().message()));
     return report.status();
   }
-  fmt::print("{}", arguments.json ? ReportJson(*report) : ReportText(*report));
+  const std::string text = arguments.json ? ReportJson(*report) : ReportText(*report);
+  std::fputs(text.c_str(), stdout);
   return absl::OkStatus();
 }
 

@@ -1,6 +1,7 @@
 #include "dump/cli/dump_log.h"
 
 #include <fcntl.h>
+#include <spdlog/logger.h>
 #include <spdlog/pattern_formatter.h>
 #include <spdlog/sinks/basic_file_sink.h>
 #include <spdlog/sinks/stdout_sinks.h>
@@ -11,7 +12,6 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "dump/cli/verbosity.h"
 #include "dumpctl/failure.h"
 #include "dumpctl/unique_fd.h"
 
@@ -51,6 +51,22 @@ class SeverityFlag final : public spdlog::custom_flag_formatter {
   }
 };
 
+// By the numbers of --verbosity.
+spdlog::level::level_enum LevelOf(int verbosity) {
+  switch (verbosity) {
+    case 0:
+      return spdlog::level::off;
+    case 1:
+      return spdlog::level::err;
+    case 2:
+      return spdlog::level::warn;
+    case 3:
+      return spdlog::level::info;
+    default:
+      return spdlog::level::debug;
+  }
+}
+
 absl::Status Truncate(const std::string& path) {
   // spdlog throws where it cannot open a file; this says why, without.
   const UniqueFd file(open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
@@ -60,9 +76,37 @@ absl::Status Truncate(const std::string& path) {
                                   "; choose another (-o) or another directory (-W)"));
 }
 
+class SpdLog final : public Log {
+ public:
+  SpdLog(spdlog::sink_ptr sink, int verbosity) : logger_("dumpctl", std::move(sink)) {
+    auto formatter = std::make_unique<spdlog::pattern_formatter>();
+    formatter->add_flag<ElapsedFlag>('*').add_flag<SeverityFlag>('!').set_pattern("(%*) %!%v");
+    logger_.set_formatter(std::move(formatter));
+    logger_.set_level(LevelOf(verbosity));
+    // Each line at once: what a dump has told before it hung or was killed is what one looks for.
+    logger_.flush_on(spdlog::level::trace);
+  }
+
+  void Write(LogLevel level, const std::string& text) override {
+    switch (level) {
+      case LogLevel::kDebug:
+        return logger_.debug(text);
+      case LogLevel::kInfo:
+        return logger_.info(text);
+      case LogLevel::kWarning:
+        return logger_.warn(text);
+      case LogLevel::kError:
+        return logger_.error(text);
+    }
+  }
+
+ private:
+  spdlog::logger logger_;
+};
+
 }  // namespace
 
-absl::StatusOr<std::shared_ptr<spdlog::logger>> OpenLog(const std::string& path, int verbosity) {
+absl::StatusOr<std::unique_ptr<Log>> OpenLog(const std::string& path, int verbosity) {
   spdlog::sink_ptr sink;
   if (path.empty()) {
     sink = std::make_shared<spdlog::sinks::stderr_sink_st>();
@@ -70,14 +114,7 @@ absl::StatusOr<std::shared_ptr<spdlog::logger>> OpenLog(const std::string& path,
     if (absl::Status status = Truncate(path); !status.ok()) return status;
     sink = std::make_shared<spdlog::sinks::basic_file_sink_st>(path);
   }
-  auto formatter = std::make_unique<spdlog::pattern_formatter>();
-  formatter->add_flag<ElapsedFlag>('*').add_flag<SeverityFlag>('!').set_pattern("(%*) %!%v");
-  auto log = std::make_shared<spdlog::logger>("dumpctl", std::move(sink));
-  log->set_formatter(std::move(formatter));
-  log->set_level(LevelOf(verbosity));
-  // Each line at once: what a dump has told before it hung or was killed is what one looks for.
-  log->flush_on(spdlog::level::trace);
-  return log;
+  return std::make_unique<SpdLog>(std::move(sink), verbosity);
 }
 
 }  // namespace dumpctl

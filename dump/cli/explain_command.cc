@@ -1,7 +1,5 @@
 #include "dump/cli/explain_command.h"
 
-#include <fmt/format.h>
-
 #include <cstdio>
 #include <cstdlib>
 #include <map>
@@ -10,6 +8,8 @@
 #include <set>
 #include <string>
 
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "dump/cli/report_text.h"
 #include "dump/cli/target_options.h"
 #include "dump/session/explanation.h"
@@ -50,12 +50,12 @@ std::map<pid_t, size_t> DepthsOf(const Explanation& explanation) {
 }
 
 std::string TaskText(const ExplainedTask& task, size_t depth) {
-  std::string text = fmt::format("{:>{}}{} {} ({}): {} thread{}, {} mappings ({} of files), {}\n",
-                                 "", 2 * depth, task.pid, Printable(task.comm), task.state,
-                                 task.threads, task.threads == 1 ? "" : "s", task.mappings,
-                                 task.file_mappings, SizeText(task.pages * kPage));
+  std::string text = absl::StrFormat("%*s%d %s (%c): %d thread%s, %d mappings (%d of files), %s\n",
+                                     2 * depth, "", task.pid, Printable(task.comm), task.state,
+                                     task.threads, task.threads == 1 ? "" : "s", task.mappings,
+                                     task.file_mappings, SizeText(task.pages * kPage));
   for (const auto& [type, count] : task.descriptors) {
-    text += fmt::format("{:>{}}{} x {}\n", "", 2 * depth + 4, count, type);
+    text += absl::StrFormat("%*s%d x %s\n", 2 * depth + 4, "", count, type);
   }
   return text;
 }
@@ -66,14 +66,15 @@ std::string Text(const Explanation& explanation) {
   for (const ExplainedTask& task : explanation.tasks) {
     text += TaskText(task, depths.at(task.pid));
   }
-  text += fmt::format("A dump would write {} images, with about {} of memory ({} of it shared).\n",
+  text +=
+      absl::StrFormat("A dump would write %d images, with about %s of memory (%s of it shared).\n",
                       explanation.images.size(), SizeText(PagesOf(explanation) * kPage),
                       SizeText(explanation.shared_pages * kPage));
   if (explanation.blockers.empty()) return text + "Nothing stands in its way.\n";
-  text += fmt::format("In its way stand{} {}:\n", explanation.blockers.size() == 1 ? "s" : "",
-                      explanation.blockers.size());
+  text += absl::StrFormat("In its way stand%s %d:\n", explanation.blockers.size() == 1 ? "s" : "",
+                          explanation.blockers.size());
   for (const ResourceRefusal& blocker : explanation.blockers) {
-    text += fmt::format("  {}\n", RefusalText(blocker));
+    absl::StrAppend(&text, "  ", RefusalText(blocker), "\n");
   }
   const std::set<std::string> options = NeededOptions(explanation);
   if (options.empty()) return text;
@@ -128,8 +129,8 @@ absl::Status RunExplain(DumpOptions options, bool json) {
   if (explanation.blockers.empty()) return absl::OkStatus();
   return MakeFailure(
       Failure::kRefused, absl::StatusCode::kUnimplemented,
-      fmt::format("a dump would refuse process {}, for {} reason{}", options.pid,
-                  explanation.blockers.size(), explanation.blockers.size() == 1 ? "" : "s"));
+      absl::StrFormat("a dump would refuse process %d, for %d reason%s", options.pid,
+                      explanation.blockers.size(), explanation.blockers.size() == 1 ? "" : "s"));
 }
 
 struct Arguments {

@@ -1,11 +1,11 @@
 #include "dump/cli/report_text.h"
 
-#include <fmt/format.h>
-
 #include <cstdint>
 #include <nlohmann/json.hpp>
 #include <string_view>
 
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "dumpctl/printable.h"
 
 namespace dumpctl {
@@ -44,26 +44,26 @@ double Milliseconds(absl::Duration duration) { return absl::ToDoubleMilliseconds
 std::string SizeText(uint64_t bytes) {
   constexpr double kUnit = 1024;
   const auto value = static_cast<double>(bytes);
-  if (value < kUnit) return fmt::format("{} B", bytes);
-  if (value < kUnit * kUnit) return fmt::format("{:.1f} KiB", value / kUnit);
-  if (value < kUnit * kUnit * kUnit) return fmt::format("{:.1f} MiB", value / kUnit / kUnit);
-  return fmt::format("{:.2f} GiB", value / kUnit / kUnit / kUnit);
+  if (value < kUnit) return absl::StrCat(bytes, " B");
+  if (value < kUnit * kUnit) return absl::StrFormat("%.1f KiB", value / kUnit);
+  if (value < kUnit * kUnit * kUnit) return absl::StrFormat("%.1f MiB", value / kUnit / kUnit);
+  return absl::StrFormat("%.2f GiB", value / kUnit / kUnit / kUnit);
 }
 
 std::string ReportText(const DumpReport& report) {
-  std::string text = fmt::format(
-      "Dumped process {} ({}) to {}; {}.\n"
-      "  tasks        {} (threads {})\n"
-      "  descriptors  {}\n"
-      "  mappings     {} (files: {} opened, {} borrowed; close pass: {} closed, {} skipped)\n"
-      "  memory       {} pages, {} of images\n"
-      "  time         frozen {:.1f} ms, total {:.1f} ms\n",
+  std::string text = absl::StrFormat(
+      "Dumped process %d (%s) to %s; %s.\n"
+      "  tasks        %d (threads %d)\n"
+      "  descriptors  %d\n"
+      "  mappings     %d (files: %d opened, %d borrowed; close pass: %d closed, %d skipped)\n"
+      "  memory       %d pages, %s of images\n"
+      "  time         frozen %.1f ms, total %.1f ms\n",
       report.pid, Printable(report.comm), report.images_dir, FateText(report), report.tasks,
       report.threads, report.descriptors, report.vmas, report.files_opened, report.files_borrowed,
       report.files_closed, report.files_skipped, report.pages_written,
       SizeText(report.bytes_written), Milliseconds(report.frozen), Milliseconds(report.total));
   for (const std::string& words : report.not_captured) {
-    text += fmt::format("  not captured {}\n", words);
+    absl::StrAppend(&text, "  not captured ", words, "\n");
   }
   return text;
 }

@@ -1,18 +1,18 @@
 #include "dump/cli/target_options.h"
 
-#include <fmt/format.h>
-
 #include <cstdint>
 #include <string_view>
 #include <utility>
 #include <vector>
+
+#include "absl/strings/str_cat.h"
 
 namespace dumpctl {
 namespace {
 
 std::string WhyNoPid(const std::string& text) {
   if (text.find_first_not_of('0') == std::string::npos) {
-    return fmt::format("\"{}\" is not the pid of a process", text);
+    return absl::StrCat("\"", text, "\" is not the pid of a process");
   }
   return WhyNoNumber(text);
 }
@@ -23,7 +23,7 @@ std::string WhyNoSize(const std::string& text) {
       !text.empty() && std::string_view("KMG").find(text.back()) != std::string_view::npos;
   constexpr size_t kMostDigits = 9;
   if (has_unit && text.size() > kMostDigits + 1) {
-    return fmt::format("{} is too large a number", text);
+    return absl::StrCat(text, " is too large a number");
   }
   return WhyNoNumber(has_unit ? text.substr(0, text.size() - 1) : text);
 }
@@ -40,10 +40,11 @@ std::string WhyNotExternal(const std::string& text) {
   for (const auto& [kind, form] :
        {std::pair("file[", "file[MNT_ID:INODE]"), std::pair("tty[", "tty[RDEV:DEV]")}) {
     if (!text.starts_with(kind)) continue;
-    return fmt::format("\"{}\" is not {}, two hexadecimal numbers", text, form);
+    return absl::StrCat("\"", text, "\" is not ", form, ", two hexadecimal numbers");
   }
-  return fmt::format(
-      "\"{}\" is not served by this version: it serves file[MNT_ID:INODE] and tty[RDEV:DEV]", text);
+  return absl::StrCat(
+      "\"", text,
+      "\" is not served by this version: it serves file[MNT_ID:INODE] and tty[RDEV:DEV]");
 }
 
 }  // namespace
@@ -101,9 +102,9 @@ void AddTargetOptions(CLI::App& command, DumpOptions& options) {
 std::string WhyNoNumber(const std::string& text) {
   constexpr size_t kMostDigits = 18;
   if (text.empty() || text.find_first_not_of("0123456789") != std::string::npos) {
-    return fmt::format("\"{}\" is not a number", text);
+    return absl::StrCat("\"", text, "\" is not a number");
   }
-  if (text.size() > kMostDigits) return fmt::format("{} is too large a number", text);
+  if (text.size() > kMostDigits) return absl::StrCat(text, " is too large a number");
   return "";
 }
 

@@ -40,19 +40,4 @@ std::vector<std::string> SpellOutVerbosity(const std::vector<std::string>& argum
   return spelled;
 }
 
-spdlog::level::level_enum LevelOf(int verbosity) {
-  switch (verbosity) {
-    case 0:
-      return spdlog::level::off;
-    case 1:
-      return spdlog::level::err;
-    case 2:
-      return spdlog::level::warn;
-    case 3:
-      return spdlog::level::info;
-    default:
-      return spdlog::level::debug;
-  }
-}
-
 }  // namespace dumpctl

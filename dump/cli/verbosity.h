@@ -1,8 +1,6 @@
 #ifndef DUMP_CLI_VERBOSITY_H_
 #define DUMP_CLI_VERBOSITY_H_
 
-#include <spdlog/common.h>
-
 #include <string>
 #include <vector>
 
@@ -15,7 +13,6 @@ std::vector<std::string> SpellOutVerbosity(const std::vector<std::string>& argum
 
 // 0 silent, 1 errors, 2 warnings, 3 information, 4 and more debugging.
 inline constexpr int kDefaultVerbosity = 2;
-spdlog::level::level_enum LevelOf(int verbosity);
 
 }  // namespace dumpctl
 

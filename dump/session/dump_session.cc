@@ -53,8 +53,8 @@ absl::StatusOr<std::string> NewRunId() {
 // The phases of one dump, in the order in which they run.
 class Session {
  public:
-  Session(const DumpOptions& options, spdlog::logger& log, FaultPoints faults,
-          KernelFeatures features, std::vector<Target> targets)
+  Session(const DumpOptions& options, Log& log, FaultPoints faults, KernelFeatures features,
+          std::vector<Target> targets)
       : options_(options),
         log_(log),
         faults_(std::move(faults)),
@@ -103,8 +103,8 @@ class Session {
 
   absl::StatusOr<Preflight> LookOver() {
     RETURN_IF_ERROR(Begin("preflight"));
-    log_.info("Preflight of process {} ({}): {} in the tree", root().pid,
-              Printable(root().stat.comm), targets_.size());
+    log_.Info(absl::StrCat("Preflight of process ", root().pid, " (", Printable(root().stat.comm),
+                           "): ", targets_.size(), " in the tree"));
     ASSIGN_OR_RETURN(Preflight preflight, RunPreflight(options_, targets_, features_));
     if (!preflight.blockers.empty()) return RefusedStatus(preflight.blockers);
     return preflight;
@@ -115,7 +115,7 @@ class Session {
     if (!preflight.flags_by_bpf.valid()) return std::nullopt;
     absl::StatusOr<BpfVmFlags> loaded = preflight.flags_by_bpf.get();
     if (loaded.ok()) return *std::move(loaded);
-    log_.info("No VmFlags by BPF: {}", std::string(loaded.status().message()));
+    log_.Info(absl::StrCat("No VmFlags by BPF: ", loaded.status().message()));
     return std::nullopt;
   }
 
@@ -143,8 +143,8 @@ class Session {
     for (const FrozenTask& task : tree.tasks()) standing.insert(task.pid());
     std::erase_if(targets_, [&](const Target& target) { return !standing.contains(target.pid); });
     all_needed_ = true;
-    log_.info("Frozen: {} processes, {} threads in {} us", tree.tasks().size(), tree.threads(),
-              absl::ToInt64Microseconds(report_.freezing));
+    log_.Info(absl::StrCat("Frozen: ", tree.tasks().size(), " processes, ", tree.threads(),
+                           " threads in ", absl::ToInt64Microseconds(report_.freezing), " us"));
     return tree;
   }
 
@@ -172,8 +172,8 @@ class Session {
       report_.pages_scanned += task.pages.pages_scanned;
     }
     for (const auto& [id, object] : facts.shared_memory) report_.pages_written += object.pages;
-    log_.info("Collected: {} mappings, {} descriptors, {} pages to save", report_.vmas,
-              report_.descriptors, report_.pages_written);
+    log_.Info(absl::StrCat("Collected: ", report_.vmas, " mappings, ", report_.descriptors,
+                           " descriptors, ", report_.pages_written, " pages to save"));
     return absl::OkStatus();
   }
 
@@ -184,7 +184,8 @@ class Session {
     ASSIGN_OR_RETURN(facts.network_lock,
                      connections.Read(facts.inet_sockets, options_.network_lock, facts.run_id,
                                       tree.tasks().front().pidfd()));
-    if (connections.size() > 0) log_.info("Read {} connections of TCP", connections.size());
+    if (connections.size() > 0)
+      log_.Info(absl::StrCat("Read ", connections.size(), " connections of TCP"));
     return absl::OkStatus();
   }
 
@@ -206,8 +207,8 @@ class Session {
       return options_.may_go_on ? options_.may_go_on() : absl::OkStatus();
     }));
     report_.memory_read = report_.memory_written = absl::Now() - begun;
-    log_.info("Saved {} pages in {} us", report_.pages_written,
-              absl::ToInt64Microseconds(report_.memory_read));
+    log_.Info(absl::StrCat("Saved ", report_.pages_written, " pages in ",
+                           absl::ToInt64Microseconds(report_.memory_read), " us"));
     return absl::OkStatus();
   }
 
@@ -218,7 +219,8 @@ class Session {
     facts.ghosts = ghosts.table();
     report_.bytes_written += ghosts.bytes();
     if (!facts.ghosts.empty()) {
-      log_.info("Saved {} deleted files, of {} bytes", facts.ghosts.size(), ghosts.bytes());
+      log_.Info(absl::StrCat("Saved ", facts.ghosts.size(), " deleted files, of ", ghosts.bytes(),
+                             " bytes"));
     }
     return absl::OkStatus();
   }
@@ -232,7 +234,7 @@ class Session {
       ReadFlags& flags = (*read)[i];
       absl::Status learnt = facts.tasks[i].vmas.LearnFlags(flags.flags);
       if (!learnt.ok() && flags.by_bpf) {
-        log_.info("VmFlags by BPF are of other mappings: {}", std::string(learnt.message()));
+        log_.Info(absl::StrCat("VmFlags by BPF are of other mappings: ", learnt.message()));
         ASSIGN_OR_RETURN(flags, ReadFlagsFromSmaps(tree.tasks()[i]));
         learnt = facts.tasks[i].vmas.LearnFlags(flags.flags);
       }
@@ -243,7 +245,7 @@ class Session {
     const char* const way = by_bpf == 0                   ? "smaps"
                             : by_bpf < facts.tasks.size() ? "BPF and smaps"
                                                           : "BPF";
-    log_.info("VmFlags of {} mappings by {}", mappings, way);
+    log_.Info(absl::StrCat("VmFlags of ", mappings, " mappings by ", way));
     return absl::OkStatus();
   }
 
@@ -258,8 +260,8 @@ class Session {
       if (task.vmas) CloseList(*task.vmas);
     }
     report_.files_borrowed = files > report_.files_opened ? files - report_.files_opened : 0;
-    log_.info("Close pass: {} descriptors closed, {} borrowed ones skipped", report_.files_closed,
-              report_.files_skipped);
+    log_.Info(absl::StrCat("Close pass: ", report_.files_closed, " descriptors closed, ",
+                           report_.files_skipped, " borrowed ones skipped"));
   }
 
   void CloseList(VmaList& vmas) {
@@ -295,7 +297,7 @@ class Session {
         break;
     }
     report_.frozen = absl::Now() - frozen_since_;
-    log_.info("Released after {} us", absl::ToInt64Microseconds(report_.frozen));
+    log_.Info(absl::StrCat("Released after ", absl::ToInt64Microseconds(report_.frozen), " us"));
     return absl::OkStatus();
   }
 
@@ -308,7 +310,7 @@ class Session {
     for (const ImageWriter& image : images.images) {
       RETURN_IF_ERROR(directory.Write(image));
       report_.bytes_written += image.bytes().size();
-      log_.debug("Wrote {} ({} bytes)", image.name(), image.bytes().size());
+      log_.Debug(absl::StrCat("Wrote ", image.name(), " (", image.bytes().size(), " bytes)"));
     }
     if (images.links.empty()) return absl::OkStatus();
     ASSIGN_OR_RETURN(CommitMark mark, directory.Mark());
@@ -318,7 +320,8 @@ class Session {
   absl::Status Commit(ImageDirectory& directory) {
     RETURN_IF_ERROR(Begin("commit"));
     RETURN_IF_ERROR(directory.Commit(false));
-    log_.info("Committed {} bytes of images to {}", report_.bytes_written, options_.images_dir);
+    log_.Info(absl::StrCat("Committed ", report_.bytes_written, " bytes of images to ",
+                           options_.images_dir));
     return absl::OkStatus();
   }
 
@@ -370,7 +373,7 @@ class Session {
     ASSIGN_OR_RETURN(const ImageWriter stats, StatsImage(report_));
     const absl::Status written = WriteImageInto(WorkDirectory(), stats);
     // The process may be dead: a failure now would be taken for that of the dump.
-    if (!written.ok()) log_.warn("No statistics: {}", std::string(written.message()));
+    if (!written.ok()) log_.Warn(absl::StrCat("No statistics: ", written.message()));
     if (options_.pidfile.empty()) return absl::OkStatus();
     return WritePidfile(options_.pidfile, root().pid);
   }
@@ -395,7 +398,7 @@ class Session {
   }
 
   const DumpOptions& options_;
-  spdlog::logger& log_;
+  Log& log_;
   FaultPoints faults_;
   KernelFeatures features_;
   std::vector<Target> targets_;
@@ -407,7 +410,7 @@ class Session {
 
 }  // namespace
 
-absl::StatusOr<DumpReport> Dump(const DumpOptions& options, spdlog::logger& log) {
+absl::StatusOr<DumpReport> Dump(const DumpOptions& options, Log& log) {
   ASSIGN_OR_RETURN(FaultPoints faults, FaultPoints::Parse(options.fault));
   ASSIGN_OR_RETURN(const KernelFeatures features, KernelFeatures::Probe(options.kernel_features));
   RaiseOpenFileLimit();

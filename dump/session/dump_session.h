@@ -1,11 +1,10 @@
 #ifndef DUMP_SESSION_DUMP_SESSION_H_
 #define DUMP_SESSION_DUMP_SESSION_H_
 
-#include <spdlog/logger.h>
-
 #include "absl/status/statusor.h"
 #include "dump/session/dump_options.h"
 #include "dump/session/dump_report.h"
+#include "dumpctl/log.h"
 
 namespace dumpctl {
 
@@ -14,7 +13,7 @@ namespace dumpctl {
 // Failure::kUnfinished alone comes when the dump stands, and says what has become of the target.
 //
 // Must be called from one thread, with no other tracing going on in this process.
-absl::StatusOr<DumpReport> Dump(const DumpOptions& options, spdlog::logger& log);
+absl::StatusOr<DumpReport> Dump(const DumpOptions& options, Log& log);
 
 }  // namespace dumpctl
 
