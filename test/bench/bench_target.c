@@ -5,6 +5,9 @@
  *   bench_target anon-vmas COUNT           so many mappings of a page, alternating in protection
  *   bench_target file-vmas COUNT FILES     the same over so many files, made in the work directory
  *   bench_target threads COUNT             so many sleeping threads
+ *   bench_target tasks COUNT               so many forked processes, each with 256 KiB of its own
+ *   bench_target descriptors COUNT         so many files, pipes, eventfds and timerfds
+ *   bench_target unix COUNT                so many pairs of unix sockets, with data in each of them
  *
  * One thread, bound to the last CPU it may use, reads CLOCK_MONOTONIC without end and keeps the
  * longest gap between two readings. SIGUSR1 makes it forget that and print "reset"; SIGUSR2 makes
@@ -18,8 +21,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -160,6 +167,48 @@ static void StartThreads(size_t count) {
   }
 }
 
+static void ForkTasks(size_t count) {
+  for (size_t i = 0; i < count; ++i) {
+    const pid_t child = fork();
+    Check(child, "fork");
+    if (child > 0) continue;
+    WritePages(64 * PAGE);
+    Sleep(NULL);
+  }
+}
+
+static void AllowDescriptors(void) {
+  struct rlimit limit;
+  Check(getrlimit(RLIMIT_NOFILE, &limit), "getrlimit");
+  limit.rlim_cur = limit.rlim_max;
+  Check(setrlimit(RLIMIT_NOFILE, &limit), "setrlimit");
+}
+
+static void OpenDescriptors(size_t count) {
+  AllowDescriptors();
+  for (size_t i = 0; i < count / 4; ++i) {
+    char name[32];
+    snprintf(name, sizeof name, "open-%zu", i);
+    Check(open(name, O_RDWR | O_CREAT | O_TRUNC, 0644), name);
+    int ends[2];
+    if (i % 2 == 0) Check(pipe(ends), "pipe");
+    Check(eventfd((unsigned)i, 0), "eventfd");
+    Check(timerfd_create(CLOCK_MONOTONIC, 0), "timerfd_create");
+  }
+}
+
+static void OpenUnixPairs(size_t count) {
+  AllowDescriptors();
+  for (size_t i = 0; i < count; ++i) {
+    int pair[2];
+    char data[128];
+    memset(data, (int)i, sizeof data);
+    const int type = i % 2 == 0 ? SOCK_STREAM : SOCK_DGRAM;
+    Check(socketpair(AF_UNIX, type, 0, pair), "socketpair");
+    for (int j = 0; j < 4; ++j) Check((int)send(pair[j % 2], data, sizeof data, 0), "send");
+  }
+}
+
 static size_t Number(int argc, char** argv, int index) {
   const size_t number = index < argc ? strtoull(argv[index], NULL, 10) : 0;
   if (number > 0) return number;
@@ -184,6 +233,12 @@ int main(int argc, char** argv) {
     MapFiles(Number(argc, argv, 2), Number(argc, argv, 3));
   } else if (strcmp(shape, "threads") == 0) {
     StartThreads(Number(argc, argv, 2));
+  } else if (strcmp(shape, "tasks") == 0) {
+    ForkTasks(Number(argc, argv, 2));
+  } else if (strcmp(shape, "descriptors") == 0) {
+    OpenDescriptors(Number(argc, argv, 2));
+  } else if (strcmp(shape, "unix") == 0) {
+    OpenUnixPairs(Number(argc, argv, 2));
   } else if (strcmp(shape, "tiny") != 0) {
     fprintf(stderr, "bench_target: no shape \"%s\"\n", shape);
     return 2;
