@@ -20,8 +20,7 @@ target_link_options(dumpctl_options INTERFACE
 function(dumpctl_product_headers)
   file(WRITE ${PROJECT_BINARY_DIR}/product_headers.cc "")
   add_library(product_headers OBJECT ${PROJECT_BINARY_DIR}/product_headers.cc)
-  target_link_libraries(product_headers PRIVATE dumpctl_options absl::statusor absl::str_format
-                        protobuf::libprotobuf)
+  target_link_libraries(product_headers PRIVATE dumpctl_options absl::statusor absl::str_format)
   if(CMAKE_CXX_COMPILER_ID STREQUAL GNU)
     target_precompile_headers(product_headers PRIVATE ${PROJECT_SOURCE_DIR}/scripts/cmake/product_headers.h)
   endif()
@@ -63,7 +62,35 @@ function(dumpctl_test_options name)
     $<$<AND:$<COMPILE_LANG_AND_ID:CXX,GNU>,$<VERSION_LESS:$<CXX_COMPILER_VERSION>,13>>:-Wno-restrict>)
 endfunction()
 
+# With DUMPCTL_UNITY_TESTS (scripts/test) the tests of a directory are one program, compiled a dozen
+# sources at a time: most of the time of a test's source goes into instantiating the same templates
+# of gtest. Without it each is a program of its own, with none but its own dependencies. ALONE: in
+# either case.
 function(dumpctl_test name)
+  cmake_parse_arguments(arg "ALONE" "" "SOURCES;DEPS" ${ARGN})
+  if(arg_ALONE OR NOT DUMPCTL_UNITY_TESTS)
+    dumpctl_test_program(${name} SOURCES ${arg_SOURCES} DEPS ${arg_DEPS})
+    return()
+  endif()
+  get_property(begun DIRECTORY PROPERTY dumpctl_test_sources SET)
+  if(NOT begun)
+    cmake_language(DEFER CALL dumpctl_room_tests)
+  endif()
+  set_property(DIRECTORY APPEND PROPERTY dumpctl_test_sources ${arg_SOURCES})
+  set_property(DIRECTORY APPEND PROPERTY dumpctl_test_deps ${arg_DEPS})
+endfunction()
+
+function(dumpctl_room_tests)
+  get_property(sources DIRECTORY PROPERTY dumpctl_test_sources)
+  get_property(deps DIRECTORY PROPERTY dumpctl_test_deps)
+  list(REMOVE_DUPLICATES sources)
+  list(REMOVE_DUPLICATES deps)
+  get_filename_component(room ${CMAKE_CURRENT_SOURCE_DIR} NAME)
+  dumpctl_test_program(${room}_tests SOURCES ${sources} DEPS ${deps})
+  set_target_properties(${room}_tests PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 12)
+endfunction()
+
+function(dumpctl_test_program name)
   cmake_parse_arguments(arg "" "" "SOURCES;DEPS" ${ARGN})
   add_executable(${name} ${arg_SOURCES})
   target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR})

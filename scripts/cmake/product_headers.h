@@ -25,7 +25,3 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
-#include "google/protobuf/generated_enum_reflection.h"
-#include "google/protobuf/generated_message_util.h"
-#include "google/protobuf/message.h"
-#include "google/protobuf/repeated_field.h"

@@ -17,14 +17,14 @@ namespace {
 using ::testing::IsEmpty;
 using ::testing::Not;
 
-struct TextCase {
+struct CgroupCase {
   const char* name;
   const char* text;
   std::vector<CgroupMembership> memberships;
 };
-void PrintTo(const TextCase& c, std::ostream* out) { *out << c.name; }
+void PrintTo(const CgroupCase& c, std::ostream* out) { *out << c.name; }
 
-class CgroupTest : public ::testing::TestWithParam<TextCase> {};
+class CgroupTest : public ::testing::TestWithParam<CgroupCase> {};
 
 TEST_P(CgroupTest, ReadsEveryLine) {
   const auto memberships = ParseCgroup(GetParam().text);
@@ -32,7 +32,7 @@ TEST_P(CgroupTest, ReadsEveryLine) {
   EXPECT_EQ(*memberships, GetParam().memberships);
 }
 
-const TextCase kTexts[] = {
+const CgroupCase kCgroupTexts[] = {
     {"6.18, version 1 beside 2, a zombie whose cgroup was removed",
      "9:name=systemd:/\n8:pids:/\n0::/xdel (deleted)\n",
      {{.hierarchy = 9, .controllers = "name=systemd", .path = "/"},
@@ -54,7 +54,7 @@ const TextCase kTexts[] = {
      {{.path = "/x (deleted)", .deleted = true}}},
     {"a kernel without cgroups", "", {}},
 };
-INSTANTIATE_TEST_SUITE_P(Kernels, CgroupTest, ::testing::ValuesIn(kTexts));
+INSTANTIATE_TEST_SUITE_P(Kernels, CgroupTest, ::testing::ValuesIn(kCgroupTexts));
 
 class BadCgroupTest : public ::testing::TestWithParam<BadText> {};
 
@@ -64,7 +64,7 @@ TEST_P(BadCgroupTest, QuotesTheLineAndNamesTheField) {
   EXPECT_THAT(ParseCgroup(text).status(), Refuses(GetParam()));
 }
 
-const BadText kBadLines[] = {
+const BadText kBadCgroupLines[] = {
     {"", "hierarchy", ""},
     {":cpu:/", "hierarchy", ":cpu:/"},
     {"-1:cpu:/", "hierarchy", "-1:cpu:/"},
@@ -75,7 +75,7 @@ const BadText kBadLines[] = {
     {"1:cpu:", "path", "1:cpu:"},
     {"0::x", "path", "0::x"},
 };
-INSTANTIATE_TEST_SUITE_P(Fields, BadCgroupTest, ::testing::ValuesIn(kBadLines));
+INSTANTIATE_TEST_SUITE_P(Fields, BadCgroupTest, ::testing::ValuesIn(kBadCgroupLines));
 
 TEST(CgroupLiveTest, ReadsThisTasksOwn) {
   const auto task = ProcDir::OpenTask(getpid());

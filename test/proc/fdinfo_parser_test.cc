@@ -17,14 +17,14 @@ namespace {
 
 using ::testing::IsEmpty;
 
-struct TextCase {
+struct FdinfoCase {
   const char* name;
   const char* text;
   FdInfo info;
 };
-void PrintTo(const TextCase& c, std::ostream* out) { *out << c.name; }
+void PrintTo(const FdinfoCase& c, std::ostream* out) { *out << c.name; }
 
-class FdInfoTest : public ::testing::TestWithParam<TextCase> {};
+class FdInfoTest : public ::testing::TestWithParam<FdinfoCase> {};
 
 TEST_P(FdInfoTest, TakesTheGenericHead) {
   const auto info = ParseFdInfo(GetParam().text);
@@ -36,7 +36,7 @@ TEST_P(FdInfoTest, TakesTheGenericHead) {
   EXPECT_EQ(info->locks, GetParam().info.locks);
 }
 
-const TextCase kTexts[] = {
+const FdinfoCase kFdinfoTexts[] = {
     // Linux 6.18.
     {"a file with locks",
      "pos:\t3\nflags:\t02100002\nmnt_id:\t26\nino:\t10955043\n"
@@ -102,7 +102,7 @@ const TextCase kTexts[] = {
      "pos:\t1\nflags:\t02\nmnt_id:\t14\nkind:\t1\nino:\t5\npos:\t9\n",
      {.pos = 1, .flags = 2, .mount_id = 14}},
 };
-INSTANTIATE_TEST_SUITE_P(Kernels, FdInfoTest, ::testing::ValuesIn(kTexts));
+INSTANTIATE_TEST_SUITE_P(Kernels, FdInfoTest, ::testing::ValuesIn(kFdinfoTexts));
 
 class BadFdInfoTest : public ::testing::TestWithParam<BadText> {};
 
@@ -110,7 +110,7 @@ TEST_P(BadFdInfoTest, QuotesTheLineAndNamesTheField) {
   EXPECT_THAT(ParseFdInfo(GetParam().text).status(), Refuses(GetParam()));
 }
 
-const BadText kBadTexts[] = {
+const BadText kBadFdinfoTexts[] = {
     {"", "pos", ""},
     {"flags:\t02\n", "pos", "flags:\\t02"},
     {"pos:\tx\n", "pos", "pos:\\tx"},
@@ -127,7 +127,7 @@ const BadText kBadTexts[] = {
     {"pos:\t0\nflags:\t02\nmnt_id:\t1\n: 5\n", "key", ": 5"},
     {"pos:\t0\nflags:\t02\nmnt_id:\t1\n\nkind: 1\n", "key", ""},
 };
-INSTANTIATE_TEST_SUITE_P(Fields, BadFdInfoTest, ::testing::ValuesIn(kBadTexts));
+INSTANTIATE_TEST_SUITE_P(Fields, BadFdInfoTest, ::testing::ValuesIn(kBadFdinfoTexts));
 
 TEST(FdInfoLiveTest, AgreesWithFcntlAndFstat) {
   const UniqueFd file(open("/proc/self/exe", O_RDONLY | O_CLOEXEC | O_NOATIME));

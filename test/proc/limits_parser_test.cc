@@ -59,8 +59,8 @@ TEST(LimitsParserTest, AgreesWithTheKernel) {
 }
 
 // kLimits with one text in it replaced.
-BadText Replaced(const std::string& what, const std::string& by, const std::string& field,
-                 const std::string& line) {
+BadText WithLimit(const std::string& what, const std::string& by, const std::string& field,
+                  const std::string& line) {
   return {absl::StrReplaceAll(kLimits, {{what, by}}), field, line};
 }
 
@@ -70,7 +70,7 @@ TEST_P(BadLimitsTest, QuotesTheLineAndNamesTheField) {
   EXPECT_THAT(ParseLimits(GetParam().text).status(), Refuses(GetParam()));
 }
 
-const BadText kBadTexts[] = {
+const BadText kBadLimitsTexts[] = {
     {"", "heading", ""},
     {"Max cpu time 1 1 seconds\n", "heading", "Max cpu time 1 1 seconds"},
     {"Limit\nMax cpu time   x 5 s\n", "Max cpu time", "Max cpu time   x 5 s"},
@@ -80,13 +80,13 @@ const BadText kBadTexts[] = {
     {"Limit\nMax fun 1 5\n", "Limit", "Max fun 1 5"},
     {"Limit\n\n", "Limit", ""},
     {"Limit\nMax cpu time 1 1 s\nMax cpu time 2 2 s\n", "Max cpu time", "Max cpu time 2 2 s"},
-    Replaced("20000                files     ", "18446744073709551616 files", "Max open files",
-             "Max open files            1024                 18446744073709551616 files"),
-    Replaced("Max nice priority         0                    0                    ",
-             "Max nice priority         0 -20", "Max nice priority",
-             "Max nice priority         0 -20"),
+    WithLimit("20000                files     ", "18446744073709551616 files", "Max open files",
+              "Max open files            1024                 18446744073709551616 files"),
+    WithLimit("Max nice priority         0                    0                    ",
+              "Max nice priority         0 -20", "Max nice priority",
+              "Max nice priority         0 -20"),
 };
-INSTANTIATE_TEST_SUITE_P(Fields, BadLimitsTest, ::testing::ValuesIn(kBadTexts));
+INSTANTIATE_TEST_SUITE_P(Fields, BadLimitsTest, ::testing::ValuesIn(kBadLimitsTexts));
 
 TEST(LimitsParserTest, AMissingLimitIsNamed) {
   const std::string text = kLimits;

@@ -21,13 +21,13 @@ using ::testing::Field;
 using ::testing::IsEmpty;
 using ::testing::Not;
 
-struct LineCase {
+struct MountinfoLineCase {
   const char* line;
   Mount mount;
 };
-void PrintTo(const LineCase& c, std::ostream* out) { *out << c.line; }
+void PrintTo(const MountinfoLineCase& c, std::ostream* out) { *out << c.line; }
 
-class MountinfoLineTest : public ::testing::TestWithParam<LineCase> {};
+class MountinfoLineTest : public ::testing::TestWithParam<MountinfoLineCase> {};
 
 TEST_P(MountinfoLineTest, ReadsEveryField) {
   const auto mounts = ParseMountinfo(absl::StrCat(GetParam().line, "\n"));
@@ -46,7 +46,7 @@ TEST_P(MountinfoLineTest, ReadsEveryField) {
   EXPECT_EQ(mount.super_options, GetParam().mount.super_options);
 }
 
-const LineCase kLines[] = {
+const MountinfoLineCase kMountinfoLines[] = {
     // Linux 6.18.
     {"26 1 254:0 / / rw,relatime - ext4 /dev/vda rw,discard,resuid=65534",
      {.id = 26,
@@ -128,7 +128,7 @@ const LineCase kLines[] = {
       .source = "host:/srv",
       .super_options = "rw,user_id=1000"}},
 };
-INSTANTIATE_TEST_SUITE_P(Kernels, MountinfoLineTest, ::testing::ValuesIn(kLines));
+INSTANTIATE_TEST_SUITE_P(Kernels, MountinfoLineTest, ::testing::ValuesIn(kMountinfoLines));
 
 class BadMountinfoTest : public ::testing::TestWithParam<BadText> {};
 
@@ -139,7 +139,7 @@ TEST_P(BadMountinfoTest, QuotesTheLineAndNamesTheField) {
   EXPECT_THAT(ParseMountinfo(text).status(), Refuses(GetParam()));
 }
 
-const BadText kBadLines[] = {
+const BadText kBadMountinfoLines[] = {
     {"", "mount ID", ""},
     {"x 1 0:2 / / rw - a b rw", "mount ID", "x 1 0:2 / / rw - a b rw"},
     {"-1 1 0:2 / / rw - a b rw", "mount ID", "-1 1 0:2 / / rw - a b rw"},
@@ -164,7 +164,7 @@ const BadText kBadLines[] = {
     {"2 1 0:2 / / rw - a b", "super options", "2 1 0:2 / / rw - a b"},
     {"2 1 0:2 / / rw - a b ", "super options", "2 1 0:2 / / rw - a b "},
 };
-INSTANTIATE_TEST_SUITE_P(Fields, BadMountinfoTest, ::testing::ValuesIn(kBadLines));
+INSTANTIATE_TEST_SUITE_P(Fields, BadMountinfoTest, ::testing::ValuesIn(kBadMountinfoLines));
 
 TEST(MountinfoTest, KeepsTheOrder) {
   const auto mounts =

@@ -77,7 +77,7 @@ TEST_P(BadSmapsEntriesTest, QuoteTheLineAndNameTheField) {
 }
 
 #define HEAD "1000-2000 rw-p 00000000 00:00 0 "
-const BadText kBadTexts[] = {
+const BadText kBadSmapsEntriesTexts[] = {
     {"Rss:  4 kB\n", "VmFlags", "Rss:  4 kB"},
     {"VmFlags: rd \n", "VmFlags", "VmFlags: rd "},
     {HEAD "\nRss:  4 kB\n", "VmFlags", HEAD},
@@ -91,7 +91,7 @@ const BadText kBadTexts[] = {
     {"2000-1000 rw-p\nVmFlags: rd \n", "addresses", "2000-1000 rw-p"},
 };
 #undef HEAD
-INSTANTIATE_TEST_SUITE_P(Texts, BadSmapsEntriesTest, ::testing::ValuesIn(kBadTexts));
+INSTANTIATE_TEST_SUITE_P(Texts, BadSmapsEntriesTest, ::testing::ValuesIn(kBadSmapsEntriesTexts));
 
 // Of this very kernel: what is picked is what the whole text says.
 TEST(SmapsEntriesTest, AgreeWithTheParserOfAllFields) {

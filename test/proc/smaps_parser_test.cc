@@ -20,15 +20,15 @@ namespace {
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 
-struct LineCase {
+struct SmapsLineCase {
   const char* line;
   const char* name;
   bool deleted;
   bool has_file;
 };
-void PrintTo(const LineCase& c, std::ostream* out) { *out << c.line; }
+void PrintTo(const SmapsLineCase& c, std::ostream* out) { *out << c.line; }
 
-class MapsLineTest : public ::testing::TestWithParam<LineCase> {};
+class MapsLineTest : public ::testing::TestWithParam<SmapsLineCase> {};
 
 TEST_P(MapsLineTest, TellsTheNameFromWhatTheKernelAddsToIt) {
   const absl::StatusOr<Mapping> mapping = ParseMapsLine(GetParam().line);
@@ -39,7 +39,7 @@ TEST_P(MapsLineTest, TellsTheNameFromWhatTheKernelAddsToIt) {
 }
 
 // As printed by Linux 6.18, but for the addresses.
-constexpr LineCase kLines[] = {
+constexpr SmapsLineCase kSmapsLines[] = {
     {"7fb4d1249000-7fb4d134c000 rw-p 00000000 00:00 0 ", "", false, false},
     {"7fb4d1249000-7fb4d134c000 rw-p 00000000 00:00 0", "", false, false},
     {"1000-2000 rw-p 00000000 00:00 0                          [heap]", "[heap]", false, false},
@@ -83,7 +83,7 @@ constexpr LineCase kLines[] = {
     {"1000-2000 rw-s 00000000 00:09 17319                      socket:[17319]", "socket:[17319]",
      false, true},
 };
-INSTANTIATE_TEST_SUITE_P(Names, MapsLineTest, ::testing::ValuesIn(kLines));
+INSTANTIATE_TEST_SUITE_P(Names, MapsLineTest, ::testing::ValuesIn(kSmapsLines));
 
 TEST(MapsLineTest, ReadsEveryField) {
   const absl::StatusOr<Mapping> mapping =
@@ -117,7 +117,7 @@ TEST_P(BadMapsLineTest, QuotesTheLineAndNamesTheField) {
                     HasSubstr(std::string("\"") + GetParam().line + "\"")));
 }
 
-constexpr BadLine kBadLines[] = {
+constexpr BadLine kBadSmapsLines[] = {
     {"", "start"},
     {"x-2000 r--p 0 00:00 0", "start"},
     {"1000 2000 r--p 0 00:00 0", "start"},
@@ -139,7 +139,7 @@ constexpr BadLine kBadLines[] = {
     {"1000-2000 r--p 0 00:00 x", "inode"},
     {"1000-2000 r--p 0 00:00 0x", "name"},
 };
-INSTANTIATE_TEST_SUITE_P(Fields, BadMapsLineTest, ::testing::ValuesIn(kBadLines));
+INSTANTIATE_TEST_SUITE_P(Fields, BadMapsLineTest, ::testing::ValuesIn(kBadSmapsLines));
 
 TEST(MapsTest, RefusesWhatOverlapsOrWasCutShort) {
   EXPECT_TRUE(ParseMaps("").ok());

@@ -81,7 +81,7 @@ TEST_P(BadStatTest, QuotesTheLineAndNamesTheField) {
   EXPECT_THAT(ParseStat(GetParam().text).status(), Refuses(GetParam()));
 }
 
-const BadText kBadTexts[] = {
+const BadText kBadStatTexts[] = {
     {"", "comm", ""},
     {"7 x S 1\n", "comm", "7 x S 1\\n"},
     {"7) (x S 1\n", "comm", "7) (x S 1\\n"},
@@ -106,7 +106,7 @@ const BadText kBadTexts[] = {
     Replaced("140733566734316", "x", "env_end"),
     Replaced("140733566734316 0", "140733566734316 0x7", "exit_code"),
 };
-INSTANTIATE_TEST_SUITE_P(Fields, BadStatTest, ::testing::ValuesIn(kBadTexts));
+INSTANTIATE_TEST_SUITE_P(Fields, BadStatTest, ::testing::ValuesIn(kBadStatTexts));
 
 TEST(StatParserTest, ReadsThisTasksOwn) {
   const auto text = ProcDir::OpenTask(getpid())->Read("stat");

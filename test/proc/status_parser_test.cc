@@ -146,7 +146,7 @@ TEST_P(BadStatusTest, QuotesTheLineAndNamesTheField) {
   EXPECT_THAT(ParseStatus(GetParam().text).status(), Refuses(GetParam()));
 }
 
-const BadText kBadTexts[] = {
+const BadText kBadStatusTexts[] = {
     WithValue("Umask", "0082"),
     WithValue("State", ""),
     WithValue("Tgid", "x"),
@@ -176,7 +176,7 @@ const BadText kBadTexts[] = {
     WithValue("Seccomp_filters", "-1"),
     {std::string(kStatus) + "Groups:\t5\n", "Groups", "Groups:\\t5"},
 };
-INSTANTIATE_TEST_SUITE_P(Fields, BadStatusTest, ::testing::ValuesIn(kBadTexts));
+INSTANTIATE_TEST_SUITE_P(Fields, BadStatusTest, ::testing::ValuesIn(kBadStatusTexts));
 
 TEST(StatusParserTest, FindsOneValue) {
   EXPECT_EQ(StatusValue(kStatus, "Name"), "worker ");

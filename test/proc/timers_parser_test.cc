@@ -64,7 +64,7 @@ TEST_P(BadTimersTest, QuotesTheLineAndNamesTheField) {
   EXPECT_THAT(ParseTimers(GetParam().text).status(), Refuses(GetParam()));
 }
 
-const BadText kBadTexts[] = {
+const BadText kBadTimersTexts[] = {
     {"\n", "ID", ""},
     {"signal: 1/0\n", "ID", "signal: 1/0"},
     {"ID: x\n", "ID", "ID: x"},
@@ -84,7 +84,7 @@ const BadText kBadTexts[] = {
      "ClockID: REALTIME"},
     {"ID: 2\nsignal: 34/0\nnotify: none/pid.1\nClockID: 0\nClockID: 0\n", "ID", "ClockID: 0"},
 };
-INSTANTIATE_TEST_SUITE_P(Fields, BadTimersTest, ::testing::ValuesIn(kBadTexts));
+INSTANTIATE_TEST_SUITE_P(Fields, BadTimersTest, ::testing::ValuesIn(kBadTimersTexts));
 
 TEST(TimersParserTest, TextThatWasCutShortNamesWhatLacks) {
   for (const auto& [text, field] : std::vector<std::pair<std::string, std::string>>{
