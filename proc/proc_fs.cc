@@ -73,18 +73,23 @@ absl::StatusOr<UniqueFd> ProcDir::Open(std::string_view name, int flags) const {
 
 absl::StatusOr<std::string> ProcDir::Read(std::string_view name) const {
   ASSIGN_OR_RETURN(UniqueFd file, Open(name, O_RDONLY));
+  // What is short takes no more memory than it has characters: there may be thousands of them.
+  std::array<char, kFirstChunk> first;
   std::string text;
+  std::span<char> room(first);
   size_t used = 0;
   for (;;) {
-    // A read into little room would end early and need another one.
-    if (text.size() - used < kFirstChunk / 4) {
-      text.resize(text.size() + std::clamp(text.size(), kFirstChunk, kMostChunk));
-    }
-    const ssize_t n = ReadSome(file, std::span(text).subspan(used));
+    const ssize_t n = ReadSome(file, room.subspan(used));
     if (n < 0) return Error(errno, name);
     if (n == 0) break;
     used += static_cast<size_t>(n);
+    // A read into little room would end early and need another one.
+    if (room.size() - used >= kFirstChunk / 4) continue;
+    if (text.empty()) text.assign(first.data(), used);
+    text.resize(text.size() + std::clamp(text.size(), kFirstChunk, kMostChunk));
+    room = text;
   }
+  if (text.empty()) return std::string(first.data(), used);
   text.resize(used);
   return text;
 }
@@ -113,11 +118,10 @@ absl::StatusOr<std::string> ProcDir::ReadWhole(std::string_view name) const {
 
 absl::StatusOr<std::string> ProcDir::ReadLink(std::string_view name) const {
   // Links of procfs may name paths up to a page long; one byte more tells truncation apart.
-  std::string target(PATH_MAX + 1, '\0');
+  std::array<char, PATH_MAX + 1> target;
   const ssize_t n = readlinkat(dir_.get(), std::string(name).c_str(), target.data(), target.size());
   if (n < 0) return Error(errno, name);
-  target.resize(static_cast<size_t>(n));
-  return target;
+  return std::string(target.data(), static_cast<size_t>(n));
 }
 
 absl::StatusOr<std::vector<std::string>> ProcDir::List(std::string_view name) const {

@@ -69,12 +69,12 @@ absl::StatusOr<Descriptor> ReadDescriptor(const ProcDir& task, int number, Uniqu
     return absl::ErrnoToStatus(errno, absl::StrCat("fstat of descriptor ", number));
   }
   // O_CLOEXEC belongs to the descriptor, not to the open file, so only procfs tells it.
-  ASSIGN_OR_RETURN(descriptor.info_text, task.Read(InfoName(number)));
+  ASSIGN_OR_RETURN(descriptor.info_text, task.ReadWhole(InfoName(number)));
   // A timer of a short period may expire between the two.
   constexpr int kTries = 3;
   for (int i = 0; i < kTries && IsUnwound(descriptor.info_text); ++i) {
     RETURN_IF_ERROR(Wind(BorrowedFd(descriptor.copy)));
-    ASSIGN_OR_RETURN(descriptor.info_text, task.Read(InfoName(number)));
+    ASSIGN_OR_RETURN(descriptor.info_text, task.ReadWhole(InfoName(number)));
   }
   ASSIGN_OR_RETURN(descriptor.owner, ReadOwner(descriptor.copy.get()));
   return descriptor;
@@ -169,7 +169,7 @@ absl::StatusOr<std::vector<Descriptor>> PeekDescriptors(const ProcDir& task) {
   descriptors.reserve(numbers.size());
   for (const int number : numbers) {
     Descriptor descriptor{.number = number};
-    absl::StatusOr<std::string> info = task.Read(InfoName(number));
+    absl::StatusOr<std::string> info = task.ReadWhole(InfoName(number));
     if (absl::IsNotFound(info.status())) continue;
     RETURN_IF_ERROR(info.status());
     descriptor.info_text = *std::move(info);

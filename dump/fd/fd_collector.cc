@@ -251,22 +251,15 @@ absl::StatusOr<std::optional<image::fdinfo_entry>> FdCollector::Add(const Descri
 absl::StatusOr<uint32_t> FdCollector::FileIdOf(const Descriptor& descriptor, const FdInfo& info,
                                                const std::string& link) {
   const uint32_t flags = info.flags & ~static_cast<uint32_t>(O_CLOEXEC);
-  if (descriptor.open_file != 0) {
-    const auto known = indexed_.find(descriptor.open_file);
-    if (known != indexed_.end()) return known->second;
-    ASSIGN_OR_RETURN(const uint32_t id, AddFile(descriptor, info, flags, link));
-    indexed_.emplace(descriptor.open_file, id);
-    return id;
+  uint32_t open_file = descriptor.open_file;
+  if (open_file == 0) {
+    ASSIGN_OR_RETURN(open_file, copies_.NumberOf(getpid(), descriptor.copy.get(),
+                                                 LikenessOf(descriptor.stat, info)));
   }
-  std::vector<Known>& alike = known_[LikenessOf(descriptor.stat, info)];
-  for (const Known& known : alike) {
-    ASSIGN_OR_RETURN(
-        const bool same,
-        ShareOpenFile(BorrowedFd(known.copy), BorrowedFd(descriptor.copy), with_dupfd_query_));
-    if (same) return known.id;
-  }
+  const auto known = ids_.find(open_file);
+  if (known != ids_.end()) return known->second;
   ASSIGN_OR_RETURN(const uint32_t id, AddFile(descriptor, info, flags, link));
-  alike.push_back({descriptor.copy.get(), id});
+  ids_.emplace(open_file, id);
   return id;
 }
 

@@ -50,7 +50,7 @@ using FileMaker = std::function<absl::StatusOr<MadeFile>(
 // by now, or be dead: links are taken from the copies, which have to stay.
 class FdCollector {
  public:
-  // All arguments must outlive the object. `with_dupfd_query`: see ShareOpenFile.
+  // All arguments must outlive the object. `with_dupfd_query`: see OpenFileIndex.
   static absl::StatusOr<FdCollector> Create(const TeedPipes& pipes, bool with_dupfd_query,
                                             FileTable& files);
 
@@ -72,13 +72,8 @@ class FdCollector {
   const FileLocks& locks() const { return locks_; }
 
  private:
-  struct Known {
-    int copy;
-    uint32_t id;
-  };
-
   FdCollector(ProcDir self, const TeedPipes& pipes, bool with_dupfd_query, FileTable& files)
-      : self_(std::move(self)), pipes_(pipes), with_dupfd_query_(with_dupfd_query), files_(files) {}
+      : self_(std::move(self)), pipes_(pipes), copies_(with_dupfd_query), files_(files) {}
 
   // None when it is refused.
   absl::StatusOr<std::optional<image::fdinfo_entry>> Add(const Descriptor& descriptor);
@@ -94,15 +89,14 @@ class FdCollector {
 
   ProcDir self_;
   const TeedPipes& pipes_;
-  bool with_dupfd_query_;
+  OpenFileIndex copies_;  // where there is no index of the tasks' own
   FileTable& files_;
   pid_t pid_ = 0;
   std::vector<PipeData> pipe_data_;
   std::vector<PipeData> fifo_data_;
   FileLocks locks_;
   std::map<FileKind, FileMaker> makers_;
-  std::map<Likeness, std::vector<Known>> known_;
-  std::map<uint32_t, uint32_t> indexed_;  // file id by Descriptor::open_file
+  std::map<uint32_t, uint32_t> ids_;  // of open files, by their number in the index
   std::set<ino_t> written_;
 };
 

@@ -10,6 +10,7 @@
 
 #include "dumpctl/failure.h"
 #include "dumpctl/kernel_abi.h"
+#include "dumpctl/status_macros.h"
 
 namespace dumpctl {
 namespace {
@@ -36,10 +37,23 @@ absl::StatusOr<uint32_t> OpenFileIndex::NumberOf(pid_t pid, int number, const Li
     const long order = syscall(SYS_kcmp, pid, known.pid, KCMP_FILE, number, known.number);
     if (order == 0) return known.open_file;
     // 1 and 2: the first is the lesser or the greater one. Others say that there is no order.
-    if (order != 1 && order != 2) return NoKcmp();
+    if (order != 1 && order != 2) {
+      if (!with_dupfd_query_ || pid != getpid()) return NoKcmp();
+      return AskForEach(number, alike);
+    }
     (order == 1 ? end : first) = order == 1 ? middle : middle + 1;
   }
   alike.insert(alike.begin() + static_cast<std::ptrdiff_t>(first), {pid, number, ++last_});
+  return last_;
+}
+
+absl::StatusOr<uint32_t> OpenFileIndex::AskForEach(int number, std::vector<Known>& alike) {
+  for (const Known& known : alike) {
+    ASSIGN_OR_RETURN(const bool same,
+                     ShareOpenFile(BorrowedFd(known.number), BorrowedFd(number), true));
+    if (same) return known.open_file;
+  }
+  alike.push_back({getpid(), number, ++last_});
   return last_;
 }
 

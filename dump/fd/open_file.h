@@ -26,10 +26,13 @@ absl::StatusOr<bool> ShareOpenFile(BorrowedFd a, BorrowedFd b, bool with_dupfd_q
 using Likeness = std::tuple<dev_t, ino_t, uint32_t, uint64_t>;
 Likeness LikenessOf(const struct stat& stat, const FdInfo& info);
 
-// Tells open files of frozen tasks apart by kcmp(2), without a copy of each among our own
-// descriptors: for trees that have more open than we may.
+// Tells open files apart by kcmp(2), which knows an order of them: of frozen tasks without a copy
+// of each among our own descriptors, and among those, which may run into thousands that are alike.
 class OpenFileIndex {
  public:
+  // `with_dupfd_query`: where kcmp tells nothing, each two of our own descriptors are asked about.
+  explicit OpenFileIndex(bool with_dupfd_query = false) : with_dupfd_query_(with_dupfd_query) {}
+
   // The number, from 1, of the open file that descriptor `number` of `pid` refers to: the same for
   // all descriptors of it, in whatever task. FailedPrecondition without kcmp (CONFIG_KCMP).
   absl::StatusOr<uint32_t> NumberOf(pid_t pid, int number, const Likeness& likeness);
@@ -41,6 +44,10 @@ class OpenFileIndex {
     uint32_t open_file;
   };
 
+  // By F_DUPFD_QUERY, of our own.
+  absl::StatusOr<uint32_t> AskForEach(int number, std::vector<Known>& alike);
+
+  bool with_dupfd_query_;
   // In the kernel's order, of those that are alike.
   std::map<Likeness, std::vector<Known>> known_;
   uint32_t last_ = 0;
