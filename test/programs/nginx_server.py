@@ -1,4 +1,4 @@
-"""An nginx with two workers: connections that are kept alive, a download and an upload under way."""
+"""An nginx of two workers: connections that are kept alive, a download and an upload under way."""
 
 import hashlib
 import http.client
@@ -90,7 +90,8 @@ class Nginx(server.Server):
         answer, _ = self._ask(self.kept[0], "/cached")
         expect_equal("MISS", answer.headers["Cached"], "what is not in the cache yet")
         # It is read no further than this: its worker waits.
-        self.download = self._connect(0)
+        self.download = http.client.HTTPConnection("127.0.0.1", PORT)
+        self.download.sock = server.connect_to_read_little(("127.0.0.1", PORT))
         self.download.request("GET", "/slow")
         self.answer = self.download.getresponse()
         self.downloaded = self.answer.read(100_000)

@@ -1,4 +1,4 @@
-"""A PostgreSQL with clients outside and one inside of the dump, all in the midst of transactions."""
+"""A PostgreSQL with clients outside and one inside of the dump, in the midst of transactions."""
 
 import os
 

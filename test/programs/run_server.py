@@ -40,6 +40,7 @@ def run(options, kind, criu, directory):
     try:
         program.start()
         program.begin()
+        program.wait_accepted()
         if options.mode == "restore":
             pids = program.tree()
             dumper.dump(program.pid, images, deadline, options=program.options)

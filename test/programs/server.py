@@ -1,6 +1,7 @@
 """What every server of run_server.py has, and what its clients need."""
 
 import os
+import socket
 import time
 
 import target_process
@@ -9,6 +10,26 @@ import target_process
 def expect_equal(expected, actual, what):
     if expected != actual:
         raise target_process.TargetFailure(f"{what}: expected {expected!r}, got {actual!r}")
+
+
+def connect_to_read_little(address):
+    """A connection that takes little before it is read: of what is longer, its server waits."""
+    connection = socket.socket()
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
+    connection.settimeout(20)
+    connection.connect(address)
+    return connection
+
+
+def connections_to_accept():
+    """How many wait in all listening sockets of this network."""
+    waiting = 0
+    for name in ("tcp", "tcp6"):
+        with open(f"/proc/net/{name}") as sockets:
+            rows = [line.split() for line in sockets.readlines()[1:]]
+        listening = [row for row in rows if row[3] == "0A"]
+        waiting += sum(int(row[4].split(":")[1], 16) for row in listening)
+    return waiting
 
 
 class Server(target_process.Target):
@@ -49,6 +70,10 @@ class Server(target_process.Target):
                 stdout=status.fileno(),
                 env={"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "HOME": "/", **dict(environment)},
             )
+
+    def wait_accepted(self):
+        """Connections that are not accepted yet are not dumped."""
+        self.wait_until(lambda: connections_to_accept() == 0, "accept")
 
     def path(self, name):
         return os.path.join(self.work_dir, name)
