@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -46,6 +47,7 @@ absl::StatusOr<FileOwner> ReadOwner(int copy) {
   owner.pid_type = ex.type;
   owner.pid = ex.pid;
   owner.signal = fcntl(copy, F_GETSIG);
+  if (owner.pid == 0) return owner;
   uint32_t uids[2] = {};
   if (fcntl(copy, kGetOwnerUids, uids) < 0) return absl::ErrnoToStatus(errno, "F_GETOWNER_UIDS");
   owner.uid = uids[0];
@@ -94,11 +96,19 @@ absl::Status ReadWatches(pid_t pid, const std::vector<int>& numbers,
   return absl::OkStatus();
 }
 
-// What is read later needs the file itself.
-bool NeedsCopy(const Descriptor& descriptor, std::string_view link) {
+// Of terminals all descriptors matter, for one of /dev/tty belongs to the first of its holders.
+bool MayBeTerminal(const struct stat& stat) {
+  constexpr unsigned kMemoryMajor = 1;  // null, zero and their like
+  return S_ISCHR(stat.st_mode) && major(stat.st_rdev) != kMemoryMajor;
+}
+
+// What is read later needs the file itself, but one copy of it is enough.
+bool NeedsCopy(const Descriptor& descriptor, std::string_view link, bool is_first) {
   const mode_t mode = descriptor.stat.st_mode;
-  return S_ISSOCK(mode) || S_ISFIFO(mode) || S_ISCHR(mode) || descriptor.stat.st_nlink == 0 ||
-         link.ends_with(" (deleted)");
+  if (MayBeTerminal(descriptor.stat)) return true;
+  const bool needed = S_ISSOCK(mode) || S_ISFIFO(mode) || descriptor.stat.st_nlink == 0 ||
+                      link.ends_with(" (deleted)");
+  return needed && is_first;
 }
 
 absl::Status Index(pid_t pid, Descriptor& descriptor, OpenFileIndex& index) {
@@ -109,9 +119,9 @@ absl::Status Index(pid_t pid, Descriptor& descriptor, OpenFileIndex& index) {
 }
 
 // The link is read in `task`, where its number is.
-absl::Status GiveUpCopy(const ProcDir& task, Descriptor& descriptor) {
+absl::Status GiveUpCopy(const ProcDir& task, bool is_first, Descriptor& descriptor) {
   ASSIGN_OR_RETURN(std::string link, DescriptorLink(task, descriptor.number));
-  if (NeedsCopy(descriptor, link)) return absl::OkStatus();
+  if (NeedsCopy(descriptor, link, is_first)) return absl::OkStatus();
   descriptor.link = std::move(link);
   descriptor.copy.Reset();
   return absl::OkStatus();
@@ -134,8 +144,9 @@ absl::StatusOr<std::vector<Descriptor>> ReadDescriptors(const ProcDir& task, pid
     if (!copy) return CopyError(errno, task, number);
     ASSIGN_OR_RETURN(Descriptor descriptor, ReadDescriptor(task, number, std::move(copy)));
     if (index != nullptr) {
+      const uint32_t known = index->size();
       RETURN_IF_ERROR(Index(pid, descriptor, *index));
-      RETURN_IF_ERROR(GiveUpCopy(task, descriptor));
+      RETURN_IF_ERROR(GiveUpCopy(task, descriptor.open_file > known, descriptor));
     }
     descriptors.push_back(std::move(descriptor));
   }

@@ -50,7 +50,7 @@ struct Descriptor {
 // when our own RLIMIT_NOFILE is smaller than what the task has open.
 //
 // With an `index`, for which the tasks have to stand still, copies are kept only of what cannot be
-// told without: sockets, pipes and files without a name.
+// told without: one of each socket, pipe and file without a name, and all of terminals.
 absl::StatusOr<std::vector<Descriptor>> ReadDescriptors(const ProcDir& task, pid_t pid,
                                                         BorrowedFd pidfd, OpenFileIndex* index);
 

@@ -37,6 +37,9 @@ class OpenFileIndex {
   // all descriptors of it, in whatever task. FailedPrecondition without kcmp (CONFIG_KCMP).
   absl::StatusOr<uint32_t> NumberOf(pid_t pid, int number, const Likeness& likeness);
 
+  // How many open files there were so far, which is the greatest of their numbers.
+  uint32_t size() const { return last_; }
+
  private:
   struct Known {
     pid_t pid;

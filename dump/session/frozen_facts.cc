@@ -104,6 +104,7 @@ absl::Status ReadMemfds(const std::vector<Descriptor>& descriptors, dev_t kernel
     const struct stat& stat = descriptor.stat;
     // Few are of this file system, and links are dear.
     if (stat.st_dev != kernel_tmpfs || facts.shared_memory.contains(stat.st_ino)) continue;
+    if (!descriptor.copy) continue;  // it was looked at when it was met first
     ASSIGN_OR_RETURN(const ProcDir self, ProcDir::OpenTask(getpid()));
     ASSIGN_OR_RETURN(const std::string link, DescriptorLink(self, descriptor.copy.get()));
     if (!IsMemfd(stat, link, kernel_tmpfs)) continue;
@@ -150,7 +151,7 @@ absl::StatusOr<std::optional<OpenFileIndex>> IndexWhereTooMany(const FrozenTree&
                                                                const TreeFacts& facts) {
   // What is open besides: mapped files, what waits in sockets, and a few for each task.
   constexpr size_t kOthers = 1000;
-  constexpr size_t kOfTask = 4;
+  constexpr size_t kOfTask = 6;
   rlimit limit = {};
   if (getrlimit(RLIMIT_NOFILE, &limit) < 0) return absl::ErrnoToStatus(errno, "getrlimit");
   size_t needed = kOthers;

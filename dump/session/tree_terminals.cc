@@ -20,7 +20,7 @@ namespace {
 absl::Status ReadAll(const std::vector<Descriptor>& descriptors, pid_t holder, const ProcDir& self,
                      TreeTerminals& terminals) {
   for (const Descriptor& descriptor : descriptors) {
-    if (!S_ISCHR(descriptor.stat.st_mode)) continue;
+    if (!S_ISCHR(descriptor.stat.st_mode) || !descriptor.copy) continue;
     ASSIGN_OR_RETURN(const std::string link, DescriptorLink(self, descriptor.copy.get()));
     ASSIGN_OR_RETURN(const FdInfo info, ParseFdInfo(descriptor.info_text));
     if (FileKindOf(descriptor.stat, link, info.flags) != FileKind::kTerminal) continue;

@@ -2,7 +2,8 @@
 """Runs one real program through a dump by dumpctl and a restore by stock criu.
 
   run_program.py --dumpctl PROGRAM --mode restore|leave-running
-                 [--fifo] [--blocked-in CALL] [--with OPTION]... [--timeout SECONDS] COMMAND...
+                 [--fifo] [--blocked-in CALL] [--without-facts] [--with OPTION]... [--timeout SECONDS]
+                 COMMAND...
 
 The command speaks the protocol of test/targets/target.h: it prints "ready", waits, checks itself,
 and ends with the line PASS. With --fifo it waits not for the file `go` but for a line from the fifo
@@ -97,6 +98,10 @@ def run(options, criu, directory):
             program.wait_gone(pids, deadline)
             dumper.restore(images, deadline, options=options.with_options)
             program.go("restored")
+        elif options.without_facts:
+            dumper.dump(program.pid, images, deadline, leave_running=True,
+                        options=options.with_options)
+            program.go("resumed")
         else:
             dump_beside(program, dumper, images, deadline, options)
             program.go("resumed")
@@ -137,6 +142,8 @@ def main():
     parser.add_argument("--mode", required=True, choices=["restore", "leave-running"])
     parser.add_argument("--fifo", action="store_true")
     parser.add_argument("--blocked-in", choices=CALLS)
+    parser.add_argument("--without-facts", action="store_true",
+                        help="they are too many to look at them all from outside")
     parser.add_argument("--with", dest="with_options", action="append", default=[],
                         help="an option of the dump, and of the restore")
     parser.add_argument("--timeout", type=float, default=60)
