@@ -1,12 +1,15 @@
 #include "dump/fd/file_name.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
+#include <memory>
 #include <string_view>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 
@@ -34,6 +37,26 @@ uint64_t MountOf(std::string path) {
     const size_t slash = path.rfind('/');
     if (slash == std::string::npos || path.size() == 1) return 0;
     path.resize(std::max<size_t>(slash, 1));
+  }
+}
+
+// sem_open(3) makes a semaphore under a name that it draws, gives it the one it was asked for, and
+// removes the first, by which its maker has it mapped for ever. Both are in one directory.
+void FindSemaphore(const struct stat& stat, FileName& name) {
+  constexpr std::string_view kDirectory = "/dev/shm/";
+  constexpr std::string_view kPrefix = "sem.";
+  if (!name.linked(stat) || !name.path.starts_with(absl::StrCat(std::string(kDirectory), "sem."))) {
+    return;
+  }
+  const std::unique_ptr<DIR, int (*)(DIR*)> shared(opendir(kDirectory.data()), closedir);
+  while (const dirent* entry = shared ? readdir(shared.get()) : nullptr) {
+    if (entry->d_ino != stat.st_ino || !std::string_view(entry->d_name).starts_with(kPrefix)) {
+      continue;
+    }
+    std::string path = absl::StrCat(std::string(kDirectory), entry->d_name);
+    if (!LeadsTo(path, stat)) continue;
+    name = {.path = std::move(path)};
+    return;
   }
 }
 
@@ -138,9 +161,16 @@ FileName ReadName(const struct stat& stat, const std::string& link) {
     name.path.resize(link.size() - kDeletedSuffix.size());
     name.deleted = true;
   }
+  FindSemaphore(stat, name);
   // Of what a dead task had the kernel says that it is deleted only once somebody has looked for
   // it.
   name.proc = ProcFileAt(stat, name.path);
+  return name;
+}
+
+FileName ReadMappedName(const struct stat& stat, std::string path, bool deleted) {
+  FileName name{.path = std::move(path), .deleted = deleted};
+  FindSemaphore(stat, name);
   return name;
 }
 

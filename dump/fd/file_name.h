@@ -33,6 +33,9 @@ struct FileName {
 // gone, but a living file may be called so. Asks the file system.
 FileName ReadName(const struct stat& stat, const std::string& link);
 
+// The same of a mapping, whose path is told apart from whether it is deleted already.
+FileName ReadMappedName(const struct stat& stat, std::string path, bool deleted);
+
 // What of a file's size takes room, holes left out.
 uint64_t DataBytes(const struct stat& stat);
 

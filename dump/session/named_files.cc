@@ -23,8 +23,8 @@ ResourceRefusals RefuseMappedFiles(pid_t pid, const VmaList& vmas, const FileRul
     const bool is_file = vma.kind == VmaKind::kFilePrivate || vma.kind == VmaKind::kFileShared;
     if (!is_file || vma.facts == nullptr || !seen.insert(vma.facts.get()).second) continue;
     const FileFacts& facts = *vma.facts;
-    std::optional<WhyNotText> why_not =
-        WhyNotNamed(facts.stat, {facts.path, facts.deleted, {}}, facts.mount_id, rules);
+    std::optional<WhyNotText> why_not = WhyNotNamed(
+        facts.stat, ReadMappedName(facts.stat, facts.path, facts.deleted), facts.mount_id, rules);
     if (!why_not) continue;
     refusals.push_back(
         {pid,

@@ -40,8 +40,7 @@ class TaskImages {
             id, images_.files.AddByPath(
                     pid_,
                     {vma.facts->stat,
-                     {vma.facts->path, vma.facts->deleted, {}},
-                     flags,
+                     ReadMappedName(vma.facts->stat, vma.facts->path, vma.facts->deleted), flags,
                      vma.facts->mount_id},
                     absl::StrFormat("mapping %x-%x", vma.start().value(), vma.end().value())));
       }

@@ -22,7 +22,7 @@ class Saver {
 
   absl::Status SaveAmong(const std::vector<Descriptor>& descriptors) {
     for (const Descriptor& descriptor : descriptors) {
-      if (!descriptor.copy) continue;  // it has a name
+      if (!descriptor.copy) continue;  // it has a name, or one of its other descriptors a copy
       // Of what has names it is asked only where one of them may be gone.
       if (descriptor.stat.st_nlink != 0 && !rules_.link_remap) continue;
       if (descriptor.stat.st_nlink == 0 && HasLease(descriptor.info_text)) continue;
@@ -41,7 +41,8 @@ class Saver {
       const bool is_file = vma.kind == VmaKind::kFilePrivate || vma.kind == VmaKind::kFileShared;
       if (!is_file || vma.facts == nullptr || vma.facts.get() == last || vma.fd() < 0) continue;
       last = vma.facts.get();
-      RETURN_IF_ERROR(Save(BorrowedFd(vma.fd()), last->stat, {last->path, last->deleted, {}}));
+      RETURN_IF_ERROR(Save(BorrowedFd(vma.fd()), last->stat,
+                           ReadMappedName(last->stat, last->path, last->deleted)));
     }
     return absl::OkStatus();
   }

@@ -6,6 +6,7 @@
 #include <fstream>
 #include <string>
 
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -113,6 +114,26 @@ TEST_F(FileNameTest, ADeletedNameOfAFileWithOthers) {
   EXPECT_THAT(WhyNot(name, {.link_remap = true, .leave_running = true}), HasSubstr("runs on"));
   const FileName elsewhere = {dir_ + "/gone/file", true, {}};
   EXPECT_THAT(WhyNot(elsewhere, {.link_remap = true}), HasSubstr("no directory"));
+}
+
+TEST_F(FileNameTest, ASemaphoreIsFoundUnderTheNameThatItGot) {
+  const std::string first = absl::StrCat("/dev/shm/sem.file_name_test-first-", getpid());
+  const std::string named = absl::StrCat("/dev/shm/sem.file_name_test-named-", getpid());
+  close(open(first.c_str(), O_RDWR | O_CREAT, 0600));
+  ASSERT_EQ(link(first.c_str(), named.c_str()), 0);
+  ASSERT_EQ(unlink(first.c_str()), 0);
+  struct stat stat = {};
+  ASSERT_EQ(lstat(named.c_str(), &stat), 0);
+  const FileName name = ReadMappedName(stat, first, true);
+  EXPECT_EQ(name.path, named);
+  EXPECT_FALSE(name.deleted);
+  EXPECT_EQ(ReadName(stat, first + " (deleted)").path, named);
+  EXPECT_FALSE(WhyNotNamed(stat, name, 0, FileRules()));
+  // Under another kind of name it is looked for no more.
+  const std::string other = absl::StrCat("/dev/shm/file_name_test-", getpid());
+  ASSERT_EQ(rename(named.c_str(), other.c_str()), 0);
+  EXPECT_TRUE(ReadMappedName(stat, first, true).linked(stat));
+  unlink(other.c_str());
 }
 
 TEST_F(FileNameTest, AFileThatWasMoved) {
