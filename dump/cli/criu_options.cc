@@ -19,7 +19,6 @@ constexpr CriuOption kUnserved[] = {
     {"cgroup-root", 0, kYes},
     {"cgroup-yard", 0, kYes},
     {"close", 0, kYes},
-    {"config", 0, kYes},
     {"cpu-cap", 0, kOptional},
     {"daemon", 0, kNo},  // its -d is --restore-detached's
     {"deprecated", 0, kNo, kNegatable},
@@ -48,7 +47,6 @@ constexpr CriuOption kUnserved[] = {
     {"manage-cgroups", 0, kOptional},
     {"mntns-compat-mode", 0, kNo, kNegatable},
     {"ms", 0, kNo},
-    {"no-default-config", 0, kNo},
     {"page-server", 0, kNo, kNegatable},
     {"port", 0, kYes},
     {"pre-dump-mode", 0, kYes},

@@ -110,6 +110,7 @@ void AddDumpCommand(CLI::App& app, CommandAction& action) {
   command->add_option("--pidfile", options.pidfile, "write the pid of the process there")
       ->type_name("FILE");
   command->add_flag("--json", arguments->json, "tell what was done as JSON");
+  TakeTheLast(*command);
   RefuseUnservedCriuOptions(*command);
   command->callback([arguments, &action] { action = [arguments] { return RunDump(*arguments); }; });
 }
