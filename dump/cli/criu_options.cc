@@ -9,7 +9,6 @@ using enum TakesValue;
 constexpr bool kNegatable = true;
 
 constexpr CriuOption kUnserved[] = {
-    {"action-script", 0, kYes},
     {"address", 0, kYes},
     {"all", 0, kNo},
     {"auto-dedup", 0, kNo, kNegatable},

@@ -35,6 +35,7 @@ enum class Failure : int {
   kInterrupted = 19,    // a signal asked to end before the images stood
   kUnfinished = 20,     // the dump is whole, but not all that was to follow could be done
   kConfig = 21,         // a configuration file is bad
+  kScript = 22,         // an action script failed
 };
 
 inline constexpr std::string_view kFailurePayload = "dumpctl/failure";
