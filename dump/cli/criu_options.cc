@@ -65,7 +65,6 @@ constexpr CriuOption kUnserved[] = {
     {"tls-key", 0, kYes},
     {"tls-no-cn-verify", 0, kNo},
     {"track-mem", 0, kNo, kNegatable},
-    {"unprivileged", 0, kNo, kNegatable},
     {"veth-pair", 0, kYes},
     {"weak-sysctls", 0, kNo, kNegatable},
 };

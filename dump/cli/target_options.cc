@@ -100,6 +100,8 @@ void AddTargetOptions(CLI::App& command, DumpOptions& options) {
       ->type_name("SIZE");
   command.add_flag("--ghost-fiemap,!--no-ghost-fiemap")
       ->description("taken, and of no effect: holes are found without it");
+  command.add_flag("--unprivileged,!--no-unprivileged")
+      ->description("taken, and of no effect: who lacks a capability is told which");
 }
 
 void TakeTheLast(CLI::App& command) {
