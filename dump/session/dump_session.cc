@@ -167,6 +167,7 @@ class Session {
   }
 
   absl::Status Collect(const FrozenTree& tree, Preflight& preflight, TreeFacts& facts) {
+    RETURN_IF_ERROR(Begin("holdings"));
     RETURN_IF_ERROR(ReadHoldings(tree, preflight, features_, facts));
     for (const FrozenFacts& task : facts.tasks) {
       report_.threads += task.threads.size();
@@ -183,6 +184,7 @@ class Session {
 
   absl::Status ReadConnections(const FrozenTree& tree, TreeFacts& facts,
                                TcpConnections& connections) {
+    RETURN_IF_ERROR(Begin("lock"));
     ASSIGN_OR_RETURN(facts.run_id, NewRunId());
     if (!options_.inet.tcp_established) return absl::OkStatus();
     ASSIGN_OR_RETURN(facts.network_lock,
@@ -217,6 +219,7 @@ class Session {
 
   // Here, where nobody can write to them.
   absl::Status SaveNameless(const FrozenTree& tree, TreeFacts& facts, ImageDirectory& directory) {
+    RETURN_IF_ERROR(Begin("ghosts"));
     ASSIGN_OR_RETURN(GhostFiles ghosts, GhostFiles::Create(directory, options_.may_go_on));
     RETURN_IF_ERROR(SaveGhosts(tree, facts, ghosts));
     facts.ghosts = ghosts.table();
@@ -229,6 +232,7 @@ class Session {
 
   absl::Status LearnFlags(const FrozenTree& tree, absl::StatusOr<std::vector<ReadFlags>> read,
                           TreeFacts& facts) {
+    RETURN_IF_ERROR(Begin("flags"));
     RETURN_IF_ERROR(read.status());
     size_t by_bpf = 0;
     size_t mappings = 0;
@@ -314,6 +318,7 @@ class Session {
       report_.bytes_written += image.bytes().size();
       log_.debug("Wrote {} ({} bytes)", image.name(), image.bytes().size());
     }
+    RETURN_IF_ERROR(Begin("link"));
     if (images.links.empty()) return absl::OkStatus();
     ASSIGN_OR_RETURN(CommitMark mark, directory.Mark());
     return links.Make(images.links, facts.linked, std::move(mark));
