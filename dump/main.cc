@@ -6,6 +6,7 @@
 
 #include "dump/cli/check_command.h"
 #include "dump/cli/command.h"
+#include "dump/cli/config_arguments.h"
 #include "dump/cli/dump_command.h"
 #include "dump/cli/explain_command.h"
 #include "dump/cli/interruption.h"
@@ -30,6 +31,12 @@ int TellParseError(const CLI::App& app, const CLI::ParseError& error) {
   return static_cast<int>(dumpctl::Failure::kUsage);
 }
 
+int TellFailure(const absl::Status& status) {
+  std::cerr << "dumpctl: " << std::string(status.message()) << "\n";
+  dumpctl::EndBySignal(status);
+  return static_cast<int>(dumpctl::FailureOf(status));
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -41,8 +48,11 @@ int main(int argc, char** argv) {
   dumpctl::AddExplainCommand(app, action);
   dumpctl::AddCheckCommand(app, action);
   dumpctl::AddShowCommand(app, action);
+  const auto words = dumpctl::WithConfigFiles(std::vector<std::string>(argv + 1, argv + argc),
+                                              dumpctl::ConfigPlaces::OfThisProcess());
+  if (!words.ok()) return TellFailure(words.status());
   try {
-    auto arguments = dumpctl::SpellOutVerbosity(std::vector<std::string>(argv + 1, argv + argc));
+    auto arguments = dumpctl::SpellOutVerbosity(*words);
     // CLI11 takes them from the back.
     std::reverse(arguments.begin(), arguments.end());
     app.parse(std::move(arguments));
@@ -50,8 +60,5 @@ int main(int argc, char** argv) {
     return TellParseError(app, error);
   }
   const absl::Status status = action();
-  if (status.ok()) return 0;
-  std::cerr << "dumpctl: " << std::string(status.message()) << "\n";
-  dumpctl::EndBySignal(status);
-  return static_cast<int>(dumpctl::FailureOf(status));
+  return status.ok() ? 0 : TellFailure(status);
 }

@@ -9,7 +9,6 @@ using enum TakesValue;
 constexpr bool kNegatable = true;
 
 constexpr CriuOption kUnserved[] = {
-    {"action-script", 0, kYes},
     {"address", 0, kYes},
     {"all", 0, kNo},
     {"auto-dedup", 0, kNo, kNegatable},
@@ -19,7 +18,6 @@ constexpr CriuOption kUnserved[] = {
     {"cgroup-root", 0, kYes},
     {"cgroup-yard", 0, kYes},
     {"close", 0, kYes},
-    {"config", 0, kYes},
     {"cpu-cap", 0, kOptional},
     {"daemon", 0, kNo},  // its -d is --restore-detached's
     {"deprecated", 0, kNo, kNegatable},
@@ -48,7 +46,6 @@ constexpr CriuOption kUnserved[] = {
     {"manage-cgroups", 0, kOptional},
     {"mntns-compat-mode", 0, kNo, kNegatable},
     {"ms", 0, kNo},
-    {"no-default-config", 0, kNo},
     {"page-server", 0, kNo, kNegatable},
     {"port", 0, kYes},
     {"pre-dump-mode", 0, kYes},
@@ -68,7 +65,6 @@ constexpr CriuOption kUnserved[] = {
     {"tls-key", 0, kYes},
     {"tls-no-cn-verify", 0, kNo},
     {"track-mem", 0, kNo, kNegatable},
-    {"unprivileged", 0, kNo, kNegatable},
     {"veth-pair", 0, kYes},
     {"weak-sysctls", 0, kNo, kNegatable},
 };

@@ -108,7 +108,14 @@ void AddDumpCommand(CLI::App& app, CommandAction& action) {
       ->type_name("SECONDS");
   command->add_option("--pidfile", options.pidfile, "write the pid of the process there")
       ->type_name("FILE");
+  command
+      ->add_option("--action-script", options.action_scripts,
+                   "run that before and after the dump; may be repeated")
+      ->take_all()
+      ->expected(1)
+      ->type_name("FILE");
   command->add_flag("--json", arguments->json, "tell what was done as JSON");
+  TakeTheLast(*command);
   RefuseUnservedCriuOptions(*command);
   command->callback([arguments, &action] { action = [arguments] { return RunDump(*arguments); }; });
 }

@@ -146,6 +146,7 @@ void AddExplainCommand(CLI::App& app, CommandAction& action) {
       "explain", "say what a dump would find, write and refuse; nothing is frozen");
   AddTargetOptions(*command, arguments->options);
   command->add_flag("--json", arguments->json, "as one JSON object");
+  TakeTheLast(*command);
   command->callback([arguments, &action] {
     action = [arguments] { return RunExplain(arguments->options, arguments->json); };
   });

@@ -50,6 +50,10 @@ std::string WhyNotExternal(const std::string& text) {
 }  // namespace
 
 void AddTargetOptions(CLI::App& command, DumpOptions& options) {
+  // Both are served before there is a command line to be parsed: WithConfigFiles.
+  command.add_option("--config")->description("take options from there, too")->type_name("FILE");
+  command.add_flag("--no-default-config")
+      ->description("take none from the default configuration files");
   command.add_option("-t,--tree", options.pid, "the process")
       ->required()
       ->check(WhyNoPid)
@@ -97,6 +101,17 @@ void AddTargetOptions(CLI::App& command, DumpOptions& options) {
       ->type_name("SIZE");
   command.add_flag("--ghost-fiemap,!--no-ghost-fiemap")
       ->description("taken, and of no effect: holes are found without it");
+  command.add_flag("--unprivileged,!--no-unprivileged")
+      ->description("taken, and of no effect: who lacks a capability is told which");
+}
+
+void TakeTheLast(CLI::App& command) {
+  for (CLI::Option* option : command.get_options()) {
+    const bool one_value = option->get_items_expected_max() == 1;
+    if (one_value && option->get_multi_option_policy() == CLI::MultiOptionPolicy::Throw) {
+      option->take_last();
+    }
+  }
 }
 
 std::string WhyNoNumber(const std::string& text) {

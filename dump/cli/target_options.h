@@ -12,6 +12,10 @@ namespace dumpctl {
 // `options` must outlive the command.
 void AddTargetOptions(CLI::App& command, DumpOptions& options);
 
+// As criu(8) has it: of an option that is given several times, the last one counts. To be called
+// when the command has all its options.
+void TakeTheLast(CLI::App& command);
+
 // CLI11 takes an empty text for 0, and the greatest number for what is beyond it. This says what is
 // wrong with a number, or nothing.
 std::string WhyNoNumber(const std::string& text);

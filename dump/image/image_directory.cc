@@ -56,15 +56,27 @@ absl::StatusOr<std::vector<std::string>> NamesIn(int directory) {
   return names;
 }
 
+// All that is in it; as far as it can be removed. Never through a link: somebody may have put one
+// there that leads to files not ours.
+void Empty(int directory) {
+  const auto names = NamesIn(directory);
+  if (!names.ok()) return;
+  for (const std::string& name : *names) {
+    if (unlinkat(directory, name.c_str(), 0) == 0 || errno != EISDIR) continue;
+    const UniqueFd inner(
+        openat(directory, name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
+    if (!inner) continue;
+    Empty(inner.get());
+    unlinkat(directory, name.c_str(), AT_REMOVEDIR);
+  }
+}
+
 // Best effort: what cannot be removed now is removed by the next dump.
 void RemoveStagingDirectory(int directory) {
-  // Never through a link: somebody may have put one there that leads to files not ours.
   const UniqueFd staging(
       openat(directory, kStaging, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
   if (!staging) return;
-  const auto names = NamesIn(staging.get());
-  if (!names.ok()) return;
-  for (const std::string& name : *names) unlinkat(staging.get(), name.c_str(), 0);
+  Empty(staging.get());
   unlinkat(directory, kStaging, AT_REMOVEDIR);
 }
 
@@ -182,6 +194,14 @@ absl::StatusOr<UniqueFd> ImageDirectory::Create(const std::string& name) {
 absl::Status ImageDirectory::Write(const ImageWriter& image) {
   ASSIGN_OR_RETURN(const UniqueFd file, Create(image.name()));
   return WriteAll(BorrowedFd(file), image.bytes(), image.name());
+}
+
+absl::Status ImageDirectory::AdoptOthers() {
+  ASSIGN_OR_RETURN(const std::vector<std::string> there, NamesIn(staging_.get()));
+  for (const std::string& name : there) {
+    if (std::find(names_.begin(), names_.end(), name) == names_.end()) names_.push_back(name);
+  }
+  return absl::OkStatus();
 }
 
 bool CommitMark::Stands() const {

@@ -46,6 +46,11 @@ class ImageDirectory {
   // Writes a whole image. Failure::kNoSpace when the disk is full.
   absl::Status Write(const ImageWriter& image);
 
+  // Where the images stand until they are committed.
+  BorrowedFd staging() const { return BorrowedFd(staging_); }
+  // What somebody else has put there is committed with them.
+  absl::Status AdoptOthers();
+
   // Of the inventory that was written.
   absl::StatusOr<CommitMark> Mark() const;
 

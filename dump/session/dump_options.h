@@ -35,6 +35,7 @@ struct DumpOptions {
   uint64_t ghost_limit = 1 << 20;              // bytes of a deleted file that are saved
   std::optional<NetworkLock> network_lock;     // --network-lock
   absl::Duration timeout = absl::Seconds(10);  // for freezing
+  std::vector<std::string> action_scripts;     // --action-script, as they were given
   std::string pidfile;                         // empty: none is written
   std::string kernel_features;                 // see KernelFeatures::Probe
   std::string fault;                           // see FaultPoints

@@ -14,6 +14,7 @@
 #include "absl/time/clock.h"
 #include "dump/image/image_directory.h"
 #include "dump/image/page_sink.h"
+#include "dump/session/action_scripts.h"
 #include "dump/session/drain_tree.h"
 #include "dump/session/fault_points.h"
 #include "dump/session/frozen_facts.h"
@@ -56,6 +57,7 @@ class Session {
   Session(const DumpOptions& options, Log& log, FaultPoints faults, KernelFeatures features,
           std::vector<Target> targets)
       : options_(options),
+        scripts_(options),
         log_(log),
         faults_(std::move(faults)),
         features_(features),
@@ -87,12 +89,14 @@ class Session {
     RETURN_IF_ERROR(SaveNameless(tree, facts, directory));
     RETURN_IF_ERROR(LearnFlags(tree, flags.get(), facts));
     CloseFiles(preflight, facts);
-    if (options_.outcome == Outcome::kRunning) RETURN_IF_ERROR(Release(tree, connections));
+    // Scripts find it standing still.
+    const bool runs_early = options_.outcome == Outcome::kRunning && scripts_.empty();
+    if (runs_early) RETURN_IF_ERROR(Release(tree, connections));
     LinkRemaps links;
     RETURN_IF_ERROR(Serialise(facts, sinks, directory, links));
     RETURN_IF_ERROR(Commit(directory));
     links.Keep();
-    return Complete(tree, facts, connections);
+    return Complete(tree, facts, connections, runs_early);
   }
 
   // Before each step until the images are committed; from then on a dump is completed.
@@ -163,6 +167,7 @@ class Session {
   }
 
   absl::Status Collect(const FrozenTree& tree, Preflight& preflight, TreeFacts& facts) {
+    RETURN_IF_ERROR(Begin("holdings"));
     RETURN_IF_ERROR(ReadHoldings(tree, preflight, features_, facts));
     for (const FrozenFacts& task : facts.tasks) {
       report_.threads += task.threads.size();
@@ -179,6 +184,7 @@ class Session {
 
   absl::Status ReadConnections(const FrozenTree& tree, TreeFacts& facts,
                                TcpConnections& connections) {
+    RETURN_IF_ERROR(Begin("lock"));
     ASSIGN_OR_RETURN(facts.run_id, NewRunId());
     if (!options_.inet.tcp_established) return absl::OkStatus();
     ASSIGN_OR_RETURN(facts.network_lock,
@@ -214,6 +220,7 @@ class Session {
 
   // Here, where nobody can write to them.
   absl::Status SaveNameless(const FrozenTree& tree, TreeFacts& facts, ImageDirectory& directory) {
+    RETURN_IF_ERROR(Begin("ghosts"));
     ASSIGN_OR_RETURN(GhostFiles ghosts, GhostFiles::Create(directory, options_.may_go_on));
     RETURN_IF_ERROR(SaveGhosts(tree, facts, ghosts));
     facts.ghosts = ghosts.table();
@@ -227,6 +234,7 @@ class Session {
 
   absl::Status LearnFlags(const FrozenTree& tree, absl::StatusOr<std::vector<ReadFlags>> read,
                           TreeFacts& facts) {
+    RETURN_IF_ERROR(Begin("flags"));
     RETURN_IF_ERROR(read.status());
     size_t by_bpf = 0;
     size_t mappings = 0;
@@ -275,7 +283,7 @@ class Session {
   }
 
   absl::Status Release(FrozenTree& tree, TcpConnections& connections) {
-    if (options_.outcome == Outcome::kRunning) {
+    if (options_.outcome == Outcome::kRunning && scripts_.empty()) {
       RETURN_IF_ERROR(Begin("resume"));
     } else {
       RETURN_IF_ERROR(faults_.Reach("resume"));
@@ -312,12 +320,17 @@ class Session {
       report_.bytes_written += image.bytes().size();
       log_.Debug(absl::StrCat("Wrote ", image.name(), " (", image.bytes().size(), " bytes)"));
     }
+    RETURN_IF_ERROR(Begin("link"));
     if (images.links.empty()) return absl::OkStatus();
     ASSIGN_OR_RETURN(CommitMark mark, directory.Mark());
     return links.Make(images.links, facts.linked, std::move(mark));
   }
 
   absl::Status Commit(ImageDirectory& directory) {
+    if (!scripts_.empty()) {
+      RETURN_IF_ERROR(scripts_.AfterDump(directory.staging()));
+      RETURN_IF_ERROR(directory.AdoptOthers());
+    }
     RETURN_IF_ERROR(Begin("commit"));
     RETURN_IF_ERROR(directory.Commit(false));
     log_.Info(absl::StrCat("Committed ", report_.bytes_written, " bytes of images to ",
@@ -326,11 +339,14 @@ class Session {
   }
 
   // The dump stands, whatever goes wrong now: an error says so.
-  absl::Status Complete(FrozenTree& tree, const TreeFacts& facts, TcpConnections& connections) {
+  absl::Status Complete(FrozenTree& tree, const TreeFacts& facts, TcpConnections& connections,
+                        bool released_before) {
     const std::string process =
         absl::StrCat("process ", root().pid, " (", Printable(root().stat.comm), ")");
-    if (options_.outcome != Outcome::kRunning) {
-      const char* const fate = options_.outcome == Outcome::kKilled ? "killed" : "left stopped";
+    if (!released_before) {
+      const char* const fate = options_.outcome == Outcome::kKilled    ? "killed"
+                               : options_.outcome == Outcome::kStopped ? "left stopped"
+                                                                       : "let go in order";
       const absl::Status released = Release(tree, connections);
       if (!released.ok()) {
         return Unfinished(absl::StrCat(process, " could not be ", fate, " and goes on"), released);
@@ -398,6 +414,7 @@ class Session {
   }
 
   const DumpOptions& options_;
+  ActionScripts scripts_;
   Log& log_;
   FaultPoints faults_;
   KernelFeatures features_;
@@ -417,6 +434,11 @@ absl::StatusOr<DumpReport> Dump(const DumpOptions& options, Log& log) {
   constexpr size_t kSmallDump = 1 << 20;
   ReserveHeap(kSmallDump);
   ASSIGN_OR_RETURN(std::vector<Target> targets, FindTree(options.pid));
+  if (const ActionScripts scripts(options); !scripts.empty()) {
+    RETURN_IF_ERROR(scripts.BeforeDump());
+    // They may have made another tree of it.
+    ASSIGN_OR_RETURN(targets, FindTree(options.pid));
+  }
   return Session(options, log, std::move(faults), features, std::move(targets)).Run();
 }
 

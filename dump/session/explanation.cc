@@ -1,6 +1,5 @@
 #include "dump/session/explanation.h"
 
-#include <algorithm>
 #include <set>
 #include <string_view>
 #include <utility>
@@ -8,9 +7,9 @@
 #include "absl/strings/str_cat.h"
 #include "dump/fd/descriptor.h"
 #include "dump/fd/file_refusal.h"
-#include "dump/image/image_table.h"
 #include "dump/mm/page_scanner.h"
 #include "dump/mm/shared_memory.h"
+#include "dump/session/image_forecast.h"
 #include "dump/session/preflight.h"
 #include "dump/session/target.h"
 #include "dump/task/shared_objects.h"
@@ -62,50 +61,6 @@ absl::StatusOr<ExplainedTask> LookAt(const Target& target, const Preflight& pref
   return task;
 }
 
-class Images {
- public:
-  void Add(ImageKind kind, uint64_t id = 0) {
-    names_.push_back(ImageName(kind, static_cast<uint32_t>(id)));
-  }
-
-  void AddTask(const Target& target, const ObjectIds& ids) {
-    const auto pid = static_cast<uint32_t>(target.pid);
-    for (const ImageKind kind : {ImageKind::kIds, ImageKind::kMm, ImageKind::kFs}) Add(kind, pid);
-    for (const int tid : ThreadsOf(target)) Add(ImageKind::kCore, static_cast<uint64_t>(tid));
-    AddPages(ImageKind::kPagemap, pid);
-    if (tables_.insert(ids.files).second) Add(ImageKind::kFdinfo, ids.files);
-  }
-
-  void AddPages(ImageKind pagemap, uint64_t id) {
-    Add(pagemap, id);
-    Add(ImageKind::kPages, ++pages_);
-  }
-
-  std::vector<std::string> Take() && { return std::move(names_); }
-
- private:
-  std::vector<std::string> names_;
-  std::set<uint32_t> tables_;
-  uint32_t pages_ = 0;
-};
-
-absl::StatusOr<std::vector<std::string>> ImagesOf(const std::vector<Target>& targets,
-                                                  const SharedObjects& shared) {
-  std::vector<pid_t> pids;
-  for (const Target& target : targets) pids.push_back(target.pid);
-  ASSIGN_OR_RETURN(const std::vector<ObjectIds> ids, IdentifyObjects(pids));
-  Images images;
-  for (const ImageKind kind :
-       {ImageKind::kInventory, ImageKind::kPstree, ImageKind::kFiles, ImageKind::kPipesData,
-        ImageKind::kFifoData, ImageKind::kSocketQueues, ImageKind::kSeccomp, ImageKind::kTimens,
-        ImageKind::kStats}) {
-    images.Add(kind);
-  }
-  for (size_t i = 0; i < targets.size(); ++i) images.AddTask(targets[i], ids[i]);
-  for (const auto& [id, object] : shared) images.AddPages(ImageKind::kSharedPagemap, id);
-  return std::move(images).Take();
-}
-
 }  // namespace
 
 absl::StatusOr<Explanation> Explain(const DumpOptions& options) {
@@ -121,11 +76,7 @@ absl::StatusOr<Explanation> Explain(const DumpOptions& options) {
     explanation.tasks.push_back(std::move(task));
   }
   for (const auto& [id, object] : shared) explanation.shared_pages += object.pages;
-  ASSIGN_OR_RETURN(explanation.images, ImagesOf(targets, shared));
-  const bool has_terminals =
-      std::any_of(explanation.tasks.begin(), explanation.tasks.end(),
-                  [](const ExplainedTask& task) { return task.descriptors.contains("terminal"); });
-  if (has_terminals) explanation.images.push_back(ImageName(ImageKind::kTtyInfo));
+  ASSIGN_OR_RETURN(explanation.images, ForecastImages(options, targets, *preflight));
   explanation.blockers = std::move(preflight->blockers);
   return explanation;
 }

@@ -31,7 +31,7 @@ struct ExplainedTask {
 struct Explanation {
   std::vector<ExplainedTask> tasks;  // parents before their children
   uint64_t shared_pages = 0;         // of memory that processes share, saved once
-  std::vector<std::string> images;   // their names, without those of what waits in queues
+  std::vector<std::string> images;   // see ForecastImages
   ResourceRefusals blockers;
 };
 

@@ -34,6 +34,8 @@ enum class Failure : int {
   kBadImage = 18,       // an image could not be parsed (show)
   kInterrupted = 19,    // a signal asked to end before the images stood
   kUnfinished = 20,     // the dump is whole, but not all that was to follow could be done
+  kConfig = 21,         // a configuration file is bad
+  kScript = 22,         // an action script failed
 };
 
 inline constexpr std::string_view kFailurePayload = "dumpctl/failure";

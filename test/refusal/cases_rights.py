@@ -70,6 +70,7 @@ def user_with_checkpoint_restore_alone(scene):
     os.chown(scene.images, 65534, 65534)
     one = "+checkpoint_restore"
     rights = ["--inh-caps", one, "--ambient-caps", one, "--bounding-set", f"-all,{one}"]
-    scene.expect_success(scene.dump(pid, "-R", wrapper=[*nobody, *rights]))
+    for spelling in ((), ("--unprivileged",)):
+        scene.expect_success(scene.dump(pid, "-R", *spelling, wrapper=[*nobody, *rights]))
     scene.expect_whole_dump()
     require(scene.reaper.wait(pid, 0) is None, "the process ended")

@@ -21,6 +21,7 @@
  *   linked  a file whose name "first" is deleted, and "second" is not
  *   below   a file "over/below"
  *   guards  a guard region (MADV_GUARD_INSTALL)
+ *   tree_shared, tree_connected, tree_linked  a tree that checks itself: see witness_trees.h
  *   seccomp nothing, but runs under a filter
  *   big     16 MiB of data
  * Each such thing is printed as a line "fd NUMBER TYPE" or "map KIND" before "ready"; what this
@@ -47,6 +48,7 @@
 #include "test/refusal/witness_inet.h"
 #include "test/refusal/witness_sockets.h"
 #include "test/refusal/witness_terminals.h"
+#include "test/refusal/witness_trees.h"
 #include "test/targets/seccomp_common.h"
 
 enum { kThreads = 4, kBytes = 256 << 10 };
@@ -56,6 +58,7 @@ static int fifo;
 
 static void Step(int thread, uint64_t count, const char* memory) {
   ExpectFilled("its memory", memory, kBytes, 7 + thread);
+  CheckTree();
   EXPECT_EQ(8, pwrite(progress, &count, sizeof(count), 8 * thread));
 }
 
@@ -330,6 +333,7 @@ static void Hold(const char* what) {
   if (strncmp(what, "socket_", 7) == 0) HoldSocket(what + 7);
   if (strncmp(what, "inet_", 5) == 0) HoldInet(what + 5);
   if (strncmp(what, "terminal_", 9) == 0) HoldTerminal(what + 9);
+  if (strncmp(what, "tree_", 5) == 0) HoldTreeOf(what + 5);
   if (strcmp(what, "big") == 0) Fill(Map(16 << 20), 16 << 20, 3);
   REQUIRE(fflush(stdout) == 0);
 }

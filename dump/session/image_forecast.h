@@ -1,0 +1,24 @@
+#ifndef DUMP_SESSION_IMAGE_FORECAST_H_
+#define DUMP_SESSION_IMAGE_FORECAST_H_
+
+#include <span>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "dump/session/dump_options.h"
+#include "dump/session/preflight.h"
+#include "dump/session/target.h"
+
+namespace dumpctl {
+
+// The names of the images that a dump would write of a tree that runs, as it stands. What waits in
+// terminals, and processes that have ended, are not looked at: without tty-data.img, and without
+// the cores of zombies.
+absl::StatusOr<std::vector<std::string>> ForecastImages(const DumpOptions& options,
+                                                        std::span<const Target> targets,
+                                                        const Preflight& preflight);
+
+}  // namespace dumpctl
+
+#endif  // DUMP_SESSION_IMAGE_FORECAST_H_

@@ -1,0 +1,109 @@
+"""Each step of a dump fails in turn, or dumpctl is killed in it: all that it did is put back.
+
+The processes check themselves: their memory, what they share, what waits between them, and that they
+still answer each other.
+"""
+
+import os
+import random
+import signal
+import subprocess
+import time
+
+from registry import case, case_each
+from cases_inet import _rules
+from scene import require, tracer_of, wait_until
+
+# "resume" comes before "serialise" where the processes run on.
+STEPS = ("preflight", "images", "freeze", "collect", "ask", "holdings", "lock", "memory", "ghosts",
+         "flags", "serialise", "link", "commit")
+TCP = ("--tcp-established", "--network-lock")
+SHAPES = {
+    "threads": ("busy", None, ()),
+    "shared": ("poll", "tree_shared", ("--file-locks",)),
+    "connected": ("poll", "tree_connected", (*TCP, "nftables")),
+    # A link for a restore is made only where the processes are killed.
+    "linked.nftables": ("poll", "tree_linked", (*TCP, "nftables", "--link-remap")),
+    "linked.iptables": ("poll", "tree_linked", (*TCP, "iptables", "--link-remap")),
+}
+
+
+class _Tree:
+    """A witness with all that is below it, and what is about it that a dump may not leave changed."""
+
+    def __init__(self, scene, shape):
+        mode, holding, self.options = SHAPES[shape]
+        self._witness = scene.witness(mode, holding)
+        self.pid = self._witness.pid
+        self._place = f"/proc/{self.pid}/cwd"
+        self._files = sorted(os.listdir(self._place))
+
+    def members(self):
+        pids = [self.pid]
+        for pid in pids:
+            for tid in os.listdir(f"/proc/{pid}/task"):
+                with open(f"/proc/{pid}/task/{tid}/children") as children:
+                    pids += [int(child) for child in children.read().split()]
+        return pids
+
+    def expect_put_back(self):
+        wait_until(lambda: _rules() == [], f"the end of the rules {_rules()}")
+        for pid in self.members():
+            wait_until(lambda: tracer_of(pid) == 0, f"the end of the trace of {pid}")
+        self._witness.expect_unharmed()
+        wait_until(lambda: sorted(os.listdir(self._place)) == self._files,
+                   f"the removal of {set(os.listdir(self._place)) ^ set(self._files)}")
+
+
+@case_each(shape for shape in SHAPES if shape != "connected")
+def every_step_fails(scene, shape):
+    tree = _Tree(scene, shape)
+    for step in STEPS:
+        result = scene.dump(tree.pid, *tree.options, fault=f"{step}=fail")
+        scene.expect_failure(result, "Internal", f"made to fail at {step}")
+        scene.expect_images({})
+        tree.expect_put_back()
+
+
+@case_each(shape for shape in SHAPES if not shape.startswith("linked"))
+def every_step_fails_left_running(scene, shape):
+    tree = _Tree(scene, shape)
+    for step in STEPS + ("resume",):
+        result = scene.dump(tree.pid, *tree.options, "-R", fault=f"{step}=fail")
+        scene.expect_failure(result, "Internal", f"made to fail at {step}")
+        scene.expect_images({})
+        tree.expect_put_back()
+    scene.expect_success(scene.dump(tree.pid, *tree.options, "-R"))
+    scene.expect_whole_dump()
+    tree.expect_put_back()
+
+
+@case_each(SHAPES)
+def dumpctl_killed_at_every_step(scene, shape):
+    tree = _Tree(scene, shape)
+    for step in STEPS:
+        result = scene.dump(tree.pid, *tree.options, fault=f"{step}=kill")
+        require(result.code == -signal.SIGKILL, f"it was to be killed at {step}: {result}")
+        left = os.listdir(scene.images)
+        require("inventory.img" not in left, f"killed at {step}, it left {left}")
+        tree.expect_put_back()
+    result = scene.dump(tree.pid, *tree.options)
+    scene.expect_success(result)
+    scene.expect_whole_dump()
+
+
+@case
+def connections_under_random_kills(scene):
+    """At any instant: the rules go, the connections go on."""
+    tree = _Tree(scene, "connected")
+    rolls = random.Random(5)
+    killed = 0
+    for _ in range(30):
+        process = subprocess.Popen(scene.command(tree.pid, *tree.options, "-R"),
+                                   stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                   stderr=subprocess.DEVNULL)
+        time.sleep(rolls.uniform(0.002, 0.09))
+        process.kill()
+        killed += process.wait() == -signal.SIGKILL
+        tree.expect_put_back()
+    require(killed >= 10, f"only {killed} were killed")
