@@ -272,6 +272,7 @@ class ImageBuilder {
     SetNamespaceIds(dumper_namespaces_, ids);
     ids.set_vm_id(kDumperObject);
     ids.set_files_id(kDumperObject);
+    RETURN_IF_ERROR(AddSysvQueues());
     ids.set_fs_id(kDumperObject);
     ids.set_sighand_id(kDumperObject);
     image::inventory_entry inventory;
@@ -280,6 +281,21 @@ class ImageBuilder {
     *inventory.mutable_root_ids() = ids;
     inventory.set_ns_per_id(true);
     // There is one set of cgroups, that of the root task: see ToThreadCore.
+  absl::Status AddSysvQueues() {
+    if (facts_.sysv.queues.empty()) return absl::OkStatus();
+    ImageWriter image(ImageKind::kIpcMessages, kOwnIpcNamespace);
+    for (const SysvIpc::Queue& queue : facts_.sysv.queues) {
+      RETURN_IF_ERROR(image.Add(QueueEntry(queue)));
+      for (const SysvIpc::Message& message : queue.messages) {
+        const MessageData data = MessageEntry(message);
+        RETURN_IF_ERROR(image.Add(data.entry));
+        image.AddPayload(data.bytes);
+      }
+    }
+    images_.Add(std::move(image));
+    return absl::OkStatus();
+  }
+
     inventory.set_root_cg_set(1);
     inventory.set_lsmtype(image::NO_LSM);
     inventory.set_network_lock_method(static_cast<uint32_t>(facts_.network_lock));

@@ -78,15 +78,30 @@ def sysv_objects_that_others_have(scene):
     # semop(2) by ourselves: {sem_num, sem_op, sem_flg}.
     operation = struct.pack("=HhH", 1, 1, 0)
     require(libc.semop(_held_number(witness, "set"), operation, 1) == 0, "semop failed")
+    message = ctypes.create_string_buffer(12)
+    require(libc.msgrcv(_held_number(witness, "queue"), message, 4, 0, 0) == 4, "msgrcv failed")
     refusals = _refusals(scene, scene.dump(witness.pid), witness)
     expected = [(f"SysV shared memory segment {_held_number(witness, 'cut')}", "unmapped"),
                 (f"SysV shared memory segment {_held_number(witness, 'common')}", "outside"),
                 (f"SysV semaphores {_held_number(witness, 'set')}", f"process {os.getpid()} "),
-                (f"SysV message queue {_held_number(witness, 'queue')}", "does not save queues")]
+                (f"SysV message queue {_held_number(witness, 'queue')}", f"process {os.getpid()} ")]
     found = [(resource, why) for resource, why, _ in refusals]
     require(len(found) == len(expected), f"{found}")
     for resource, words in expected:
         require(any(r == resource and words in why for r, why in found), f"{resource}: {found}")
+    scene.expect_images({})
+    witness.expect_unharmed()
+
+
+@case
+def sysv_queue_that_holds_more_than_a_new_one_may(scene):
+    witness = scene.witness("poll", "sysv")
+    queue = _held_number(witness, "queue")
+    with open("/proc/sys/kernel/msgmnb", "r+") as limit:
+        limit.write("3")
+    refusals = _refusals(scene, scene.dump(witness.pid), witness)
+    found = [why for resource, why, _ in refusals if resource == f"SysV message queue {queue}"]
+    require(len(found) == 1 and "it holds 4 bytes" in found[0], f"{refusals}")
     scene.expect_images({})
     witness.expect_unharmed()
 
