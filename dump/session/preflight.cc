@@ -16,6 +16,7 @@
 #include "absl/strings/str_split.h"
 #include "dump/fd/fd_collector.h"
 #include "dump/fd/file_refusal.h"
+#include "dump/fd/pidfd_file.h"
 #include "dump/mm/shared_memory.h"
 #include "dump/mm/shared_order.h"
 #include "dump/mm/vma_collector.h"
@@ -193,8 +194,39 @@ absl::StatusOr<ResourceRefusals> RefuseNamespaceFiles(const Target& target,
   return refusals;
 }
 
+// Whether it is the root or came out of it; what has gone meanwhile is asked again, frozen.
+bool IsBelow(pid_t pid, pid_t root) {
+  while (pid > 1 && pid != root) {
+    const absl::StatusOr<ProcDir> dir = ProcDir::OpenTask(pid);
+    if (!dir.ok()) return true;
+    const absl::StatusOr<std::string> text = dir->ReadWhole("stat");
+    if (!text.ok()) return true;
+    const absl::StatusOr<TaskStat> stat = ParseStat(*text);
+    pid = stat.ok() ? stat->ppid : 0;
+  }
+  return pid == root;
+}
+
+absl::StatusOr<ResourceRefusals> RefusePidfds(const Target& target, pid_t root,
+                                              const std::vector<Descriptor>& descriptors) {
+  ResourceRefusals refusals;
+  for (const Descriptor& descriptor : descriptors) {
+    const std::string& link = descriptor.link.value();
+    if (FileKindOf(descriptor.stat, link, 0) != FileKind::kPidfd) continue;
+    ASSIGN_OR_RETURN(const FdInfo info, ParseFdInfo(descriptor.info_text));
+    ASSIGN_OR_RETURN(const std::optional<WhyNot> why_not,
+                     WhyNotPidfd(descriptor.info_text, info.flags,
+                                 [root](pid_t pid) { return IsBelow(pid, root); }));
+    if (!why_not) continue;
+    refusals.push_back({target.pid, absl::StrCat("fd ", descriptor.number, " (pidfd, ", link, ")"),
+                        std::string(why_not->why), std::string(why_not->remedy)});
+  }
+  return refusals;
+}
+
 // What is told apart over the whole tree.
 struct Peeked {
+  pid_t root = 0;
   std::vector<PeekedSocket> sockets;
   std::vector<PeekedTerminal> terminals;
 };
@@ -233,6 +265,8 @@ absl::StatusOr<ResourceRefusals> LookAtTask(const Target& target, const Namespac
   ASSIGN_OR_RETURN(refused, RefuseLinkedFiles(target, preflight.file_rules));
   Append(refusals, std::move(refused));
   ASSIGN_OR_RETURN(refused, RefuseNamespaceFiles(target, descriptors, theirs));
+  Append(refusals, std::move(refused));
+  ASSIGN_OR_RETURN(refused, RefusePidfds(target, peeked.root, descriptors));
   Append(refusals, std::move(refused));
   RETURN_IF_ERROR(LookAtMemfds(target, descriptors, preflight));
   RETURN_IF_ERROR(OpenMappedFiles(target, preflight));
@@ -302,6 +336,7 @@ absl::StatusOr<Preflight> RunPreflight(const DumpOptions& options, std::span<con
   RETURN_IF_ERROR(ReadMaps(targets, features, preflight));
   const absl::StatusOr<UnixSocketRows> rows = AskForUnixSockets();
   Peeked peeked;
+  peeked.root = targets.front().pid;
   RETURN_IF_ERROR(LookAtTasks(targets, preflight, peeked));
   Append(preflight.blockers, RefuseSharedMemory(preflight));
   ASSIGN_OR_RETURN(ResourceRefusals sysv, RefuseSysv(preflight));

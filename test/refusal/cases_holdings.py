@@ -107,6 +107,19 @@ def sysv_queue_that_holds_more_than_a_new_one_may(scene):
 
 
 @case
+def events_that_nobody_has_read(scene):
+    witness = scene.witness("poll", "unread")
+    result = scene.dump(witness.pid)
+    scene.expect_code(result, "Refused")
+    for number, kind in _held(witness, "fd"):
+        start = f"fd {number} ({kind}, anon_inode:"
+        require(start in result.err, f"{start!r} is not in {result.err}")
+    require(result.err.count("events wait in it") == len(_held(witness, "fd")), result.err)
+    scene.expect_images({})
+    witness.expect_unharmed()
+
+
+@case
 def deleted_file_beyond_the_limit(scene):
     witness = scene.witness("poll", "odd")
     result = scene.dump(witness.pid, "--ghost-limit", "2047K")
