@@ -22,6 +22,7 @@
 #include "dump/mm/vma_collector.h"
 #include "dump/ns/namespace_file.h"
 #include "dump/ns/sysv_ipc.h"
+#include "dump/session/aio_rings.h"
 #include "dump/session/heap.h"
 #include "dump/session/named_files.h"
 #include "dump/session/socket_preflight.h"
@@ -303,6 +304,18 @@ ResourceRefusals RefuseSharedMemory(const Preflight& preflight) {
   return RefuseSharedOrder(tasks);
 }
 
+// Also loads what tells more of them when they are frozen.
+void LookAtAioRings(const KernelFeatures& features, Preflight& preflight) {
+  for (const auto& [pid, task] : preflight.tasks) {
+    if (!task.vmas || !HasAioRings(*task.vmas)) continue;
+    if (!preflight.aio_contexts && features.Has(KernelFeature::kBpfTaskVma)) {
+      absl::StatusOr<BpfAioContexts> loaded = BpfAioContexts::Load();
+      if (loaded.ok()) preflight.aio_contexts = *std::move(loaded);
+    }
+    if (!preflight.aio_contexts) Append(preflight.blockers, RefuseUntoldRings(pid, *task.vmas));
+  }
+}
+
 absl::StatusOr<ResourceRefusals> RefuseSysv(const Preflight& preflight) {
   std::vector<SysvAttachment> attachments;
   std::vector<pid_t> pids;
@@ -339,6 +352,7 @@ absl::StatusOr<Preflight> RunPreflight(const DumpOptions& options, std::span<con
   peeked.root = targets.front().pid;
   RETURN_IF_ERROR(LookAtTasks(targets, preflight, peeked));
   Append(preflight.blockers, RefuseSharedMemory(preflight));
+  LookAtAioRings(features, preflight);
   ASSIGN_OR_RETURN(ResourceRefusals sysv, RefuseSysv(preflight));
   Append(preflight.blockers, std::move(sysv));
   ASSIGN_OR_RETURN(

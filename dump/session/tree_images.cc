@@ -134,6 +134,7 @@ class ImageBuilder {
     for (const FrozenFacts& task : facts_.tasks) {
       objects.push_back(task.objects);
       shared.push_back(SharedMappingsOf(task.process.pid, task.vmas));
+      images_.Refuse(task.refusals);
       images_.Refuse(RefuseForeignNamespaces(task.process.pid, task.namespaces, dumper_namespaces_,
                                              root_.namespaces));
     }

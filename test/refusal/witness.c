@@ -18,6 +18,7 @@
  *   crossed two pieces of shared memory, one on both sides of the other, and a child that has them
  *   zombie  a child that has ended with 200: "zombie PID"
  *   odd     a deleted file, larger than 1 MiB, with a newline in its name
+ *   aio     contexts of io_setup(2): lines "map ADDRESS WHY"
  *   unread  an inotify and a fanotify that have something to tell
  *   linked  a file whose name "first" is deleted, and "second" is not
  *   below   a file "over/below"
@@ -27,6 +28,7 @@
  * Each such thing is printed as a line "fd NUMBER TYPE" or "map KIND" before "ready"; what this
  * machine does not have is not.
  */
+#include <linux/aio_abi.h>
 #include <linux/bpf.h>
 #include <linux/io_uring.h>
 #include <linux/perf_event.h>
@@ -189,6 +191,22 @@ static void HoldEvents(void) {
   close(REQUIRE_SYSCALL(open("marked", O_RDONLY | O_CREAT, 0600)));
 }
 
+/* A request that never ends, and memory of which a part is missing. */
+static void HoldAio(void) {
+  aio_context_t busy = 0, cut = 0;
+  REQUIRE_SYSCALL(syscall(SYS_io_setup, 1, &busy));
+  REQUIRE_SYSCALL(syscall(SYS_io_setup, 200, &cut));
+  REQUIRE_SYSCALL(munmap((char*)cut + 4096, 3 * 4096));
+  int ends[2];
+  REQUIRE_SYSCALL(pipe(ends));
+  struct iocb request = {.aio_lio_opcode = IOCB_CMD_POLL, .aio_fildes = (uint32_t)ends[0]};
+  request.aio_buf = POLLIN;
+  struct iocb* requests[] = {&request};
+  REQUIRE(syscall(SYS_io_submit, busy, 1, requests) == 1);
+  printf("map %llx 1 requests are still under way\n", (unsigned long long)busy);
+  printf("map %llx unmapped\n", (unsigned long long)cut);
+}
+
 static void HoldFds(void) {
   ShowFd(HalfOfAPair(SOCK_STREAM), "socket");
   ShowFd(socket(AF_VSOCK, SOCK_STREAM, 0), "socket");
@@ -268,8 +286,6 @@ static void HoldMaps(void) {
             "the ring of an io_uring");
     close(ring);
   }
-  unsigned long aio = 0;
-  if (syscall(SYS_io_setup, 4, &aio) == 0) ShowMap((void*)aio, "io_setup(2)");
   const int deleted = LargeDeleted("mapped");
   ShowMap(mmap(NULL, 8192, kRead, MAP_SHARED, deleted, 0), "it is deleted");
   close(deleted);
@@ -362,6 +378,7 @@ static void Hold(const char* what) {
   if (strcmp(what, "zombie") == 0) HoldZombie();
   if (strcmp(what, "odd") == 0) HoldOddName();
   if (strcmp(what, "unread") == 0) HoldEvents();
+  if (strcmp(what, "aio") == 0) HoldAio();
   if (strcmp(what, "below") == 0) HoldBelow();
   if (strcmp(what, "linked") == 0) HoldLinked();
   if (strcmp(what, "guards") == 0) {
