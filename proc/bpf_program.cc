@@ -98,15 +98,27 @@ absl::StatusOr<UniqueFd> AttachBpfIterator(const UniqueFd& program, pid_t tid) {
   return attached;
 }
 
-absl::StatusOr<UniqueFd> CreateBpfScratch(uint32_t size) {
+namespace {
+
+absl::StatusOr<UniqueFd> CreateMapOfOne(bpf_map_type type, uint32_t size) {
   bpf_attr attr = {};
-  attr.map_type = BPF_MAP_TYPE_ARRAY;
+  attr.map_type = type;
   attr.key_size = sizeof(uint32_t);
   attr.value_size = size;
   attr.max_entries = 1;
   UniqueFd map(Bpf(BPF_MAP_CREATE, attr));
   if (!map) return absl::ErrnoToStatus(errno, "creating a BPF map");
   return map;
+}
+
+}  // namespace
+
+absl::StatusOr<UniqueFd> CreateBpfScratch(uint32_t size) {
+  return CreateMapOfOne(BPF_MAP_TYPE_ARRAY, size);
+}
+
+absl::StatusOr<UniqueFd> CreateBpfPerProcessor(uint32_t size) {
+  return CreateMapOfOne(BPF_MAP_TYPE_PERCPU_ARRAY, size);
 }
 
 }  // namespace dumpctl

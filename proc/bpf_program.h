@@ -50,6 +50,9 @@ absl::StatusOr<UniqueFd> AttachBpfIterator(const UniqueFd& program, pid_t tid);
 // A map of one value of `size` bytes, for a program's own use.
 absl::StatusOr<UniqueFd> CreateBpfScratch(uint32_t size);
 
+// The same with a value for each processor.
+absl::StatusOr<UniqueFd> CreateBpfPerProcessor(uint32_t size);
+
 // --- Instructions (Documentation/bpf/standardization/instruction-set.rst).
 
 namespace bpf {

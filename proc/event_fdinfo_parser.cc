@@ -77,6 +77,21 @@ absl::StatusOr<SignalfdInfo> ParseSignalfdInfo(std::string_view text) {
   return info;
 }
 
+absl::StatusOr<PidfdInfo> ParsePidfdInfo(std::string_view text) {
+  constexpr std::string_view kInner = "NSpid";  // from the reader's namespace inwards
+  PidfdInfo info;
+  ASSIGN_OR_RETURN(info.pid, NumberAt<pid_t>(text, "Pid"));
+  info.gone = info.pid == -1;
+  info.inner_pid = info.pid;
+  if (const auto line = LineOf(text, kInner)) {
+    const std::vector<std::string_view> pids = Words(*ValueOf(*line, kInner));
+    const auto pid = pids.empty() ? std::nullopt : NumberOf<pid_t>(pids.back());
+    if (!pid) return MalformedText("fdinfo", kInner, *line);
+    info.inner_pid = *pid;
+  }
+  return info;
+}
+
 absl::StatusOr<std::vector<EpollWatch>> ParseEpollInfo(std::string_view text) {
   std::vector<EpollWatch> watches;
   while (!text.empty()) {

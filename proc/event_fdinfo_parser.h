@@ -1,6 +1,8 @@
 #ifndef PROC_EVENT_FDINFO_PARSER_H_
 #define PROC_EVENT_FDINFO_PARSER_H_
 
+#include <sys/types.h>
+
 #include <cstdint>
 #include <optional>
 #include <string_view>
@@ -34,6 +36,13 @@ struct SignalfdInfo {
   uint64_t mask = 0;  // bit 0: signal 1
 };
 absl::StatusOr<SignalfdInfo> ParseSignalfdInfo(std::string_view text);
+
+struct PidfdInfo {
+  bool gone = false;    // the process has ended, and nobody will wait for it any more
+  pid_t pid = 0;        // 0: not in the PID namespace of who reads
+  pid_t inner_pid = 0;  // in the process's own PID namespace
+};
+absl::StatusOr<PidfdInfo> ParsePidfdInfo(std::string_view text);
 
 // A "tfd:" line of an epoll.
 struct EpollWatch {

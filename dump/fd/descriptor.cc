@@ -1,6 +1,7 @@
 #include "dump/fd/descriptor.h"
 
 #include <fcntl.h>
+#include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
@@ -64,6 +65,14 @@ absl::StatusOr<std::vector<int>> ListDescriptors(const ProcDir& task) {
   return numbers;
 }
 
+// Of events. Kernel objects have no type of file; those without events do not know the call.
+int WaitingBytes(const Descriptor& descriptor) {
+  if ((descriptor.stat.st_mode & S_IFMT) != 0) return 0;
+  int bytes = 0;
+  if (ioctl(descriptor.copy.get(), FIONREAD, &bytes) < 0) return 0;
+  return bytes;
+}
+
 // All but the watches. `number` is that of `copy` among the descriptors of `task`.
 absl::StatusOr<Descriptor> ReadDescriptor(const ProcDir& task, int number, UniqueFd copy) {
   Descriptor descriptor{.number = number, .copy = std::move(copy)};
@@ -79,6 +88,7 @@ absl::StatusOr<Descriptor> ReadDescriptor(const ProcDir& task, int number, Uniqu
     ASSIGN_OR_RETURN(descriptor.info_text, task.ReadWhole(InfoName(number)));
   }
   ASSIGN_OR_RETURN(descriptor.owner, ReadOwner(descriptor.copy.get()));
+  descriptor.waiting = WaitingBytes(descriptor);
   return descriptor;
 }
 

@@ -36,6 +36,8 @@ struct Descriptor {
   // be asked when the task runs again, or is dead. None when read from a running task.
   UniqueFd copy;
   FileOwner owner;
+  // Bytes of events that wait in an inotify or a fanotify. 0 when read from a running task.
+  int waiting = 0;
   // What its link says (DescriptorLink), where there is no copy to ask: of a running task, and
   // where the copy was given up (OpenFileIndex).
   std::optional<std::string> link;

@@ -7,8 +7,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "dump/fd/eventfd_file.h"
+#include "dump/fd/fanotify_file.h"
 #include "dump/fd/file_locks.h"
 #include "dump/fd/file_refusal.h"
+#include "dump/fd/inotify_file.h"
 #include "dump/fd/open_file.h"
 #include "dump/fd/proc_file.h"
 #include "dump/fd/signalfd_file.h"
@@ -43,8 +45,15 @@ constexpr WhyNot kOwnedByThread = {
     "that",
     "let the process be told: F_OWNER_PID"};
 
+constexpr WhyNot kUnreadEvents = {"events wait in it, for which images have no place",
+                                  "dump it when its reader has caught up"};
+
 constexpr WhyNot kTimerInQueue = {"no restore sets a timer that no process has",
                                   "let the program that it was sent to receive it"};
+
+// Stock restore empties each of them through the descriptor of a process.
+constexpr WhyNot kInotifyInQueue = {"no restore makes an inotify that no process has",
+                                    "let the program that it was sent to receive it"};
 
 WhyNotText TextOf(const WhyNot& why_not) {
   return {std::string(why_not.why), std::string(why_not.remedy)};
@@ -60,7 +69,8 @@ ResourceRefusal Refusal(pid_t pid, const Descriptor& descriptor, const std::stri
   return Refusal(pid, descriptor, link, TextOf(why_not));
 }
 
-absl::StatusOr<std::optional<WhyNot>> WhyNotKind(const Descriptor& descriptor, FileKind kind) {
+absl::StatusOr<std::optional<WhyNot>> WhyNotKind(const Descriptor& descriptor, FileKind kind,
+                                                 WatchedFiles& watched) {
   switch (kind) {
     case FileKind::kPipe:
     case FileKind::kSignalfd:
@@ -78,6 +88,13 @@ absl::StatusOr<std::optional<WhyNot>> WhyNotKind(const Descriptor& descriptor, F
       return WhyNotEventfd(descriptor.info_text);
     case FileKind::kTimerfd:
       return WhyNotTimerfd(descriptor.info_text);
+    case FileKind::kInotify:
+      if (descriptor.number == kInQueue) return kInotifyInQueue;
+      if (descriptor.waiting > 0) return kUnreadEvents;
+      return WhyNotInotify(descriptor.info_text, watched);
+    case FileKind::kFanotify:
+      if (descriptor.waiting > 0) return kUnreadEvents;
+      return WhyNotFanotify(descriptor.info_text, watched);
     default:
       return std::nullopt;
   }
@@ -94,12 +111,13 @@ FileKind KindOf(const Descriptor& descriptor, const std::string& link, const FdI
 
 absl::StatusOr<std::optional<WhyNotText>> WhyRefused(const Descriptor& descriptor,
                                                      const std::string& link, const FdInfo& info,
-                                                     const FileRules& rules) {
+                                                     const FileRules& rules,
+                                                     WatchedFiles& watched) {
   const FileKind kind = KindOf(descriptor, link, info, rules);
   std::optional<WhyNot> why_not;
   if (kind != FileKind::kPath) why_not = WhyNotDumpable(descriptor.stat, link, info);
   if (!why_not) {
-    ASSIGN_OR_RETURN(why_not, WhyNotKind(descriptor, kind));
+    ASSIGN_OR_RETURN(why_not, WhyNotKind(descriptor, kind, watched));
   }
   if (!why_not) {
     ASSIGN_OR_RETURN(why_not, WhyNotLocked(info.locks, rules.locks));
@@ -144,6 +162,12 @@ image::fd_types TypeOf(FileKind kind) {
       return image::SIGNALFD;
     case FileKind::kEpoll:
       return image::EVENTPOLL;
+    case FileKind::kInotify:
+      return image::INOTIFY;
+    case FileKind::kFanotify:
+      return image::FANOTIFY;
+    case FileKind::kPidfd:
+      return image::PIDFD;
     case FileKind::kUnixSocket:
       return image::UNIXSK;
     case FileKind::kMemfd:
@@ -225,7 +249,7 @@ absl::StatusOr<std::optional<image::fdinfo_entry>> FdCollector::Add(const Descri
     ASSIGN_OR_RETURN(link, DescriptorLink(self_, descriptor.copy.get()));
   }
   ASSIGN_OR_RETURN(const std::optional<WhyNotText> why_not,
-                   WhyRefused(descriptor, link, info, files_.rules()));
+                   WhyRefused(descriptor, link, info, files_.rules(), watched_));
   if (why_not) {
     files_.Refuse(Refusal(pid_, descriptor, link, *why_not));
     return std::nullopt;
@@ -316,6 +340,17 @@ absl::StatusOr<uint32_t> FdCollector::AddFile(const Descriptor& descriptor, cons
       SetCommon(id, flags, descriptor, entry.mutable_epfd());
       break;
     }
+    case FileKind::kInotify: {
+      ASSIGN_OR_RETURN(*entry.mutable_ify(), InotifyEntry(descriptor.info_text, watched_));
+      SetCommon(id, flags, descriptor, entry.mutable_ify());
+      break;
+    }
+    case FileKind::kFanotify: {
+      ASSIGN_OR_RETURN(*entry.mutable_ffy(), FanotifyEntry(descriptor.info_text, watched_));
+      SetCommon(id, flags, descriptor, entry.mutable_ffy());
+      break;
+    }
+    case FileKind::kPidfd:
     case FileKind::kUnixSocket:
     case FileKind::kMemfd:
     case FileKind::kInetSocket:
@@ -388,11 +423,12 @@ absl::StatusOr<ResourceRefusals> RefuseDescriptors(pid_t pid,
                                                    const std::vector<Descriptor>& descriptors,
                                                    const FileRules& rules) {
   ResourceRefusals refusals;
+  WatchedFiles watched;
   for (const Descriptor& descriptor : descriptors) {
     ASSIGN_OR_RETURN(const FdInfo info, ParseFdInfo(descriptor.info_text));
     const std::string& link = descriptor.link.value();
     ASSIGN_OR_RETURN(const std::optional<WhyNotText> why_not,
-                     WhyRefused(descriptor, link, info, rules));
+                     WhyRefused(descriptor, link, info, rules, watched));
     if (why_not) refusals.push_back(Refusal(pid, descriptor, link, *why_not));
   }
   return refusals;

@@ -20,6 +20,7 @@
 #include "dump/fd/file_table.h"
 #include "dump/fd/open_file.h"
 #include "dump/fd/pipe_contents.h"
+#include "dump/fd/watched_files.h"
 #include "proc/fdinfo_parser.h"
 #include "proc/proc_fs.h"
 #include "proto/files.pb.h"
@@ -95,6 +96,7 @@ class FdCollector {
   std::vector<PipeData> pipe_data_;
   std::vector<PipeData> fifo_data_;
   FileLocks locks_;
+  WatchedFiles watched_;
   std::map<FileKind, FileMaker> makers_;
   std::map<uint32_t, uint32_t> ids_;  // of open files, by their number in the index
   std::set<ino_t> written_;

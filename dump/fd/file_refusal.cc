@@ -24,6 +24,9 @@ constexpr EventType kEventTypes[] = {
     {"anon_inode:[timerfd]", "timerfd", FileKind::kTimerfd},
     {"anon_inode:[signalfd]", "signalfd", FileKind::kSignalfd},
     {"anon_inode:[eventpoll]", "epoll", FileKind::kEpoll},
+    {"anon_inode:inotify", "inotify", FileKind::kInotify},
+    {"anon_inode:[fanotify]", "fanotify", FileKind::kFanotify},
+    {"anon_inode:[pidfd]", "pidfd", FileKind::kPidfd},
 };
 
 struct LinkType {
@@ -37,10 +40,6 @@ constexpr std::string_view kClose = "let the program close it";
 // By the text of the link, longest prefix first.
 constexpr LinkType kLinkTypes[] = {
     {"socket:", "socket", {"sockets of its family are not saved by this version", kClose}},
-    {"anon_inode:inotify", "inotify", {"file watches are not saved by this version", kClose}},
-    {"anon_inode:[fanotify]", "fanotify", {"file watches are not saved by this version", kClose}},
-    {"anon_inode:[pidfd]", "pidfd", {"process descriptors are not saved by this version", kClose}},
-    {"pidfd:", "pidfd", {"process descriptors are not saved by this version", kClose}},
     {"anon_inode:[io_uring]",
      "io_uring",
      {"the kernel does not show the state of an io_uring", "run the program without io_uring"}},
@@ -50,7 +49,7 @@ constexpr LinkType kLinkTypes[] = {
     {"anon_inode:[perf_event]",
      "perf event",
      {"perf events live in the kernel", "end the profiling"}},
-    {"anon_inode:bpf", "BPF object", {"BPF objects live in the kernel", kClose}},
+    {"anon_inode:bpf", "BPF object", {"no restore by stock criu brings back BPF objects", kClose}},
     {"anon_inode:", "anonymous inode", {"it is a kernel object that cannot be put back", kClose}},
 };
 

@@ -24,6 +24,9 @@ enum class FileKind {
   kTimerfd,
   kSignalfd,
   kEpoll,
+  kInotify,
+  kFanotify,
+  kPidfd,
   kUnixSocket,
   kNamespace,
   kPath,  // O_PATH: opened by a name, whatever it is

@@ -47,8 +47,11 @@ class FileTable {
 
   uint32_t NextId() { return next_id_++; }
   void Add(image::file_entry entry) { entries_.push_back(std::move(entry)); }
-  // The file with that identity is under a lease: it is not to be opened.
-  void DoNotOpen(const struct stat& stat) { leased_.insert({stat.st_dev, stat.st_ino}); }
+  // The file with that identity, and what is in it if it is a directory, is not to be opened: it is
+  // under a lease, or somebody would be told.
+  void DoNotOpen(const struct stat& stat) { untouched_.insert({stat.st_dev, stat.st_ino}); }
+  // Nor is anything of that file system.
+  void DoNotOpenOn(dev_t device) { untouched_devices_.insert(device); }
   // Gives the entry of a file the name that a restore opens it by, and what goes with it: size and
   // build id, by which it notices that the file is not what it was, are left out where they say
   // nothing (the size of a log that is only appended to, the build id of what is no program); a
@@ -70,11 +73,14 @@ class FileTable {
   // The number of a file under a name that is to be made for `name`.
   uint32_t AddLink(const struct stat& stat, const FileName& name);
 
+  bool MayOpen(const struct stat& stat, const std::string& path) const;
+
   using Key = std::tuple<dev_t, ino_t, std::string, uint32_t>;
 
   FileRules rules_;
   GhostTable ghosts_;
-  std::set<std::pair<dev_t, ino_t>> leased_;
+  std::set<std::pair<dev_t, ino_t>> untouched_;
+  std::set<dev_t> untouched_devices_;
   uint32_t next_id_ = 1;
   std::vector<image::file_entry> entries_;
   std::vector<std::pair<size_t, image::remap_file_path_entry>> remaps_;  // with the name's length

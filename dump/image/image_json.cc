@@ -69,6 +69,16 @@ void AddPayloads(const std::vector<ImageReader::Payload>& payloads, ordered_json
   }
 }
 
+// The parts, each with what is behind it, one after the other.
+ordered_json PartsJson(const std::vector<ImageReader::Part>& parts) {
+  ordered_json list = ordered_json::array();
+  for (const ImageReader::Part& part : parts) {
+    list.push_back(MessageJson(*part.message));
+    for (const auto& payload : part.payloads) list.push_back(Base64Lines(payload.bytes));
+  }
+  return list;
+}
+
 }  // namespace
 
 ordered_json MessageJson(const Message& message) {
@@ -93,7 +103,9 @@ absl::StatusOr<ordered_json> ImageJson(const std::string& name, std::string_view
   for (;;) {
     ASSIGN_OR_RETURN(const ImageReader::Entry entry, reader.Next());
     if (entry.message == nullptr) break;
-    AddPayloads(entry.payloads, entries.emplace_back(MessageJson(*entry.message)));
+    ordered_json& json = entries.emplace_back(MessageJson(*entry.message));
+    AddPayloads(entry.payloads, json);
+    if (reader.type().parts != nullptr) json["extra"] = PartsJson(entry.parts);
   }
   ordered_json image;
   image["magic"] = std::string(reader.type().symbol);

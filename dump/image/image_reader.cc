@@ -73,7 +73,8 @@ absl::StatusOr<ImageReader> ImageReader::Create(std::string name, std::string_vi
   return ImageReader(std::move(name), bytes, at + kWord, exact);
 }
 
-absl::StatusOr<const google::protobuf::Message*> ImageReader::ReadMessage() {
+absl::StatusOr<std::unique_ptr<google::protobuf::Message>> ImageReader::ReadMessage(
+    const google::protobuf::Message& prototype, std::unique_ptr<google::protobuf::Message> known) {
   const size_t left = bytes_.size() - at_;
   if (left < kWord) return BadImage(name_, at_, EndsAfter("a size", kWord, left));
   const uint32_t size = LittleEndian(bytes_.substr(at_));
@@ -83,45 +84,64 @@ absl::StatusOr<const google::protobuf::Message*> ImageReader::ReadMessage() {
   if (size > static_cast<uint32_t>(INT_MAX)) {
     return BadImage(name_, at_, absl::StrCat("an entry of ", size, " bytes is no message"));
   }
-  const google::protobuf::Message* prototype =
-      first_ && type_->first_entry != nullptr ? type_->first_entry() : type_->entry();
-  // One message serves all entries of a type: parsing clears it, and keeps its memory.
-  if (message_ == nullptr || message_->GetDescriptor() != prototype->GetDescriptor()) {
-    message_.reset(prototype->New());
+  std::unique_ptr<google::protobuf::Message> message = std::move(known);
+  if (message == nullptr || message->GetDescriptor() != prototype.GetDescriptor()) {
+    message.reset(prototype.New());
   }
   const std::string_view body = bytes_.substr(at_ + kWord, size);
-  if (!message_->ParsePartialFromArray(body.data(), static_cast<int>(body.size()))) {
+  if (!message->ParsePartialFromArray(body.data(), static_cast<int>(body.size()))) {
     return BadImage(name_, at_ + kWord,
-                    absl::StrCat("this is no ", prototype->GetDescriptor()->name()));
+                    absl::StrCat("this is no ", prototype.GetDescriptor()->name()));
   }
-  if (!message_->IsInitialized()) {
+  if (!message->IsInitialized()) {
     return BadImage(name_, at_ + kWord,
-                    absl::StrCat(prototype->GetDescriptor()->name(), " without ",
-                                 message_->InitializationErrorString()));
+                    absl::StrCat(prototype.GetDescriptor()->name(), " without ",
+                                 message->InitializationErrorString()));
   }
   at_ += kWord + size;
-  first_ = false;
-  return message_.get();
+  return message;
 }
 
-absl::StatusOr<std::vector<ImageReader::Payload>> ImageReader::ReadPayloads() {
+absl::StatusOr<std::vector<ImageReader::Payload>> ImageReader::ReadPayloads(
+    const google::protobuf::Message& message) {
   std::vector<Payload> payloads;
   if (type_->payloads == nullptr) return payloads;
-  for (const ImagePayload& payload : type_->payloads(*message_)) {
+  for (const ImagePayload& payload : type_->payloads(message)) {
     const size_t left = bytes_.size() - at_;
     const uint64_t size = payload.bytes.value_or(left);
-    if (size > left) return BadImage(name_, at_, EndsAfter("a payload", size, left));
+    if (size > left || payload.padding > left - size) {
+      return BadImage(name_, at_, EndsAfter("a payload", size + payload.padding, left));
+    }
     payloads.push_back({payload.name, bytes_.substr(at_, size)});
-    at_ += size;
+    at_ += size + payload.padding;
   }
   return payloads;
+}
+
+absl::StatusOr<std::vector<ImageReader::Part>> ImageReader::ReadParts() {
+  std::vector<Part> parts;
+  if (type_->parts == nullptr) return parts;
+  const uint64_t count = type_->parts(*message_);
+  while (parts.size() < count) {
+    Part part;
+    ASSIGN_OR_RETURN(part.message, ReadMessage(*type_->part(), nullptr));
+    ASSIGN_OR_RETURN(part.payloads, ReadPayloads(*part.message));
+    parts.push_back(std::move(part));
+  }
+  return parts;
 }
 
 absl::StatusOr<ImageReader::Entry> ImageReader::Next() {
   Entry entry;
   if (at_ == bytes_.size()) return entry;
-  ASSIGN_OR_RETURN(entry.message, ReadMessage());
-  ASSIGN_OR_RETURN(entry.payloads, ReadPayloads());
+  const google::protobuf::Message* prototype =
+      first_ && type_->first_entry != nullptr ? type_->first_entry() : type_->entry();
+  // One message serves all entries of a type: parsing clears it, and keeps its memory.
+  ASSIGN_OR_RETURN(message_, ReadMessage(*prototype, std::move(message_)));
+  first_ = false;
+  entry.message = message_.get();
+  ASSIGN_OR_RETURN(entry.payloads, ReadPayloads(*message_));
+  ASSIGN_OR_RETURN(entry.parts, ReadParts());
   return entry;
 }
 

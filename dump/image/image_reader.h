@@ -22,10 +22,16 @@ class ImageReader {
     std::string_view name;
     std::string_view bytes;
   };
+  // What belongs to an entry and stands behind it.
+  struct Part {
+    std::unique_ptr<google::protobuf::Message> message;
+    std::vector<Payload> payloads;
+  };
   // Valid until the next call of Next.
   struct Entry {
     const google::protobuf::Message* message = nullptr;  // null at the end of the image
     std::vector<Payload> payloads;
+    std::vector<Part> parts;
   };
 
   // `name` is for messages, and tells kinds apart that share a magic. `bytes` is the whole image
@@ -40,8 +46,11 @@ class ImageReader {
   ImageReader(std::string name, std::string_view bytes, size_t at, const ImageType& type)
       : name_(std::move(name)), bytes_(bytes), at_(at), type_(&type) {}
 
-  absl::StatusOr<const google::protobuf::Message*> ReadMessage();
-  absl::StatusOr<std::vector<Payload>> ReadPayloads();
+  // One like `prototype`; `known` is what its memory is taken from, if it is such a one.
+  absl::StatusOr<std::unique_ptr<google::protobuf::Message>> ReadMessage(
+      const google::protobuf::Message& prototype, std::unique_ptr<google::protobuf::Message> known);
+  absl::StatusOr<std::vector<Payload>> ReadPayloads(const google::protobuf::Message& message);
+  absl::StatusOr<std::vector<Part>> ReadParts();
 
   std::string name_;
   std::string_view bytes_;

@@ -60,6 +60,14 @@ Payloads SemaphoresPayload(const Message& entry) {
   return {{"", RoundUp(uint64_t{2} * As<image::ipc_sem_entry>(entry).nsems(), 8)}};
 }
 
+Payloads MessagePayload(const Message& entry) {
+  if (entry.GetDescriptor() != image::ipc_msg::descriptor()) return {};
+  const uint64_t size = As<image::ipc_msg>(entry).msize();
+  return {{"", size, RoundUp(size, 8) - size}};
+}
+
+uint64_t MessagesOf(const Message& entry) { return As<image::ipc_msg_entry>(entry).qnum(); }
+
 // A ghost file's contents follow whole, or as chunks with holes between them.
 Payloads GhostPayload(const Message& entry) {
   if (entry.GetDescriptor() == image::ghost_chunk_entry::descriptor()) {
@@ -123,7 +131,8 @@ constexpr ImageType kTypes[] = {
      Of<image::ipc_var_entry>},
     {ImageKind::kIpcSharedMemory, "ipcns-shm-%u.img", kCommon, 0x46283044, "IPCNS_SHM",
      Of<image::ipc_shm_entry>, nullptr, SegmentPayload},
-    {ImageKind::kIpcMessages, "ipcns-msg-%u.img", kCommon, 0x55453737, "IPCNS_MSG"},
+    {ImageKind::kIpcMessages, "ipcns-msg-%u.img", kCommon, 0x55453737, "IPCNS_MSG",
+     Of<image::ipc_msg_entry>, nullptr, MessagePayload, Of<image::ipc_msg>, MessagesOf},
     {ImageKind::kIpcSemaphores, "ipcns-sem-%u.img", kCommon, 0x59573019, "IPCNS_SEM",
      Of<image::ipc_sem_entry>, nullptr, SemaphoresPayload},
     {ImageKind::kMountpoints, "mountpoints-%u.img", kCommon, 0x55563928, "MNTS"},

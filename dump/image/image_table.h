@@ -80,6 +80,7 @@ enum class ImageHead {
 struct ImagePayload {
   std::string_view name;          // empty unless an entry has several
   std::optional<uint64_t> bytes;  // none when they reach to the end of the image
+  uint64_t padding = 0;           // bytes behind them that say nothing
 };
 
 struct ImageType {
@@ -94,8 +95,12 @@ struct ImageType {
   const google::protobuf::Message* (*entry)() = nullptr;
   // Of the first entry's, where that is of another type; null otherwise.
   const google::protobuf::Message* (*first_entry)() = nullptr;
-  // The payloads that follow `entry` in the file; null where none ever does.
+  // The payloads that follow `entry`, or a part of one, in the file; null where none ever does.
   std::vector<ImagePayload> (*payloads)(const google::protobuf::Message& entry) = nullptr;
+  // The default instance of what follows an entry as its parts, and how many of them do; null where
+  // none ever does.
+  const google::protobuf::Message* (*part)() = nullptr;
+  uint64_t (*parts)(const google::protobuf::Message& entry) = nullptr;
 };
 
 inline constexpr uint32_t kCommonMagic = 0x54564319;

@@ -3,9 +3,27 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "dump/mm/vma_status.h"
 #include "dumpctl/failure.h"
 
 namespace dumpctl {
+
+namespace {
+
+// A context with a ring of that size. The kernel makes room for twice the requests that it is asked
+// for, and two more events, to whole pages.
+image::aio_ring_entry RingEntry(const image::vma_entry& vma) {
+  constexpr uint64_t kHead = 32;
+  constexpr uint64_t kEvent = 32;
+  image::aio_ring_entry entry;
+  const uint64_t bytes = vma.end() - vma.start();
+  entry.set_id(vma.start());
+  entry.set_nr_req(static_cast<uint32_t>(((bytes - kHead) / kEvent - 2) / 2));
+  entry.set_ring_len(static_cast<uint32_t>(bytes));
+  return entry;
+}
+
+}  // namespace
 
 absl::StatusOr<image::mm_entry> MmEntryOf(const MmFacts& facts, CollectedVmas vmas) {
   const TaskStat& stat = facts.stat;
@@ -31,7 +49,10 @@ absl::StatusOr<image::mm_entry> MmEntryOf(const MmFacts& facts, CollectedVmas vm
   entry.set_thp_disabled(facts.thp_disabled);
   *entry.mutable_mm_saved_auxv() = {facts.auxv.begin(), facts.auxv.end()};
   entry.mutable_vmas()->Reserve(static_cast<int>(vmas.entries.size()));
-  for (image::vma_entry& vma : vmas.entries) *entry.add_vmas() = std::move(vma);
+  for (image::vma_entry& vma : vmas.entries) {
+    if (vma.status() == kVmaAioRing) *entry.add_aios() = RingEntry(vma);
+    *entry.add_vmas() = std::move(vma);
+  }
   return entry;
 }
 

@@ -36,6 +36,7 @@ Wanted WantedOf(const Vma& vma) {
     case VmaKind::kAnonShared:  // its contents are the object's: see SharedObjects
       return Wanted::kGuards;
     case VmaKind::kVdso:
+    case VmaKind::kAioRing:
       return Wanted::kWhole;
     default:
       // Time pages, [vsyscall], and what is refused (WhyNotDumpable).

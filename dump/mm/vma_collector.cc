@@ -47,6 +47,8 @@ uint32_t StatusOf(const Vma& vma) {
     case VmaKind::kVvar:
     case VmaKind::kVvarClock:
       return kVmaRegular | kVmaAnonPrivate | kVmaVvar;
+    case VmaKind::kAioRing:
+      return kVmaAioRing;
     case VmaKind::kVsyscall:
       return kVmaVsyscall | kVmaAnonPrivate;
     default:
@@ -59,7 +61,7 @@ uint32_t StatusOf(const Vma& vma) {
 uint32_t FlagsOf(const Vma& vma) {
   const Mapping& mapping = vma.mapping;
   uint32_t flags = mapping.shared ? MAP_SHARED : MAP_PRIVATE;
-  if (!IsFile(vma)) flags |= MAP_ANONYMOUS;
+  if (!IsFile(vma) && vma.kind != VmaKind::kAioRing) flags |= MAP_ANONYMOUS;
   if (vma.grows_down) flags |= MAP_GROWSDOWN;
   // MLOCK_ONFAULT has no bit of its own in the image: restore locks such memory whole.
   if (mapping.Has(VmFlag::kLocked)) flags |= MAP_LOCKED;
@@ -99,6 +101,7 @@ absl::StatusOr<image::vma_entry> EntryOf(const Vma& vma, MappedFileId file_id) {
     entry.set_shmid(vma.facts->shmem_id);
     entry.set_fdflags(OpenFlagsOf(mapping));
   }
+  if (vma.kind == VmaKind::kAioRing) entry.set_fdflags(OpenFlagsOf(mapping));
   if (IsFile(vma)) {
     ASSIGN_OR_RETURN(const uint32_t id, file_id(vma));
     entry.set_shmid(id);

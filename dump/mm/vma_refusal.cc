@@ -12,8 +12,6 @@ constexpr WhyNot kHugetlb = {
     "run the program without MAP_HUGETLB (transparent huge pages are fine)"};
 constexpr WhyNot kSocket = {"it is the ring of a packet socket, which this version does not save",
                             "let the program close its packet capture"};
-constexpr WhyNot kAioRing = {"it is an io_setup(2) context, which this version does not save",
-                             "run the program without native asynchronous I/O"};
 constexpr WhyNot kIoUring = {"it is the ring of an io_uring, whose state the kernel does not show",
                              "run the program without io_uring"};
 constexpr WhyNot kPerfEvent = {"it is the buffer of a perf event, which lives in the kernel",
@@ -51,8 +49,6 @@ std::optional<WhyNot> WhyNotKind(const Vma& vma) {
       return kHugetlb;
     case VmaKind::kSocket:
       return kSocket;
-    case VmaKind::kAioRing:
-      return kAioRing;
     case VmaKind::kAnonInode:
       return WhyNotAnonInode(vma.mapping.name);
     case VmaKind::kDevice:
@@ -70,6 +66,7 @@ std::optional<WhyNot> WhyNotKind(const Vma& vma) {
     case VmaKind::kFileShared:
     case VmaKind::kMemfd:
     case VmaKind::kSysvShm:
+    case VmaKind::kAioRing:  // as long as nothing is under way in it
       return std::nullopt;
   }
   return std::nullopt;

@@ -16,7 +16,8 @@ inline constexpr uint32_t kVmaAnonShared = 1u << 8;
 inline constexpr uint32_t kVmaAnonPrivate = 1u << 9;
 inline constexpr uint32_t kVmaSysvShm = 1u << 10;  // beside anonymous shared
 inline constexpr uint32_t kVmaVvar = 1u << 12;
-inline constexpr uint32_t kVmaMemfd = 1u << 14;  // beside private or shared file
+inline constexpr uint32_t kVmaAioRing = 1u << 13;  // alone: io_setup(2) maps it
+inline constexpr uint32_t kVmaMemfd = 1u << 14;    // beside private or shared file
 
 }  // namespace dumpctl
 

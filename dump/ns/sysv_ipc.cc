@@ -1,16 +1,20 @@
 #include "dump/ns/sysv_ipc.h"
 
+#include <sys/msg.h>
 #include <sys/sem.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 #include <map>
+#include <optional>
 #include <set>
 #include <tuple>
 
 #include "absl/strings/str_cat.h"
 #include "dump/ns/namespaces.h"
+#include "dumpctl/failure.h"
 #include "dumpctl/status_macros.h"
 #include "proc/proc_fs.h"
 #include "proc/text_fields.h"
@@ -68,6 +72,76 @@ absl::Status ReadUsedSemaphores(const ProcDir& proc, std::span<const pid_t> tree
     ipc.semaphores.push_back(std::move(read));
   }
   return absl::OkStatus();
+}
+
+// The message at that place of a queue; none behind the last one. It stays there.
+absl::StatusOr<std::optional<SysvIpc::Message>> PeekMessage(int id, size_t place, size_t room) {
+  for (;; room *= 2) {
+    std::string buffer(sizeof(long) + room, '\0');
+    const ssize_t size =
+        msgrcv(id, buffer.data(), room, static_cast<long>(place), IPC_NOWAIT | MSG_COPY);
+    if (size < 0 && errno == E2BIG) continue;
+    if (size < 0 && errno == ENOMSG) return std::nullopt;
+    if (size < 0 && errno == ENOSYS) {
+      return MakeFailure(Failure::kHost, absl::StatusCode::kFailedPrecondition,
+                         "the kernel shows no messages of SysV queues: MSG_COPY "
+                         "(CONFIG_CHECKPOINT_RESTORE) is needed");
+    }
+    if (size < 0) return absl::ErrnoToStatus(errno, absl::StrCat("msgrcv of queue ", id));
+    SysvIpc::Message message;
+    long type = 0;
+    memcpy(&type, buffer.data(), sizeof type);
+    message.type = type;
+    message.text = buffer.substr(sizeof type, static_cast<size_t>(size));
+    return message;
+  }
+}
+
+absl::StatusOr<SysvIpc::Queue> ReadQueue(const SysvQueue& queue) {
+  SysvIpc::Queue read{.queue = queue, .limit = 0, .messages = {}};
+  msqid_ds facts = {};
+  if (msgctl(queue.object.id, IPC_STAT, &facts) < 0) {
+    return absl::ErrnoToStatus(errno, absl::StrCat("msgctl of queue ", queue.object.id));
+  }
+  read.limit = facts.msg_qbytes;
+  for (;;) {
+    ASSIGN_OR_RETURN(std::optional<SysvIpc::Message> message,
+                     PeekMessage(queue.object.id, read.messages.size(), queue.bytes + 1));
+    if (!message) return read;
+    read.messages.push_back(*std::move(message));
+  }
+}
+
+absl::Status ReadUsedQueues(const ProcDir& proc, std::span<const pid_t> tree, SysvIpc& ipc) {
+  ASSIGN_OR_RETURN(const std::string text, proc.Read("sysvipc/msg"));
+  ASSIGN_OR_RETURN(const std::vector<SysvQueue> queues, ParseSysvQueues(text));
+  for (const SysvQueue& queue : queues) {
+    if (!IsIn(tree, queue.last_sender) && !IsIn(tree, queue.last_receiver)) continue;
+    ASSIGN_OR_RETURN(SysvIpc::Queue read, ReadQueue(queue));
+    ipc.queues.push_back(std::move(read));
+  }
+  if (ipc.queues.empty()) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const std::string limit, proc.ReadWhole("sys/kernel/msgmnb"));
+  const auto bytes = NumberOf<uint64_t>(Strip(limit));
+  if (!bytes) return MalformedText("kernel/msgmnb", "value", limit);
+  ipc.first_limit = *bytes;
+  return absl::OkStatus();
+}
+
+// The first of them that lives and is outside of the tree. Who is dead by now needs nothing more.
+std::optional<pid_t> StrangerAmong(std::span<const pid_t> users, std::span<const pid_t> tree) {
+  for (const pid_t pid : users) {
+    if (pid > 0 && !IsIn(tree, pid) && ProcDir::OpenTask(pid).ok()) return pid;
+  }
+  return std::nullopt;
+}
+
+ResourceRefusal StrangerRefusal(std::span<const pid_t> tree, std::string resource, pid_t stranger) {
+  return {tree.front(), std::move(resource),
+          absl::StrCat("process ", stranger,
+                       " uses them too and is outside of the tree, which would be restored with a "
+                       "copy of its own"),
+          "dump the tree that has both"};
 }
 
 void SetDescription(const SysvObject& object, image::ipc_desc_entry* entry) {
@@ -140,13 +214,7 @@ absl::StatusOr<SysvIpc> ReadSysvIpc(std::span<const SysvAttachment> attachments,
     if (attached.contains(segment.object.id)) ipc.segments.push_back(segment);
   }
   RETURN_IF_ERROR(ReadUsedSemaphores(proc, tree, ipc));
-  ASSIGN_OR_RETURN(const std::string msg, proc.Read("sysvipc/msg"));
-  ASSIGN_OR_RETURN(const std::vector<SysvQueue> queues, ParseSysvQueues(msg));
-  for (const SysvQueue& queue : queues) {
-    if (IsIn(tree, queue.last_sender) || IsIn(tree, queue.last_receiver)) {
-      ipc.queues.push_back(queue);
-    }
-  }
+  RETURN_IF_ERROR(ReadUsedQueues(proc, tree, ipc));
   return ipc;
 }
 
@@ -154,22 +222,23 @@ ResourceRefusals RefuseSysvIpc(const SysvIpc& ipc, std::span<const SysvAttachmen
                                std::span<const pid_t> tree) {
   ResourceRefusals refusals = RefuseSegments(ipc, attachments);
   for (const SysvIpc::Semaphores& semaphores : ipc.semaphores) {
-    const auto stranger = std::find_if(semaphores.last.begin(), semaphores.last.end(),
-                                       [tree](pid_t pid) { return pid > 0 && !IsIn(tree, pid); });
-    // Who is dead by now needs them no more.
-    if (stranger == semaphores.last.end() || !ProcDir::OpenTask(*stranger).ok()) continue;
-    refusals.push_back({tree.front(), absl::StrCat("SysV semaphores ", semaphores.set.object.id),
-                        absl::StrCat("process ", *stranger,
-                                     " uses them too and is outside of the tree, which "
-                                     "would be restored with a copy of its own"),
-                        "dump the tree that has both"});
+    const auto stranger = StrangerAmong(semaphores.last, tree);
+    if (!stranger) continue;
+    refusals.push_back(StrangerRefusal(
+        tree, absl::StrCat("SysV semaphores ", semaphores.set.object.id), *stranger));
   }
-  for (const SysvQueue& queue : ipc.queues) {
+  for (const SysvIpc::Queue& queue : ipc.queues) {
+    const std::string name = absl::StrCat("SysV message queue ", queue.queue.object.id);
+    const pid_t users[] = {queue.queue.last_sender, queue.queue.last_receiver};
+    if (const auto stranger = StrangerAmong(users, tree)) {
+      refusals.push_back(StrangerRefusal(tree, name, *stranger));
+    }
+    if (queue.queue.bytes <= ipc.first_limit) continue;
     refusals.push_back(
-        {tree.front(), absl::StrCat("SysV message queue ", queue.object.id),
-         "beside shared memory, which a restore takes into an IPC namespace of its own, this "
-         "version does not save queues",
-         "let the program detach its SysV shared memory, or remove the queue (ipcrm -q)"});
+        {tree.front(), name,
+         absl::StrCat("it holds ", queue.queue.bytes,
+                      " bytes, and one that a restore makes may hold ", ipc.first_limit),
+         "dump it when its reader has caught up, or raise kernel.msgmnb (sysctl)"});
   }
   return refusals;
 }
@@ -184,6 +253,11 @@ std::vector<std::string> NotCaptured(const SysvIpc& ipc) {
     if ((segment.object.mode & kToBeRemoved) == 0) continue;
     words.push_back(absl::StrCat("that SysV shared memory segment ", segment.object.id,
                                  " goes with its last user: restored, it goes with the tree"));
+  }
+  for (const SysvIpc::Queue& queue : ipc.queues) {
+    if (queue.limit == ipc.first_limit) continue;
+    words.push_back(absl::StrCat("how much SysV message queue ", queue.queue.object.id,
+                                 " may hold: restored, it is kernel.msgmnb"));
   }
   if (!ipc.semaphores.empty()) words.push_back("undo values of SysV semaphores (SEM_UNDO)");
   return words;
@@ -206,6 +280,23 @@ SemaphoreData SemaphoreEntry(const SysvIpc::Semaphores& semaphores) {
     data.bytes.push_back(static_cast<char>(value >> 8));
   }
   // To a whole number of words of 8 bytes.
+  data.bytes.resize((data.bytes.size() + 7) / 8 * 8);
+  return data;
+}
+
+image::ipc_msg_entry QueueEntry(const SysvIpc::Queue& queue) {
+  image::ipc_msg_entry entry;
+  SetDescription(queue.queue.object, entry.mutable_desc());
+  entry.set_qbytes(static_cast<uint32_t>(queue.limit));
+  entry.set_qnum(static_cast<uint32_t>(queue.messages.size()));
+  return entry;
+}
+
+MessageData MessageEntry(const SysvIpc::Message& message) {
+  MessageData data;
+  data.entry.set_mtype(static_cast<uint64_t>(message.type));
+  data.entry.set_msize(static_cast<uint32_t>(message.text.size()));
+  data.bytes = message.text;
   data.bytes.resize((data.bytes.size() + 7) / 8 * 8);
   return data;
 }

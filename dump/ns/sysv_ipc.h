@@ -36,14 +36,25 @@ struct SysvIpc {
     std::vector<uint16_t> values;
     std::vector<pid_t> last;  // who has operated on each last (GETPID)
   };
+  struct Message {
+    int64_t type = 0;
+    std::string text;
+  };
+  struct Queue {
+    SysvQueue queue;
+    uint64_t limit = 0;  // in bytes (msg_qbytes)
+    std::vector<Message> messages;
+  };
   std::vector<SysvSegment> segments;
   std::vector<Semaphores> semaphores;
-  std::vector<SysvQueue> queues;
+  std::vector<Queue> queues;
+  uint64_t first_limit = 0;  // of a queue that is made (kernel.msgmnb)
 
   bool empty() const { return segments.empty(); }
 };
 
 // The attached segments, and the semaphores and queues that a process of `tree` has used last.
+// Messages are looked at and not received, which Linux has with CONFIG_CHECKPOINT_RESTORE.
 // Nothing where no segment is attached: the objects then stay where they are, and so does the tree.
 absl::StatusOr<SysvIpc> ReadSysvIpc(std::span<const SysvAttachment> attachments,
                                     std::span<const pid_t> tree);
@@ -55,13 +66,20 @@ ResourceRefusals RefuseSysvIpc(const SysvIpc& ipc, std::span<const SysvAttachmen
 // What the images have no place for, for people.
 std::vector<std::string> NotCaptured(const SysvIpc& ipc);
 
-// Entries of ipcns-shm-N.img and ipcns-sem-N.img, the latter with its values behind it.
+// Entries of ipcns-shm-N.img, ipcns-sem-N.img, with its values behind it, and ipcns-msg-N.img, with
+// each message and its text behind that.
 image::ipc_shm_entry SegmentEntry(const SysvSegment& segment);
 struct SemaphoreData {
   image::ipc_sem_entry entry;
   std::string bytes;
 };
 SemaphoreData SemaphoreEntry(const SysvIpc::Semaphores& semaphores);
+image::ipc_msg_entry QueueEntry(const SysvIpc::Queue& queue);
+struct MessageData {
+  image::ipc_msg entry;
+  std::string bytes;
+};
+MessageData MessageEntry(const SysvIpc::Message& message);
 
 // The limits of our IPC namespace, which the new one gets.
 absl::StatusOr<image::ipc_var_entry> ReadIpcLimits();

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "dump/session/aio_rings.h"
 #include "dump/session/tree_sockets.h"
 #include "dump/session/tree_terminals.h"
 #include "dump/tracee/remote_syscalls.h"
@@ -125,9 +126,21 @@ absl::Status ReadSysv(TreeFacts& facts) {
   return absl::OkStatus();
 }
 
+absl::Status SettleAio(const Preflight& preflight, FrozenFacts& facts) {
+  if (!HasAioRings(facts.vmas)) return absl::OkStatus();
+  const pid_t pid = facts.process.pid;
+  if (!preflight.aio_contexts) {
+    facts.refusals = RefuseUntoldRings(pid, facts.vmas);
+    return absl::OkStatus();
+  }
+  ASSIGN_OR_RETURN(facts.refusals, SettleAioRings(pid, facts.vmas, *preflight.aio_contexts));
+  return absl::OkStatus();
+}
+
 absl::Status ReadTaskHoldings(const FrozenTask& task, Preflight& preflight,
                               const KernelFeatures& features, FrozenFacts& facts) {
   ASSIGN_OR_RETURN(facts.vmas, ReadMappings(task, preflight));
+  RETURN_IF_ERROR(SettleAio(preflight, facts));
   ASSIGN_OR_RETURN(facts.pages, ScanPages(task.dir(), facts.vmas, features));
   ASSIGN_OR_RETURN(facts.exe, ReadNamedFile(task.dir(), "exe"));
   ASSIGN_OR_RETURN(facts.cwd, ReadNamedFile(task.dir(), "cwd"));

@@ -58,6 +58,7 @@ struct FrozenFacts {
   std::optional<std::vector<Descriptor>> descriptors;
   VmaList vmas;
   ScannedPages pages;
+  ResourceRefusals refusals;  // of what shows only while it is frozen
   // What the task's time namespace adds to the clocks; empty where the kernel has none.
   std::string timens_offsets_text;
   NamespaceLinks namespaces;

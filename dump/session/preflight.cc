@@ -16,11 +16,13 @@
 #include "absl/strings/str_split.h"
 #include "dump/fd/fd_collector.h"
 #include "dump/fd/file_refusal.h"
+#include "dump/fd/pidfd_file.h"
 #include "dump/mm/shared_memory.h"
 #include "dump/mm/shared_order.h"
 #include "dump/mm/vma_collector.h"
 #include "dump/ns/namespace_file.h"
 #include "dump/ns/sysv_ipc.h"
+#include "dump/session/aio_rings.h"
 #include "dump/session/heap.h"
 #include "dump/session/named_files.h"
 #include "dump/session/socket_preflight.h"
@@ -193,8 +195,39 @@ absl::StatusOr<ResourceRefusals> RefuseNamespaceFiles(const Target& target,
   return refusals;
 }
 
+// Whether it is the root or came out of it; what has gone meanwhile is asked again, frozen.
+bool IsBelow(pid_t pid, pid_t root) {
+  while (pid > 1 && pid != root) {
+    const absl::StatusOr<ProcDir> dir = ProcDir::OpenTask(pid);
+    if (!dir.ok()) return true;
+    const absl::StatusOr<std::string> text = dir->ReadWhole("stat");
+    if (!text.ok()) return true;
+    const absl::StatusOr<TaskStat> stat = ParseStat(*text);
+    pid = stat.ok() ? stat->ppid : 0;
+  }
+  return pid == root;
+}
+
+absl::StatusOr<ResourceRefusals> RefusePidfds(const Target& target, pid_t root,
+                                              const std::vector<Descriptor>& descriptors) {
+  ResourceRefusals refusals;
+  for (const Descriptor& descriptor : descriptors) {
+    const std::string& link = descriptor.link.value();
+    if (FileKindOf(descriptor.stat, link, 0) != FileKind::kPidfd) continue;
+    ASSIGN_OR_RETURN(const FdInfo info, ParseFdInfo(descriptor.info_text));
+    ASSIGN_OR_RETURN(const std::optional<WhyNot> why_not,
+                     WhyNotPidfd(descriptor.info_text, info.flags,
+                                 [root](pid_t pid) { return IsBelow(pid, root); }));
+    if (!why_not) continue;
+    refusals.push_back({target.pid, absl::StrCat("fd ", descriptor.number, " (pidfd, ", link, ")"),
+                        std::string(why_not->why), std::string(why_not->remedy)});
+  }
+  return refusals;
+}
+
 // What is told apart over the whole tree.
 struct Peeked {
+  pid_t root = 0;
   std::vector<PeekedSocket> sockets;
   std::vector<PeekedTerminal> terminals;
 };
@@ -234,6 +267,8 @@ absl::StatusOr<ResourceRefusals> LookAtTask(const Target& target, const Namespac
   Append(refusals, std::move(refused));
   ASSIGN_OR_RETURN(refused, RefuseNamespaceFiles(target, descriptors, theirs));
   Append(refusals, std::move(refused));
+  ASSIGN_OR_RETURN(refused, RefusePidfds(target, peeked.root, descriptors));
+  Append(refusals, std::move(refused));
   RETURN_IF_ERROR(LookAtMemfds(target, descriptors, preflight));
   RETURN_IF_ERROR(OpenMappedFiles(target, preflight));
   const TaskPreflight& task = preflight.tasks[target.pid];
@@ -269,6 +304,18 @@ ResourceRefusals RefuseSharedMemory(const Preflight& preflight) {
   return RefuseSharedOrder(tasks);
 }
 
+// Also loads what tells more of them when they are frozen.
+void LookAtAioRings(const KernelFeatures& features, Preflight& preflight) {
+  for (const auto& [pid, task] : preflight.tasks) {
+    if (!task.vmas || !HasAioRings(*task.vmas)) continue;
+    if (!preflight.aio_contexts && features.Has(KernelFeature::kBpfTaskVma)) {
+      absl::StatusOr<BpfAioContexts> loaded = BpfAioContexts::Load();
+      if (loaded.ok()) preflight.aio_contexts = *std::move(loaded);
+    }
+    if (!preflight.aio_contexts) Append(preflight.blockers, RefuseUntoldRings(pid, *task.vmas));
+  }
+}
+
 absl::StatusOr<ResourceRefusals> RefuseSysv(const Preflight& preflight) {
   std::vector<SysvAttachment> attachments;
   std::vector<pid_t> pids;
@@ -302,8 +349,10 @@ absl::StatusOr<Preflight> RunPreflight(const DumpOptions& options, std::span<con
   RETURN_IF_ERROR(ReadMaps(targets, features, preflight));
   const absl::StatusOr<UnixSocketRows> rows = AskForUnixSockets();
   Peeked peeked;
+  peeked.root = targets.front().pid;
   RETURN_IF_ERROR(LookAtTasks(targets, preflight, peeked));
   Append(preflight.blockers, RefuseSharedMemory(preflight));
+  LookAtAioRings(features, preflight);
   ASSIGN_OR_RETURN(ResourceRefusals sysv, RefuseSysv(preflight));
   Append(preflight.blockers, std::move(sysv));
   ASSIGN_OR_RETURN(

@@ -17,6 +17,7 @@
 #include "dump/session/dump_options.h"
 #include "dump/session/target.h"
 #include "dumpctl/resource_refusal.h"
+#include "proc/bpf_aio_contexts.h"
 #include "proc/bpf_terminal_queues.h"
 #include "proc/bpf_vm_flags.h"
 #include "proc/kernel_features.h"
@@ -42,6 +43,8 @@ struct Preflight {
   std::map<pid_t, TaskPreflight> tasks;
   // What looks into the queues of terminals, where the tree has some.
   std::optional<BpfTerminalQueues> terminal_queues;
+  // What tells which requests of native asynchronous I/O are under way, where there may be some.
+  std::optional<BpfAioContexts> aio_contexts;
   std::set<ino_t> shared_memory;  // the inodes of SharedObjects, as far as there are some yet
   // What tells VmFlags without smaps, where smaps would be slow; loaded by another thread. An error
   // of it means no more than that smaps has to be read.

@@ -2,9 +2,13 @@
 
 #include <unistd.h>
 
+#include <algorithm>
+#include <functional>
 #include <utility>
 
 #include "dump/fd/fd_collector.h"
+#include "dump/fd/pidfd_file.h"
+#include "dump/fd/untouched_files.h"
 #include "dump/mm/shared_order.h"
 #include "dump/ns/namespace_file.h"
 #include "dump/session/image_set.h"
@@ -53,6 +57,24 @@ FileMaker NamespaceMaker(const NamespaceLinks& task, const image::task_kobj_ids_
     *entry.mutable_nsf() = std::move(std::get<image::ns_file_entry>(made));
     entry.mutable_nsf()->set_id(id);
     entry.mutable_nsf()->set_flags(flags);
+    return entry;
+  };
+}
+
+FileMaker PidfdMaker(std::function<bool(pid_t)> is_in_tree) {
+  return [is_in_tree = std::move(is_in_tree)](
+             const Descriptor& descriptor, uint32_t id, uint32_t flags,
+             const image::fown_entry& owner) -> absl::StatusOr<MadeFile> {
+    ASSIGN_OR_RETURN(const std::optional<WhyNot> why_not,
+                     WhyNotPidfd(descriptor.info_text, flags, is_in_tree));
+    if (why_not) return WhyNotText{std::string(why_not->why), std::string(why_not->remedy)};
+    image::file_entry entry;
+    entry.set_type(image::PIDFD);
+    entry.set_id(id);
+    ASSIGN_OR_RETURN(*entry.mutable_pidfd(),
+                     PidfdEntry(descriptor.info_text, flags, descriptor.stat.st_ino));
+    entry.mutable_pidfd()->set_id(id);
+    *entry.mutable_pidfd()->mutable_fown() = owner;
     return entry;
   };
 }
@@ -112,6 +134,7 @@ class ImageBuilder {
     for (const FrozenFacts& task : facts_.tasks) {
       objects.push_back(task.objects);
       shared.push_back(SharedMappingsOf(task.process.pid, task.vmas));
+      images_.Refuse(task.refusals);
       images_.Refuse(RefuseForeignNamespaces(task.process.pid, task.namespaces, dumper_namespaces_,
                                              root_.namespaces));
     }
@@ -139,7 +162,8 @@ class ImageBuilder {
     descriptors.MakeBy(FileKind::kNamespace, NamespaceMaker(root_.namespaces, ids));
     MemfdFiles memfds(facts_.shared_memory, images_.files);
     descriptors.MakeBy(FileKind::kMemfd, memfds.Maker());
-    LeaveLeasedFiles();
+    RETURN_IF_ERROR(LeaveFilesUntouched());
+    descriptors.MakeBy(FileKind::kPidfd, PidfdMaker([this](pid_t pid) { return IsInTree(pid); }));
     TerminalBuilder terminals(facts_.terminals, alive(), options_.terminals, images_.files);
     descriptors.MakeBy(FileKind::kTerminal, terminals.Maker());
     images_.Refuse(terminals.refusals());
@@ -168,13 +192,18 @@ class ImageBuilder {
     return images_.AddAll(ImageKind::kFiles, 0, PeersFirst(images_.files.entries()));
   }
 
-  void LeaveLeasedFiles() {
+  absl::Status LeaveFilesUntouched() {
     for (const FrozenFacts& task : facts_.tasks) {
       if (!task.descriptors) continue;
-      for (const Descriptor& descriptor : *task.descriptors) {
-        if (HasLease(descriptor.info_text)) images_.files.DoNotOpen(descriptor.stat);
-      }
+      RETURN_IF_ERROR(LeaveUntouched(*task.descriptors, images_.files));
     }
+    return LeaveUntouched(facts_.queued, images_.files);
+  }
+
+  // Whether that process is part of the dump, living or not.
+  bool IsInTree(pid_t pid) const {
+    const auto is_it = [pid](const TaskStat& stat) { return stat.pid == pid; };
+    return std::any_of(stats_.begin(), stats_.end(), is_it);
   }
 
   absl::Status AddTcpStreams() {
@@ -244,12 +273,28 @@ class ImageBuilder {
       segments.push_back(SegmentEntry(segment));
     }
     RETURN_IF_ERROR(images_.AddAll(ImageKind::kIpcSharedMemory, kOwnIpcNamespace, segments));
+    RETURN_IF_ERROR(AddSysvQueues());
     if (facts_.sysv.semaphores.empty()) return absl::OkStatus();
     std::vector<SemaphoreData> semaphores;
     for (const SysvIpc::Semaphores& set : facts_.sysv.semaphores) {
       semaphores.push_back(SemaphoreEntry(set));
     }
     return images_.AddWithPayloads(ImageKind::kIpcSemaphores, semaphores, kOwnIpcNamespace);
+  }
+
+  absl::Status AddSysvQueues() {
+    if (facts_.sysv.queues.empty()) return absl::OkStatus();
+    ImageWriter image(ImageKind::kIpcMessages, kOwnIpcNamespace);
+    for (const SysvIpc::Queue& queue : facts_.sysv.queues) {
+      RETURN_IF_ERROR(image.Add(QueueEntry(queue)));
+      for (const SysvIpc::Message& message : queue.messages) {
+        const MessageData data = MessageEntry(message);
+        RETURN_IF_ERROR(image.Add(data.entry));
+        image.AddPayload(data.bytes);
+      }
+    }
+    images_.Add(std::move(image));
+    return absl::OkStatus();
   }
 
   absl::Status AddPstree() {

@@ -91,7 +91,8 @@ def make_by_hand(python, directory):
 
 BY_HAND = """
 import os, struct, sys
-from pycriu.images import bpfmap_data_pb2, fdinfo_pb2, ghost_file_pb2, pipe_data_pb2
+from pycriu.images import bpfmap_data_pb2, fdinfo_pb2, ghost_file_pb2, ipc_desc_pb2, ipc_msg_pb2
+from pycriu.images import pipe_data_pb2
 from pycriu.images import tcp_stream_pb2, tty_pb2
 
 def write(name, magic, entries):
@@ -134,6 +135,12 @@ write('bpfmap-data.img', 0x64324033,
       [(bpfmap_data_pb2.bpfmap_data_entry(map_id=1, keys_bytes=4, values_bytes=8, count=1),
         b'kkkkvvvvvvvv')])
 write('tty-data.img', 0x59413026, [(tty_pb2.tty_data_entry(tty_id=1, data=b'a\\0\\xff'), b'')])
+about = ipc_desc_pb2.ipc_desc_entry(key=1, uid=2, gid=3, cuid=4, cgid=5, mode=6, id=7)
+write('ipcns-msg-10.img', 0x55453737,
+      [(ipc_msg_pb2.ipc_msg_entry(desc=about, qbytes=9, qnum=2), b''),
+       (ipc_msg_pb2.ipc_msg(mtype=1 << 40, msize=5), b'hello' + bytes(3)),
+       (ipc_msg_pb2.ipc_msg(mtype=1, msize=0), b''),
+       (ipc_msg_pb2.ipc_msg_entry(desc=about, qbytes=9, qnum=0), b'')])
 write('seccomp.img', 0x64413049, [])
 """
 

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/inotify.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -208,7 +209,8 @@ TEST_P(FdCollectorTest, RefusesAllAtOnceByName) {
     (void)!pipe2(ends, O_DIRECT);  // 4, 5
     (void)!write(5, "packet", 6);
     open("/proc/self/fd/4", O_PATH);       // 6
-    syscall(SYS_pidfd_open, getpid(), 0);  // 7
+    const int watches = inotify_init1(0);  // 7
+    inotify_add_watch(watches, ".", IN_OPEN | IN_ONESHOT);
   });
   rules_.ghost_limit = 6;
   const auto fds = Collect();
@@ -219,9 +221,10 @@ TEST_P(FdCollectorTest, RefusesAllAtOnceByName) {
     EXPECT_FALSE(refusal.remedy.empty());
     resources.push_back(refusal.resource);
   }
-  EXPECT_THAT(resources, ElementsAre(HasSubstr("fd 3 (regular file, " + dir_ + "/file (deleted)"),
-                                     HasSubstr("fd 5 (pipe, pipe:["),
-                                     HasSubstr("fd 6 (pipe, pipe:["), HasSubstr("fd 7 (pidfd, ")));
+  EXPECT_THAT(resources,
+              ElementsAre(HasSubstr("fd 3 (regular file, " + dir_ + "/file (deleted)"),
+                          HasSubstr("fd 5 (pipe, pipe:["), HasSubstr("fd 6 (pipe, pipe:["),
+                          HasSubstr("fd 7 (inotify, ")));
 }
 
 TEST_P(FdCollectorTest, DeletedFilesAreRemappedToTheirImages) {

@@ -2,6 +2,7 @@
 
 #include "proc/event_fdinfo_parser.h"
 #include "proc/lock_parser.h"
+#include "proc/watch_fdinfo_parser.h"
 #include "test/fuzz/check.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
@@ -17,5 +18,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   dumpctl::Parsed(dumpctl::ParseTimerfdInfo(text));
   dumpctl::Parsed(dumpctl::ParseSignalfdInfo(text));
   dumpctl::Parsed(dumpctl::ParseEpollInfo(text));
+  dumpctl::Parsed(dumpctl::ParsePidfdInfo(text));
+  dumpctl::Parsed(dumpctl::ParseInotifyInfo(text));
+  dumpctl::Parsed(dumpctl::ParseFanotifyInfo(text));
   return 0;
 }

@@ -1,11 +1,13 @@
 #include "dump/image/image_json.h"
 
+#include "absl/strings/str_cat.h"
 #include "dump/image/crit_text.h"
 #include "dump/image/image_writer.h"
 #include "dumpctl/failure.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "proto/files.pb.h"
+#include "proto/ipc.pb.h"
 #include "proto/mm.pb.h"
 #include "proto/sockets.pb.h"
 
@@ -47,6 +49,36 @@ TEST(ImageJsonTest, ThePagemapsHeadIsItsFirstEntry) {
   ASSERT_TRUE(image.Add(run).ok());
   EXPECT_EQ(JsonOf(image), R"({"magic":"PAGEMAP","entries":[{"pages_id":3},)"
                            R"({"vaddr":18446744073699065856,"compat_nr_pages":1}]})");
+}
+
+TEST(ImageJsonTest, TheMessagesOfAQueueAreItsExtra) {
+  ImageWriter image(ImageKind::kIpcMessages, 10);
+  image::ipc_msg_entry queue;
+  image::ipc_desc_entry& desc = *queue.mutable_desc();
+  for (auto set : {&image::ipc_desc_entry::set_key, &image::ipc_desc_entry::set_uid,
+                   &image::ipc_desc_entry::set_gid, &image::ipc_desc_entry::set_cuid,
+                   &image::ipc_desc_entry::set_cgid, &image::ipc_desc_entry::set_mode,
+                   &image::ipc_desc_entry::set_id}) {
+    (desc.*set)(0);
+  }
+  queue.set_qbytes(16384);
+  queue.set_qnum(2);
+  ASSERT_TRUE(image.Add(queue).ok());
+  image::ipc_msg message;
+  message.set_mtype(5);
+  message.set_msize(5);
+  ASSERT_TRUE(image.Add(message).ok());
+  image.AddPayload(std::string_view("hello\0\0\0", 8));
+  message.set_msize(0);
+  ASSERT_TRUE(image.Add(message).ok());
+  queue.set_qnum(0);
+  ASSERT_TRUE(image.Add(queue).ok());
+  const std::string about =
+      R"({"desc":{"key":0,"uid":0,"gid":0,"cuid":0,"cgid":0,"mode":0,"id":0},"qbytes":16384,)";
+  EXPECT_EQ(JsonOf(image),
+            absl::StrCat(R"({"magic":"IPCNS_MSG","entries":[)", about,
+                         R"("qnum":2,"extra":[{"mtype":5,"msize":5},"aGVsbG8=\n",)",
+                         R"({"mtype":5,"msize":0},""]},)", about, R"("qnum":0,"extra":[]}]})"));
 }
 
 TEST(ImageJsonTest, AnEntrysPayloadIsItsExtra) {

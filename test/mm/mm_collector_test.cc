@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "dump/mm/vma_status.h"
 #include "dumpctl/failure.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -54,6 +55,23 @@ TEST(MmCollectorTest, FillsEveryField) {
   ASSERT_EQ(entry->vmas_size(), 2);
   EXPECT_EQ(entry->vmas(1).start(), 0x2000u);
   EXPECT_EQ(entry->aios_size(), 0);
+}
+
+TEST(MmCollectorTest, RingsStandForContexts) {
+  MmFacts facts;
+  facts.stat.start_stack = facts.stat.end_code = 1;
+  CollectedVmas vmas;
+  for (const uint64_t pages : {1, 2}) {
+    image::vma_entry& vma = vmas.entries.emplace_back();
+    vma.set_start(0x10000 * pages);
+    vma.set_end(vma.start() + 4096 * pages);
+    vma.set_status(kVmaAioRing);
+  }
+  const auto entry = MmEntryOf(facts, vmas);
+  ASSERT_TRUE(entry.ok()) << entry.status();
+  ASSERT_EQ(entry->aios_size(), 2);
+  EXPECT_EQ(entry->aios(0).ShortDebugString(), "id: 65536 nr_req: 62 ring_len: 4096");
+  EXPECT_EQ(entry->aios(1).ShortDebugString(), "id: 131072 nr_req: 126 ring_len: 8192");
 }
 
 TEST(MmCollectorTest, SaysWhyTheLayoutIsNotKnown) {

@@ -83,6 +83,35 @@ TEST(SignalfdInfoTest, Malformed) {
               Refuses(BadText{"", "sigmask", "sigmask:\\t10000000000000000"}));
 }
 
+TEST(PidfdInfoTest, OfAProcessInANamespace) {
+  const auto info = ParsePidfdInfo(With("Pid:\t4711\nNSpid:\t4711\t12\t3\n"));
+  ASSERT_TRUE(info.ok()) << info.status();
+  EXPECT_FALSE(info->gone);
+  EXPECT_EQ(info->pid, 4711);
+  EXPECT_EQ(info->inner_pid, 3);
+}
+
+TEST(PidfdInfoTest, OfAProcessThatIsGone) {
+  const auto info = ParsePidfdInfo(With("Pid:\t-1\nNSpid:\t-1\n"));
+  ASSERT_TRUE(info.ok()) << info.status();
+  EXPECT_TRUE(info->gone);
+}
+
+TEST(PidfdInfoTest, WithoutNamespaces) {
+  const auto info = ParsePidfdInfo(With("Pid:\t12\n"));
+  ASSERT_TRUE(info.ok()) << info.status();
+  EXPECT_EQ(info->inner_pid, 12);
+}
+
+TEST(PidfdInfoTest, Malformed) {
+  EXPECT_THAT(ParsePidfdInfo("pos:\t0\n").status(), Refuses(BadText{"", "Pid", "pos:\\t0\\n"}));
+  EXPECT_THAT(ParsePidfdInfo("Pid:\tx\n").status(), Refuses(BadText{"", "Pid", "Pid:\\tx"}));
+  EXPECT_THAT(ParsePidfdInfo("Pid:\t1\nNSpid:\t1\tx\n").status(),
+              Refuses(BadText{"", "NSpid", "NSpid:\\t1\\tx"}));
+  EXPECT_THAT(ParsePidfdInfo("Pid:\t1\nNSpid:\n").status(),
+              Refuses(BadText{"", "NSpid", "NSpid:"}));
+}
+
 TEST(EpollInfoTest, EveryWatch) {
   const auto watches = ParseEpollInfo(
       With("tfd:        5 events:       1c data: 123456789abcdef0  pos:0 ino:1bb1c1 sdev:f\n"

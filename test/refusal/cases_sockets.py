@@ -11,6 +11,7 @@ _REFUSED = {
     "credentials": ("tells who has sent it (SO_PASSCRED)", "read it"),
     "two_senders": ("another sender", "read it"),
     "timer_queued": ("what waits in a socket's queue (timerfd, ", "receive it"),
+    "watches_queued": ("what waits in a socket's queue (inotify, ", "receive it"),
     "sender_queued": ("waits in the queue of a socket itself", "read it"),
     "pending_data": ("has sent on a connection that nobody has accepted", "accept it"),
     "pending_closed": ("is closed on the other side", "accept it"),

@@ -18,6 +18,8 @@
  *   crossed two pieces of shared memory, one on both sides of the other, and a child that has them
  *   zombie  a child that has ended with 200: "zombie PID"
  *   odd     a deleted file, larger than 1 MiB, with a newline in its name
+ *   aio     contexts of io_setup(2): lines "map ADDRESS WHY"
+ *   unread  an inotify and a fanotify that have something to tell
  *   linked  a file whose name "first" is deleted, and "second" is not
  *   below   a file "over/below"
  *   guards  a guard region (MADV_GUARD_INSTALL)
@@ -27,12 +29,16 @@
  * Each such thing is printed as a line "fd NUMBER TYPE" or "map KIND" before "ready"; what this
  * machine does not have is not.
  */
+#include <linux/aio_abi.h>
+#include <linux/bpf.h>
 #include <linux/io_uring.h>
+#include <linux/perf_event.h>
 #include <linux/userfaultfd.h>
 #include <poll.h>
 #include <sched.h>
 #include <stdio.h>
 #include <sys/eventfd.h>
+#include <sys/fanotify.h>
 #include <sys/file.h>
 #include <sys/inotify.h>
 #include <sys/ioctl.h>
@@ -159,13 +165,70 @@ static int OfThread(void) {
   return REQUIRE_SYSCALL(open(path, O_RDONLY));
 }
 
+static int Watching(const char* path, uint32_t mask) {
+  const int watches = REQUIRE_SYSCALL(inotify_init1(0));
+  REQUIRE_SYSCALL(inotify_add_watch(watches, path, mask));
+  return watches;
+}
+
+static int WatchingDeleted(void) {
+  REQUIRE_SYSCALL(open("unlinked", O_RDONLY | O_CREAT, 0600));
+  const int watches = Watching("unlinked", IN_MODIFY);
+  REQUIRE_SYSCALL(unlink("unlinked"));
+  return watches;
+}
+
+/* None where the kernel has no such marks. */
+static int Marking(unsigned class, unsigned flags, uint64_t mask) {
+  const int marks = fanotify_init(class, 0);
+  if (marks < 0) return -1;
+  close(REQUIRE_SYSCALL(open("marked", O_RDONLY | O_CREAT, 0600)));
+  if (fanotify_mark(marks, FAN_MARK_ADD | flags, mask, AT_FDCWD, "marked") == 0) return marks;
+  close(marks);
+  return -1;
+}
+
+static void HoldEvents(void) {
+  ShowFd(Watching(".", IN_CREATE), "inotify");
+  ShowFd(Marking(FAN_CLASS_NOTIF, 0, FAN_OPEN), "fanotify");
+  close(REQUIRE_SYSCALL(open("marked", O_RDONLY | O_CREAT, 0600)));
+}
+
+/* A request that never ends, and memory of which a part is missing. */
+static void HoldAio(void) {
+  aio_context_t busy = 0, cut = 0;
+  REQUIRE_SYSCALL(syscall(SYS_io_setup, 1, &busy));
+  REQUIRE_SYSCALL(syscall(SYS_io_setup, 200, &cut));
+  REQUIRE_SYSCALL(munmap((char*)cut + 4096, 3 * 4096));
+  int ends[2];
+  REQUIRE_SYSCALL(pipe(ends));
+  struct iocb request = {.aio_lio_opcode = IOCB_CMD_POLL, .aio_fildes = (uint32_t)ends[0]};
+  request.aio_buf = POLLIN;
+  struct iocb* requests[] = {&request};
+  REQUIRE(syscall(SYS_io_submit, busy, 1, requests) == 1);
+  printf("map %llx 1 requests are still under way\n", (unsigned long long)busy);
+  printf("map %llx unmapped\n", (unsigned long long)cut);
+}
+
 static void HoldFds(void) {
   ShowFd(HalfOfAPair(SOCK_STREAM), "socket");
   ShowFd(socket(AF_VSOCK, SOCK_STREAM, 0), "socket");
   ShowFd(eventfd(3, EFD_SEMAPHORE), "eventfd");
   ShowFd(timerfd_create(CLOCK_BOOTTIME_ALARM, 0), "timerfd");
-  ShowFd(inotify_init1(0), "inotify");
-  ShowFd(syscall(SYS_pidfd_open, getpid(), 0), "pidfd");
+  ShowFd(Watching("/dev", IN_ATTRIB | IN_ONESHOT), "inotify");
+  ShowFd(Watching("/dev", IN_ATTRIB | IN_EXCL_UNLINK), "inotify");
+  ShowFd(WatchingDeleted(), "inotify");
+  REQUIRE_SYSCALL(symlink("locked", "link"));
+  ShowFd(Watching("link", IN_ATTRIB | IN_DONT_FOLLOW), "inotify");
+  ShowFd(Marking(FAN_CLASS_NOTIF, FAN_MARK_FILESYSTEM, FAN_OPEN), "fanotify");
+  ShowFd(Marking(FAN_CLASS_CONTENT, 0, FAN_OPEN_PERM), "fanotify");
+  ShowFd(syscall(SYS_pidfd_open, getppid(), 0), "pidfd");
+  ShowFd(syscall(SYS_pidfd_open, getpid(), O_EXCL), "pidfd"); /* PIDFD_THREAD (Linux 6.9) */
+  struct perf_event_attr counter = {.type = PERF_TYPE_SOFTWARE, .size = sizeof(counter)};
+  ShowFd(syscall(SYS_perf_event_open, &counter, 0, -1, -1, 0), "perf event");
+  union bpf_attr map = {.map_type = BPF_MAP_TYPE_ARRAY, .key_size = 4, .value_size = 4};
+  map.max_entries = 1;
+  ShowFd(syscall(SYS_bpf, BPF_MAP_CREATE, &map, sizeof(map)), "BPF object");
   const int huge = memfd_create("huge", MFD_HUGETLB);
   ShowFd(huge, "memfd");
   ShowFd(ForeignNamespace(), "namespace");
@@ -226,8 +289,6 @@ static void HoldMaps(void) {
             "the ring of an io_uring");
     close(ring);
   }
-  unsigned long aio = 0;
-  if (syscall(SYS_io_setup, 4, &aio) == 0) ShowMap((void*)aio, "io_setup(2)");
   const int deleted = LargeDeleted("mapped");
   ShowMap(mmap(NULL, 8192, kRead, MAP_SHARED, deleted, 0), "it is deleted");
   close(deleted);
@@ -319,6 +380,8 @@ static void Hold(const char* what) {
   if (strcmp(what, "crossed") == 0) HoldCrossed();
   if (strcmp(what, "zombie") == 0) HoldZombie();
   if (strcmp(what, "odd") == 0) HoldOddName();
+  if (strcmp(what, "unread") == 0) HoldEvents();
+  if (strcmp(what, "aio") == 0) HoldAio();
   if (strcmp(what, "below") == 0) HoldBelow();
   if (strcmp(what, "linked") == 0) HoldLinked();
   if (strcmp(what, "guards") == 0) {

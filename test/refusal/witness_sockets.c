@@ -1,5 +1,6 @@
 #include "test/refusal/witness_sockets.h"
 
+#include <sys/inotify.h>
 #include <sys/timerfd.h>
 #include <sys/wait.h>
 
@@ -95,6 +96,11 @@ static void HoldPair(const char* what) {
     int timer = REQUIRE_SYSCALL(timerfd_create(CLOCK_MONOTONIC, 0));
     SendFiles(pair[0], "tick", &timer, 1);
     close(timer);
+  }
+  if (strcmp(what, "watches_queued") == 0) {
+    int watches = REQUIRE_SYSCALL(inotify_init1(0));
+    SendFiles(pair[0], "look", &watches, 1);
+    close(watches);
   }
   if (strcmp(what, "sender_queued") == 0) {
     Pair(SOCK_STREAM, inner);

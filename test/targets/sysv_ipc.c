@@ -1,7 +1,8 @@
 /* System V shared memory that a family has attached: its contents, key, id, owner and mode,
  * attached twice, for reading alone, with other protections in its middle, and for removal already;
- * and the semaphores beside it. */
+ * and the semaphores and message queues beside it. */
 #include <sys/ipc.h>
+#include <sys/msg.h>
 #include <sys/sem.h>
 #include <sys/shm.h>
 
@@ -26,7 +27,31 @@ static void Sharer(Child* self, void* unused) {
   Change(2, 7);
 }
 
+typedef struct {
+  long type;
+  char text[5000];
+} Message;
+
+static void Send(int queue, long type, size_t size) {
+  static Message message;
+  message.type = type;
+  Fill(message.text, sizeof(message.text), (uint64_t)type);
+  REQUIRE_SYSCALL(msgsnd(queue, &message, size, 0));
+}
+
+/* By its type, or the first one. */
+static void Receive(int queue, long wanted, long type, size_t size) {
+  static Message message;
+  EXPECT_EQ(size, msgrcv(queue, &message, sizeof(message.text), wanted, IPC_NOWAIT));
+  EXPECT_EQ(type, message.type);
+  if (size > 0) ExpectFilled("a message", message.text, size, (uint64_t)type);
+}
+
+static int queue, private_queue;
+
 static void Remove(int segment) {
+  msgctl(queue, IPC_RMID, NULL);
+  msgctl(private_queue, IPC_RMID, NULL);
   shmctl(segment, IPC_RMID, NULL);
   semctl(semaphores, 0, IPC_RMID);
 }
@@ -35,6 +60,14 @@ int main(void) {
   const key_t key = 0x5e600000; /* in the test's own namespace */
   const int segment = (int)REQUIRE_SYSCALL(shmget(key, kPages * kPage - 100, IPC_CREAT | 0640));
   semaphores = (int)REQUIRE_SYSCALL(semget(key, 3, IPC_CREAT | 0600));
+  queue = (int)REQUIRE_SYSCALL(msgget(key, IPC_CREAT | 0640));
+  private_queue = (int)REQUIRE_SYSCALL(msgget(IPC_PRIVATE, 0600));
+  Send(queue, 5, 5);
+  Send(queue, 0x123456789, 0);
+  Send(queue, 7, 5000);
+  Send(queue, 5, 8);
+  Send(private_queue, 1, 1);
+  Receive(private_queue, 0, 1, 1);
   common = shmat(segment, NULL, 0);
   REQUIRE(common != (void*)-1);
   Fill(common, kPage, 1);
@@ -76,6 +109,19 @@ int main(void) {
   EXPECT_EQ(0640, facts.shm_perm.mode & 0777);
   EXPECT_EQ(12, facts.shm_perm.uid);
   EXPECT_EQ(34, facts.shm_perm.gid);
+  EXPECT_EQ(queue, msgget(key, 0));
+  struct msqid_ds about;
+  EXPECT_EQ(0, msgctl(queue, IPC_STAT, &about));
+  EXPECT_EQ(4, about.msg_qnum);
+  EXPECT_EQ(0640, about.msg_perm.mode & 0777);
+  Receive(queue, 7, 7, 5000);
+  Receive(queue, 0, 5, 5);
+  Receive(queue, 0, 0x123456789, 0);
+  Receive(queue, 0, 5, 8);
+  EXPECT_EQ(-1, msgrcv(queue, &about, 0, 0, IPC_NOWAIT));
+  EXPECT_EQ(ENOMSG, errno);
+  EXPECT_EQ(-1, msgrcv(private_queue, &about, 0, 0, IPC_NOWAIT));
+  EXPECT_EQ(ENOMSG, errno);
   EXPECT_EQ(semaphores, semget(key, 3, 0));
   EXPECT_EQ(1, semctl(semaphores, 0, GETVAL));
   EXPECT_EQ(3, semctl(semaphores, 1, GETVAL));
