@@ -126,6 +126,7 @@ absl::StatusOr<Explanation> Explain(const DumpOptions& options) {
       std::any_of(explanation.tasks.begin(), explanation.tasks.end(),
                   [](const ExplainedTask& task) { return task.descriptors.contains("terminal"); });
   if (has_terminals) explanation.images.push_back(ImageName(ImageKind::kTtyInfo));
+  if (preflight->cgroups_differ) explanation.images.push_back(ImageName(ImageKind::kCgroup));
   explanation.blockers = std::move(preflight->blockers);
   return explanation;
 }

@@ -25,6 +25,7 @@
 #include "dump/session/named_files.h"
 #include "dump/session/socket_preflight.h"
 #include "dump/session/terminal_preflight.h"
+#include "dump/session/tree_cgroups.h"
 #include "dump/sk/unix_diag.h"
 #include "dump/task/lineage.h"
 #include "dump/task/shared_objects.h"
@@ -290,6 +291,9 @@ absl::StatusOr<Preflight> RunPreflight(const DumpOptions& options, std::span<con
   preflight.blockers = RefuseSession(options, targets.front());
   ASSIGN_OR_RETURN(ResourceRefusals refusals, RefuseTree(targets));
   Append(preflight.blockers, std::move(refusals));
+  ASSIGN_OR_RETURN(PeekedCgroups cgroups, PeekCgroups(targets, options.cgroups));
+  preflight.cgroups_differ = cgroups.differ;
+  Append(preflight.blockers, std::move(cgroups.refusals));
   ASSIGN_OR_RETURN(preflight.mount_namespace, MountNamespace(targets.front()));
   preflight.cache = std::make_unique<MappedFileCache>();
   ASSIGN_OR_RETURN(preflight.kernel_tmpfs, KernelTmpfsDevice());

@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "dump/cg/cgroup_sets.h"
 #include "dump/fd/fd_collector.h"
 #include "dump/mm/shared_order.h"
 #include "dump/ns/namespace_file.h"
@@ -87,6 +88,7 @@ class ImageBuilder {
     RETURN_IF_ERROR(images_.AddOne(ImageKind::kSeccomp, 0, facts_.seccomp.entry()));
     RETURN_IF_ERROR(AddTimens());
     RETURN_IF_ERROR(AddSysv());
+    RETURN_IF_ERROR(AddCgroups());
     RETURN_IF_ERROR(AddPstree());
     RETURN_IF_ERROR(AddInventory());
     images_.Refuse(images_.files.refusals());
@@ -144,7 +146,7 @@ class ImageBuilder {
     descriptors.MakeBy(FileKind::kTerminal, terminals.Maker());
     images_.Refuse(terminals.refusals());
     for (const FrozenFacts& task : facts_.tasks) {
-      RETURN_IF_ERROR(AddTaskImages(task, ids, descriptors, memfds, images_));
+      RETURN_IF_ERROR(AddTaskImages(task, facts_.cgroups.sets, ids, descriptors, memfds, images_));
     }
     RETURN_IF_ERROR(AddSocketQueues(sockets, descriptors));
     if (const auto inodes = memfds.Inodes(); !inodes.empty()) {
@@ -252,6 +254,11 @@ class ImageBuilder {
     return images_.AddWithPayloads(ImageKind::kIpcSemaphores, semaphores, kOwnIpcNamespace);
   }
 
+  absl::Status AddCgroups() {
+    if (facts_.cgroups.entry.sets().empty()) return absl::OkStatus();
+    return images_.AddOne(ImageKind::kCgroup, 0, facts_.cgroups.entry);
+  }
+
   absl::Status AddPstree() {
     std::vector<image::pstree_entry> entries;
     for (size_t i = 0; i < facts_.tasks.size(); ++i) {
@@ -279,8 +286,7 @@ class ImageBuilder {
     inventory.set_fdinfo_per_id(true);
     *inventory.mutable_root_ids() = ids;
     inventory.set_ns_per_id(true);
-    // There is one set of cgroups, that of the root task: see ToThreadCore.
-    inventory.set_root_cg_set(1);
+    inventory.set_root_cg_set(kDumpersCgroups);
     inventory.set_lsmtype(image::NO_LSM);
     inventory.set_network_lock_method(static_cast<uint32_t>(facts_.network_lock));
     if (options_.inet.tcp_close) inventory.set_tcp_close(true);

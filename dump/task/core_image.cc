@@ -149,8 +149,6 @@ absl::StatusOr<image::core_entry> ToThreadCore(const ThreadFacts& thread,
     rseq->set_rseq_abi_size(thread.rseq->size);
     rseq->set_signature(thread.rseq->signature);
   }
-  // There is one set of cgroups, number 1: see the inventory's root_cg_set.
-  tc->set_cg_set(1);
   return core;
 }
 

@@ -14,6 +14,7 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "../restore"))
+import cgroups
 import dumper as dumpers
 import sandbox
 import target_process
@@ -85,6 +86,7 @@ def main():
             lambda: dump_both_and_compare(options, tools, directory), options.timeout + 5
         )
     finally:
+        cgroups.remove(directory)
         shutil.rmtree(directory, ignore_errors=True)
 
 
