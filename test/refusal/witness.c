@@ -163,8 +163,6 @@ static void HoldFds(void) {
   ShowFd(timerfd_create(CLOCK_BOOTTIME_ALARM, 0), "timerfd");
   ShowFd(inotify_init1(0), "inotify");
   ShowFd(syscall(SYS_pidfd_open, getpid(), 0), "pidfd");
-  const int huge = memfd_create("huge", MFD_HUGETLB);
-  ShowFd(huge, "memfd");
   ShowFd(ForeignNamespace(), "namespace");
   ShowFd(open("/dev/tty0", O_RDWR | O_NOCTTY), "terminal"); /* whichever console is seen */
   ShowFd(syscall(SYS_userfaultfd, UFFD_USER_MODE_ONLY), "userfaultfd");
@@ -215,7 +213,6 @@ static void HoldSysv(void) {
 
 static void HoldMaps(void) {
   const int kRead = PROT_READ | PROT_WRITE;
-  ShowMap(mmap(NULL, 2 << 20, kRead, MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0), "hugetlb");
   struct io_uring_params params = {0};
   const int ring = syscall(SYS_io_uring_setup, 4, &params);
   if (ring >= 0) {

@@ -22,6 +22,7 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import cgroups
 import dumper as dumpers
+import hugepages
 import proc_facts
 import sandbox
 import target_process
@@ -127,6 +128,7 @@ def main():
                         help="an option of the dump, and of the restore")
     parser.add_argument("--remove-cgroups", action="store_true",
                         help="between dump and restore, those that the target has made")
+    parser.add_argument("--hugepages", type=int, default=0, help="that the target uses")
     parser.add_argument("--suite", default="trixie", help="whose criu restores")
     parser.add_argument("--timeout", type=float, default=30)
     parser.add_argument("--keep", help="leave images and logs in this directory")
@@ -142,7 +144,12 @@ def main():
     os.chmod(directory, 0o755)
     try:
         # Time enough for the case to see its own deadline first, and to print its logs.
-        return sandbox.run_inside(lambda: Case(options, criu, directory).run(), options.timeout + 5)
+        with hugepages.reserved(options.hugepages) as enough:
+            if not enough:
+                print("too few huge pages can be set aside")
+                return SKIPPED
+            run = lambda: Case(options, criu, directory).run()
+            return sandbox.run_inside(run, options.timeout + 5)
     finally:
         cgroups.remove(directory)
         if not options.keep:
