@@ -28,6 +28,7 @@
 #include "dump/session/tree_cgroups.h"
 #include "dump/sk/unix_diag.h"
 #include "dump/task/lineage.h"
+#include "dump/task/security_label.h"
 #include "dump/task/shared_objects.h"
 #include "dumpctl/failure.h"
 #include "dumpctl/printable.h"
@@ -250,6 +251,7 @@ absl::Status LookAtTasks(std::span<const Target> targets, Preflight& preflight, 
   ASSIGN_OR_RETURN(const ProcDir self, ProcDir::OpenTask(getpid()));
   ASSIGN_OR_RETURN(const NamespaceLinks ours, ReadNamespaces(self));
   ASSIGN_OR_RETURN(const NamespaceLinks roots, ReadNamespaces(targets.front().dir));
+  const std::string label = SecurityLabelOf(self);
   for (const Target& target : targets) {
     absl::StatusOr<ResourceRefusals> refusals = LookAtTask(target, ours, roots, preflight, peeked);
     if ((!refusals.ok() || !refusals->empty()) && HasGone(target, targets)) {
@@ -258,6 +260,10 @@ absl::Status LookAtTasks(std::span<const Target> targets, Preflight& preflight, 
     }
     RETURN_IF_ERROR(refusals.status());
     Append(preflight.blockers, *std::move(refusals));
+    ResourceRefusals labelled = RefuseSecurityLabel(target.pid, SecurityLabelOf(target.dir), label);
+    // Who has gone has none.
+    if (!labelled.empty() && HasGone(target, targets)) continue;
+    Append(preflight.blockers, std::move(labelled));
   }
   return absl::OkStatus();
 }
