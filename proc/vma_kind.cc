@@ -32,12 +32,27 @@ VmaKind KindWithoutFile(std::string_view name) {
   return VmaKind::kSpecial;
 }
 
+VmaKind HugetlbKind(const Mapping& mapping, const FileFacts* facts) {
+  // Without the file the size of its pages is not known. What is left are segments of SysV, and
+  // files of hugetlbfs that have no name any more.
+  if (facts == nullptr || facts->sysv) return VmaKind::kHugetlb;
+  if (facts->memfd) return VmaKind::kMemfd;
+  if (facts->deleted && mapping.name == "/anon_hugepage") {
+    // Of shared memory the object is nothing but a memfd that no descriptor refers to.
+    return mapping.shared ? VmaKind::kMemfd : VmaKind::kAnonPrivate;
+  }
+  if (facts->deleted) return VmaKind::kHugetlb;
+  return mapping.shared ? VmaKind::kFileShared : VmaKind::kFilePrivate;
+}
+
 }  // namespace
 
 VmaKind KindOf(const Mapping& mapping, const FileFacts* facts) {
   const std::string_view name = mapping.name;
   if (!mapping.file.valid()) return KindWithoutFile(name);
-  if (mapping.Has(VmFlag::kHugeTlb) || (facts && facts->hugetlb)) return VmaKind::kHugetlb;
+  if (mapping.Has(VmFlag::kHugeTlb) || (facts && facts->hugetlb)) {
+    return HugetlbKind(mapping, facts);
+  }
   if (name.starts_with("anon_inode:")) return VmaKind::kAnonInode;
   if (name.starts_with("socket:[") || (facts && facts->socket)) return VmaKind::kSocket;
   if (facts && facts->sysv) return VmaKind::kSysvShm;

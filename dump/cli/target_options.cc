@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "dump/cli/cgroup_flags.h"
 
 namespace dumpctl {
 namespace {
@@ -88,6 +89,7 @@ void AddTargetOptions(CLI::App& command, DumpOptions& options) {
       ->take_all()
       ->expected(1)
       ->type_name("RESOURCE");
+  AddCgroupOptions(command, options.cgroups);
   command.add_flag("-l,--file-locks,!--no-file-locks", options.file_locks,
                    "save locks on files, too");
   command.add_flag("--link-remap,!--no-link-remap", options.link_remap,

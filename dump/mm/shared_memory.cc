@@ -1,8 +1,10 @@
 #include "dump/mm/shared_memory.h"
 
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
+#include <bit>
 #include <cerrno>
 #include <cstddef>
 #include <cstring>
@@ -23,6 +25,10 @@ absl::Status SeekError(const char* what) {
 }
 
 absl::Status FindData(SharedObject& object) {
+  struct stat stat = {};
+  if (fstat(object.file.get(), &stat) < 0) return absl::ErrnoToStatus(errno, "fstat");
+  // hugetlbfs does not tell where, only how much.
+  if (stat.st_blocks == 0) return absl::OkStatus();
   for (off_t end = 0;;) {
     const off_t start = lseek(object.file.get(), end, SEEK_DATA);
     if (start < 0 && errno == ENXIO) return absl::OkStatus();  // holes are all that is left
@@ -36,9 +42,8 @@ absl::Status FindData(SharedObject& object) {
   }
 }
 
-constexpr WhyNot kHugetlb = {
-    "its memory is made of hugetlb pages, which this version does not save",
-    "create it without MFD_HUGETLB"};
+constexpr WhyNot kNotOurs = {"it is called like a memfd, and is a file of some file system",
+                             "let the program close it"};
 
 // The images are named by these numbers, whatever has them.
 absl::Status SameNumber(uint64_t id) {
@@ -59,14 +64,30 @@ absl::StatusOr<SharedObject> Open(int file) {
   return object;
 }
 
+// hugetlbfs has its huge page as block size. Each size has a file system of the kernel's own.
+bool IsHugetlb(const struct stat& stat) {
+  const auto size = static_cast<uint64_t>(stat.st_blksize);
+  if (size <= kImagePageSize || !std::has_single_bit(size)) return false;
+  const auto shift = static_cast<unsigned>(std::countr_zero(size));
+  const UniqueFd probe(
+      memfd_create("dumpctl", MFD_CLOEXEC | MFD_HUGETLB | shift << MAP_HUGE_SHIFT));
+  struct stat ours = {};
+  return probe && fstat(probe.get(), &ours) == 0 && ours.st_dev == stat.st_dev;
+}
+
 absl::StatusOr<MemfdFacts> ReadMemfd(BorrowedFd file, std::string_view name) {
   MemfdFacts facts;
   if (fstat(file.get(), &facts.stat) < 0) return absl::ErrnoToStatus(errno, "fstat of a memfd");
   const int seals = fcntl(file.get(), F_GET_SEALS);
   if (seals < 0) return absl::ErrnoToStatus(errno, "F_GET_SEALS");
   facts.seals = static_cast<uint32_t>(seals);
-  name.remove_prefix(kMemfdPrefix.size());
+  // Shared anonymous memory in huge pages has a name without it.
+  if (name.starts_with(kMemfdPrefix)) name.remove_prefix(kMemfdPrefix.size());
   facts.name = name;
+  if (IsHugetlb(facts.stat)) {
+    facts.huge_page_shift =
+        static_cast<uint32_t>(std::countr_zero(static_cast<uint64_t>(facts.stat.st_blksize)));
+  }
   return facts;
 }
 
@@ -94,10 +115,11 @@ absl::StatusOr<SharedObjects> FindSharedObjects(const VmaList& vmas, SharedObjec
 }
 
 bool IsMemfd(const struct stat& stat, std::string_view link, dev_t kernel_tmpfs) {
-  return S_ISREG(stat.st_mode) && stat.st_dev == kernel_tmpfs && link.starts_with(kMemfdPrefix);
+  return S_ISREG(stat.st_mode) && link.starts_with(kMemfdPrefix) &&
+         (stat.st_dev == kernel_tmpfs || IsHugetlb(stat));
 }
 
-WhyNot WhyNotMemfd() { return kHugetlb; }
+WhyNot WhyNotMemfd() { return kNotOurs; }
 
 absl::StatusOr<SharedObjects> AddMemfd(BorrowedFd file, std::string_view link,
                                        SharedObjects known) {

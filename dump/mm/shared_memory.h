@@ -23,14 +23,16 @@ namespace dumpctl {
 
 // What memfd_create(2) made, as it was when its tasks were frozen.
 struct MemfdFacts {
-  std::string name;       // without the "/memfd:" that the kernel shows before it
-  struct stat stat = {};  // owner, mode, size
-  uint32_t seals = 0;     // F_GET_SEALS
+  std::string name;                         // without the "/memfd:" that the kernel shows before it
+  struct stat stat = {};                    // owner, mode, size
+  uint32_t seals = 0;                       // F_GET_SEALS
+  std::optional<uint32_t> huge_page_shift;  // of MFD_HUGETLB: 21 for pages of 2 MiB
 };
 
 // Memory that processes share without a file of any mount: what is mapped MAP_SHARED and
-// MAP_ANONYMOUS, a memfd, or a SysV segment. Each is a file of the kernel's tmpfs, whose contents
-// are saved once, whoever maps which part of it or has a descriptor of it.
+// MAP_ANONYMOUS, a memfd, or a SysV segment. Each is a file of the kernel's tmpfs, or of its
+// hugetlbfs, whose contents are saved once, whoever maps which part of it or has a descriptor of
+// it.
 struct SharedObject {
   UniqueFd file;
   bool sysv = false;  // shmget(2): its number is its shmid
@@ -47,7 +49,7 @@ using SharedObjects = std::map<uint64_t, SharedObject>;
 absl::StatusOr<SharedObjects> FindSharedObjects(const VmaList& vmas, SharedObjects known = {});
 
 // Whether the file of such a descriptor is a memfd: `link` is what its link says, `kernel_tmpfs`
-// KernelTmpfsDevice(). Pure.
+// KernelTmpfsDevice().
 bool IsMemfd(const struct stat& stat, std::string_view link, dev_t kernel_tmpfs);
 
 // Why what is named like one, and is none, cannot be dumped.

@@ -4,6 +4,7 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <bit>
 #include <map>
 #include <optional>
 #include <string>
@@ -57,6 +58,11 @@ uint32_t StatusOf(const Vma& vma) {
   }
 }
 
+// hugetlbfs has its huge page as block size.
+uint32_t HugePageShift(blksize_t size) {
+  return static_cast<uint32_t>(std::countr_zero(static_cast<uint64_t>(size)));
+}
+
 // mmap(2) flags.
 uint32_t FlagsOf(const Vma& vma) {
   const Mapping& mapping = vma.mapping;
@@ -66,6 +72,12 @@ uint32_t FlagsOf(const Vma& vma) {
   // MLOCK_ONFAULT has no bit of its own in the image: restore locks such memory whole.
   if (mapping.Has(VmFlag::kLocked)) flags |= MAP_LOCKED;
   if (mapping.Has(VmFlag::kNoReserve)) flags |= MAP_NORESERVE;
+  if (vma.facts != nullptr && vma.facts->hugetlb) {
+    flags |= MAP_HUGETLB;
+    // The size of a page; a file of hugetlbfs has its own.
+    const bool file = vma.kind == VmaKind::kFilePrivate || vma.kind == VmaKind::kFileShared;
+    if (!file) flags |= HugePageShift(vma.facts->stat.st_blksize) << MAP_HUGE_SHIFT;
+  }
   return flags;
 }
 

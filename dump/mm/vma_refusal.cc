@@ -8,8 +8,9 @@ namespace {
 constexpr WhyNot kAnonShared = {"its contents cannot be read through map_files",
                                 "run dumpctl with CAP_CHECKPOINT_RESTORE or CAP_SYS_ADMIN"};
 constexpr WhyNot kHugetlb = {
-    "it is made of hugetlb pages, which this version does not save",
-    "run the program without MAP_HUGETLB (transparent huge pages are fine)"};
+    "its hugetlb pages are those of a SysV segment or of a deleted file, which no restore brings "
+    "back",
+    "let the program use MAP_HUGETLB, MFD_HUGETLB, or a file of hugetlbfs that has a name"};
 constexpr WhyNot kSocket = {"it is the ring of a packet socket, which this version does not save",
                             "let the program close its packet capture"};
 constexpr WhyNot kIoUring = {"it is the ring of an io_uring, whose state the kernel does not show",

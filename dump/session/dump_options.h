@@ -11,6 +11,7 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "dump/cg/cgroup_options.h"
 #include "dump/fd/file_name.h"
 #include "dump/sk/inet_policy.h"
 #include "dump/tty/terminal_refusal.h"
@@ -29,6 +30,7 @@ struct DumpOptions {
   TerminalOptions terminals;           // --shell-job, --external tty[...]
   bool external_unix_sockets = false;  // --ext-unix-sk
   InetPolicy inet;
+  CgroupOptions cgroups;
   bool file_locks = false;
   bool link_remap = false;
   std::vector<ExternalFile> external_files;    // --external file[...]

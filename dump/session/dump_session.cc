@@ -9,12 +9,14 @@
 #include <utility>
 #include <vector>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "dump/image/image_directory.h"
 #include "dump/image/page_sink.h"
 #include "dump/session/action_scripts.h"
+#include "dump/session/cgroup_freezer.h"
 #include "dump/session/drain_tree.h"
 #include "dump/session/fault_points.h"
 #include "dump/session/frozen_facts.h"
@@ -77,9 +79,13 @@ class Session {
     std::vector<PageSink> sinks;
     RETURN_IF_ERROR(OpenSinks(directory, targets_.size() + preflight.shared_memory.size(), sinks));
     const std::optional<BpfVmFlags> by_bpf = TakeFlagsByBpf(preflight);
-    ASSIGN_OR_RETURN(FrozenTree tree, Freeze());
+    CgroupFreezer freezer(options_.cgroups.freeze_cgroup);
+    ASSIGN_OR_RETURN(FrozenTree tree, Freeze(freezer));
+    // Before the tree is let go, whichever way that comes about.
+    const absl::Cleanup put_back = [&freezer] { freezer.PutBack().IgnoreError(); };
     ASSIGN_OR_RETURN(TreeFacts facts, Question(tree));
     TcpConnections connections;
+    auto cgroups = ReadCgroupsBeside(tree, options_.cgroups);
     auto flags = ReadFlagsBeside(tree, by_bpf ? &*by_bpf : nullptr);
     RETURN_IF_ERROR(Collect(tree, preflight, facts));
     RETURN_IF_ERROR(ReadConnections(tree, facts, connections));
@@ -88,15 +94,16 @@ class Session {
     RETURN_IF_ERROR(SaveMemory(tree, facts, sinks));
     RETURN_IF_ERROR(SaveNameless(tree, facts, directory));
     RETURN_IF_ERROR(LearnFlags(tree, flags.get(), facts));
+    ASSIGN_OR_RETURN(facts.cgroups, cgroups.get());
     CloseFiles(preflight, facts);
     // Scripts find it standing still.
     const bool runs_early = options_.outcome == Outcome::kRunning && scripts_.empty();
-    if (runs_early) RETURN_IF_ERROR(Release(tree, connections));
+    if (runs_early) RETURN_IF_ERROR(Release(tree, freezer, connections));
     LinkRemaps links;
     RETURN_IF_ERROR(Serialise(facts, sinks, directory, links));
     RETURN_IF_ERROR(Commit(directory));
     links.Keep();
-    return Complete(tree, facts, connections, runs_early);
+    return Complete(tree, freezer, facts, connections, runs_early);
   }
 
   // Before each step until the images are committed; from then on a dump is completed.
@@ -136,12 +143,19 @@ class Session {
     return directory;
   }
 
-  absl::StatusOr<FrozenTree> Freeze() {
+  absl::StatusOr<FrozenTree> Freeze(CgroupFreezer& freezer) {
     frozen_since_ = absl::Now();
     RETURN_IF_ERROR(Begin("freeze"));
-    ASSIGN_OR_RETURN(
-        FrozenTree tree,
-        FrozenTree::Freeze(root().pid, frozen_since_ + options_.timeout, options_.may_go_on));
+    const absl::Time deadline = frozen_since_ + options_.timeout;
+    RETURN_IF_ERROR(freezer.Freeze(deadline, options_.may_go_on));
+    if (freezer.was_frozen()) {
+      report_.not_captured.push_back(
+          absl::StrCat("that cgroup ", Printable(options_.cgroups.freeze_cgroup), " is frozen"));
+    }
+    std::function<absl::Status()> thaw;
+    if (freezer.active()) thaw = [&freezer] { return freezer.Thaw(); };
+    ASSIGN_OR_RETURN(FrozenTree tree,
+                     FrozenTree::Freeze(root().pid, deadline, options_.may_go_on, thaw));
     report_.freezing = absl::Now() - frozen_since_;
     std::set<pid_t> standing;
     for (const FrozenTask& task : tree.tasks()) standing.insert(task.pid());
@@ -282,7 +296,7 @@ class Session {
     report_.files_skipped += closed.skipped;
   }
 
-  absl::Status Release(FrozenTree& tree, TcpConnections& connections) {
+  absl::Status Release(FrozenTree& tree, CgroupFreezer& freezer, TcpConnections& connections) {
     if (options_.outcome == Outcome::kRunning && scripts_.empty()) {
       RETURN_IF_ERROR(Begin("resume"));
     } else {
@@ -291,10 +305,12 @@ class Session {
     switch (options_.outcome) {
       case Outcome::kRunning:
         RETURN_IF_ERROR(connections.Release());
+        RETURN_IF_ERROR(freezer.PutBack());
         RETURN_IF_ERROR(tree.Resume());
         break;
       case Outcome::kStopped:
         RETURN_IF_ERROR(connections.Release());
+        RETURN_IF_ERROR(freezer.PutBack());
         RETURN_IF_ERROR(tree.LeaveStopped());
         break;
       case Outcome::kKilled:
@@ -302,6 +318,7 @@ class Session {
         RETURN_IF_ERROR(connections.PrepareEnd());
         RETURN_IF_ERROR(tree.Kill());
         connections.Keep();
+        RETURN_IF_ERROR(freezer.PutBack());
         break;
     }
     report_.frozen = absl::Now() - frozen_since_;
@@ -339,15 +356,15 @@ class Session {
   }
 
   // The dump stands, whatever goes wrong now: an error says so.
-  absl::Status Complete(FrozenTree& tree, const TreeFacts& facts, TcpConnections& connections,
-                        bool released_before) {
+  absl::Status Complete(FrozenTree& tree, CgroupFreezer& freezer, const TreeFacts& facts,
+                        TcpConnections& connections, bool released_before) {
     const std::string process =
         absl::StrCat("process ", root().pid, " (", Printable(root().stat.comm), ")");
     if (!released_before) {
       const char* const fate = options_.outcome == Outcome::kKilled    ? "killed"
                                : options_.outcome == Outcome::kStopped ? "left stopped"
                                                                        : "let go in order";
-      const absl::Status released = Release(tree, connections);
+      const absl::Status released = Release(tree, freezer, connections);
       if (!released.ok()) {
         return Unfinished(absl::StrCat(process, " could not be ", fate, " and goes on"), released);
       }

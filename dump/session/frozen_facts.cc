@@ -98,13 +98,17 @@ absl::Status ReadThreads(const FrozenTask& task, SeccompCollector& seccomp, Froz
   return absl::OkStatus();
 }
 
+constexpr blksize_t kImagePageSizeAsBlock = kImagePageSize;
+
 // The memfds among the descriptors, besides those that are mapped.
 absl::Status ReadMemfds(const std::vector<Descriptor>& descriptors, dev_t kernel_tmpfs,
                         TreeFacts& facts) {
   for (const Descriptor& descriptor : descriptors) {
     const struct stat& stat = descriptor.stat;
     // Few are of this file system, and links are dear.
-    if (stat.st_dev != kernel_tmpfs || facts.shared_memory.contains(stat.st_ino)) continue;
+    const bool may_be_huge = stat.st_nlink == 0 && stat.st_blksize > kImagePageSizeAsBlock;
+    if (stat.st_dev != kernel_tmpfs && !may_be_huge) continue;
+    if (facts.shared_memory.contains(stat.st_ino)) continue;
     if (!descriptor.copy) continue;  // it was looked at when it was met first
     ASSIGN_OR_RETURN(const ProcDir self, ProcDir::OpenTask(getpid()));
     ASSIGN_OR_RETURN(const std::string link, DescriptorLink(self, descriptor.copy.get()));

@@ -20,6 +20,7 @@
 #include "dump/ns/namespaces.h"
 #include "dump/ns/sysv_ipc.h"
 #include "dump/session/preflight.h"
+#include "dump/session/tree_cgroups.h"
 #include "dump/sk/inet_policy.h"
 #include "dump/sk/inet_sockets.h"
 #include "dump/sk/netlink_sockets.h"
@@ -87,6 +88,7 @@ struct TreeFacts {
   NetworkLock network_lock = NetworkLock::kIptables;
   std::vector<Descriptor> queued;  // what waits in the queues of sockets, in the order of Read
   TreeTerminals terminals;
+  TreeCgroups cgroups;
   // The clocks as we see them.
   timespec monotonic = {};
   timespec boottime = {};

@@ -144,6 +144,7 @@ absl::Status AddSysv(const std::vector<SysvAttachment>& attachments, const std::
   names.Add(ImageKind::kIpcVariables, kOwnIpcNamespace);
   names.Add(ImageKind::kIpcSharedMemory, kOwnIpcNamespace);
   if (!ipc.semaphores.empty()) names.Add(ImageKind::kIpcSemaphores, kOwnIpcNamespace);
+  if (!ipc.queues.empty()) names.Add(ImageKind::kIpcMessages, kOwnIpcNamespace);
   return absl::OkStatus();
 }
 
@@ -180,6 +181,7 @@ absl::StatusOr<std::vector<std::string>> ForecastImages(const DumpOptions& optio
   names.AddIf(found.locks, ImageKind::kFileLocks);
   names.AddIf(found.memfds, ImageKind::kMemfd);
   names.AddIf(found.terminals, ImageKind::kTtyInfo);
+  names.AddIf(preflight.cgroups_differ, ImageKind::kCgroup);
   if (options.inet.tcp_established) RETURN_IF_ERROR(AddStreams(found.sockets, names));
   RETURN_IF_ERROR(AddSysv(found.attachments, pids, names));
   return std::move(names).Take();

@@ -1,5 +1,7 @@
 #include "dump/session/memfd_files.h"
 
+#include <sys/mman.h>
+
 #include <iterator>
 
 #include "absl/strings/str_cat.h"
@@ -69,6 +71,9 @@ std::vector<image::memfd_inode_entry> MemfdFiles::Inodes() const {
     entry.set_seals(facts.seals);
     entry.set_inode_id(InodeId(object));
     entry.set_mode(facts.stat.st_mode);
+    if (facts.huge_page_shift) {
+      entry.set_hugetlb_flag(MFD_HUGETLB | *facts.huge_page_shift << MAP_HUGE_SHIFT);
+    }
   }
   return entries;
 }

@@ -27,8 +27,10 @@
 #include "dump/session/named_files.h"
 #include "dump/session/socket_preflight.h"
 #include "dump/session/terminal_preflight.h"
+#include "dump/session/tree_cgroups.h"
 #include "dump/sk/unix_diag.h"
 #include "dump/task/lineage.h"
+#include "dump/task/security_label.h"
 #include "dump/task/shared_objects.h"
 #include "dumpctl/failure.h"
 #include "dumpctl/printable.h"
@@ -284,6 +286,7 @@ absl::Status LookAtTasks(std::span<const Target> targets, Preflight& preflight, 
   ASSIGN_OR_RETURN(const ProcDir self, ProcDir::OpenTask(getpid()));
   ASSIGN_OR_RETURN(const NamespaceLinks ours, ReadNamespaces(self));
   ASSIGN_OR_RETURN(const NamespaceLinks roots, ReadNamespaces(targets.front().dir));
+  const std::string label = SecurityLabelOf(self);
   for (const Target& target : targets) {
     absl::StatusOr<ResourceRefusals> refusals = LookAtTask(target, ours, roots, preflight, peeked);
     if ((!refusals.ok() || !refusals->empty()) && HasGone(target, targets)) {
@@ -292,6 +295,10 @@ absl::Status LookAtTasks(std::span<const Target> targets, Preflight& preflight, 
     }
     RETURN_IF_ERROR(refusals.status());
     Append(preflight.blockers, *std::move(refusals));
+    ResourceRefusals labelled = RefuseSecurityLabel(target.pid, SecurityLabelOf(target.dir), label);
+    // Who has gone has none.
+    if (!labelled.empty() && HasGone(target, targets)) continue;
+    Append(preflight.blockers, std::move(labelled));
   }
   return absl::OkStatus();
 }
@@ -337,6 +344,9 @@ absl::StatusOr<Preflight> RunPreflight(const DumpOptions& options, std::span<con
   preflight.blockers = RefuseSession(options, targets.front());
   ASSIGN_OR_RETURN(ResourceRefusals refusals, RefuseTree(targets));
   Append(preflight.blockers, std::move(refusals));
+  ASSIGN_OR_RETURN(PeekedCgroups cgroups, PeekCgroups(targets, options.cgroups));
+  preflight.cgroups_differ = cgroups.differ;
+  Append(preflight.blockers, std::move(cgroups.refusals));
   ASSIGN_OR_RETURN(preflight.mount_namespace, MountNamespace(targets.front()));
   preflight.cache = std::make_unique<MappedFileCache>();
   ASSIGN_OR_RETURN(preflight.kernel_tmpfs, KernelTmpfsDevice());

@@ -37,6 +37,7 @@ struct Preflight {
   dev_t kernel_tmpfs = 0;
   FileRules file_rules;
   uint64_t mount_namespace = 0;
+  bool cgroups_differ = false;  // some task is in others than we are
   // Every mapped file opened and stat-ed once. The lists that are built from the frozen tasks
   // borrow all of them through `cache`, and open only what was mapped since.
   std::unique_ptr<MappedFileCache> cache;

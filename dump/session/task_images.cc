@@ -6,6 +6,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_format.h"
+#include "dump/cg/cgroup_sets.h"
 #include "dump/mm/mm_collector.h"
 #include "dump/task/core_image.h"
 #include "dumpctl/status_macros.h"
@@ -72,13 +73,16 @@ class TaskImages {
     return AddOne(ImageKind::kFs, fs);
   }
 
-  absl::Status AddCores() {
+  absl::Status AddCores(const std::map<pid_t, uint32_t>& cgroups) {
     for (size_t i = 0; i < facts_.threads.size(); ++i) {
       const ThreadFacts& thread = facts_.threads[i];
       const ResourceRefusals refused = RefuseThreadState(pid_, thread);
       images_.Refuse(refused);
       if (!refused.empty()) continue;
       ASSIGN_OR_RETURN(image::core_entry core, ToThreadCore(thread, facts_.seccomp_filters[i]));
+      const auto cgroup_set = cgroups.find(thread.tid);
+      core.mutable_thread_core()->set_cg_set(cgroup_set == cgroups.end() ? kDumpersCgroups
+                                                                         : cgroup_set->second);
       if (i == 0) RETURN_IF_ERROR(AddProcess(facts_.process, thread, core));
       RETURN_IF_ERROR(images_.AddOne(ImageKind::kCore, static_cast<uint32_t>(thread.tid), core));
     }
@@ -110,13 +114,14 @@ class TaskImages {
 
 }  // namespace
 
-absl::Status AddTaskImages(const FrozenFacts& facts, const image::task_kobj_ids_entry& namespaces,
-                           FdCollector& descriptors, MemfdFiles& memfds, ImageSet& images) {
+absl::Status AddTaskImages(const FrozenFacts& facts, const std::map<pid_t, uint32_t>& cgroups,
+                           const image::task_kobj_ids_entry& namespaces, FdCollector& descriptors,
+                           MemfdFiles& memfds, ImageSet& images) {
   TaskImages task(facts, images);
   RETURN_IF_ERROR(task.AddMm(memfds));
   RETURN_IF_ERROR(task.AddDescriptors(descriptors));
   RETURN_IF_ERROR(task.AddFs());
-  RETURN_IF_ERROR(task.AddCores());
+  RETURN_IF_ERROR(task.AddCores(cgroups));
   return task.AddIds(namespaces);
 }
 

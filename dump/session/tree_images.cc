@@ -6,6 +6,7 @@
 #include <functional>
 #include <utility>
 
+#include "dump/cg/cgroup_sets.h"
 #include "dump/fd/fd_collector.h"
 #include "dump/fd/pidfd_file.h"
 #include "dump/fd/untouched_files.h"
@@ -109,6 +110,7 @@ class ImageBuilder {
     RETURN_IF_ERROR(images_.AddOne(ImageKind::kSeccomp, 0, facts_.seccomp.entry()));
     RETURN_IF_ERROR(AddTimens());
     RETURN_IF_ERROR(AddSysv());
+    RETURN_IF_ERROR(AddCgroups());
     RETURN_IF_ERROR(AddPstree());
     RETURN_IF_ERROR(AddInventory());
     images_.Refuse(images_.files.refusals());
@@ -168,7 +170,7 @@ class ImageBuilder {
     descriptors.MakeBy(FileKind::kTerminal, terminals.Maker());
     images_.Refuse(terminals.refusals());
     for (const FrozenFacts& task : facts_.tasks) {
-      RETURN_IF_ERROR(AddTaskImages(task, ids, descriptors, memfds, images_));
+      RETURN_IF_ERROR(AddTaskImages(task, facts_.cgroups.sets, ids, descriptors, memfds, images_));
     }
     RETURN_IF_ERROR(AddSocketQueues(sockets, descriptors));
     if (const auto inodes = memfds.Inodes(); !inodes.empty()) {
@@ -297,6 +299,11 @@ class ImageBuilder {
     return absl::OkStatus();
   }
 
+  absl::Status AddCgroups() {
+    if (facts_.cgroups.entry.sets().empty()) return absl::OkStatus();
+    return images_.AddOne(ImageKind::kCgroup, 0, facts_.cgroups.entry);
+  }
+
   absl::Status AddPstree() {
     std::vector<image::pstree_entry> entries;
     for (size_t i = 0; i < facts_.tasks.size(); ++i) {
@@ -324,8 +331,7 @@ class ImageBuilder {
     inventory.set_fdinfo_per_id(true);
     *inventory.mutable_root_ids() = ids;
     inventory.set_ns_per_id(true);
-    // There is one set of cgroups, that of the root task: see ToThreadCore.
-    inventory.set_root_cg_set(1);
+    inventory.set_root_cg_set(kDumpersCgroups);
     inventory.set_lsmtype(image::NO_LSM);
     inventory.set_network_lock_method(static_cast<uint32_t>(facts_.network_lock));
     if (options_.inet.tcp_close) inventory.set_tcp_close(true);

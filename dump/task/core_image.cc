@@ -1,8 +1,11 @@
 #include "dump/task/core_image.h"
 
+#include <linux/keyctl.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstring>
@@ -149,8 +152,6 @@ absl::StatusOr<image::core_entry> ToThreadCore(const ThreadFacts& thread,
     rseq->set_rseq_abi_size(thread.rseq->size);
     rseq->set_signature(thread.rseq->signature);
   }
-  // There is one set of cgroups, number 1: see the inventory's root_cg_set.
-  tc->set_cg_set(1);
   return core;
 }
 
@@ -228,6 +229,12 @@ std::vector<std::string> NotCaptured(const ProcessFacts& process) {
   std::vector<std::string> words;
   if (process.answers.memory_deny_write_execute != 0) {
     words.push_back("PR_SET_MDWE (the image format has no field for it)");
+  }
+  // That of the user is there for every session without one of its own.
+  const long ours = syscall(SYS_keyctl, KEYCTL_GET_KEYRING_ID, KEY_SPEC_SESSION_KEYRING, 0);
+  if (process.answers.session_keyring != 0 && process.answers.session_keyring != ours) {
+    words.push_back(absl::StrCat("its session's keyring, number ", process.answers.session_keyring,
+                                 " (the image format has no field for it)"));
   }
   uint64_t slack = 0;
   const std::string text(absl::StripAsciiWhitespace(process.timerslack_text));

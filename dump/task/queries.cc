@@ -1,5 +1,6 @@
 #include "dump/task/queries.h"
 
+#include <linux/keyctl.h>
 #include <linux/membarrier.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -141,7 +142,12 @@ absl::StatusOr<ProcessAnswers> AskProcess(RemoteSyscalls& calls, const FrozenThr
   const size_t thp = batch.Add(SYS_prctl, {PR_GET_THP_DISABLE});
   const size_t mdwe = batch.Add(SYS_prctl, {kPrGetMdwe});
   const size_t membarrier = batch.Add(SYS_membarrier, {kMembarrierGetRegistrations});
+  // Without making one.
+  const size_t keyring = batch.Add(
+      SYS_keyctl,
+      {KEYCTL_GET_KEYRING_ID, static_cast<uint64_t>(int64_t{KEY_SPEC_SESSION_KEYRING}), 0});
   RETURN_IF_ERROR(batch.Run(leader));
+  answers.session_keyring = static_cast<int32_t>(std::max<int64_t>(0, batch.result(keyring)));
   answers.brk = static_cast<uint64_t>(batch.result(brk));
   RETURN_IF_ERROR(batch.Check(dumpable, "PR_GET_DUMPABLE", leader.tid));
   answers.dumpable = static_cast<int>(batch.result(dumpable));
@@ -149,7 +155,7 @@ absl::StatusOr<ProcessAnswers> AskProcess(RemoteSyscalls& calls, const FrozenThr
   answers.child_subreaper = batch.written<int>(subreaper) != 0;
   RETURN_IF_ERROR(batch.Check(thp, "PR_GET_THP_DISABLE", leader.tid));
   answers.thp_disabled = batch.result(thp) != 0;
-  // The last two are newer than the oldest kernel we serve; EINVAL means that there is nothing.
+  // These two are newer than the oldest kernel we serve; EINVAL means that there is nothing.
   answers.memory_deny_write_execute =
       static_cast<uint32_t>(std::max<int64_t>(0, batch.result(mdwe)));
   answers.membarrier_registrations =

@@ -107,7 +107,9 @@ absl::StatusOr<std::optional<std::string>> FrozenTask::StatIfZombie() const {
 }
 
 absl::Status FrozenTask::StopAll(std::span<FrozenTask> tasks, absl::Time deadline,
-                                 const std::function<absl::Status()>& may_go_on) {
+                                 const std::function<absl::Status()>& may_go_on,
+                                 const std::function<absl::Status()>& thaw) {
+  bool thawed = !thaw;
   // A thread that runs may start another one at any moment; a pass that finds all of them held and
   // stopped is the last.
   for (bool found = true; found;) {
@@ -123,6 +125,7 @@ absl::Status FrozenTask::StopAll(std::span<FrozenTask> tasks, absl::Time deadlin
       found = found || *more;
     }
     for (FrozenTask& task : tasks) RETURN_IF_ERROR(task.Interrupt());
+    if (!std::exchange(thawed, true)) RETURN_IF_ERROR(thaw());
     for (FrozenTask& task : tasks) RETURN_IF_ERROR(task.WaitForStops(deadline, may_go_on));
   }
   return absl::OkStatus();

@@ -73,8 +73,10 @@ class FrozenTask {
   static absl::StatusOr<FrozenTask> Open(pid_t pid);
   // Stops every thread of all of them: seizes all, then asks all to stop, before it waits for the
   // first, again and again until a pass finds no new one. Who has died meanwhile holds no leader.
+  // `thaw` is called when the first pass has asked.
   static absl::Status StopAll(std::span<FrozenTask> tasks, absl::Time deadline,
-                              const std::function<absl::Status()>& may_go_on);
+                              const std::function<absl::Status()>& may_go_on,
+                              const std::function<absl::Status()>& thaw = {});
   static absl::Status Died(pid_t pid);
   // The text of its stat in procfs when it is a zombie; NotFound when it is gone altogether.
   absl::StatusOr<std::optional<std::string>> StatIfZombie() const;

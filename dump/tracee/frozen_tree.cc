@@ -17,12 +17,12 @@ absl::Status NoMainThread(pid_t pid) {
                                   "can hold; restart the program"));
 }
 
-// Of all its threads. They stand, and so their lists are whole as far as the children stay.
-absl::StatusOr<std::vector<pid_t>> ChildrenOf(const FrozenTask& task) {
+// Of threads that stand: so their lists are whole as far as the children stay.
+absl::StatusOr<std::vector<pid_t>> ChildrenOf(const ProcDir& task,
+                                              const std::vector<pid_t>& threads) {
   std::vector<pid_t> children;
-  for (const FrozenThread& thread : task.threads()) {
-    ASSIGN_OR_RETURN(const std::string text,
-                     task.dir().Read(absl::StrCat("task/", thread.tid, "/children")));
+  for (const pid_t thread : threads) {
+    ASSIGN_OR_RETURN(const std::string text, task.Read(absl::StrCat("task/", thread, "/children")));
     if (text.empty()) continue;
     ASSIGN_OR_RETURN(const std::vector<pid_t> found, ParseChildren(text));
     children.insert(children.end(), found.begin(), found.end());
@@ -30,18 +30,28 @@ absl::StatusOr<std::vector<pid_t>> ChildrenOf(const FrozenTask& task) {
   return children;
 }
 
+absl::StatusOr<std::vector<pid_t>> ChildrenOf(const FrozenTask& task) {
+  std::vector<pid_t> threads;
+  for (const FrozenThread& thread : task.threads()) threads.push_back(thread.tid);
+  return ChildrenOf(task.dir(), threads);
+}
+
 }  // namespace
 
 absl::StatusOr<FrozenTree> FrozenTree::Freeze(pid_t root, absl::Time deadline,
-                                              const std::function<absl::Status()>& may_go_on) {
+                                              const std::function<absl::Status()>& may_go_on,
+                                              const std::function<absl::Status()>& thaw) {
   FrozenTree tree;
   std::vector<FrozenTask> fresh;
   ASSIGN_OR_RETURN(FrozenTask first, FrozenTask::Open(root));
   fresh.push_back(std::move(first));
   tree.known_.insert(root);
+  if (thaw) RETURN_IF_ERROR(tree.FindStanding(fresh));
   for (;;) {
     const size_t settled = tree.tasks_.size();
-    RETURN_IF_ERROR(tree.Settle(std::move(fresh), deadline, may_go_on));
+    const bool first_pass = settled == 0;
+    RETURN_IF_ERROR(tree.Settle(std::move(fresh), deadline, may_go_on,
+                                first_pass ? thaw : std::function<absl::Status()>()));
     if (tree.tasks_.empty()) return FrozenTask::Died(root);
     ASSIGN_OR_RETURN(fresh, tree.FindChildren(settled));
     // A dying process leaves its children to a subreaper among those that stand already; and a
@@ -56,8 +66,9 @@ absl::StatusOr<FrozenTree> FrozenTree::Freeze(pid_t root, absl::Time deadline,
 }
 
 absl::Status FrozenTree::Settle(std::vector<FrozenTask> fresh, absl::Time deadline,
-                                const std::function<absl::Status()>& may_go_on) {
-  RETURN_IF_ERROR(FrozenTask::StopAll(fresh, deadline, may_go_on));
+                                const std::function<absl::Status()>& may_go_on,
+                                const std::function<absl::Status()>& thaw) {
+  RETURN_IF_ERROR(FrozenTask::StopAll(fresh, deadline, may_go_on, thaw));
   for (FrozenTask& task : fresh) {
     if (task.HoldsLeader()) {
       tasks_.push_back(std::move(task));
@@ -66,6 +77,20 @@ absl::Status FrozenTree::Settle(std::vector<FrozenTask> fresh, absl::Time deadli
     const absl::StatusOr<bool> dead = TakeZombie(task);
     // Gone altogether: nobody had to wait for it.
     if (!absl::IsNotFound(dead.status())) RETURN_IF_ERROR(dead.status());
+  }
+  return absl::OkStatus();
+}
+
+absl::Status FrozenTree::FindStanding(std::vector<FrozenTask>& tasks) {
+  for (size_t i = 0; i < tasks.size(); ++i) {
+    ASSIGN_OR_RETURN(const std::vector<int> threads, ListNumbers(tasks[i].dir(), "task"));
+    ASSIGN_OR_RETURN(const std::vector<pid_t> children, ChildrenOf(tasks[i].dir(), threads));
+    for (const pid_t pid : children) {
+      absl::StatusOr<FrozenTask> child = FrozenTask::Open(pid);
+      if (absl::IsNotFound(child.status())) continue;
+      RETURN_IF_ERROR(child.status());
+      if (known_.insert(pid).second) tasks.push_back(*std::move(child));
+    }
   }
   return absl::OkStatus();
 }

@@ -29,8 +29,12 @@ class FrozenTree {
   // Stops all of them, until a pass over the children of those that stand finds nobody new: parents
   // first, since whoever stands starts no more. Errors: FrozenTask::Freeze's, which name the
   // process; FailedPrecondition (Failure::kZombie) for one whose main thread alone has ended.
+  //
+  // `thaw` is given where all stand already, by a cgroup's freezer: then all are asked to stop
+  // before it is called, and not before that any of them can.
   static absl::StatusOr<FrozenTree> Freeze(pid_t root, absl::Time deadline,
-                                           const std::function<absl::Status()>& may_go_on = {});
+                                           const std::function<absl::Status()>& may_go_on = {},
+                                           const std::function<absl::Status()>& thaw = {});
 
   FrozenTree(FrozenTree&&) = default;
   FrozenTree& operator=(FrozenTree&&) = delete;
@@ -52,7 +56,10 @@ class FrozenTree {
 
   // Stops the processes, and takes them up: those that have died meanwhile as zombies.
   absl::Status Settle(std::vector<FrozenTask> fresh, absl::Time deadline,
-                      const std::function<absl::Status()>& may_go_on);
+                      const std::function<absl::Status()>& may_go_on,
+                      const std::function<absl::Status()>& thaw = {});
+  // All descendants of tasks that stand by themselves.
+  absl::Status FindStanding(std::vector<FrozenTask>& tasks);
   // Children of tasks_[first] and those behind it that are not known yet. Those that are dead are
   // taken up at once.
   absl::StatusOr<std::vector<FrozenTask>> FindChildren(size_t first);

@@ -118,7 +118,7 @@ enum class VmaKind : uint8_t {
   kAnonShared,  // mmap(MAP_SHARED|MAP_ANONYMOUS): a nameless tmpfs file, "/dev/zero (deleted)"
   kMemfd,       // memfd_create(2)
   kSysvShm,     // shmat(2)
-  kHugetlb,     // hugetlbfs pages, private or shared, anonymous or not
+  kHugetlb,     // huge pages of a SysV segment, or of a deleted file of hugetlbfs
   kSocket,      // a packet socket's ring
   kAioRing,     // io_setup(2)
   kAnonInode,   // anon_inode:, [io_uring], perf, bpf...: the name says which

@@ -87,6 +87,8 @@ def normalise(images, is_stock):
             vma["madv"] = vma.get("madv", 0) & ~MADV_WIPEONFORK_BIT
     normalise_tree(images, is_stock)
     normalise_objects(images)
+    for cgroups in images.get("cgroup", []):
+        cgroups["controllers"].sort(key=lambda controller: controller["cnames"])
     normalise_terminals(images)
     resolve_files(images)
 

@@ -14,7 +14,9 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "../restore"))
+import cgroups
 import dumper as dumpers
+import hugepages
 import sandbox
 import target_process
 
@@ -62,6 +64,7 @@ def main():
                         help="all threads but the leader hold their registers")
     parser.add_argument("--with", dest="with_options", action="append", default=[],
                         help="an option of both dumps")
+    parser.add_argument("--hugepages", type=int, default=0, help="that the target uses")
     parser.add_argument("--suite", default="trixie", help="whose criu dumps")
     parser.add_argument("--timeout", type=float, default=30)
     options = parser.parse_args()
@@ -81,10 +84,15 @@ def main():
     directory = tempfile.mkdtemp(prefix="dumpctl-differential-")
     os.chmod(directory, 0o755)
     try:
-        return sandbox.run_inside(
-            lambda: dump_both_and_compare(options, tools, directory), options.timeout + 5
-        )
+        with hugepages.reserved(options.hugepages) as enough:
+            if not enough:
+                print("too few huge pages can be set aside")
+                return SKIPPED
+            return sandbox.run_inside(
+                lambda: dump_both_and_compare(options, tools, directory), options.timeout + 5
+            )
     finally:
+        cgroups.remove(directory)
         shutil.rmtree(directory, ignore_errors=True)
 
 

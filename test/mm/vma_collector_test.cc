@@ -171,7 +171,7 @@ TEST_P(VmaRefusalTest, NamesTheMappingAndWhy) {
 }
 
 constexpr RefusalCase kRefusals[] = {
-    {"1000-3000 rw-p 00000000 00:11 9     /anon_hugepage (deleted)", "rd wr ht", "hugetlb"},
+    {"1000-3000 rw-s 00000000 00:11 9     /SYSV00000000 (deleted)", "rd wr sh ht", "hugetlb"},
     {"1000-3000 rw-s 00000000 00:09 9     socket:[9]", "rd wr sh mm", "packet socket"},
     {"1000-3000 rw-s 00000000 00:10 9     anon_inode:[io_uring]", "rd wr sh mm", "io_uring"},
     {"1000-3000 rw-s 00000000 00:10 9     anon_inode:[perf_event]", "rd wr pf io", "perf"},

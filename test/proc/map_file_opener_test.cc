@@ -178,7 +178,7 @@ TEST_F(MapFileOpenerTest, KnowsHugePagesWithoutVmFlags) {
   EXPECT_TRUE(opened.facts.memfd);
   Mapping as_in_maps = MappingAt(at);
   as_in_maps.flags.reset();
-  EXPECT_EQ(KindOf(as_in_maps, &opened.facts), VmaKind::kHugetlb);
+  EXPECT_EQ(KindOf(as_in_maps, &opened.facts), VmaKind::kMemfd);
 }
 
 TEST_F(MapFileOpenerTest, OpensWhatAPlainOpenCannot) {

@@ -37,6 +37,8 @@ void Shmem(FileFacts& facts) { facts.shmem = true; }
 void Sysv(FileFacts& facts) { facts.shmem = facts.sysv = true; }
 void Memfd(FileFacts& facts) { facts.shmem = facts.memfd = true; }
 void Huge(FileFacts& facts) { facts.hugetlb = true; }
+void DeletedHuge(FileFacts& facts) { facts.hugetlb = facts.deleted = true; }
+void HugeSysv(FileFacts& facts) { facts.hugetlb = facts.deleted = facts.sysv = true; }
 void HugeMemfd(FileFacts& facts) { facts.hugetlb = facts.memfd = true; }
 void Socket(FileFacts& facts) {
   facts.stat.st_mode = S_IFSOCK | 0777;
@@ -80,8 +82,13 @@ constexpr KindCase kCases[] = {
     {"1000-2000 rw-s 0 fe:00 8   /SYSV00000000 (deleted)", Plain, VmaKind::kFileShared},
     {"1000-2000 rw-s 0 fe:00 8   /[aio] (deleted)", Plain, VmaKind::kFileShared},
     {"1000-2000 rw-s 0 00:13 8   /[aio] (deleted)", Plain, VmaKind::kAioRing},
-    {"1000-2000 rw-p 0 00:11 8   /anon_hugepage (deleted)", Huge, VmaKind::kHugetlb},
-    {"1000-2000 rw-s 0 00:11 8   /memfd:x (deleted)", HugeMemfd, VmaKind::kHugetlb},
+    {"1000-2000 rw-p 0 00:11 8   /anon_hugepage (deleted)", DeletedHuge, VmaKind::kAnonPrivate},
+    {"1000-2000 rw-s 0 00:11 8   /anon_hugepage (deleted)", DeletedHuge, VmaKind::kMemfd},
+    {"1000-2000 rw-s 0 00:2a 8   /huge/f", Huge, VmaKind::kFileShared},
+    {"1000-2000 rw-p 0 00:2a 8   /huge/f", Huge, VmaKind::kFilePrivate},
+    {"1000-2000 rw-s 0 00:2a 8   /huge/f (deleted)", DeletedHuge, VmaKind::kHugetlb},
+    {"1000-2000 rw-s 0 00:11 8   /SYSV00000000 (deleted)", HugeSysv, VmaKind::kHugetlb},
+    {"1000-2000 rw-s 0 00:11 8   /memfd:x (deleted)", HugeMemfd, VmaKind::kMemfd},
     {"1000-2000 rw-s 0 00:09 8   socket:[8]", Socket, VmaKind::kSocket},
     {"1000-2000 rw-s 0 00:09 8   socket:[8]", nullptr, VmaKind::kSocket},
     {"1000-2000 rw-s 0 00:10 8   anon_inode:[perf_event]", Plain, VmaKind::kAnonInode},

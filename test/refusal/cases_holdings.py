@@ -333,3 +333,17 @@ def guards_on_a_kernel_that_does_not_tell_them(scene):
         scene.expect_failure(result, "Refused", who, "MADV_GUARD_INSTALL", "run Linux 6.15")
         scene.expect_images({})
         witness.expect_unharmed()
+
+
+@case
+def keyring_that_is_not_captured(scene):
+    sys_keyctl, join_session_keyring = 250, 1
+    join = lambda name: ctypes.CDLL(None).syscall(sys_keyctl, join_session_keyring, name)
+    if join(b"of-the-witness") < 0:
+        raise Skipped("a kernel without keyrings")
+    witness = scene.witness()
+    require(join(b"of-dumpctl") > 0, "a second keyring")
+    result = scene.dump(witness.pid, "-R")
+    scene.expect_success(result)
+    require("its session's keyring, number " in result.out, f"the keyring is not told: {result}")
+    witness.expect_unharmed()

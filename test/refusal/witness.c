@@ -229,8 +229,6 @@ static void HoldFds(void) {
   union bpf_attr map = {.map_type = BPF_MAP_TYPE_ARRAY, .key_size = 4, .value_size = 4};
   map.max_entries = 1;
   ShowFd(syscall(SYS_bpf, BPF_MAP_CREATE, &map, sizeof(map)), "BPF object");
-  const int huge = memfd_create("huge", MFD_HUGETLB);
-  ShowFd(huge, "memfd");
   ShowFd(ForeignNamespace(), "namespace");
   ShowFd(open("/dev/tty0", O_RDWR | O_NOCTTY), "terminal"); /* whichever console is seen */
   ShowFd(syscall(SYS_userfaultfd, UFFD_USER_MODE_ONLY), "userfaultfd");
@@ -281,7 +279,6 @@ static void HoldSysv(void) {
 
 static void HoldMaps(void) {
   const int kRead = PROT_READ | PROT_WRITE;
-  ShowMap(mmap(NULL, 2 << 20, kRead, MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0), "hugetlb");
   struct io_uring_params params = {0};
   const int ring = syscall(SYS_io_uring_setup, 4, &params);
   if (ring >= 0) {

@@ -20,7 +20,9 @@ import tempfile
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import cgroups
 import dumper as dumpers
+import hugepages
 import proc_facts
 import sandbox
 import target_process
@@ -75,6 +77,8 @@ class Case:
             more = self._options.with_options
             self._dumper.dump(self._target.pid, images, self._deadline, options=more)
             self._target.wait_gone(pids, self._deadline)
+            if self._options.remove_cgroups:
+                cgroups.remove(self._directory)
             self._dumper.restore(images, self._deadline, options=more)
             if self._options.stopped:
                 self._target.wait_state("T", self._deadline)
@@ -122,6 +126,9 @@ def main():
     parser.add_argument("--changing-tree", action="store_true", help="processes come and go")
     parser.add_argument("--with", dest="with_options", action="append", default=[],
                         help="an option of the dump, and of the restore")
+    parser.add_argument("--remove-cgroups", action="store_true",
+                        help="between dump and restore, those that the target has made")
+    parser.add_argument("--hugepages", type=int, default=0, help="that the target uses")
     parser.add_argument("--suite", default="trixie", help="whose criu restores")
     parser.add_argument("--timeout", type=float, default=30)
     parser.add_argument("--keep", help="leave images and logs in this directory")
@@ -137,8 +144,14 @@ def main():
     os.chmod(directory, 0o755)
     try:
         # Time enough for the case to see its own deadline first, and to print its logs.
-        return sandbox.run_inside(lambda: Case(options, criu, directory).run(), options.timeout + 5)
+        with hugepages.reserved(options.hugepages) as enough:
+            if not enough:
+                print("too few huge pages can be set aside")
+                return SKIPPED
+            run = lambda: Case(options, criu, directory).run()
+            return sandbox.run_inside(run, options.timeout + 5)
     finally:
+        cgroups.remove(directory)
         if not options.keep:
             shutil.rmtree(directory, ignore_errors=True)
 

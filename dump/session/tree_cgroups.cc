@@ -1,0 +1,65 @@
+#include "dump/session/tree_cgroups.h"
+
+#include <unistd.h>
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "dump/cg/cgroup_dirs.h"
+#include "dump/cg/cgroup_sets.h"
+#include "dump/session/cgroup_freezer.h"
+#include "dumpctl/status_macros.h"
+#include "proc/proc_fs.h"
+
+namespace dumpctl {
+namespace {
+
+absl::StatusOr<CgroupSets> DumpersSets(const CgroupOptions& options) {
+  ASSIGN_OR_RETURN(const ProcDir self, ProcDir::OpenTask(getpid()));
+  // A kernel without cgroups has no such file.
+  return CgroupSets::Create(self.Read("cgroup").value_or(""), options.controllers);
+}
+
+absl::StatusOr<TreeCgroups> ReadCgroups(const FrozenTree& tree, const CgroupOptions& options) {
+  TreeCgroups cgroups;
+  ASSIGN_OR_RETURN(CgroupSets sets, DumpersSets(options));
+  for (const FrozenTask& task : tree.tasks()) {
+    for (const FrozenThread& thread : task.threads()) {
+      const absl::StatusOr<std::string> text =
+          task.dir().Read(absl::StrCat("task/", thread.tid, "/cgroup"));
+      if (absl::IsNotFound(text.status())) continue;
+      RETURN_IF_ERROR(text.status());
+      ASSIGN_OR_RETURN(cgroups.sets[thread.tid], sets.NumberOf(*text));
+    }
+  }
+  if (!sets.sets().empty()) {
+    ASSIGN_OR_RETURN(cgroups.entry, CgroupEntry(sets, options));
+  }
+  return cgroups;
+}
+
+}  // namespace
+
+absl::StatusOr<PeekedCgroups> PeekCgroups(std::span<const Target> targets,
+                                          const CgroupOptions& options) {
+  ASSIGN_OR_RETURN(CgroupSets sets, DumpersSets(options));
+  for (const Target& target : targets) {
+    const absl::StatusOr<std::string> text = target.dir.Read("cgroup");
+    if (!text.ok()) continue;  // It has ended, or the kernel has none.
+    RETURN_IF_ERROR(sets.NumberOf(*text).status());
+  }
+  ASSIGN_OR_RETURN(ResourceRefusals refusals, RefuseCgroups(sets, options));
+  if (const auto why_not = CgroupFreezer::WhyNot(options.freeze_cgroup)) {
+    refusals.push_back(
+        {0, absl::StrCat("cgroup ", options.freeze_cgroup), why_not->why, why_not->remedy});
+  }
+  for (ResourceRefusal& refusal : refusals) refusal.pid = targets.front().pid;
+  return PeekedCgroups{!sets.sets().empty(), std::move(refusals)};
+}
+
+std::future<absl::StatusOr<TreeCgroups>> ReadCgroupsBeside(const FrozenTree& tree,
+                                                           const CgroupOptions& options) {
+  return std::async(std::launch::async, [&tree, &options] { return ReadCgroups(tree, options); });
+}
+
+}  // namespace dumpctl

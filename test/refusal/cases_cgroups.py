@@ -1,0 +1,126 @@
+"""Cgroups: which cannot be told of, and the freezer, which is put back whatever happens."""
+
+import contextlib
+import os
+import subprocess
+import time
+
+from registry import Skipped, case, case_each
+from scene import require, wait_until
+
+_ROOT = "/sys/fs/cgroup"
+
+
+@contextlib.contextmanager
+def _cgroup(scene, hierarchy, pid):
+    """A new one with that process in it."""
+    path = f"{_ROOT}/{hierarchy}/{os.path.basename(scene.directory)}"
+    try:
+        os.mkdir(path)
+    except OSError as error:
+        raise Skipped(f"no cgroups to write to: {error}")
+    try:
+        _move(pid, path)
+        yield path
+    finally:
+        _freeze(path, False)
+        _move(pid, f"{_ROOT}/{hierarchy}")
+        os.rmdir(path)
+
+
+def _write(path, text):
+    with open(path, "w") as file:
+        file.write(text)
+
+
+def _move(pid, path):
+    try:
+        _write(f"{path}/cgroup.procs", str(pid))
+    except ProcessLookupError:
+        pass
+
+
+def _freeze(path, frozen):
+    if os.path.exists(f"{path}/cgroup.freeze"):
+        _write(f"{path}/cgroup.freeze", "1" if frozen else "0")
+    elif os.path.exists(f"{path}/freezer.state"):
+        _write(f"{path}/freezer.state", "FROZEN" if frozen else "THAWED")
+
+
+def _is_frozen(path):
+    name, word = "cgroup.events", "frozen 1"
+    if os.path.exists(f"{path}/freezer.state"):
+        name, word = "freezer.state", "FROZEN"
+    with open(f"{path}/{name}") as file:
+        return word in file.read()
+
+
+def _expect_frozen(path, frozen):
+    wait_until(lambda: _is_frozen(path) == frozen, f"{path} to be frozen: {frozen}")
+
+
+@case
+def cgroups_that_are_not_there(scene):
+    witness = scene.witness()
+    with _cgroup(scene, "cpu", witness.pid):
+        result = scene.dump(witness.pid, "--cgroup-root", "cpu:/no/such")
+        scene.expect_failure(result, "Refused", "cgroup cpu:/no/such", "--cgroup-root")
+        result = scene.dump(witness.pid, "--cgroup-yard", "/tmp", "--cgroup-dump-controller", "cpu")
+        scene.expect_failure(result, "Refused", "cgroup cpu:/", "--cgroup-yard")
+    scene.expect_images({})
+    witness.expect_unharmed()
+
+
+@case
+def freezers_that_are_none(scene):
+    witness = scene.witness()
+    result = scene.dump(witness.pid, "--freeze-cgroup", "/tmp")
+    scene.expect_failure(result, "Refused", "cgroup /tmp", "no freezer")
+    with _cgroup(scene, "freezer", witness.pid) as path:
+        _move(os.getpid(), path)
+        try:
+            result = scene.dump(witness.pid, "--freeze-cgroup", path)
+        finally:
+            _move(os.getpid(), f"{_ROOT}/freezer")
+        scene.expect_failure(result, "Refused", path, "dumpctl is in it")
+    scene.expect_images({})
+    witness.expect_unharmed()
+
+
+@case_each(["freezer", "unified"])
+def freezers_of_finished_dumps(scene, hierarchy):
+    witness = scene.witness()
+    with _cgroup(scene, hierarchy, witness.pid) as path:
+        scene.expect_success(scene.dump(witness.pid, "-R", "--freeze-cgroup", path))
+        _expect_frozen(path, False)
+        witness.expect_unharmed()
+        _freeze(path, True)
+        _expect_frozen(path, True)
+        result = scene.dump(witness.pid, "-R", "--freeze-cgroup", path)
+        scene.expect_success(result)
+        require("is frozen" in result.out, f"what was not captured is not told: {result}")
+        _expect_frozen(path, True)
+        result = scene.dump(witness.pid, "-R", "--freeze-cgroup", path, fault="memory")
+        require(result.code != 0, f"that step was to fail: {result}")
+        _expect_frozen(path, True)
+        _freeze(path, False)
+        witness.expect_unharmed()
+
+
+@case_each(["freezer", "unified"])
+def freezers_of_killed_dumps(scene, hierarchy):
+    witness = scene.witness()
+    with _cgroup(scene, hierarchy, witness.pid) as path:
+        for frozen in (False, True):
+            _freeze(path, frozen)
+            _expect_frozen(path, frozen)
+            for milliseconds in range(1, 22, 2):
+                command = scene.command(witness.pid, "-R", "--freeze-cgroup", path)
+                dumper = subprocess.Popen(command, stdout=subprocess.DEVNULL,
+                                          stderr=subprocess.DEVNULL)
+                time.sleep(milliseconds / 1000)
+                dumper.kill()
+                dumper.wait()
+                _expect_frozen(path, frozen)
+        _freeze(path, False)
+        witness.expect_unharmed()
