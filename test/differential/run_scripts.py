@@ -22,7 +22,8 @@ SKIPPED = 77
 SCRIPT = """#!/bin/sh
 exec >>"{log}"
 echo "script $(basename "$0") with $# arguments in $(pwd)"
-echo "$(sed -n 's/^State:.//p' /proc/$CRTOOLS_INIT_PID/status) of $CRTOOLS_INIT_PID"
+# It may run or sleep, unless it is frozen.
+echo "state $(sed -n 's/^State:.\\(.\\).*/\\1/p' /proc/$CRTOOLS_INIT_PID/status | tr SD RR)"
 # What their shells make of it, and what their wrapper needs.
 env | sort | grep -v -e ^CRTOOLS_IMAGE_DIR= -e ^CRIU_FAULT= -e ^_= -e ^PWD= -e ^OLDPWD= -e ^SHLVL=
 case $CRTOOLS_IMAGE_DIR in
@@ -78,7 +79,8 @@ def compare(options, directory):
         print(f"--- ours:\n{logs[0]}--- stock's:\n{logs[1]}")
         return 1
     stages = [line for line in logs[0].splitlines() if line.startswith("CRTOOLS_SCRIPT_ACTION=")]
-    if len(stages) != 4 or "inventory.img" not in logs[0]:
+    words = ("inventory.img", "\nstate R\n", "\nstate t\n", "\na directory\n")
+    if len(stages) != 4 or not all(word in logs[0] for word in words):
         print(f"too little was told:\n{logs[0]}")
         return 1
     return 0

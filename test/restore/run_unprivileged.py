@@ -35,6 +35,7 @@ def write_wrapper(path, command, capabilities=()):
 def run(options, criu_root, directory):
     reaper = sandbox.Reaper()
     deadline = time.monotonic() + options.timeout
+    os.umask(0)  # what the target prints, somebody opens again
     place = lambda name: os.path.join(directory, name)
     for name in ("work", "images"):
         os.mkdir(place(name))
