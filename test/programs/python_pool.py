@@ -8,11 +8,11 @@ import os
 import queue
 import tempfile
 import time
-from multiprocessing import shared_memory
+from multiprocessing import resource_tracker, shared_memory
 
 TASKS = 40000
 WORKERS = 4
-PATIENCE = 20
+PATIENCE = 40
 
 
 def fail(message):
@@ -74,6 +74,23 @@ def watch(condition, state, seen):
     seen.put(list(state))
 
 
+def holdings():
+    """The descriptors and threads of the processes below this one."""
+    pids = [process.pid for process in multiprocessing.active_children()]
+    pids.append(resource_tracker._resource_tracker._pid)
+    return [(sorted(os.listdir(f"/proc/{pid}/fd")), os.listdir(f"/proc/{pid}/task")) for pid in pids]
+
+
+def settle():
+    """Till the others have closed what they have no use for any more, by what can be seen."""
+    before, same = None, 0
+    while same < 10:
+        now = holdings()
+        same = same + 1 if now == before else 0
+        before = now
+        time.sleep(0.03)
+
+
 def start(function, *arguments):
     process = multiprocessing.Process(target=function, args=arguments)
     process.start()
@@ -117,6 +134,7 @@ def main():
     for number in range(100):
         expect_equal(number * number, next(results), "a square")
     wait_until(lambda: total.value > 100, "counting")
+    settle()
 
     print("ready", flush=True)
     wait_until(lambda: os.path.exists("go"), "go")
