@@ -5,14 +5,11 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "test/proc/event_fdinfo.h"
 #include "test/proc/malformed.h"
 
 namespace dumpctl {
 namespace {
-
-constexpr char kHead[] = "pos:\t0\nflags:\t00\nmnt_id:\t17\nino:\t1039\n";
-
-std::string With(const std::string& lines) { return absl::StrCat(kHead, lines); }
 
 TEST(InotifyInfoTest, EveryWatch) {
   const auto watches = ParseInotifyInfo(
