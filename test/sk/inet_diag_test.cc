@@ -21,9 +21,9 @@ namespace {
 using testing::HasSubstr;
 
 // A row as the kernel sends it.
-class Message {
+class InetMessage {
  public:
-  Message(uint8_t family, uint8_t state, uint32_t inode) {
+  InetMessage(uint8_t family, uint8_t state, uint32_t inode) {
     head_.idiag_family = family;
     head_.idiag_state = state;
     head_.idiag_inode = inode;
@@ -33,7 +33,7 @@ class Message {
     std::memcpy(bytes_.data(), &head_, sizeof head_);
   }
 
-  Message& Add(uint16_t type, std::vector<uint8_t> value) {
+  InetMessage& Add(uint16_t type, std::vector<uint8_t> value) {
     const nlattr head = {.nla_len = static_cast<uint16_t>(NLA_HDRLEN + value.size()),
                          .nla_type = type};
     const size_t end = bytes_.size();
@@ -52,7 +52,7 @@ class Message {
 };
 
 TEST(ParseInetDiagTest, ReadsARow) {
-  const auto row = Message(AF_INET6, TCP_ESTABLISHED, 17)
+  const auto row = InetMessage(AF_INET6, TCP_ESTABLISHED, 17)
                        .Add(INET_DIAG_SHUTDOWN, {2})
                        .Add(77, {1, 2, 3})
                        .Parse();
@@ -67,18 +67,21 @@ TEST(ParseInetDiagTest, ReadsARow) {
 }
 
 TEST(ParseInetDiagTest, TellsSignatures) {
-  EXPECT_FALSE(Message(AF_INET, TCP_LISTEN, 17).Parse()->has_signatures);
-  EXPECT_FALSE(Message(AF_INET, TCP_LISTEN, 17).Add(INET_DIAG_MD5SIG, {}).Parse()->has_signatures);
-  EXPECT_TRUE(Message(AF_INET, TCP_LISTEN, 17).Add(INET_DIAG_MD5SIG, {1}).Parse()->has_signatures);
+  EXPECT_FALSE(InetMessage(AF_INET, TCP_LISTEN, 17).Parse()->has_signatures);
+  EXPECT_FALSE(
+      InetMessage(AF_INET, TCP_LISTEN, 17).Add(INET_DIAG_MD5SIG, {}).Parse()->has_signatures);
+  EXPECT_TRUE(
+      InetMessage(AF_INET, TCP_LISTEN, 17).Add(INET_DIAG_MD5SIG, {1}).Parse()->has_signatures);
 }
 
 TEST(ParseInetDiagTest, RefusesWhatIsMalformed) {
-  Message shortened(AF_INET, TCP_LISTEN, 17);
+  InetMessage shortened(AF_INET, TCP_LISTEN, 17);
   shortened.bytes().resize(20);
   EXPECT_THAT(shortened.Parse().status().message(), HasSubstr("the head"));
-  EXPECT_THAT(Message(AF_UNIX, TCP_LISTEN, 17).Parse().status().message(), HasSubstr("the family"));
+  EXPECT_THAT(InetMessage(AF_UNIX, TCP_LISTEN, 17).Parse().status().message(),
+              HasSubstr("the family"));
   EXPECT_THAT(
-      Message(AF_INET, TCP_LISTEN, 17).Add(INET_DIAG_SHUTDOWN, {}).Parse().status().message(),
+      InetMessage(AF_INET, TCP_LISTEN, 17).Add(INET_DIAG_SHUTDOWN, {}).Parse().status().message(),
       HasSubstr("SHUTDOWN"));
 }
 

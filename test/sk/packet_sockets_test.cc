@@ -18,9 +18,9 @@ namespace {
 using testing::HasSubstr;
 
 // A row as the kernel sends it.
-class Message {
+class PacketMessage {
  public:
-  Message(uint8_t family, uint16_t protocol) {
+  PacketMessage(uint8_t family, uint16_t protocol) {
     packet_diag_msg head = {};
     head.pdiag_family = family;
     head.pdiag_type = SOCK_RAW;
@@ -30,7 +30,7 @@ class Message {
   }
 
   template <typename Value>
-  Message& Add(uint16_t type, const Value& value) {
+  PacketMessage& Add(uint16_t type, const Value& value) {
     const nlattr head = {.nla_len = static_cast<uint16_t>(NLA_HDRLEN + sizeof value),
                          .nla_type = type};
     Append(&head, sizeof head);
@@ -66,7 +66,7 @@ TEST(ParsePacketDiagTest, ReadsARow) {
   membership.pdmc_addr[1] = 7;
   const packet_diag_ring ring = {
       .pdr_block_size = 4096, .pdr_block_nr = 4, .pdr_frame_size = 2048, .pdr_frame_nr = 8};
-  const auto row = Message(AF_PACKET, 0x88b5)
+  const auto row = PacketMessage(AF_PACKET, 0x88b5)
                        .Add(PACKET_DIAG_INFO, Info())
                        .Add(PACKET_DIAG_MCLIST, membership)
                        .Add(PACKET_DIAG_TX_RING, ring)
@@ -89,17 +89,17 @@ TEST(ParsePacketDiagTest, ReadsARow) {
 }
 
 TEST(ParsePacketDiagTest, RefusesWhatIsMalformed) {
-  const auto says = [](const Message& message) {
+  const auto says = [](const PacketMessage& message) {
     return std::string(message.Parse().status().message());
   };
-  EXPECT_THAT(says(Message(AF_UNIX, 0)), HasSubstr("the family"));
-  EXPECT_THAT(says(Message(AF_PACKET, 0)), HasSubstr("INFO"));
-  const Message info = Message(AF_PACKET, 0).Add(PACKET_DIAG_INFO, Info());
-  EXPECT_THAT(says(Message(info).Add(PACKET_DIAG_MCLIST, uint32_t{1})), HasSubstr("MCLIST"));
-  EXPECT_THAT(says(Message(info).Add(PACKET_DIAG_RX_RING, uint32_t{1})), HasSubstr("a ring"));
-  EXPECT_THAT(says(Message(info).Add(PACKET_DIAG_FANOUT, uint8_t{1})), HasSubstr("FANOUT"));
+  EXPECT_THAT(says(PacketMessage(AF_UNIX, 0)), HasSubstr("the family"));
+  EXPECT_THAT(says(PacketMessage(AF_PACKET, 0)), HasSubstr("INFO"));
+  const PacketMessage info = PacketMessage(AF_PACKET, 0).Add(PACKET_DIAG_INFO, Info());
+  EXPECT_THAT(says(PacketMessage(info).Add(PACKET_DIAG_MCLIST, uint32_t{1})), HasSubstr("MCLIST"));
+  EXPECT_THAT(says(PacketMessage(info).Add(PACKET_DIAG_RX_RING, uint32_t{1})), HasSubstr("a ring"));
+  EXPECT_THAT(says(PacketMessage(info).Add(PACKET_DIAG_FANOUT, uint8_t{1})), HasSubstr("FANOUT"));
   packet_diag_mclist long_address = {.pdmc_index = 1, .pdmc_alen = 33};
-  EXPECT_THAT(says(Message(info).Add(PACKET_DIAG_MCLIST, long_address)), HasSubstr("MCLIST"));
+  EXPECT_THAT(says(PacketMessage(info).Add(PACKET_DIAG_MCLIST, long_address)), HasSubstr("MCLIST"));
 }
 
 }  // namespace

@@ -23,9 +23,9 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 
 // A row as the kernel sends it.
-class Message {
+class UnixMessage {
  public:
-  Message(uint8_t type, uint8_t state, uint32_t inode) {
+  UnixMessage(uint8_t type, uint8_t state, uint32_t inode) {
     unix_diag_msg head = {};
     head.udiag_family = AF_UNIX;
     head.udiag_type = type;
@@ -34,7 +34,7 @@ class Message {
     Append(&head, sizeof head);
   }
 
-  Message& Add(uint16_t type, const void* data, size_t size) {
+  UnixMessage& Add(uint16_t type, const void* data, size_t size) {
     const nlattr head = {.nla_len = static_cast<uint16_t>(NLA_HDRLEN + size), .nla_type = type};
     Append(&head, sizeof head);
     Append(data, size);
@@ -42,7 +42,7 @@ class Message {
     return *this;
   }
   template <typename Value>
-  Message& Add(uint16_t type, const Value& value) {
+  UnixMessage& Add(uint16_t type, const Value& value) {
     return Add(type, &value, sizeof value);
   }
 
@@ -61,7 +61,7 @@ class Message {
 TEST(ParseUnixDiagTest, AllThatARowTells) {
   const uint32_t pending[] = {21, 0};
   const unix_diag_rqlen queues = {.udiag_rqueue = 5, .udiag_wqueue = 700};
-  const auto row = Message(SOCK_SEQPACKET, 1, 17)
+  const auto row = UnixMessage(SOCK_SEQPACKET, 1, 17)
                        .Add(UNIX_DIAG_NAME, "\0name", 5)
                        .Add(UNIX_DIAG_PEER, uint32_t{18})
                        .Add(UNIX_DIAG_ICONS, pending)
@@ -81,7 +81,7 @@ TEST(ParseUnixDiagTest, AllThatARowTells) {
 }
 
 TEST(ParseUnixDiagTest, AnUnnamedSocketThatIsAlone) {
-  const auto row = Message(SOCK_STREAM, 7, 3).Parse();
+  const auto row = UnixMessage(SOCK_STREAM, 7, 3).Parse();
   ASSERT_TRUE(row.ok()) << row.status();
   EXPECT_EQ(row->name, "");
   EXPECT_FALSE(row->peer.has_value());
@@ -92,19 +92,19 @@ TEST(ParseUnixDiagTest, WhatIsMalformedIsNamed) {
     EXPECT_TRUE(absl::IsDataLoss(row.status()));
     return std::string(row.status().message());
   };
-  Message cut(SOCK_STREAM, 1, 3);
+  UnixMessage cut(SOCK_STREAM, 1, 3);
   cut.bytes().resize(8);
   EXPECT_THAT(message_of(cut.Parse()), HasSubstr("the head"));
-  Message other(SOCK_STREAM, 1, 3);
+  UnixMessage other(SOCK_STREAM, 1, 3);
   other.bytes()[0] = std::byte{AF_INET};
   EXPECT_THAT(message_of(other.Parse()), HasSubstr("the family"));
-  EXPECT_THAT(message_of(Message(SOCK_STREAM, 1, 3).Add(UNIX_DIAG_PEER, uint16_t{1}).Parse()),
+  EXPECT_THAT(message_of(UnixMessage(SOCK_STREAM, 1, 3).Add(UNIX_DIAG_PEER, uint16_t{1}).Parse()),
               HasSubstr("PEER"));
-  EXPECT_THAT(message_of(Message(SOCK_STREAM, 1, 3).Add(UNIX_DIAG_RQLEN, uint32_t{1}).Parse()),
+  EXPECT_THAT(message_of(UnixMessage(SOCK_STREAM, 1, 3).Add(UNIX_DIAG_RQLEN, uint32_t{1}).Parse()),
               HasSubstr("RQLEN"));
-  EXPECT_THAT(message_of(Message(SOCK_STREAM, 1, 3).Add(UNIX_DIAG_ICONS, "abc", 3).Parse()),
+  EXPECT_THAT(message_of(UnixMessage(SOCK_STREAM, 1, 3).Add(UNIX_DIAG_ICONS, "abc", 3).Parse()),
               HasSubstr("ICONS"));
-  EXPECT_THAT(message_of(Message(SOCK_STREAM, 1, 3).Add(UNIX_DIAG_SHUTDOWN, "", 0).Parse()),
+  EXPECT_THAT(message_of(UnixMessage(SOCK_STREAM, 1, 3).Add(UNIX_DIAG_SHUTDOWN, "", 0).Parse()),
               HasSubstr("SHUTDOWN"));
 }
 
