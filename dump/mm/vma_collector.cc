@@ -74,9 +74,10 @@ uint32_t FlagsOf(const Vma& vma) {
   if (mapping.Has(VmFlag::kNoReserve)) flags |= MAP_NORESERVE;
   if (vma.facts != nullptr && vma.facts->hugetlb) {
     flags |= MAP_HUGETLB;
-    // The size of a page; a file of hugetlbfs has its own.
+    // The size of a page, where no file has it.
     const bool file = vma.kind == VmaKind::kFilePrivate || vma.kind == VmaKind::kFileShared;
-    if (!file) flags |= HugePageShift(vma.facts->stat.st_blksize) << MAP_HUGE_SHIFT;
+    if (!file && !vma.facts->memfd)
+      flags |= HugePageShift(vma.facts->stat.st_blksize) << MAP_HUGE_SHIFT;
   }
   return flags;
 }

@@ -56,7 +56,9 @@ ResourceRefusals RefuseSession(const DumpOptions& options, const Target& root) {
 // A child may end at any time, and what is seen of it then says nothing. Without the root there is
 // nothing to be dumped.
 bool HasGone(const Target& target, std::span<const Target> targets) {
-  return &target != &targets.front() && IsDead(target);
+  if (&target == &targets.front()) return false;
+  // Its memory, and with it its program, is gone some time before it is a zombie.
+  return IsDead(target) || absl::IsNotFound(target.dir.ReadLink("exe").status());
 }
 
 // Of a process that is about to end memory and fs are gone before it is a zombie, and kcmp(2) takes

@@ -12,6 +12,7 @@
 #include "dumpctl/failure.h"
 #include "dumpctl/status_macros.h"
 #include "proc/auxv_parser.h"
+#include "proc/smaps_parser.h"
 
 namespace dumpctl {
 namespace {
@@ -26,6 +27,12 @@ struct Room {
   RemoteAddress end;
 };
 
+Room RoomUpToPage(RemoteAddress begin) {
+  const uint64_t page = PageSize();
+  const auto up = [begin](uint64_t unit) { return begin + (unit - begin.value() % unit) % unit; };
+  return {.begin = up(kAlignment), .end = up(page)};
+}
+
 absl::StatusOr<RemoteAddress> VdsoAddress(const ProcDir& task) {
   ASSIGN_OR_RETURN(const std::string text, task.Read("auxv"));
   ASSIGN_OR_RETURN(const std::vector<uint64_t> auxv, ParseAuxv(text));
@@ -35,24 +42,72 @@ absl::StatusOr<RemoteAddress> VdsoAddress(const ProcDir& task) {
   return absl::NotFoundError("no vDSO in auxv");
 }
 
+// What the image at `base` has there of its program headers; one by one, it may be no image at all.
+absl::StatusOr<std::vector<Elf64_Phdr>> SegmentsOf(const RemoteMemory& memory, RemoteAddress base) {
+  ASSIGN_OR_RETURN(const auto header, memory.ReadValue<Elf64_Ehdr>(base));
+  constexpr int kMostSegments = 64;
+  if (std::memcmp(header.e_ident, ELFMAG, SELFMAG) != 0 || header.e_ident[EI_CLASS] != ELFCLASS64 ||
+      header.e_phentsize != sizeof(Elf64_Phdr) || header.e_phnum > kMostSegments) {
+    return absl::NotFoundError("no ELF image");
+  }
+  std::vector<Elf64_Phdr> segments;
+  for (uint64_t i = 0; i < header.e_phnum; ++i) {
+    ASSIGN_OR_RETURN(const auto segment,
+                     memory.ReadValue<Elf64_Phdr>(base + header.e_phoff + i * sizeof(Elf64_Phdr)));
+    segments.push_back(segment);
+  }
+  return segments;
+}
+
 // The vDSO is an ELF image mapped in one piece, section headers last; the kernel gives it whole
 // pages and fills the last one with zeros.
 absl::StatusOr<Room> RoomBehindVdso(const RemoteMemory& memory, RemoteAddress vdso) {
   ASSIGN_OR_RETURN(const auto header, memory.ReadValue<Elf64_Ehdr>(vdso));
-  if (std::memcmp(header.e_ident, ELFMAG, SELFMAG) != 0 || header.e_ident[EI_CLASS] != ELFCLASS64 ||
-      header.e_phentsize != sizeof(Elf64_Phdr) || header.e_phnum > 64) {
-    return absl::NotFoundError("what auxv calls the vDSO is no ELF image");
-  }
+  ASSIGN_OR_RETURN(const std::vector<Elf64_Phdr> segments, SegmentsOf(memory, vdso));
   uint64_t end = header.e_shoff + uint64_t{header.e_shnum} * header.e_shentsize;
   end = std::max(end, header.e_phoff + uint64_t{header.e_phnum} * header.e_phentsize);
-  for (int i = 0; i < header.e_phnum; ++i) {
-    const uint64_t at = header.e_phoff + static_cast<uint64_t>(i) * sizeof(Elf64_Phdr);
-    ASSIGN_OR_RETURN(const auto segment, memory.ReadValue<Elf64_Phdr>(vdso + at));
+  for (const Elf64_Phdr& segment : segments) {
     if (segment.p_type == PT_LOAD) end = std::max(end, segment.p_offset + segment.p_memsz);
   }
-  const uint64_t page = PageSize();
-  return Room{.begin = vdso + (end + kAlignment - 1) / kAlignment * kAlignment,
-              .end = vdso + (end + page - 1) / page * page};
+  return RoomUpToPage(vdso + end);
+}
+
+// Behind the code in the last page of a mapped file, which the linker fills with zeros.
+std::optional<Room> RoomBehindCode(const RemoteMemory& memory, const Mapping& code,
+                                   const std::vector<Mapping>& mappings) {
+  for (const Mapping& head : mappings) {
+    if (head.offset != 0 || head.file != code.file) continue;
+    const absl::StatusOr<std::vector<Elf64_Phdr>> segments = SegmentsOf(memory, head.start);
+    if (!segments.ok()) continue;
+    for (const Elf64_Phdr& segment : *segments) {
+      if (segment.p_type != PT_LOAD || (segment.p_flags & PF_X) == 0) continue;
+      const uint64_t end = segment.p_offset + segment.p_filesz;
+      if (segment.p_offset / PageSize() * PageSize() != code.offset) continue;
+      const Room room = RoomUpToPage(code.start + (end - code.offset));
+      if (room.end == code.end) return room;
+    }
+  }
+  return std::nullopt;
+}
+
+// Of a task whose vDSO is not where auxv says: the program has moved it, or has done without.
+std::vector<Room> RoomsByMaps(const ProcDir& task, const RemoteMemory& memory) {
+  std::vector<Room> rooms;
+  const absl::StatusOr<std::string> text = task.ReadWhole("maps");
+  if (!text.ok()) return rooms;
+  const absl::StatusOr<std::vector<Mapping>> mappings = ParseMaps(*text);
+  if (!mappings.ok()) return rooms;
+  for (const Mapping& mapping : *mappings) {
+    if (!mapping.exec || mapping.write || mapping.shared) continue;
+    if (mapping.name == "[vdso]") {
+      const absl::StatusOr<Room> room = RoomBehindVdso(memory, mapping.start);
+      if (room.ok()) rooms.insert(rooms.begin(), *room);
+    } else if (mapping.file.valid()) {
+      const std::optional<Room> room = RoomBehindCode(memory, mapping, *mappings);
+      if (room) rooms.push_back(*room);
+    }
+  }
+  return rooms;
 }
 
 bool IsFree(std::span<const std::byte> there, std::span<const std::byte> code) {
@@ -62,10 +117,11 @@ bool IsFree(std::span<const std::byte> there, std::span<const std::byte> code) {
 }
 
 absl::Status NoRoom(size_t size) {
-  return MakeFailure(Failure::kHost, absl::StatusCode::kFailedPrecondition,
-                     absl::StrCat("no ", size,
-                                  " unused executable bytes in the task to run system "
-                                  "calls from (it has no vDSO, or one without padding)"));
+  return MakeFailure(
+      Failure::kHost, absl::StatusCode::kFailedPrecondition,
+      absl::StrCat("no ", size,
+                   " unused executable bytes in the task to run system "
+                   "calls from, neither behind its vDSO nor behind the code of a file"));
 }
 
 }  // namespace
@@ -73,14 +129,20 @@ absl::Status NoRoom(size_t size) {
 absl::StatusOr<InjectionSite> InjectionSite::Find(const ProcDir& task, const RemoteMemory& memory,
                                                   std::span<const std::byte> code, size_t data) {
   const size_t wanted = code.size() + data;
+  std::vector<Room> rooms;
   const absl::StatusOr<RemoteAddress> vdso = VdsoAddress(task);
-  if (!vdso.ok()) return NoRoom(wanted);
-  const absl::StatusOr<Room> room = RoomBehindVdso(memory, *vdso);
-  if (!room.ok() || room->end < room->begin + wanted) return NoRoom(wanted);
-  const size_t size = room->end - room->begin;
-  ASSIGN_OR_RETURN(const std::vector<std::byte> there, memory.Read(room->begin, size));
-  if (!IsFree(there, code)) return NoRoom(wanted);
-  return InjectionSite(&memory, room->begin, size);
+  if (vdso.ok()) {
+    const absl::StatusOr<Room> room = RoomBehindVdso(memory, *vdso);
+    if (room.ok()) rooms.push_back(*room);
+  }
+  if (rooms.empty()) rooms = RoomsByMaps(task, memory);
+  for (const Room& room : rooms) {
+    if (room.end < room.begin + wanted) continue;
+    const size_t size = room.end - room.begin;
+    ASSIGN_OR_RETURN(const std::vector<std::byte> there, memory.Read(room.begin, size));
+    if (IsFree(there, code)) return InjectionSite(&memory, room.begin, size);
+  }
+  return NoRoom(wanted);
 }
 
 absl::Status InjectionSite::Clear() const {

@@ -89,8 +89,18 @@ def normalise(images, is_stock):
     normalise_objects(images)
     for cgroups in images.get("cgroup", []):
         cgroups["controllers"].sort(key=lambda controller: controller["cnames"])
+        for controller in cgroups["controllers"]:
+            sort_directories(controller)
     normalise_terminals(images)
     resolve_files(images)
+
+
+def sort_directories(parent):
+    """The kernel lists the cgroups below another in any order."""
+    for key in ("dirs", "children"):
+        parent.get(key, []).sort(key=lambda directory: directory["dir_name"])
+        for directory in parent.get(key, []):
+            sort_directories(directory)
 
 
 def processes(images):

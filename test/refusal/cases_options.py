@@ -23,17 +23,18 @@ def options_that_are_not_served(scene):
         rows = re.findall(row, source.read(), re.MULTILINE)
     require(len(rows) >= 40, f"only {len(rows)} options were found")
     witness = scene.witness()
-    for name, letter, takes_value, negatable in rows:
+    for index, (name, letter, takes_value, negatable) in enumerate(rows):
         value = ["value"] if takes_value == "kYes" else []
         spellings = [[f"--{name}", *value], [f"--{name}=value"]]
         if letter:
             spellings.append([f"-{letter}", *value])
         if negatable:
             spellings.append([f"--no-{name}"])
-        for spelling in spellings:
-            named = spelling[0].partition("=")[0]
-            options = _dumping(scene, witness, *spelling)
-            _expect_refused(scene, options, named, "is not served by this version")
+        # One of each; CriuOptionsTest has them all.
+        spelling = spellings[index % len(spellings)]
+        named = spelling[0].partition("=")[0]
+        options = _dumping(scene, witness, *spelling)
+        _expect_refused(scene, options, named, "is not served by this version")
     witness.expect_unharmed()
 
 

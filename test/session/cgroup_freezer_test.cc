@@ -2,6 +2,7 @@
 
 #include <signal.h>
 #include <sys/stat.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -92,6 +93,7 @@ TEST_P(CgroupFreezerTest, KeepsWhatWasFrozen) {
 
 // Killed when it is frozen, and when it is thawed.
 TEST_P(CgroupFreezerTest, IsPutBackWhenWeAreKilled) {
+  ASSERT_EQ(prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
   for (const bool before : {false, true}) {
     for (const bool thawed : {false, true}) {
       Set(before);
@@ -107,6 +109,8 @@ TEST_P(CgroupFreezerTest, IsPutBackWhenWeAreKilled) {
       int status = 0;
       ASSERT_EQ(waitpid(dumper, &status, 0), dumper);
       ASSERT_TRUE(WIFSIGNALED(status)) << status;
+      // The guardian, whose deed is to be done before the next round.
+      ASSERT_GT(waitpid(-1, nullptr, 0), 0);
       EXPECT_TRUE(Becomes(before)) << before << thawed;
     }
   }

@@ -1,10 +1,10 @@
-/* 150 children of one process. */
+/* 60 children of one process. */
 #include <sys/stat.h>
 
 #include "test/targets/family.h"
 #include "test/targets/target.h"
 
-enum { kChildren = 150 };
+enum { kChildren = 60 };
 
 static void Stand(Child* self, void* number) {
   int mine = *(int*)number;
