@@ -74,10 +74,11 @@ uint32_t FlagsOf(const Vma& vma) {
   if (mapping.Has(VmFlag::kNoReserve)) flags |= MAP_NORESERVE;
   if (vma.facts != nullptr && vma.facts->hugetlb) {
     flags |= MAP_HUGETLB;
-    // The size of a page, where no file has it.
+    // The size of a page, where no file that is mapped has it.
     const bool file = vma.kind == VmaKind::kFilePrivate || vma.kind == VmaKind::kFileShared;
-    if (!file && !vma.facts->memfd)
+    if (!file && !(vma.facts->memfd && mapping.shared)) {
       flags |= HugePageShift(vma.facts->stat.st_blksize) << MAP_HUGE_SHIFT;
+    }
   }
   return flags;
 }
