@@ -1,8 +1,8 @@
 #include "dump/session/cgroup_freezer.h"
 
 #include <signal.h>
-#include <sys/stat.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
