@@ -5,20 +5,16 @@ the same stages, in the same order, and each of these sees the same.
   run_scripts.py --dumper PROGRAM TARGET
 """
 
-import argparse
 import os
 import shutil
 import sys
-import tempfile
-import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "../restore"))
 import dumper as dumpers
-import sandbox
+import one_target
 import target_process
 
-SKIPPED = 77
 SCRIPT = """#!/bin/sh
 exec >>"{log}"
 echo "script $(basename "$0") with $# arguments in $(pwd)"
@@ -34,7 +30,7 @@ exit 0
 """
 
 
-def log_of(program, target, directory, reaper, criu, deadline, options):
+def log_of(program, start, directory, criu):
     """What the scripts see of one dump."""
     images = os.path.join(directory, "images")
     os.mkdir(images)
@@ -45,9 +41,9 @@ def log_of(program, target, directory, reaper, criu, deadline, options):
             script.write(SCRIPT.format(log=log))
         os.chmod(path, 0o755)
     scripts = [f"--action-script={directory}/{name}" for name in ("first", "second")]
-    dumper = dumpers.Dumper(reaper, program, criu)
+    dumper = dumpers.Dumper(start.reaper, program, criu)
     try:
-        dumper.dump(target.pid, images, deadline, leave_running="-R" in options, options=scripts)
+        dumper.dump(start.target.pid, images, start.deadline, leave_running=True, options=scripts)
         with open(log) as told:
             return told.read()
     except dumpers.DumpFailure as failure:
@@ -58,19 +54,10 @@ def log_of(program, target, directory, reaper, criu, deadline, options):
 
 
 def compare(options, directory):
-    reaper = sandbox.Reaper()
-    deadline = time.monotonic() + options.timeout
-    work_dir = os.path.join(directory, "work")
-    os.mkdir(work_dir)
-    target = target_process.Target(reaper, options.target, work_dir)
+    start = one_target.Start(options, directory)
     try:
-        target.start()
-        reason = target.wait_ready(deadline)
-        if reason is not None:
-            print(reason)
-            return SKIPPED
-        criu = dumpers.stock("criu")
-        logs = [log_of(program, target, directory, reaper, criu, deadline, ["-R"])
+        start.run()
+        logs = [log_of(program, start, directory, options.stock)
                 for program in (options.dumper, "stock")]
     except (target_process.TargetFailure, dumpers.DumpFailure) as failure:
         print(failure)
@@ -87,22 +74,7 @@ def compare(options, directory):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("target")
-    parser.add_argument("--dumper", required=True)
-    parser.add_argument("--timeout", type=float, default=30)
-    options = parser.parse_args()
-    if os.geteuid() != 0:
-        print("a private pid namespace takes root")
-        return SKIPPED
-    options.target = os.path.abspath(options.target)
-    options.dumper = os.path.abspath(options.dumper)
-    directory = tempfile.mkdtemp(prefix="dumpctl-scripts-")
-    os.chmod(directory, 0o755)
-    try:
-        return sandbox.run_inside(lambda: compare(options, directory), options.timeout + 5)
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
+    return one_target.main(one_target.parser(__doc__).parse_args(), "scripts", compare, stock="criu")
 
 
 if __name__ == "__main__":

@@ -7,19 +7,14 @@ The two texts are what the log says with the feature and without it, so that it 
 ways were gone. Exit status: 0 passed, 1 failed, 77 skipped (this kernel has not the feature).
 """
 
-import argparse
 import os
-import shutil
 import sys
-import tempfile
-import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import dumper as dumpers
-import sandbox
+import one_target
 import target_process
 
-SKIPPED = 77
 COMPARED = ("mm-{}.img", "pagemap-{}.img", "pages-1.img", "files.img")
 
 
@@ -47,25 +42,20 @@ def compare(target, images, others):
 
 
 def run(options, directory):
-    deadline = time.monotonic() + options.timeout
-    work_dir = os.path.join(directory, "work")
-    os.mkdir(work_dir)
-    reaper = sandbox.Reaper()
-    target = target_process.Target(reaper, options.target, work_dir)
-    dumper = dumpers.Dumper(reaper, options.dumper, None)
+    if options.dumper == "stock":
+        raise one_target.Skipped("stock has no such switch")
+    start = one_target.Start(options, directory)
+    target, deadline = start.target, start.deadline
+    dumper = dumpers.Dumper(start.reaper, options.dumper, None)
     with_it, without = (os.path.join(directory, name) for name in ("with", "without"))
     try:
         # rseq(2) notes in its memory on which processor it runs: on one it is the same each time.
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-        target.start()
-        reason = target.wait_ready(deadline)
-        if reason is not None:
-            print(reason)
-            return SKIPPED
+        start.run()
         said = dump(dumper, target, with_it, "", deadline)
         if options.says not in said:
-            print(f"no \"{options.says}\": this kernel or caller lacks {options.without}")
-            return SKIPPED
+            raise one_target.Skipped(
+                f"no \"{options.says}\": this kernel or caller lacks {options.without}")
         said = dump(dumper, target, without, f"-{options.without}", deadline)
         if options.instead not in said or options.says in said:
             raise Difference(f"no \"{options.instead}\" with the feature forced down")
@@ -80,25 +70,11 @@ def run(options, directory):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("target")
-    parser.add_argument("--dumper", required=True, help="dumpctl's path")
+    parser = one_target.parser(__doc__)
     parser.add_argument("--without", required=True, help="the kernel feature")
     parser.add_argument("--says", required=True, help="what the log says with it")
     parser.add_argument("--instead", required=True, help="what the log says without it")
-    parser.add_argument("--timeout", type=float, default=30)
-    options = parser.parse_args()
-    if os.geteuid() != 0 or options.dumper == "stock":
-        print("a private pid namespace takes root" if os.geteuid() else "stock has no such switch")
-        return SKIPPED
-    options.target = os.path.abspath(options.target)
-    options.dumper = os.path.abspath(options.dumper)
-    directory = tempfile.mkdtemp(prefix="dumpctl-fallback-")
-    os.chmod(directory, 0o755)
-    try:
-        return sandbox.run_inside(lambda: run(options, directory), options.timeout + 5)
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
+    return one_target.main(parser.parse_args(), "fallback", run)
 
 
 if __name__ == "__main__":
