@@ -53,18 +53,17 @@ ResourceRefusals RefuseSession(const DumpOptions& options, const Target& root) {
            "add --shell-job (-j): a restore then runs it in the session of who restores"}};
 }
 
-// A child may end at any time, and what is seen of it then says nothing. Without the root there is
-// nothing to be dumped.
-bool HasGone(const Target& target, std::span<const Target> targets) {
-  if (&target == &targets.front()) return false;
-  // Its memory, and with it its program, is gone some time before it is a zombie.
-  return IsDead(target) || absl::IsNotFound(target.dir.ReadLink("exe").status());
-}
-
 // Of a process that is about to end memory and fs are gone before it is a zombie, and kcmp(2) takes
 // nothing for the same as nothing. Who still has both had them before, too.
 bool HasEnded(const Target& target) {
-  return !target.dir.ReadLink("cwd").ok() || !target.dir.ReadLink("exe").ok();
+  return absl::IsNotFound(target.dir.ReadLink("cwd").status()) ||
+         absl::IsNotFound(target.dir.ReadLink("exe").status());
+}
+
+// A child may end at any time, and what is seen of it then says nothing. Without the root there is
+// nothing to be dumped.
+bool HasGone(const Target& target, std::span<const Target> targets) {
+  return &target != &targets.front() && (IsDead(target) || HasEnded(target));
 }
 
 // What the tree is as a whole. Processes that end meanwhile are nothing to be refused.

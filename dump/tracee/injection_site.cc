@@ -42,31 +42,36 @@ absl::StatusOr<RemoteAddress> VdsoAddress(const ProcDir& task) {
   return absl::NotFoundError("no vDSO in auxv");
 }
 
-// What the image at `base` has there of its program headers; one by one, it may be no image at all.
-absl::StatusOr<std::vector<Elf64_Phdr>> SegmentsOf(const RemoteMemory& memory, RemoteAddress base) {
+struct Image {
+  Elf64_Ehdr header;
+  std::vector<Elf64_Phdr> segments;
+};
+
+// The heads of the ELF image at `base`; NotFound when there is none.
+absl::StatusOr<Image> ReadImage(const RemoteMemory& memory, RemoteAddress base) {
   ASSIGN_OR_RETURN(const auto header, memory.ReadValue<Elf64_Ehdr>(base));
   constexpr int kMostSegments = 64;
   if (std::memcmp(header.e_ident, ELFMAG, SELFMAG) != 0 || header.e_ident[EI_CLASS] != ELFCLASS64 ||
       header.e_phentsize != sizeof(Elf64_Phdr) || header.e_phnum > kMostSegments) {
     return absl::NotFoundError("no ELF image");
   }
-  std::vector<Elf64_Phdr> segments;
+  Image image{.header = header, .segments = {}};
   for (uint64_t i = 0; i < header.e_phnum; ++i) {
     ASSIGN_OR_RETURN(const auto segment,
                      memory.ReadValue<Elf64_Phdr>(base + header.e_phoff + i * sizeof(Elf64_Phdr)));
-    segments.push_back(segment);
+    image.segments.push_back(segment);
   }
-  return segments;
+  return image;
 }
 
 // The vDSO is an ELF image mapped in one piece, section headers last; the kernel gives it whole
 // pages and fills the last one with zeros.
 absl::StatusOr<Room> RoomBehindVdso(const RemoteMemory& memory, RemoteAddress vdso) {
-  ASSIGN_OR_RETURN(const auto header, memory.ReadValue<Elf64_Ehdr>(vdso));
-  ASSIGN_OR_RETURN(const std::vector<Elf64_Phdr> segments, SegmentsOf(memory, vdso));
+  ASSIGN_OR_RETURN(const Image image, ReadImage(memory, vdso));
+  const Elf64_Ehdr& header = image.header;
   uint64_t end = header.e_shoff + uint64_t{header.e_shnum} * header.e_shentsize;
   end = std::max(end, header.e_phoff + uint64_t{header.e_phnum} * header.e_phentsize);
-  for (const Elf64_Phdr& segment : segments) {
+  for (const Elf64_Phdr& segment : image.segments) {
     if (segment.p_type == PT_LOAD) end = std::max(end, segment.p_offset + segment.p_memsz);
   }
   return RoomUpToPage(vdso + end);
@@ -77,9 +82,9 @@ std::optional<Room> RoomBehindCode(const RemoteMemory& memory, const Mapping& co
                                    const std::vector<Mapping>& mappings) {
   for (const Mapping& head : mappings) {
     if (head.offset != 0 || head.file != code.file) continue;
-    const absl::StatusOr<std::vector<Elf64_Phdr>> segments = SegmentsOf(memory, head.start);
-    if (!segments.ok()) continue;
-    for (const Elf64_Phdr& segment : *segments) {
+    const absl::StatusOr<Image> image = ReadImage(memory, head.start);
+    if (!image.ok()) continue;
+    for (const Elf64_Phdr& segment : image->segments) {
       if (segment.p_type != PT_LOAD || (segment.p_flags & PF_X) == 0) continue;
       const uint64_t end = segment.p_offset + segment.p_filesz;
       if (segment.p_offset / PageSize() * PageSize() != code.offset) continue;
