@@ -8,7 +8,7 @@ namespace {
 
 constexpr std::string_view kDeletedSuffix = " (deleted)";
 
-absl::StatusOr<CgroupMembership> ParseLine(std::string_view line) {
+absl::StatusOr<CgroupMembership> ParseMembership(std::string_view line) {
   std::string_view rest = line;
   const auto hierarchy = NumberOf<uint32_t>(TakeUntil(rest, ':'));
   if (!hierarchy) return MalformedText("cgroup", "hierarchy", line);
@@ -34,7 +34,7 @@ absl::StatusOr<CgroupMembership> ParseLine(std::string_view line) {
 absl::StatusOr<std::vector<CgroupMembership>> ParseCgroup(std::string_view text) {
   std::vector<CgroupMembership> memberships;
   while (!text.empty()) {
-    ASSIGN_OR_RETURN(memberships.emplace_back(), ParseLine(TakeUntil(text, '\n')));
+    ASSIGN_OR_RETURN(memberships.emplace_back(), ParseMembership(TakeUntil(text, '\n')));
   }
   return memberships;
 }

@@ -12,9 +12,9 @@ namespace {
 
 // Takes fields off the front of one line. Exactly one blank stands between two fields, and a field
 // may be empty: the source of `mount -t tmpfs "" /mnt` is.
-class Fields {
+class MountFields {
  public:
-  explicit Fields(std::string_view line) : line_(line), rest_(line) {}
+  explicit MountFields(std::string_view line) : line_(line), rest_(line) {}
 
   absl::Status Malformed(std::string_view field) const {
     return MalformedText("mountinfo", field, line_);
@@ -60,8 +60,8 @@ class Fields {
   bool more_ = true;  // another field begins at rest_, be it empty
 };
 
-absl::StatusOr<Mount> ParseLine(std::string_view line) {
-  Fields fields(line);
+absl::StatusOr<Mount> ParseMount(std::string_view line) {
+  MountFields fields(line);
   Mount mount;
   ASSIGN_OR_RETURN(mount.id, fields.TakeId("mount ID"));
   ASSIGN_OR_RETURN(mount.parent, fields.TakeId("parent ID"));
@@ -108,7 +108,7 @@ std::string UndoOctalEscapes(std::string_view text) {
 absl::StatusOr<std::vector<Mount>> ParseMountinfo(std::string_view text) {
   std::vector<Mount> mounts;
   while (!text.empty()) {
-    ASSIGN_OR_RETURN(mounts.emplace_back(), ParseLine(TakeUntil(text, '\n')));
+    ASSIGN_OR_RETURN(mounts.emplace_back(), ParseMount(TakeUntil(text, '\n')));
   }
   return mounts;
 }

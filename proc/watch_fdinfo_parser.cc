@@ -11,9 +11,9 @@ namespace {
 constexpr size_t kMostBytes = 128;  // MAX_HANDLE_SZ
 
 // The words "key:number" of a line; every number is hexadecimal.
-class Fields {
+class WatchFields {
  public:
-  Fields(std::string_view line, std::string_view kind)
+  WatchFields(std::string_view line, std::string_view kind)
       : line_(line), words_(Words(line.substr(kind.size()))) {}
 
   bool Has(std::string_view key) const { return Find(key).has_value(); }
@@ -64,7 +64,7 @@ class Fields {
   std::vector<std::string_view> words_;
 };
 
-absl::StatusOr<FanotifyMark> ParseMark(const Fields& fields, std::string_view line) {
+absl::StatusOr<FanotifyMark> ParseMark(const WatchFields& fields, std::string_view line) {
   FanotifyMark mark;
   if (fields.Has("ino")) {
     ASSIGN_OR_RETURN(mark.file, fields.File());
@@ -91,7 +91,7 @@ absl::StatusOr<std::vector<InotifyWatch>> ParseInotifyInfo(std::string_view text
   while (!text.empty()) {
     const std::string_view line = TakeUntil(text, '\n');
     if (!line.starts_with(kKind)) continue;
-    const Fields fields(line, kKind);
+    const WatchFields fields(line, kKind);
     InotifyWatch& watch = watches.emplace_back();
     ASSIGN_OR_RETURN(watch.number, fields.Number<int>("wd"));
     ASSIGN_OR_RETURN(watch.file, fields.File());
@@ -108,7 +108,7 @@ absl::StatusOr<FanotifyInfo> ParseFanotifyInfo(std::string_view text) {
   while (!text.empty()) {
     const std::string_view line = TakeUntil(text, '\n');
     if (!line.starts_with(kKind)) continue;
-    const Fields fields(line, kKind);
+    const WatchFields fields(line, kKind);
     if (has_head) {
       ASSIGN_OR_RETURN(const FanotifyMark mark, ParseMark(fields, line));
       info.marks.push_back(mark);

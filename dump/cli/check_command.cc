@@ -2,7 +2,6 @@
 
 #include <cerrno>
 #include <cstdio>
-#include <cstdlib>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -10,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "dump/cli/environment.h"
 #include "dump/session/host_check.h"
 #include "dumpctl/status_macros.h"
 
@@ -63,9 +63,7 @@ std::string Json(const std::vector<HostFinding>& findings) {
 absl::Status Check(bool json) {
   ASSIGN_OR_RETURN(const HostFacts facts, ReadHostFacts());
   // As a dump does.
-  const char* const forced_down = std::getenv("DUMPCTL_KERNEL_FEATURES");
-  ASSIGN_OR_RETURN(const KernelFeatures features,
-                   KernelFeatures::Probe(forced_down == nullptr ? "" : forced_down));
+  ASSIGN_OR_RETURN(const KernelFeatures features, KernelFeatures::Probe(ForcedKernelFeatures()));
   const std::vector<HostFinding> findings = JudgeHost(facts, features);
   const std::string text = json ? Json(findings) : Text(findings);
   if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0) {

@@ -6,7 +6,6 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cerrno>
-#include <cstdlib>
 #include <cstring>
 #include <string_view>
 #include <utility>
@@ -15,6 +14,7 @@
 #include "dump/cli/command.h"
 #include "dump/cli/config_file.h"
 #include "dump/cli/dump_command.h"
+#include "dump/cli/environment.h"
 #include "dump/cli/explain_command.h"
 #include "dump/cli/verbosity.h"
 #include "dumpctl/failure.h"
@@ -128,11 +128,6 @@ class Commands {
   CLI::App* dump_ = nullptr;
   CLI::App* asked_ = nullptr;
 };
-
-std::string FromEnvironment(const char* name) {
-  const char* const value = std::getenv(name);
-  return value == nullptr ? "" : value;
-}
 
 }  // namespace
 

@@ -1,13 +1,13 @@
 #include "dump/cli/dump_command.h"
 
 #include <cstdio>
-#include <cstdlib>
 #include <map>
 #include <memory>
 #include <string>
 
 #include "dump/cli/criu_options.h"
 #include "dump/cli/dump_log.h"
+#include "dump/cli/environment.h"
 #include "dump/cli/interruption.h"
 #include "dump/cli/progress_bar.h"
 #include "dump/cli/report_text.h"
@@ -24,7 +24,7 @@ const std::map<std::string, NetworkLock> kNetworkLocks = {{"iptables", NetworkLo
                                                           {"nftables", NetworkLock::kNftables},
                                                           {"skip", NetworkLock::kSkip}};
 
-struct Arguments {
+struct DumpArguments {
   DumpOptions options;
   std::string log_file;
   int verbosity = kDefaultVerbosity;
@@ -34,23 +34,18 @@ struct Arguments {
   bool json = false;
 };
 
-std::string FromEnvironment(const char* name) {
-  const char* value = std::getenv(name);
-  return value == nullptr ? "" : value;
-}
-
 // Logs and pid files are relative to the work directory, as criu(8) has it.
 std::string InWorkDirectory(const DumpOptions& options, const std::string& file) {
   if (file.empty() || file.starts_with('/')) return file;
   return (options.work_dir.empty() ? options.images_dir : options.work_dir) + "/" + file;
 }
 
-absl::Status RunDump(Arguments arguments) {
+absl::Status RunDump(DumpArguments arguments) {
   DumpOptions& options = arguments.options;
   if (arguments.leave_running) options.outcome = Outcome::kRunning;
   if (arguments.leave_stopped) options.outcome = Outcome::kStopped;
   options.timeout = absl::Seconds(arguments.timeout_seconds);
-  options.kernel_features = FromEnvironment("DUMPCTL_KERNEL_FEATURES");
+  options.kernel_features = ForcedKernelFeatures();
   options.fault = FromEnvironment("DUMPCTL_FAULT");
   const std::string log_path = InWorkDirectory(options, arguments.log_file);
   options.pidfile = InWorkDirectory(options, options.pidfile);
@@ -76,7 +71,7 @@ absl::Status RunDump(Arguments arguments) {
 }  // namespace
 
 void AddDumpCommand(CLI::App& app, CommandAction& action) {
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<DumpArguments>();
   CLI::App* command = app.add_subcommand("dump", "write the state of a process into images");
   DumpOptions& options = arguments->options;
   AddTargetOptions(*command, options);

@@ -1,7 +1,6 @@
 #include "dump/cli/explain_command.h"
 
 #include <cstdio>
-#include <cstdlib>
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -10,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "dump/cli/environment.h"
 #include "dump/cli/report_text.h"
 #include "dump/cli/target_options.h"
 #include "dump/session/explanation.h"
@@ -119,8 +119,7 @@ std::string Json(const Explanation& explanation) {
 }
 
 absl::Status RunExplain(DumpOptions options, bool json) {
-  const char* const forced_down = std::getenv("DUMPCTL_KERNEL_FEATURES");
-  options.kernel_features = forced_down == nullptr ? "" : forced_down;
+  options.kernel_features = ForcedKernelFeatures();
   ASSIGN_OR_RETURN(const Explanation explanation, Explain(options));
   const std::string text = json ? Json(explanation) : Text(explanation);
   if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0) {
@@ -133,7 +132,7 @@ absl::Status RunExplain(DumpOptions options, bool json) {
                       explanation.blockers.size(), explanation.blockers.size() == 1 ? "" : "s"));
 }
 
-struct Arguments {
+struct ExplainArguments {
   DumpOptions options;
   bool json = false;
 };
@@ -141,7 +140,7 @@ struct Arguments {
 }  // namespace
 
 void AddExplainCommand(CLI::App& app, CommandAction& action) {
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<ExplainArguments>();
   CLI::App* command = app.add_subcommand(
       "explain", "say what a dump would find, write and refuse; nothing is frozen");
   AddTargetOptions(*command, arguments->options);

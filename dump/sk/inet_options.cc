@@ -35,14 +35,14 @@ enum class Of : uint8_t {
 };
 
 // An option without a place in the images.
-struct Unplaced {
+struct UnplacedIpOption {
   Of of;
   int level;
   int option;
   std::string_view name;
 };
 
-constexpr Unplaced kUnplaced[] = {
+constexpr UnplacedIpOption kUnplacedIpOptions[] = {
     // No option that can be set: it tells the network namespace.
     {Of::kAll, SOL_SOCKET, abi::kSoNetnsCookie, "SO_NETNS_COOKIE"},
     {Of::kAll, IPPROTO_IP, IP_OPTIONS, "IP_OPTIONS"},
@@ -127,7 +127,7 @@ constexpr Unplaced kUnplaced[] = {
     {Of::kUdp, IPPROTO_UDPLITE, abi::kUdpliteRecvCscov, "UDPLITE_RECV_CSCOV"},
 };
 
-bool IsOf(const Unplaced& row, const InetSocketType& type) {
+bool IsOf(const UnplacedIpOption& row, const InetSocketType& type) {
   switch (row.of) {
     case Of::kAll:
       return true;
@@ -247,7 +247,7 @@ absl::StatusOr<const std::vector<std::string>*> InetOptionReader::DefaultsOf(
                        "dumping raw sockets needs CAP_NET_RAW");
   }
   if (!fresh) return absl::ErrnoToStatus(errno, "making a socket to compare options with");
-  for (const Unplaced& row : kUnplaced) {
+  for (const UnplacedIpOption& row : kUnplacedIpOptions) {
     known->second.push_back(IsOf(row, type) ? Raw(BorrowedFd(fresh), row.level, row.option)
                                             : std::string());
   }
@@ -267,8 +267,8 @@ absl::StatusOr<InetOptions> InetOptionReader::Read(BorrowedFd socket, const Inet
     options.corked = cork != 0;
   }
   ASSIGN_OR_RETURN(const std::vector<std::string>* defaults, DefaultsOf(type));
-  for (size_t i = 0; i < std::size(kUnplaced); ++i) {
-    const Unplaced& row = kUnplaced[i];
+  for (size_t i = 0; i < std::size(kUnplacedIpOptions); ++i) {
+    const UnplacedIpOption& row = kUnplacedIpOptions[i];
     if (!IsOf(row, type) || (connected && row.of == Of::kTcpBefore)) continue;
     if (Raw(socket, row.level, row.option) == (*defaults)[i]) continue;
     if (row.level == SOL_SOCKET) {

@@ -48,19 +48,19 @@ T ValueAt(std::span<const std::byte> bytes, size_t offset) {
   return value;
 }
 
-struct Place {
+struct Area {
   size_t offset = 0;
   size_t size = 0;
 };
 
 // Asked of the processor once: a hypervisor takes its time over CPUID.
-const Place& PlaceOf(Component component) {
+const Area& AreaOf(Component component) {
   static const auto places = [] {
-    std::array<Place, kTileData + 1> all;
+    std::array<Area, kTileData + 1> all;
     for (unsigned i = kYmm; i < all.size(); ++i) {
       unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
       __cpuid_count(0xd, i, eax, ebx, ecx, edx);
-      all[i] = Place{.offset = ebx, .size = eax};
+      all[i] = Area{.offset = ebx, .size = eax};
     }
     return all;
   }();
@@ -75,7 +75,7 @@ bool Enabled(std::span<const std::byte> xstate, Component component) {
 template <typename T, typename Field>
 void CopyComponent(std::span<const std::byte> xstate, Component component, Field* field) {
   if (!Enabled(xstate, component)) return;
-  const Place& place = PlaceOf(component);
+  const Area& place = AreaOf(component);
   if (place.offset + place.size > xstate.size()) return;
   const size_t count = place.size / sizeof(T);
   field->Resize(static_cast<int>(count), T{});

@@ -100,6 +100,14 @@ absl::Status PtraceSetSigmask(pid_t tid, uint64_t mask) {
   return Request(PTRACE_SETSIGMASK, "PTRACE_SETSIGMASK", tid, sizeof mask, &mask);
 }
 
+absl::Status PtraceGetRegisterSet(pid_t tid, int note, iovec& area) {
+  return Request(PTRACE_GETREGSET, "PTRACE_GETREGSET", tid, note, &area);
+}
+
+absl::Status PtraceSetRegisterSet(pid_t tid, int note, iovec area) {
+  return Request(PTRACE_SETREGSET, "PTRACE_SETREGSET", tid, note, &area);
+}
+
 absl::StatusOr<std::vector<siginfo_t>> PtracePeekSignals(pid_t tid, SignalQueue queue) {
   std::vector<siginfo_t> signals;
   for (;;) {

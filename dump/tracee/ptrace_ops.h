@@ -3,6 +3,7 @@
 
 #include <signal.h>
 #include <sys/types.h>
+#include <sys/uio.h>
 
 #include <cstdint>
 #include <optional>
@@ -34,6 +35,11 @@ absl::Status PtraceDetach(pid_t tid, int signal);
 // epoll_pwait this is the mask it had before, which is what it will have again (Linux 3.11).
 absl::StatusOr<uint64_t> PtraceGetSigmask(pid_t tid);
 absl::Status PtraceSetSigmask(pid_t tid, uint64_t mask);
+
+// A set of registers (<elf.h>: NT_PRSTATUS, NT_X86_XSTATE...; Linux 2.6.34). `area` says where it
+// goes and how much fits; its length becomes what there was, cut silently to what fits.
+absl::Status PtraceGetRegisterSet(pid_t tid, int note, iovec& area);
+absl::Status PtraceSetRegisterSet(pid_t tid, int note, iovec area);
 
 // Queued signals with their whole siginfo, in the order of the queue (PTRACE_PEEKSIGINFO, 3.10).
 enum class SignalQueue { kThread, kProcess };

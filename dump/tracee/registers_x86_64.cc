@@ -1,7 +1,6 @@
 #include "dump/tracee/registers_x86_64.h"
 
 #include <elf.h>
-#include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 
@@ -9,6 +8,8 @@
 #include <cerrno>
 
 #include "absl/strings/str_cat.h"
+#include "dump/tracee/ptrace_ops.h"
+#include "dumpctl/status_macros.h"
 
 namespace dumpctl {
 namespace {
@@ -22,11 +23,6 @@ constexpr int64_t kErestartRestartblock = 516;
 
 constexpr uint64_t kSyscallInstructionLength = 2;
 constexpr uint64_t kUserCodeSegment64 = 0x33;
-
-absl::Status Error(int error, const char* request, pid_t tid) {
-  if (error == ESRCH) return absl::NotFoundError(absl::StrCat("thread ", tid, " is gone"));
-  return absl::ErrnoToStatus(error, absl::StrCat(request, " of thread ", tid));
-}
 
 // Calls that fail with EINTR after any stop, and of which such a failure means that nothing was
 // done: entering them again cannot be told from not having been stopped.
@@ -65,9 +61,7 @@ GeneralRegisters EnterAgain(GeneralRegisters registers, uint64_t number) {
 absl::StatusOr<GeneralRegisters> GetGeneralRegisters(pid_t tid) {
   GeneralRegisters registers = {};
   iovec area{&registers, sizeof registers};
-  if (ptrace(PTRACE_GETREGSET, tid, NT_PRSTATUS, &area) < 0) {
-    return Error(errno, "PTRACE_GETREGSET", tid);
-  }
+  RETURN_IF_ERROR(PtraceGetRegisterSet(tid, NT_PRSTATUS, area));
   // A 32-bit task fills less of the structure.
   if (area.iov_len != sizeof registers) registers.cs = 0;
   return registers;
@@ -75,19 +69,14 @@ absl::StatusOr<GeneralRegisters> GetGeneralRegisters(pid_t tid) {
 
 absl::Status SetGeneralRegisters(pid_t tid, const GeneralRegisters& registers) {
   iovec area{const_cast<GeneralRegisters*>(&registers), sizeof registers};
-  if (ptrace(PTRACE_SETREGSET, tid, NT_PRSTATUS, &area) < 0) {
-    return Error(errno, "PTRACE_SETREGSET", tid);
-  }
-  return absl::OkStatus();
+  return PtraceSetRegisterSet(tid, NT_PRSTATUS, area);
 }
 
 absl::StatusOr<std::vector<std::byte>> GetExtendedState(pid_t tid) {
   // AMX makes the area 11 KB; no processor needs more than this yet, and the kernel cuts silently.
   std::array<std::byte, 16384> state;
   iovec area{state.data(), state.size()};
-  if (ptrace(PTRACE_GETREGSET, tid, NT_X86_XSTATE, &area) < 0) {
-    return Error(errno, "PTRACE_GETREGSET(xstate)", tid);
-  }
+  RETURN_IF_ERROR(PtraceGetRegisterSet(tid, NT_X86_XSTATE, area));
   if (area.iov_len == state.size()) {
     return absl::InternalError(
         absl::StrCat("thread ", tid, ": extended state over ", state.size(), " bytes"));

@@ -11,7 +11,7 @@
 namespace dumpctl {
 namespace {
 
-absl::Status Error(const char* what, RemoteAddress address, ssize_t got) {
+absl::Status MemoryError(const char* what, RemoteAddress address, ssize_t got) {
   const int error = errno;
   // mem answers 0 when the address space is gone.
   if (got == 0) return absl::NotFoundError("the task's memory is gone");
@@ -33,7 +33,7 @@ absl::Status RemoteMemory::Read(RemoteAddress address, std::span<std::byte> byte
   while (!bytes.empty()) {
     const ssize_t n =
         pread(file_.get(), bytes.data(), bytes.size(), static_cast<off_t>(address.value()));
-    if (n <= 0) return Error("read of memory at", address, n);
+    if (n <= 0) return MemoryError("read of memory at", address, n);
     bytes = bytes.subspan(static_cast<size_t>(n));
     address = address + static_cast<uint64_t>(n);
   }
@@ -44,7 +44,7 @@ absl::Status RemoteMemory::Write(RemoteAddress address, std::span<const std::byt
   while (!bytes.empty()) {
     const ssize_t n =
         pwrite(file_.get(), bytes.data(), bytes.size(), static_cast<off_t>(address.value()));
-    if (n <= 0) return Error("write to memory at", address, n);
+    if (n <= 0) return MemoryError("write to memory at", address, n);
     bytes = bytes.subspan(static_cast<size_t>(n));
     address = address + static_cast<uint64_t>(n);
   }
