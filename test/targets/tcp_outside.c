@@ -36,6 +36,7 @@ int main(void) {
   SetOption(deaf, SOL_SOCKET, SO_SNDBUF, 30000);
   uint32_t zeros = FillWithZeros(deaf);
   REQUIRE(zeros > 30000);
+  WaitUntilSettled(deaf);
   Checkpoint();
   EXPECT_RECEIVED("early", heard);
   for (int i = 0; i < 3; ++i) {

@@ -2,6 +2,7 @@
 #ifndef TEST_TARGETS_TCP_PAIR_H_
 #define TEST_TARGETS_TCP_PAIR_H_
 
+#include <linux/sockios.h>
 #include <sys/wait.h>
 
 #include "test/targets/inet_socket.h"
@@ -64,6 +65,17 @@ static inline void ExpectNumbers(int fd, int count) {
   }
 }
 
+/* Waits until what was sent has come as far as it will: the receiver still takes some when it is
+ * asked for its window again, some time later. */
+static inline void WaitUntilSettled(int sender) {
+  int before = -1;
+  int left = 0;
+  for (int unchanged = 0; unchanged < 5; before = left, SleepMs(100)) {
+    REQUIRE_SYSCALL(ioctl(sender, SIOCOUTQ, &left));
+    unchanged = left == before ? unchanged + 1 : 0;
+  }
+}
+
 /* A connection whose receiver has no room for all that was sent. */
 static inline int FullPair(int port, int pair[2]) {
   int small = Listening("127.0.0.1", port, 5);
@@ -71,7 +83,7 @@ static inline int FullPair(int port, int pair[2]) {
   ConnectedPair(small, "127.0.0.1", port, pair);
   SetOption(pair[0], SOL_SOCKET, SO_SNDBUF, 30000);
   const int numbers = FillUp(pair[0]);
-  for (int before = -1; before != QueuedIn(pair[1]); SleepMs(100)) before = QueuedIn(pair[1]);
+  WaitUntilSettled(pair[0]);
   return numbers;
 }
 

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstring>
 #include <latch>
@@ -30,10 +31,17 @@ struct Self {
   uint64_t tid_address;
 };
 
-// A child of so many threads beside the first, all of which sleep; each has another alternate stack
-// (the size tells its number), another pdeath signal, and other securebits. The last one blocks all
-// that could tell. 0 if no sleep was interrupted and no mask changed.
-int InterviewedThreads(int ready, std::span<Self> selves, std::chrono::milliseconds sleep) {
+// Memory that a child and the test share.
+struct Shared {
+  std::span<Self> selves;
+  std::atomic<bool>* enough;  // set by the test: sleep no more
+};
+
+// A child of so many threads beside the first, all of which sleep, again and again; each has
+// another alternate stack (the size tells its number), another pdeath signal, and other securebits.
+// The last one blocks all that could tell. 0 if no sleep was interrupted and no mask changed.
+int InterviewedThreads(int ready, const Shared& shared) {
+  const std::span<Self> selves = shared.selves;
   std::latch prepared(static_cast<ptrdiff_t>(selves.size()) + 1);
   std::atomic<int> wrong = 0;
   const auto body = [&](size_t number) {
@@ -53,8 +61,8 @@ int InterviewedThreads(int ready, std::span<Self> selves, std::chrono::milliseco
     prctl(PR_GET_TID_ADDRESS, &selves[number].tid_address);
     selves[number].tid = gettid();
     prepared.arrive_and_wait();
-    const timespec span = {0, std::chrono::nanoseconds(sleep).count()};
-    wrong += nanosleep(&span, nullptr) != 0;
+    const timespec span = {.tv_sec = 0, .tv_nsec = 100'000'000};
+    while (!*shared.enough) wrong += nanosleep(&span, nullptr) != 0;
     syscall(SYS_rt_sigprocmask, SIG_SETMASK, nullptr, &now, 8);
     wrong += std::memcmp(&now, &mask, 8) != 0;
   };
@@ -67,17 +75,22 @@ int InterviewedThreads(int ready, std::span<Self> selves, std::chrono::milliseco
   return wrong;
 }
 
-std::span<Self> SharedSelves(size_t count) {
-  void* const memory = mmap(nullptr, count * sizeof(Self), PROT_READ | PROT_WRITE,
-                            MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  return {static_cast<Self*>(memory), count};
+template <typename T>
+T* NewShared(size_t count) {
+  void* const memory =
+      mmap(nullptr, count * sizeof(T), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  return static_cast<T*>(memory);
+}
+
+Shared SharedBy(size_t count) {
+  return {.selves = {NewShared<Self>(count), count}, .enough = NewShared<std::atomic<bool>>(1)};
 }
 
 TEST(InterviewTest, InterviewsManyThreads) {
   // More than there are places for, and than there are answers in the scratch memory.
-  const std::span<Self> selves = SharedSelves(500);
-  Child child(
-      [&](int ready) { return InterviewedThreads(ready, selves, std::chrono::milliseconds(600)); });
+  const Shared shared = SharedBy(500);
+  const std::span<Self> selves = shared.selves;
+  Child child([&](int ready) { return InterviewedThreads(ready, shared); });
   const std::string before = Maps(child.pid());
   {
     auto task = FrozenTask::Freeze(child.pid(), Soon());
@@ -121,15 +134,15 @@ TEST(InterviewTest, InterviewsManyThreads) {
     EXPECT_TRUE(calls->Close().ok());
   }
   EXPECT_EQ(Maps(child.pid()), before);
+  *shared.enough = true;
   EXPECT_EQ(child.Join(), 0);
 }
 
 // The tracer does nothing but interviews, and is killed at some instant.
 void KillTracerThatInterviews(std::chrono::microseconds after) {
   SCOPED_TRACE(after.count());
-  const std::span<Self> selves = SharedSelves(20);
-  Child child(
-      [&](int ready) { return InterviewedThreads(ready, selves, std::chrono::milliseconds(200)); });
+  const Shared shared = SharedBy(20);
+  Child child([&](int ready) { return InterviewedThreads(ready, shared); });
   const std::string before = Maps(child.pid());
   int began[2];
   ASSERT_EQ(pipe(began), 0);
@@ -144,6 +157,8 @@ void KillTracerThatInterviews(std::chrono::microseconds after) {
     }
     _exit(3);
   }
+  // A tracer that gave up is heard of as well.
+  close(began[1]);
   char byte;
   EXPECT_EQ(read(began[0], &byte, 1), 1);
   std::this_thread::sleep_for(after);
@@ -154,9 +169,9 @@ void KillTracerThatInterviews(std::chrono::microseconds after) {
   const absl::Time deadline = Soon();
   while (Maps(child.pid()) != before && absl::Now() < deadline) usleep(1000);
   EXPECT_EQ(Maps(child.pid()), before);
+  *shared.enough = true;
   EXPECT_EQ(child.Join(), 0);
   close(began[0]);
-  close(began[1]);
 }
 
 TEST(InterviewTest, ManyThreadsFindHomeWhenTheirTracerIsKilledInAnInterview) {
