@@ -75,6 +75,12 @@ constexpr bpf_insn Set(uint8_t to, int value) {
 constexpr bpf_insn Add(uint8_t to, int value) {
   return {BPF_ALU64 | BPF_ADD | BPF_K, to, 0, 0, value};
 }
+constexpr bpf_insn AddRegister(uint8_t to, uint8_t from) {
+  return {BPF_ALU64 | BPF_ADD | BPF_X, to, from, 0, 0};
+}
+constexpr bpf_insn ShiftLeft(uint8_t what, int bits) {
+  return {BPF_ALU64 | BPF_LSH | BPF_K, what, 0, 0, bits};
+}
 constexpr bpf_insn ShiftRight(uint8_t what, int bits) {
   return {BPF_ALU64 | BPF_RSH | BPF_K, what, 0, 0, bits};
 }

@@ -32,6 +32,13 @@ bool TakeIds(std::string_view value, IdSet& out) {
   return true;
 }
 
+bool HasWord(std::string_view value, std::string_view word) {
+  while (!value.empty()) {
+    if (TakeUntil(value, ' ') == word) return true;
+  }
+  return false;
+}
+
 bool TakeBool(std::string_view value, bool& out) {
   out = value == "1";
   return value == "0" || value == "1";
@@ -81,6 +88,11 @@ constexpr Field kFields[] = {
     {"NoNewPrivs", false, [](V v, S& s) { return TakeBool(v, s.no_new_privs); }},
     {"Seccomp", false, [](V v, S& s) { return TakeNumber(v, s.seccomp_mode); }},
     {"Seccomp_filters", false, [](V v, S& s) { return TakeNumber(v, s.seccomp_filters); }},
+    {"x86_Thread_features", false,
+     [](V v, S& s) {
+       s.shadow_stack = HasWord(v, "shstk");
+       return true;
+     }},
 };
 
 }  // namespace

@@ -53,6 +53,7 @@ struct TaskStatus {
   bool no_new_privs = false;     // Linux 4.10
   uint32_t seccomp_mode = 0;     // 0 off, 1 strict, 2 filter
   uint32_t seccomp_filters = 0;  // Linux 5.9
+  bool shadow_stack = false;     // x86_Thread_features has shstk (Linux 6.6)
 };
 
 // DataLoss that names the field and quotes its line, of a field that comes twice as well; a missing

@@ -12,6 +12,9 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "dump/fd/file_refusal.h"
 #include "dump/fd/timerfd_file.h"
 #include "dumpctl/failure.h"
 #include "dumpctl/status_macros.h"
@@ -122,6 +125,7 @@ bool NeedsCopy(const Descriptor& descriptor, std::string_view link, bool is_firs
 }
 
 absl::Status Index(pid_t pid, Descriptor& descriptor, OpenFileIndex& index) {
+  if (index.by_bpf() != nullptr) return absl::OkStatus();
   ASSIGN_OR_RETURN(const FdInfo info, ParseFdInfo(descriptor.info_text));
   ASSIGN_OR_RETURN(descriptor.open_file,
                    index.NumberOf(pid, descriptor.number, LikenessOf(descriptor.stat, info)));
@@ -137,6 +141,93 @@ absl::Status GiveUpCopy(const ProcDir& task, bool is_first, Descriptor& descript
   return absl::OkStatus();
 }
 
+UniqueFd CopyOf(BorrowedFd pidfd, int number) {
+  return UniqueFd(static_cast<int>(syscall(SYS_pidfd_getfd, pidfd.get(), number, 0)));
+}
+
+// Following the link stats the very file, wherever its path leads by now.
+absl::Status StatOf(const ProcDir& task, int number, struct stat& stat) {
+  if (fstatat(task.fd().get(), LinkName(number).c_str(), &stat, 0) == 0) return absl::OkStatus();
+  return absl::ErrnoToStatus(errno, absl::StrCat(task.path(), "/", LinkName(number)));
+}
+
+// Whether the row and the link say all of it. A socket's fdinfo says nothing that matters here.
+bool SaysAll(const OpenFileRow& row, const struct stat& stat) {
+  return !row.may_be_owned && (!row.says_more || S_ISSOCK(stat.st_mode));
+}
+
+// As the row and the link have it; the rest as ReadDescriptor reads it. Of a frozen task.
+absl::StatusOr<Descriptor> ReadRow(const ProcDir& task, BorrowedFd pidfd, const OpenFileRow& row,
+                                   bool is_first) {
+  Descriptor descriptor{.number = row.number};
+  RETURN_IF_ERROR(StatOf(task, row.number, descriptor.stat));
+  if (!SaysAll(row, descriptor.stat)) {
+    UniqueFd copy = CopyOf(pidfd, row.number);
+    if (!copy) return CopyError(errno, task, row.number);
+    ASSIGN_OR_RETURN(descriptor, ReadDescriptor(task, row.number, std::move(copy)));
+    RETURN_IF_ERROR(GiveUpCopy(task, is_first, descriptor));
+    return descriptor;
+  }
+  descriptor.info_text = FdInfoText(row);
+  ASSIGN_OR_RETURN(std::string link, DescriptorLink(task, row.number));
+  if (NeedsCopy(descriptor, link, is_first)) {
+    descriptor.copy = CopyOf(pidfd, row.number);
+    if (!descriptor.copy) return CopyError(errno, task, row.number);
+  } else {
+    descriptor.link = std::move(link);
+  }
+  return descriptor;
+}
+
+absl::StatusOr<std::vector<Descriptor>> ReadRows(const ProcDir& task, pid_t pid, BorrowedFd pidfd,
+                                                 OpenFileIndex& index) {
+  ASSIGN_OR_RETURN(const std::vector<OpenFileRow> rows, index.by_bpf()->Read(pid));
+  std::vector<Descriptor> descriptors;
+  descriptors.reserve(rows.size());
+  for (const OpenFileRow& row : rows) {
+    const uint32_t known = index.size();
+    const uint32_t open_file = index.NumberOf(row.open_file);
+    ASSIGN_OR_RETURN(Descriptor descriptor, ReadRow(task, pidfd, row, open_file > known));
+    descriptor.open_file = open_file;
+    descriptors.push_back(std::move(descriptor));
+  }
+  return descriptors;
+}
+
+// Of our own descriptors.
+absl::Status NumberCopies(OpenFileIndex& index, std::vector<Descriptor>& copies) {
+  ASSIGN_OR_RETURN(const std::vector<OpenFileRow> rows, index.by_bpf()->Read(getpid()));
+  for (Descriptor& copy : copies) {
+    const auto row =
+        std::lower_bound(rows.begin(), rows.end(), copy.copy.get(),
+                         [](const OpenFileRow& each, int number) { return each.number < number; });
+    if (row == rows.end() || row->number != copy.copy.get()) {
+      return absl::InternalError("a BPF program does not tell of our own descriptors");
+    }
+    copy.open_file = index.NumberOf(row->open_file);
+  }
+  return absl::OkStatus();
+}
+
+std::vector<int> NumbersOf(const std::vector<Descriptor>& descriptors) {
+  std::vector<int> numbers;
+  for (const Descriptor& descriptor : descriptors) numbers.push_back(descriptor.number);
+  return numbers;
+}
+
+// NotFound where it is closed by now.
+absl::StatusOr<Descriptor> PeekDescriptor(const ProcDir& task, int number, const OpenFileRow* row) {
+  Descriptor descriptor{.number = number};
+  RETURN_IF_ERROR(StatOf(task, number, descriptor.stat));
+  if (row != nullptr && SaysAll(*row, descriptor.stat) && row->inode == descriptor.stat.st_ino) {
+    descriptor.info_text = FdInfoText(*row);
+  } else {
+    ASSIGN_OR_RETURN(descriptor.info_text, task.ReadWhole(InfoName(number)));
+  }
+  ASSIGN_OR_RETURN(descriptor.link, DescriptorLink(task, number));
+  return descriptor;
+}
+
 }  // namespace
 
 absl::StatusOr<size_t> CountDescriptors(const ProcDir& task) {
@@ -144,13 +235,24 @@ absl::StatusOr<size_t> CountDescriptors(const ProcDir& task) {
   return numbers.size();
 }
 
+size_t QuickCountOfDescriptors(const ProcDir& task) {
+  struct stat stat = {};
+  if (fstatat(task.fd().get(), "fd", &stat, 0) < 0) return 0;
+  return static_cast<size_t>(stat.st_size);
+}
+
 absl::StatusOr<std::vector<Descriptor>> ReadDescriptors(const ProcDir& task, pid_t pid,
                                                         BorrowedFd pidfd, OpenFileIndex* index) {
+  if (index != nullptr && index->by_bpf() != nullptr) {
+    ASSIGN_OR_RETURN(std::vector<Descriptor> descriptors, ReadRows(task, pid, pidfd, *index));
+    RETURN_IF_ERROR(ReadWatches(pid, NumbersOf(descriptors), descriptors));
+    return descriptors;
+  }
   ASSIGN_OR_RETURN(const std::vector<int> numbers, ListDescriptors(task));
   std::vector<Descriptor> descriptors;
   descriptors.reserve(numbers.size());
   for (const int number : numbers) {
-    UniqueFd copy(static_cast<int>(syscall(SYS_pidfd_getfd, pidfd.get(), number, 0)));
+    UniqueFd copy = CopyOf(pidfd, number);
     if (!copy) return CopyError(errno, task, number);
     ASSIGN_OR_RETURN(Descriptor descriptor, ReadDescriptor(task, number, std::move(copy)));
     if (index != nullptr) {
@@ -181,31 +283,46 @@ absl::StatusOr<std::vector<Descriptor>> DescribeCopies(std::vector<UniqueFd> cop
     descriptor.number = kInQueue;
     descriptors.push_back(std::move(descriptor));
   }
+  if (index != nullptr && index->by_bpf() != nullptr) {
+    RETURN_IF_ERROR(NumberCopies(*index, descriptors));
+  }
   return descriptors;
 }
 
-absl::StatusOr<std::vector<Descriptor>> PeekDescriptors(const ProcDir& task) {
-  ASSIGN_OR_RETURN(const std::vector<int> numbers, ListDescriptors(task));
+absl::StatusOr<std::vector<Descriptor>> PeekDescriptors(const ProcDir& task,
+                                                        std::span<const OpenFileRow> rows) {
   std::vector<Descriptor> descriptors;
-  descriptors.reserve(numbers.size());
-  for (const int number : numbers) {
-    Descriptor descriptor{.number = number};
-    absl::StatusOr<std::string> info = task.ReadWhole(InfoName(number));
-    if (absl::IsNotFound(info.status())) continue;
-    RETURN_IF_ERROR(info.status());
-    descriptor.info_text = *std::move(info);
-    // Following the link stats the very file, wherever its path leads by now.
-    if (fstatat(task.fd().get(), LinkName(number).c_str(), &descriptor.stat, 0) < 0) {
-      if (errno == ENOENT) continue;
-      return absl::ErrnoToStatus(errno, absl::StrCat(task.path(), "/", LinkName(number)));
-    }
-    absl::StatusOr<std::string> link = DescriptorLink(task, number);
-    if (absl::IsNotFound(link.status())) continue;
-    RETURN_IF_ERROR(link.status());
-    descriptor.link = *std::move(link);
-    descriptors.push_back(std::move(descriptor));
+  const auto add = [&](int number, const OpenFileRow* row) {
+    absl::StatusOr<Descriptor> descriptor = PeekDescriptor(task, number, row);
+    if (absl::IsNotFound(descriptor.status())) return absl::OkStatus();
+    RETURN_IF_ERROR(descriptor.status());
+    descriptors.push_back(*std::move(descriptor));
+    return absl::OkStatus();
+  };
+  if (!rows.empty()) {
+    for (const OpenFileRow& row : rows) RETURN_IF_ERROR(add(row.number, &row));
+    return descriptors;
   }
+  ASSIGN_OR_RETURN(const std::vector<int> numbers, ListDescriptors(task));
+  for (const int number : numbers) RETURN_IF_ERROR(add(number, nullptr));
   return descriptors;
+}
+
+void PeekUnreadEvents(BorrowedFd pidfd, std::vector<Descriptor>& descriptors) {
+  constexpr int kLooks = 10;
+  for (Descriptor& descriptor : descriptors) {
+    const FileKind kind = FileKindOf(descriptor.stat, descriptor.link.value(), 0);
+    if (kind != FileKind::kInotify && kind != FileKind::kFanotify) continue;
+    // Who has closed it meanwhile has nothing unread.
+    descriptor.copy = CopyOf(pidfd, descriptor.number);
+    if (!descriptor.copy) continue;
+    for (int i = 0; i < kLooks; ++i) {
+      descriptor.waiting = WaitingBytes(descriptor);
+      if (descriptor.waiting == 0) break;
+      absl::SleepFor(absl::Milliseconds(1));
+    }
+    descriptor.copy.Reset();
+  }
 }
 
 absl::StatusOr<std::string> DescriptorLink(const ProcDir& task, int number) {

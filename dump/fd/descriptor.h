@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -13,6 +14,7 @@
 #include "dump/fd/epoll_file.h"
 #include "dump/fd/open_file.h"
 #include "dumpctl/unique_fd.h"
+#include "proc/bpf_open_files.h"
 #include "proc/proc_fs.h"
 
 namespace dumpctl {
@@ -53,6 +55,8 @@ struct Descriptor {
 //
 // With an `index`, for which the tasks have to stand still, copies are kept only of what cannot be
 // told without: one of each socket, pipe and file without a name, and all of terminals.
+//
+// Where the index goes by BPF, so does most of the rest.
 absl::StatusOr<std::vector<Descriptor>> ReadDescriptors(const ProcDir& task, pid_t pid,
                                                         BorrowedFd pidfd, OpenFileIndex* index);
 
@@ -63,11 +67,19 @@ absl::StatusOr<std::vector<Descriptor>> DescribeCopies(std::vector<UniqueFd> cop
 inline constexpr int kInQueue = -1;
 
 // The same of a running task, without copies: nothing of the task is held, not even for a moment.
-// Descriptors that are closed meanwhile are left out.
-absl::StatusOr<std::vector<Descriptor>> PeekDescriptors(const ProcDir& task);
+// Descriptors that are closed meanwhile are left out. `rows`: what BPF has told of the task.
+absl::StatusOr<std::vector<Descriptor>> PeekDescriptors(const ProcDir& task,
+                                                        std::span<const OpenFileRow> rows = {});
+
+// Fills `waiting` of those of PeekDescriptors that tell of events (inotify(7), fanotify(7)),
+// through copies that last a moment. Of a reader that has just been woken it is waited for, some 10
+// ms.
+void PeekUnreadEvents(BorrowedFd pidfd, std::vector<Descriptor>& descriptors);
 
 // The number of descriptors that a task has.
 absl::StatusOr<size_t> CountDescriptors(const ProcDir& task);
+// The same at once, as st_size tells it (Linux 6.2); 0 where it does not.
+size_t QuickCountOfDescriptors(const ProcDir& task);
 
 // What a descriptor's link says ("/etc/passwd", "pipe:[4711]", "socket:[4712] (TCP)").
 absl::StatusOr<std::string> DescriptorLink(const ProcDir& task, int number);

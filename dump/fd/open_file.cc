@@ -47,6 +47,12 @@ absl::StatusOr<uint32_t> OpenFileIndex::NumberOf(pid_t pid, int number, const Li
   return last_;
 }
 
+uint32_t OpenFileIndex::NumberOf(uint64_t open_file) {
+  const auto [known, is_new] = by_address_.emplace(open_file, last_ + 1);
+  if (is_new) ++last_;
+  return known->second;
+}
+
 absl::StatusOr<uint32_t> OpenFileIndex::AskForEach(int number, std::vector<Known>& alike) {
   for (const Known& known : alike) {
     ASSIGN_OR_RETURN(const bool same,

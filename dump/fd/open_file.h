@@ -7,10 +7,12 @@
 #include <cstdint>
 #include <map>
 #include <tuple>
+#include <unordered_map>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "dumpctl/unique_fd.h"
+#include "proc/bpf_open_files.h"
 #include "proc/fdinfo_parser.h"
 
 namespace dumpctl {
@@ -32,10 +34,18 @@ class OpenFileIndex {
  public:
   // `with_dupfd_query`: where kcmp tells nothing, each two of our own descriptors are asked about.
   explicit OpenFileIndex(bool with_dupfd_query = false) : with_dupfd_query_(with_dupfd_query) {}
+  // By the kernel's own addresses of them, which must be told of each then.
+  explicit OpenFileIndex(const BpfOpenFiles& by_bpf) : by_bpf_(&by_bpf) {}
+
+  // None where kcmp tells them apart.
+  const BpfOpenFiles* by_bpf() const { return by_bpf_; }
 
   // The number, from 1, of the open file that descriptor `number` of `pid` refers to: the same for
   // all descriptors of it, in whatever task. FailedPrecondition without kcmp (CONFIG_KCMP).
   absl::StatusOr<uint32_t> NumberOf(pid_t pid, int number, const Likeness& likeness);
+
+  // The same by OpenFileRow::open_file.
+  uint32_t NumberOf(uint64_t open_file);
 
   // How many open files there were so far, which is the greatest of their numbers.
   uint32_t size() const { return last_; }
@@ -50,7 +60,9 @@ class OpenFileIndex {
   // By F_DUPFD_QUERY, of our own.
   absl::StatusOr<uint32_t> AskForEach(int number, std::vector<Known>& alike);
 
-  bool with_dupfd_query_;
+  bool with_dupfd_query_ = false;
+  const BpfOpenFiles* by_bpf_ = nullptr;
+  std::unordered_map<uint64_t, uint32_t> by_address_;
   // In the kernel's order, of those that are alike.
   std::map<Likeness, std::vector<Known>> known_;
   uint32_t last_ = 0;

@@ -28,7 +28,7 @@ absl::Status Error(int error, pid_t pid, RemoteAddress address) {
   if (error == EFAULT || error == EIO) {
     return MakeFailure(
         Failure::kRefused, absl::StatusCode::kUnimplemented,
-        absl::StrCat("refused before anything was changed: process ", pid, ", memory at 0x",
+        absl::StrCat("refused, with all put back: process ", pid, ", memory at 0x",
                      absl::Hex(address.value()),
                      ": it is there but cannot be read, which is a guard (MADV_GUARD_INSTALL) on a "
                      "kernel that does not tell where these are, or memory that has failed; run "

@@ -75,6 +75,8 @@ std::optional<WhyNot> WhyNotKind(const Vma& vma) {
 
 }  // namespace
 
+WhyNot WhyNotShadowStack() { return kShadowStack; }
+
 WhyNot WhyNotGuarded() { return kGuarded; }
 
 std::optional<WhyNot> WhyNotDumpable(const Vma& vma) {

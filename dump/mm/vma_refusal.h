@@ -11,6 +11,9 @@ namespace dumpctl {
 // task, the collector of a frozen one, so that both say the same.
 std::optional<WhyNot> WhyNotDumpable(const Vma& vma);
 
+// What is said of shadow stacks (Linux 6.6).
+WhyNot WhyNotShadowStack();
+
 // What is said of a mapping with MADV_GUARD_INSTALL ranges when these are not known.
 WhyNot WhyNotGuarded();
 

@@ -117,7 +117,7 @@ class Session {
     log_.Info(absl::StrCat("Preflight of process ", root().pid, " (", Printable(root().stat.comm),
                            "): ", targets_.size(), " in the tree"));
     ASSIGN_OR_RETURN(Preflight preflight, RunPreflight(options_, targets_, features_));
-    if (!preflight.blockers.empty()) return RefusedStatus(preflight.blockers);
+    if (!preflight.blockers.empty()) return RefusedStatus(preflight.blockers, false);
     return preflight;
   }
 
@@ -330,7 +330,7 @@ class Session {
                          ImageDirectory& directory, LinkRemaps& links) {
     RETURN_IF_ERROR(Begin("serialise"));
     ASSIGN_OR_RETURN(const TreeImages images, BuildImages(facts, sinks, features_, options_));
-    if (!images.refusals.empty()) return RefusedStatus(images.refusals);
+    if (!images.refusals.empty()) return RefusedStatus(images.refusals, true);
     for (const PageSink& sink : sinks) report_.bytes_written += sink.offset();
     for (const ImageWriter& image : images.images) {
       RETURN_IF_ERROR(directory.Write(image));

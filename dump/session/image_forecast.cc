@@ -175,6 +175,9 @@ absl::StatusOr<std::vector<std::string>> ForecastImages(const DumpOptions& optio
     names.Add(kind);
   }
   for (size_t i = 0; i < targets.size(); ++i) names.AddTask(targets[i], ids[i]);
+  for (const pid_t pid : ZombiesBelow(targets)) {
+    names.Add(ImageKind::kCore, static_cast<uint64_t>(pid));
+  }
   for (const ino_t id : preflight.shared_memory) names.AddPages(ImageKind::kSharedPagemap, id);
   for (size_t i = 1; i <= found.ghosts.size(); ++i) names.Add(ImageKind::kGhostFile, i);
   names.AddIf(found.remaps, ImageKind::kRemaps);

@@ -20,6 +20,7 @@
 #include "dump/mm/shared_memory.h"
 #include "dump/mm/shared_order.h"
 #include "dump/mm/vma_collector.h"
+#include "dump/mm/vma_refusal.h"
 #include "dump/ns/namespace_file.h"
 #include "dump/ns/sysv_ipc.h"
 #include "dump/session/aio_rings.h"
@@ -228,6 +229,16 @@ absl::StatusOr<ResourceRefusals> RefusePidfds(const Target& target, pid_t root,
   return refusals;
 }
 
+// Loading what reads them takes as long as reading some hundreds of them otherwise.
+void LoadOpenFiles(std::span<const Target> targets, Preflight& preflight) {
+  constexpr size_t kMany = 500;
+  size_t count = 0;
+  for (const Target& target : targets) count += QuickCountOfDescriptors(target.dir);
+  if (count < kMany) return;
+  absl::StatusOr<BpfOpenFiles> loaded = BpfOpenFiles::Load();
+  if (loaded.ok()) preflight.open_files = *std::move(loaded);
+}
+
 // What is told apart over the whole tree.
 struct Peeked {
   pid_t root = 0;
@@ -261,7 +272,16 @@ absl::StatusOr<ResourceRefusals> LookAtTask(const Target& target, const Namespac
                                             Peeked& peeked) {
   ASSIGN_OR_RETURN(const NamespaceLinks theirs, ReadNamespaces(target.dir));
   ResourceRefusals refusals = RefuseForeignNamespaces(target.pid, theirs, ours, roots);
-  ASSIGN_OR_RETURN(const std::vector<Descriptor> descriptors, PeekDescriptors(target.dir));
+  if (target.shadow_stack) {
+    const WhyNot why_not = WhyNotShadowStack();
+    refusals.push_back(
+        {target.pid, "its shadow stack", std::string(why_not.why), std::string(why_not.remedy)});
+  }
+  std::vector<OpenFileRow> rows;
+  // Procfs knows them as well.
+  if (preflight.open_files) rows = preflight.open_files->Read(target.pid).value_or(rows);
+  ASSIGN_OR_RETURN(std::vector<Descriptor> descriptors, PeekDescriptors(target.dir, rows));
+  PeekUnreadEvents(BorrowedFd(target.pidfd), descriptors);
   RETURN_IF_ERROR(PeekAt(target, descriptors, peeked));
   ASSIGN_OR_RETURN(ResourceRefusals refused,
                    RefuseDescriptors(target.pid, descriptors, preflight.file_rules));
@@ -358,6 +378,7 @@ absl::StatusOr<Preflight> RunPreflight(const DumpOptions& options, std::span<con
                           .external = options.external_files,
                           .kernel_tmpfs = preflight.kernel_tmpfs};
   RETURN_IF_ERROR(ReadMaps(targets, features, preflight));
+  if (features.Has(KernelFeature::kBpfTaskFile)) LoadOpenFiles(targets, preflight);
   const absl::StatusOr<UnixSocketRows> rows = AskForUnixSockets();
   Peeked peeked;
   peeked.root = targets.front().pid;
@@ -384,8 +405,9 @@ std::string RefusalText(const ResourceRefusal& refusal) {
                       "; ", refusal.remedy);
 }
 
-absl::Status RefusedStatus(const ResourceRefusals& refusals) {
-  std::string message = "refused before anything was changed";
+absl::Status RefusedStatus(const ResourceRefusals& refusals, bool frozen) {
+  std::string message =
+      frozen ? "refused, with all put back" : "refused before anything was changed";
   if (refusals.size() > 1) absl::StrAppend(&message, ", for ", refusals.size(), " reasons");
   message += ":";
   for (const ResourceRefusal& refusal : refusals) {

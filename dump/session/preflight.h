@@ -18,6 +18,7 @@
 #include "dump/session/target.h"
 #include "dumpctl/resource_refusal.h"
 #include "proc/bpf_aio_contexts.h"
+#include "proc/bpf_open_files.h"
 #include "proc/bpf_terminal_queues.h"
 #include "proc/bpf_vm_flags.h"
 #include "proc/kernel_features.h"
@@ -46,6 +47,8 @@ struct Preflight {
   std::optional<BpfTerminalQueues> terminal_queues;
   // What tells which requests of native asynchronous I/O are under way, where there may be some.
   std::optional<BpfAioContexts> aio_contexts;
+  // What reads the descriptors of a task at once, where there are many of them.
+  std::optional<BpfOpenFiles> open_files;
   std::set<ino_t> shared_memory;  // the inodes of SharedObjects, as far as there are some yet
   // What tells VmFlags without smaps, where smaps would be slow; loaded by another thread. An error
   // of it means no more than that smaps has to be read.
@@ -60,8 +63,9 @@ absl::StatusOr<Preflight> RunPreflight(const DumpOptions& options, std::span<con
 // "process 12, fd 3 (...): why; remedy"
 std::string RefusalText(const ResourceRefusal& refusal);
 
-// One error for all: Failure::kRefused, one line, or a line for each of several refusals.
-absl::Status RefusedStatus(const ResourceRefusals& refusals);
+// One error for all: Failure::kRefused, one line, or a line for each of several refusals. `frozen`:
+// whether the tree stood still by then.
+absl::Status RefusedStatus(const ResourceRefusals& refusals, bool frozen);
 
 }  // namespace dumpctl
 

@@ -41,23 +41,37 @@ absl::StatusOr<TaskStat> StatOf(const ProcDir& dir) {
   return ParseStat(text);
 }
 
-absl::Status RefuseAncestor(pid_t pid, const std::string& name) {
+// What decides about every task alike.
+struct Dumper {
+  std::set<pid_t> ancestors;  // and itself
+  uint64_t capabilities = 0;  // effective ones, bit n = capability n
+};
+
+absl::StatusOr<Dumper> ReadDumper() {
+  Dumper dumper;
   pid_t ancestor = getpid();
   while (ancestor > 1) {
-    if (ancestor == pid) {
-      return Refuse(Failure::kSelfOrAncestor,
-                    absl::StrCat(name, pid == getpid() ? " is dumpctl itself"
-                                                       : " is an ancestor of dumpctl: freezing it "
-                                                         "could stop the dump; start dumpctl from "
-                                                         "elsewhere"));
-    }
+    dumper.ancestors.insert(ancestor);
     const auto dir = ProcDir::OpenTask(ancestor);
     if (!dir.ok()) break;
     const auto stat = StatOf(*dir);
     if (!stat.ok()) break;
     ancestor = stat->ppid;
   }
-  return absl::OkStatus();
+  ASSIGN_OR_RETURN(const ProcDir self, ProcDir::OpenTask(getpid()));
+  ASSIGN_OR_RETURN(const std::string text, self.Read("status"));
+  ASSIGN_OR_RETURN(const TaskStatus status, ParseStatus(text));
+  dumper.capabilities = status.cap_effective;
+  return dumper;
+}
+
+absl::Status RefuseAncestor(const Dumper& dumper, pid_t pid, const std::string& name) {
+  if (!dumper.ancestors.contains(pid)) return absl::OkStatus();
+  return Refuse(Failure::kSelfOrAncestor,
+                absl::StrCat(name, pid == getpid() ? " is dumpctl itself"
+                                                   : " is an ancestor of dumpctl: freezing it "
+                                                     "could stop the dump; start dumpctl from "
+                                                     "elsewhere"));
 }
 
 absl::Status RefuseZombie(const std::string& name, const TaskStat& stat, const TaskStatus& status) {
@@ -105,17 +119,15 @@ absl::Status RefuseForeignAbi(const ProcDir& dir, const std::string& name) {
 }
 
 // Asks the kernel rather than guess from ids and capability sets.
-absl::Status RefuseWithoutRights(const ProcDir& dir, const std::string& name) {
+absl::Status RefuseWithoutRights(const Dumper& dumper, const ProcDir& dir,
+                                 const std::string& name) {
   const auto memory = dir.Open("mem", O_RDWR);
   if (absl::IsPermissionDenied(memory.status())) return NeedsPtrace(name);
   RETURN_IF_ERROR(memory.status());
   // Following links there is what needs the capability, so an empty directory shows nothing.
-  ASSIGN_OR_RETURN(const ProcDir self, ProcDir::OpenTask(getpid()));
-  ASSIGN_OR_RETURN(const std::string text, self.Read("status"));
-  ASSIGN_OR_RETURN(const TaskStatus status, ParseStatus(text));
   constexpr uint64_t kSysAdmin = uint64_t{1} << 21;
   constexpr uint64_t kCheckpointRestore = uint64_t{1} << 40;
-  if ((status.cap_effective & (kSysAdmin | kCheckpointRestore)) == 0) {
+  if ((dumper.capabilities & (kSysAdmin | kCheckpointRestore)) == 0) {
     return MakeFailure(Failure::kPermission, absl::StatusCode::kPermissionDenied,
                        absl::StrCat("dumping ", name,
                                     " needs CAP_CHECKPOINT_RESTORE (or CAP_SYS_ADMIN): run "
@@ -149,9 +161,7 @@ bool HasPassed(pid_t pid, const absl::Status& status) {
   return !threads.ok() || threads->size() <= 1;
 }
 
-}  // namespace
-
-absl::StatusOr<Target> FindTarget(pid_t pid) {
+absl::StatusOr<Target> Find(const Dumper& dumper, pid_t pid) {
   absl::StatusOr<ProcDir> dir = ProcDir::OpenTask(pid);
   if (absl::IsNotFound(dir.status())) return NoSuchTask(pid);
   RETURN_IF_ERROR(dir.status());
@@ -178,12 +188,13 @@ absl::StatusOr<Target> FindTarget(pid_t pid) {
                                " is the init of this system, without which nothing goes on; "
                                "dump what it has started"));
   }
-  RETURN_IF_ERROR(RefuseAncestor(pid, name));
+  RETURN_IF_ERROR(RefuseAncestor(dumper, pid, name));
   RETURN_IF_ERROR(RefuseZombie(name, *stat, status));
   RETURN_IF_ERROR(RefuseTraced(name, status));
-  RETURN_IF_ERROR(RefuseWithoutRights(*dir, name));
+  RETURN_IF_ERROR(RefuseWithoutRights(dumper, *dir, name));
   RETURN_IF_ERROR(RefuseForeignAbi(*dir, name));
-  Target target{.pid = pid, .dir = *std::move(dir), .stat = *stat};
+  Target target{
+      .pid = pid, .dir = *std::move(dir), .stat = *stat, .shadow_stack = status.shadow_stack};
   target.pidfd.Reset(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));
   if (!target.pidfd) {
     return errno == ESRCH ? NoSuchTask(pid) : absl::ErrnoToStatus(errno, "pidfd_open");
@@ -191,21 +202,37 @@ absl::StatusOr<Target> FindTarget(pid_t pid) {
   return target;
 }
 
+}  // namespace
+
 absl::StatusOr<std::vector<Target>> FindTree(pid_t root) {
+  ASSIGN_OR_RETURN(const Dumper dumper, ReadDumper());
   std::vector<Target> found;
   std::set<pid_t> known = {root};
-  ASSIGN_OR_RETURN(Target first, FindTarget(root));
+  ASSIGN_OR_RETURN(Target first, Find(dumper, root));
   found.push_back(std::move(first));
   for (size_t next = 0; next < found.size(); ++next) {
     for (const pid_t pid : ChildrenOf(found[next].dir)) {
       if (!known.insert(pid).second) continue;
-      absl::StatusOr<Target> child = FindTarget(pid);
+      absl::StatusOr<Target> child = Find(dumper, pid);
       if (!child.ok() && HasPassed(pid, child.status())) continue;
       RETURN_IF_ERROR(child.status());
       found.push_back(*std::move(child));
     }
   }
   return found;
+}
+
+std::vector<pid_t> ZombiesBelow(std::span<const Target> targets) {
+  std::vector<pid_t> zombies;
+  for (const Target& target : targets) {
+    for (const pid_t pid : ChildrenOf(target.dir)) {
+      const absl::StatusOr<ProcDir> dir = ProcDir::OpenTask(pid);
+      if (!dir.ok()) continue;
+      const absl::StatusOr<TaskStat> stat = StatOf(*dir);
+      if (stat.ok() && stat->zombie()) zombies.push_back(pid);
+    }
+  }
+  return zombies;
 }
 
 bool IsDead(const Target& target) {

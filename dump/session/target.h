@@ -19,17 +19,19 @@ struct Target {
   pid_t pid = 0;
   ProcDir dir;
   UniqueFd pidfd;
-  TaskStat stat;  // as it was when it was found
+  TaskStat stat;              // as it was when it was found
+  bool shadow_stack = false;  // in use by then
 };
 
-// Finds out whether this can be dumped at all, by us. Each way it cannot has a Failure of its own:
-// no such process, a thread, a kernel thread, pid 1, ourselves or an ancestor, a zombie, somebody
-// traces it, a 32-bit program, or a capability that we lack.
-absl::StatusOr<Target> FindTarget(pid_t pid);
-
-// It and all its descendants, as far as they stay while we look; parents before their children.
-// Zombies are left out. Errors: FindTarget's, of any of them.
+// A process and all its descendants, as far as they stay while we look; parents before their
+// children. Zombies below the root are left out. Finds out whether each can be dumped at all, by
+// us. Each way it cannot has a Failure of its own: no such process, a thread, a kernel thread, pid
+// 1, ourselves or an ancestor, a zombie, somebody traces it, a 32-bit program, or a capability that
+// we lack.
 absl::StatusOr<std::vector<Target>> FindTree(pid_t root);
+
+// The zombies among their children, as far as they stay while we look.
+std::vector<pid_t> ZombiesBelow(std::span<const Target> targets);
 
 // Whether it is dead by now.
 bool IsDead(const Target& target);

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "dump/cg/cgroup_dirs.h"
 #include "dump/cg/cgroup_sets.h"
+#include "dump/cg/frozen_cgroups.h"
 #include "dump/session/cgroup_freezer.h"
 #include "dumpctl/status_macros.h"
 #include "proc/proc_fs.h"
@@ -49,6 +50,10 @@ absl::StatusOr<PeekedCgroups> PeekCgroups(std::span<const Target> targets,
     RETURN_IF_ERROR(sets.NumberOf(*text).status());
   }
   ASSIGN_OR_RETURN(ResourceRefusals refusals, RefuseCgroups(sets, options));
+  if (options.freeze_cgroup.empty()) {
+    ASSIGN_OR_RETURN(ResourceRefusals frozen, RefuseFrozenCgroups(sets, options.yard));
+    refusals.insert(refusals.end(), frozen.begin(), frozen.end());
+  }
   if (const auto why_not = CgroupFreezer::WhyNot(options.freeze_cgroup)) {
     refusals.push_back(
         {0, absl::StrCat("cgroup ", options.freeze_cgroup), why_not->why, why_not->remedy});

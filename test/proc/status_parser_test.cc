@@ -83,6 +83,17 @@ TEST(StatusParserTest, TakesWhatADumpUses) {
   EXPECT_EQ(status->seccomp_filters, 3u);
 }
 
+// Linux 6.6 and later, on processors that have any.
+TEST(StatusParserTest, ShadowStacksAreAmongTheFeatures) {
+  for (const auto& [features, shadow_stack] :
+       {std::pair("", false), {"wrss", false}, {"shstk", true}, {"shstk wrss", true}}) {
+    const auto status =
+        ParseStatus(absl::StrCat(kStatus, "x86_Thread_features:\t", features, "\n"));
+    ASSERT_TRUE(status.ok()) << status.status();
+    EXPECT_EQ(status->shadow_stack, shadow_stack) << features;
+  }
+}
+
 TEST(StatusParserTest, Linux4HasFewerFields) {
   const auto status = ParseStatus(kStatus4);
   ASSERT_TRUE(status.ok()) << status.status();

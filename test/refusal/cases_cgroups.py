@@ -100,6 +100,21 @@ def freezers_that_are_none(scene):
 
 
 @case_each(["freezer", "unified"])
+def frozen_without_being_named(scene, hierarchy):
+    witness = scene.witness()
+    with _cgroup(scene, hierarchy, witness.pid) as path:
+        _freeze(path, True)
+        _expect_frozen(path, True)
+        result = scene.dump(witness.pid)
+        scene.expect_failure(result, "Refused", "before anything was changed",
+                             os.path.basename(path), "--freeze-cgroup")
+        _expect_frozen(path, True)
+        _freeze(path, False)
+    scene.expect_images({})
+    witness.expect_unharmed()
+
+
+@case_each(["freezer", "unified"])
 def freezers_of_finished_dumps(scene, hierarchy):
     witness = scene.witness()
     with _cgroup(scene, hierarchy, witness.pid) as path:

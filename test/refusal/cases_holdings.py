@@ -134,6 +134,7 @@ def events_that_nobody_has_read(scene):
         start = f"fd {number} ({kind}, anon_inode:"
         require(start in result.err, f"{start!r} is not in {result.err}")
     require(result.err.count("events wait in it") == len(_held(witness, "fd")), result.err)
+    require("before anything was changed" in result.err, result.err)
     scene.expect_images({})
     witness.expect_unharmed()
 

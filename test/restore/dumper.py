@@ -4,6 +4,8 @@ import os
 import subprocess
 import time
 
+import kernel_facts
+
 _STOCK_CRIU = os.path.join(os.path.dirname(__file__), "../../scripts/stock-criu")
 
 
@@ -36,6 +38,8 @@ class Dumper:
         self._run(argv + list(options), images, deadline)
 
     def _run(self, argv, images, deadline):
+        if argv[0] == self._criu:
+            kernel_facts.take_over(self._criu)
         with open(os.path.join(images, f"{argv[1]}.out"), "wb") as out:
             pid = self._reaper.start(argv, stdout=out.fileno())
         code = self._reaper.wait(pid, deadline)
@@ -43,6 +47,8 @@ class Dumper:
             raise DumpFailure(f"{' '.join(argv)}: did not end in time")
         if code != 0:
             raise DumpFailure(f"{' '.join(argv)}: ended with {code}")
+        if argv[0] == self._criu:
+            kernel_facts.keep(self._criu)
 
 
 def log_tails(images, lines=40):

@@ -1,0 +1,109 @@
+#include "proc/bpf_assembler.h"
+
+#include <unistd.h>
+
+#include <cerrno>
+#include <string>
+#include <utility>
+
+#include "dumpctl/status_macros.h"
+#include "proc/bpf_program.h"
+
+namespace dumpctl {
+
+absl::Status FindFields(const Btf& btf, std::span<const BtfField> fields) {
+  for (const BtfField& field : fields) {
+    ASSIGN_OR_RETURN(*field.place, btf.OffsetOf(field.type, field.member));
+    constexpr uint32_t kFarthest = 30'000;  // a BPF instruction reaches as far
+    if (*field.place > kFarthest) return absl::DataLossError("a field lies too far away");
+  }
+  return absl::OkStatus();
+}
+
+void BpfAssembler::EndIfZero(uint8_t what) { EndIf(bpf::SkipIfZero(what, 0)); }
+
+void BpfAssembler::JumpTo(std::vector<size_t>& jumps, const bpf_insn& jump) {
+  jumps.push_back(instructions_.size());
+  Add(jump);
+}
+
+void BpfAssembler::Here(const std::vector<size_t>& jumps) {
+  for (const size_t jump : jumps) {
+    instructions_[jump].off = static_cast<int16_t>(instructions_.size() - jump - 1);
+  }
+}
+
+void BpfAssembler::Fetch(uint8_t to, int place, size_t size, uint8_t from, uint32_t offset) {
+  Add(bpf::Copy(BPF_REG_3, from));
+  Add(bpf::Add(BPF_REG_3, static_cast<int>(offset)));
+  FetchAt3(to, place, size);
+}
+
+void BpfAssembler::FetchAt3(uint8_t to, int place, size_t size) {
+  Add(bpf::Copy(BPF_REG_1, to));
+  Add(bpf::Add(BPF_REG_1, place));
+  Add(bpf::Set(BPF_REG_2, static_cast<int>(size)));
+  Add(bpf::Call(BPF_FUNC_probe_read_kernel));
+}
+
+void BpfAssembler::FetchPointer(uint8_t to, uint8_t from, uint32_t offset) {
+  Fetch(BPF_REG_10, kPointer, sizeof(uint64_t), from, offset);
+  Add(bpf::Load64(to, BPF_REG_10, static_cast<uint32_t>(kPointer)));
+  EndIfZero(to);
+}
+
+void BpfAssembler::LoadMap(uint8_t to, int map) {
+  Add({BPF_LD | BPF_IMM | BPF_DW, to, BPF_PSEUDO_MAP_FD, 0, map});
+  Add({});  // the upper half of that
+}
+
+void BpfAssembler::FindValue(uint8_t to, int map) {
+  Add(bpf::Set(BPF_REG_1, 0));
+  Add(bpf::Store64(BPF_REG_10, kKey, BPF_REG_1));
+  Add(bpf::Copy(BPF_REG_2, BPF_REG_10));
+  Add(bpf::Add(BPF_REG_2, kKey));
+  LoadMap(BPF_REG_1, map);
+  Add(bpf::Call(BPF_FUNC_map_lookup_elem));
+  EndIfZero(BPF_REG_0);
+  Add(bpf::Copy(to, BPF_REG_0));
+}
+
+void BpfAssembler::HandOut(const BpfContextLayout& layout, uint8_t context, uint8_t from, int place,
+                           size_t size) {
+  Add(bpf::Load64(BPF_REG_1, context, layout.meta));
+  Add(bpf::Load64(BPF_REG_1, BPF_REG_1, layout.seq));
+  Add(bpf::Copy(BPF_REG_2, from));
+  Add(bpf::Add(BPF_REG_2, place));
+  Add(bpf::Set(BPF_REG_3, static_cast<int>(size)));
+  Add(bpf::Call(BPF_FUNC_seq_write));
+}
+
+std::vector<bpf_insn> BpfAssembler::Finish() && {
+  Here(ends_);
+  Add(bpf::Set(BPF_REG_0, 0));
+  Add(bpf::Return());
+  return std::move(instructions_);
+}
+
+absl::Status ReadBpfRecords(const UniqueFd& attached, size_t size,
+                            const std::function<absl::StatusOr<bool>(std::string_view)>& take) {
+  std::string text;
+  std::string piece(size_t{8} * 4096, '\0');  // as much as the kernel gives at once
+  for (;;) {
+    const ssize_t n = read(attached.get(), piece.data(), piece.size());
+    if (n < 0 && (errno == EINTR || errno == EAGAIN)) continue;
+    if (n < 0) return absl::ErrnoToStatus(errno, "reading from a BPF program");
+    if (n == 0) break;
+    text.append(piece, 0, static_cast<size_t>(n));
+    size_t used = 0;
+    for (; text.size() - used >= size; used += size) {
+      ASSIGN_OR_RETURN(const bool more, take(std::string_view(text).substr(used, size)));
+      if (!more) return absl::OkStatus();
+    }
+    text.erase(0, used);
+  }
+  if (!text.empty()) return absl::DataLossError("a BPF program gave part of a record");
+  return absl::OkStatus();
+}
+
+}  // namespace dumpctl

@@ -1,0 +1,82 @@
+#ifndef PROC_BPF_ASSEMBLER_H_
+#define PROC_BPF_ASSEMBLER_H_
+
+#include <linux/bpf.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "dumpctl/unique_fd.h"
+#include "proc/btf_parser.h"
+
+namespace dumpctl {
+
+// Where the running kernel keeps what every iterator's program begins with, in bytes.
+struct BpfContextLayout {
+  uint32_t meta = 0;
+  uint32_t seq = 0;
+};
+
+// A member of a struct whose place is asked for.
+struct BtfField {
+  uint32_t* place;
+  const BtfType& type;
+  std::string_view member;
+};
+
+// Errors: those of Btf::OffsetOf; DataLoss where one lies farther away than an instruction reaches.
+absl::Status FindFields(const Btf& btf, std::span<const BtfField> fields);
+
+// Puts the program of an iterator together, with registers 6 to 9 for what it keeps. It hands out
+// records, and ends early where something is not there.
+class BpfAssembler {
+ public:
+  void Add(const bpf_insn& instruction) { instructions_.push_back(instruction); }
+
+  // A jump whose distance is filled in later: to the end, or to where Here says.
+  void EndIf(const bpf_insn& jump) { JumpTo(ends_, jump); }
+  void EndIfZero(uint8_t what);
+  void JumpTo(std::vector<size_t>& jumps, const bpf_insn& jump);
+  void Here(const std::vector<size_t>& jumps);
+
+  // The kernel's memory at `from` + `offset` to `to` + `place`; where there is none, zeros.
+  void Fetch(uint8_t to, int place, size_t size, uint8_t from, uint32_t offset);
+  // The same from where register 3 points to.
+  void FetchAt3(uint8_t to, int place, size_t size);
+  // A pointer from there; the program ends where that is null. By way of the stack (at -16).
+  void FetchPointer(uint8_t to, uint8_t from, uint32_t offset);
+
+  // The map that a descriptor refers to.
+  void LoadMap(uint8_t to, int map);
+  // The value of a map of one. By way of the stack (at -8), where the key 0 stays.
+  void FindValue(uint8_t to, int map);
+
+  // `size` bytes at `from` + `place` to who reads the iterator. `context`: what register 1 was when
+  // the program began.
+  void HandOut(const BpfContextLayout& layout, uint8_t context, uint8_t from, int place,
+               size_t size);
+
+  // The whole program.
+  std::vector<bpf_insn> Finish() &&;
+
+  static constexpr int kKey = -8;       // on the stack
+  static constexpr int kPointer = -16;  // on the stack
+
+ private:
+  std::vector<bpf_insn> instructions_;
+  std::vector<size_t> ends_;
+};
+
+// All that an attached iterator (AttachBpfIterator) hands out, in records of `size` bytes, until
+// `take` wants no more. Errors: of read(2), DataLoss of a part of a record, and those of `take`.
+absl::Status ReadBpfRecords(const UniqueFd& attached, size_t size,
+                            const std::function<absl::StatusOr<bool>(std::string_view)>& take);
+
+}  // namespace dumpctl
+
+#endif  // PROC_BPF_ASSEMBLER_H_
