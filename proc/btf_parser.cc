@@ -165,6 +165,17 @@ absl::StatusOr<BtfType> Btf::FindId(uint32_t id, const BtfType& near) const {
 }
 
 absl::StatusOr<uint32_t> Btf::OffsetOf(const BtfType& type, std::string_view member) const {
+  ASSIGN_OR_RETURN(const Member found, FindMember(type, member));
+  if (found.is_bit_field || found.bits % 8 != 0) return NoSuch("member", member);
+  return found.bits / 8;
+}
+
+absl::StatusOr<uint32_t> Btf::ByteOf(const BtfType& type, std::string_view member) const {
+  ASSIGN_OR_RETURN(const Member found, FindMember(type, member));
+  return found.bits / 8;
+}
+
+absl::StatusOr<Btf::Member> Btf::FindMember(const BtfType& type, std::string_view member) const {
   struct Part {
     uint32_t id;
     uint32_t bits;  // where it begins in the whole
@@ -185,8 +196,8 @@ absl::StatusOr<uint32_t> Btf::OffsetOf(const BtfType& type, std::string_view mem
       const uint32_t bits = whole.bits + within;
       if (part.name_off == 0) {
         parts.push_back({part.type, bits});
-      } else if (StringAt(part.name_off) == member && !bit_field && bits % 8 == 0) {
-        return bits / 8;
+      } else if (StringAt(part.name_off) == member) {
+        return Member{bits, bit_field};
       }
     }
   }

@@ -45,12 +45,19 @@ class Btf {
   // Where a member of a struct begins, in bytes. Members of anonymous structs and unions within
   // count as its own, as they do in C.
   absl::StatusOr<uint32_t> OffsetOf(const BtfType& type, std::string_view member) const;
+  // The same of any, bit-fields too: the byte that its first bit is in.
+  absl::StatusOr<uint32_t> ByteOf(const BtfType& type, std::string_view member) const;
 
  private:
   struct Record;
+  struct Member {
+    uint32_t bits;  // where it begins in the whole
+    bool is_bit_field;
+  };
 
   Btf(std::string_view types, std::string_view strings) : types_(types), strings_(strings) {}
 
+  absl::StatusOr<Member> FindMember(const BtfType& type, std::string_view member) const;
   std::optional<uint32_t> FindString(std::string_view text) const;
   std::string_view StringAt(uint32_t offset) const;
   // Of size 0 where there is none that could be read: then WhyNoRecordAt says why.

@@ -77,7 +77,8 @@ int WaitingBytes(const Descriptor& descriptor) {
 }
 
 // All but the watches. `number` is that of `copy` among the descriptors of `task`.
-absl::StatusOr<Descriptor> ReadDescriptor(const ProcDir& task, int number, UniqueFd copy) {
+absl::StatusOr<Descriptor> ReadDescriptor(const ProcDir& task, int number, UniqueFd copy,
+                                          bool may_be_owned = true) {
   Descriptor descriptor{.number = number, .copy = std::move(copy)};
   if (fstat(descriptor.copy.get(), &descriptor.stat) < 0) {
     return absl::ErrnoToStatus(errno, absl::StrCat("fstat of descriptor ", number));
@@ -90,7 +91,9 @@ absl::StatusOr<Descriptor> ReadDescriptor(const ProcDir& task, int number, Uniqu
     RETURN_IF_ERROR(Wind(BorrowedFd(descriptor.copy)));
     ASSIGN_OR_RETURN(descriptor.info_text, task.ReadWhole(InfoName(number)));
   }
-  ASSIGN_OR_RETURN(descriptor.owner, ReadOwner(descriptor.copy.get()));
+  if (may_be_owned) {
+    ASSIGN_OR_RETURN(descriptor.owner, ReadOwner(descriptor.copy.get()));
+  }
   descriptor.waiting = WaitingBytes(descriptor);
   return descriptor;
 }
@@ -115,13 +118,14 @@ bool MayBeTerminal(const struct stat& stat) {
   return S_ISCHR(stat.st_mode) && major(stat.st_rdev) != kMemoryMajor;
 }
 
-// What is read later needs the file itself, but one copy of it is enough.
-bool NeedsCopy(const Descriptor& descriptor, std::string_view link, bool is_first) {
-  const mode_t mode = descriptor.stat.st_mode;
-  if (MayBeTerminal(descriptor.stat)) return true;
-  const bool needed = S_ISSOCK(mode) || S_ISFIFO(mode) || descriptor.stat.st_nlink == 0 ||
-                      link.ends_with(" (deleted)");
-  return needed && is_first;
+// What is read later needs the file itself, but one copy of it is enough. Of most kinds that shows
+// without the link.
+bool NeedsCopy(const struct stat& stat, bool is_first) {
+  if (MayBeTerminal(stat)) return true;
+  return is_first && (S_ISSOCK(stat.st_mode) || S_ISFIFO(stat.st_mode) || stat.st_nlink == 0);
+}
+bool NeedsCopy(const struct stat& stat, std::string_view link, bool is_first) {
+  return NeedsCopy(stat, is_first) || (is_first && link.ends_with(" (deleted)"));
 }
 
 absl::Status Index(pid_t pid, Descriptor& descriptor, OpenFileIndex& index) {
@@ -134,8 +138,9 @@ absl::Status Index(pid_t pid, Descriptor& descriptor, OpenFileIndex& index) {
 
 // The link is read in `task`, where its number is.
 absl::Status GiveUpCopy(const ProcDir& task, bool is_first, Descriptor& descriptor) {
+  if (NeedsCopy(descriptor.stat, is_first)) return absl::OkStatus();
   ASSIGN_OR_RETURN(std::string link, DescriptorLink(task, descriptor.number));
-  if (NeedsCopy(descriptor, link, is_first)) return absl::OkStatus();
+  if (NeedsCopy(descriptor.stat, link, is_first)) return absl::OkStatus();
   descriptor.link = std::move(link);
   descriptor.copy.Reset();
   return absl::OkStatus();
@@ -164,18 +169,21 @@ absl::StatusOr<Descriptor> ReadRow(const ProcDir& task, BorrowedFd pidfd, const 
   if (!SaysAll(row, descriptor.stat)) {
     UniqueFd copy = CopyOf(pidfd, row.number);
     if (!copy) return CopyError(errno, task, row.number);
-    ASSIGN_OR_RETURN(descriptor, ReadDescriptor(task, row.number, std::move(copy)));
+    ASSIGN_OR_RETURN(descriptor,
+                     ReadDescriptor(task, row.number, std::move(copy), row.may_be_owned));
     RETURN_IF_ERROR(GiveUpCopy(task, is_first, descriptor));
     return descriptor;
   }
   descriptor.info_text = FdInfoText(row);
-  ASSIGN_OR_RETURN(std::string link, DescriptorLink(task, row.number));
-  if (NeedsCopy(descriptor, link, is_first)) {
-    descriptor.copy = CopyOf(pidfd, row.number);
-    if (!descriptor.copy) return CopyError(errno, task, row.number);
-  } else {
-    descriptor.link = std::move(link);
+  if (!NeedsCopy(descriptor.stat, is_first)) {
+    ASSIGN_OR_RETURN(std::string link, DescriptorLink(task, row.number));
+    if (!NeedsCopy(descriptor.stat, link, is_first)) {
+      descriptor.link = std::move(link);
+      return descriptor;
+    }
   }
+  descriptor.copy = CopyOf(pidfd, row.number);
+  if (!descriptor.copy) return CopyError(errno, task, row.number);
   return descriptor;
 }
 

@@ -400,6 +400,11 @@ class Session {
     for (std::string& words : NotCaptured(facts.sysv)) {
       report_.not_captured.push_back(std::move(words));
     }
+    if (facts.port_programs_untold) {
+      report_.not_captured.emplace_back(
+          "which program chooses among the sockets of a port (SO_ATTACH_REUSEPORT_EBPF), if any: "
+          "this kernel does not tell");
+    }
     for (std::string& words : LostTerminals(facts.tasks)) {
       report_.not_captured.push_back(std::move(words));
     }

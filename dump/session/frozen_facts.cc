@@ -234,7 +234,8 @@ absl::Status ReadHoldings(const FrozenTree& tree, Preflight& preflight,
     RETURN_IF_ERROR(ReadMemfds(*read.descriptors, preflight.kernel_tmpfs, facts));
   }
   RETURN_IF_ERROR(ReadSysv(facts));
-  RETURN_IF_ERROR(ReadSockets(facts, index));
+  RETURN_IF_ERROR(ReadSockets(
+      features, preflight.socket_likeness ? &*preflight.socket_likeness : nullptr, index, facts));
   RETURN_IF_ERROR(ReadTerminals(
       features, preflight.terminal_queues ? &*preflight.terminal_queues : nullptr, facts));
   ASSIGN_OR_RETURN(facts.pipes, TeePipes(facts.queued, std::move(facts.pipes)));

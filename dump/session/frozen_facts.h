@@ -82,6 +82,7 @@ struct TreeFacts {
   SysvIpc sysv;
   UnixSockets unix_sockets;
   InetSockets inet_sockets;
+  bool port_programs_untold = false;  // ports are shared, and the kernel does not tell how
   std::map<uint32_t, NetlinkSocketFacts> netlink_sockets;  // by inode
   PacketSockets packet_sockets;
   std::string run_id;  // what the inventory calls this dump

@@ -391,6 +391,11 @@ absl::StatusOr<Preflight> RunPreflight(const DumpOptions& options, std::span<con
       ResourceRefusals refused,
       RefuseSockets(rows, peeked.sockets, options.external_unix_sockets, options.inet));
   Append(preflight.blockers, std::move(refused));
+  constexpr size_t kManySockets = 200;  // loading it takes as long as asking these
+  if (peeked.sockets.size() >= kManySockets && features.Has(KernelFeature::kBpfTaskFile)) {
+    absl::StatusOr<SocketLikeness> likeness = SocketLikeness::Load();
+    if (likeness.ok()) preflight.socket_likeness = *std::move(likeness);
+  }
   if (!peeked.terminals.empty() && features.Has(KernelFeature::kBpfTaskFile)) {
     absl::StatusOr<BpfTerminalQueues> queues = BpfTerminalQueues::Load();
     if (queues.ok()) preflight.terminal_queues = *std::move(queues);

@@ -16,6 +16,7 @@
 #include "dump/fd/file_name.h"
 #include "dump/session/dump_options.h"
 #include "dump/session/target.h"
+#include "dump/sk/socket_likeness.h"
 #include "dumpctl/resource_refusal.h"
 #include "proc/bpf_aio_contexts.h"
 #include "proc/bpf_open_files.h"
@@ -49,6 +50,8 @@ struct Preflight {
   std::optional<BpfAioContexts> aio_contexts;
   // What reads the descriptors of a task at once, where there are many of them.
   std::optional<BpfOpenFiles> open_files;
+  // What compares unix sockets, where there are many of them.
+  std::optional<SocketLikeness> socket_likeness;
   std::set<ino_t> shared_memory;  // the inodes of SharedObjects, as far as there are some yet
   // What tells VmFlags without smaps, where smaps would be slow; loaded by another thread. An error
   // of it means no more than that smaps has to be read.

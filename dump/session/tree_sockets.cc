@@ -62,9 +62,40 @@ absl::Status ReadSocket(const Descriptor& descriptor, const std::string& directo
   }
 }
 
+// Where that fails each socket is asked.
+void Compare(const SocketLikeness& likeness, TreeFacts& facts) {
+  for (const FrozenFacts& task : facts.tasks) {
+    if (!task.descriptors) continue;
+    absl::StatusOr<SocketLikenesses> found = likeness.Read(task.process.pid);
+    if (found.ok()) facts.unix_sockets.Know(*std::move(found));
+  }
+}
+
+// Which sockets share their port as a program says. Few trees have any that share one, so what
+// reads it is loaded now.
+absl::Status TryFindingPrograms(const KernelFeatures& features, TreeFacts& facts) {
+  if (!features.Has(KernelFeature::kBpfTaskFile)) return absl::UnavailableError("no BPF");
+  ASSIGN_OR_RETURN(const BpfSocketStates states, BpfSocketStates::Load());
+  for (const FrozenFacts& task : facts.tasks) {
+    if (!task.descriptors) continue;
+    ASSIGN_OR_RETURN(const std::vector<SocketState> sockets, states.Read(task.process.pid));
+    for (const SocketState& socket : sockets) {
+      if (!socket.reuseport_program) continue;
+      facts.inet_sockets.Lose(static_cast<uint32_t>(socket.inode), "SO_ATTACH_REUSEPORT_EBPF");
+    }
+  }
+  return absl::OkStatus();
+}
+
+void FindPrograms(const KernelFeatures& features, TreeFacts& facts) {
+  facts.port_programs_untold = !TryFindingPrograms(features, facts).ok();
+}
+
 }  // namespace
 
-absl::Status ReadSockets(TreeFacts& facts, OpenFileIndex* index) {
+absl::Status ReadSockets(const KernelFeatures& features, const SocketLikeness* likeness,
+                         OpenFileIndex* index, TreeFacts& facts) {
+  if (likeness != nullptr) Compare(*likeness, facts);
   PeekGuardian guardian;
   for (const FrozenFacts& task : facts.tasks) {
     if (!task.descriptors) continue;
@@ -79,6 +110,7 @@ absl::Status ReadSockets(TreeFacts& facts, OpenFileIndex* index) {
     facts.queued[i] = std::move(descriptor);
     RETURN_IF_ERROR(status);
   }
+  if (facts.inet_sockets.AnySharesPort()) FindPrograms(features, facts);
   return absl::OkStatus();
 }
 

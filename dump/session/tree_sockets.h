@@ -8,7 +8,8 @@ namespace dumpctl {
 
 // Reads all sockets of families that are dumped among the descriptors of frozen tasks, and those
 // that wait in the queues of these, with all else that waits there.
-absl::Status ReadSockets(TreeFacts& facts, OpenFileIndex* index);
+absl::Status ReadSockets(const KernelFeatures& features, const SocketLikeness* likeness,
+                         OpenFileIndex* index, TreeFacts& facts);
 
 }  // namespace dumpctl
 

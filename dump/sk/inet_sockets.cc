@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <utility>
@@ -249,6 +250,16 @@ absl::Status InetSockets::ReadStream(uint32_t inode) {
   if (!ended) return absl::InternalError("repair mode of a connection did not end");
   facts.stream = *std::move(stream);
   return absl::OkStatus();
+}
+
+bool InetSockets::AnySharesPort() const {
+  return std::any_of(sockets_.begin(), sockets_.end(),
+                     [](const auto& socket) { return socket.second.options.entry.so_reuseport(); });
+}
+
+void InetSockets::Lose(uint32_t inode, std::string_view option) {
+  const auto known = sockets_.find(inode);
+  if (known != sockets_.end()) known->second.options.lost.push_back(option);
 }
 
 }  // namespace dumpctl

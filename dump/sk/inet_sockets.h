@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <string_view>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -64,6 +65,11 @@ class InetSockets {
   std::vector<uint32_t> Connections() const;
   // Reads a connection. See ReadTcpStream.
   absl::Status ReadStream(uint32_t inode);
+
+  // Whether one of them shares its port (SO_REUSEPORT).
+  bool AnySharesPort() const;
+  // That socket has an option which is seen elsewhere. Nothing of one that is not known.
+  void Lose(uint32_t inode, std::string_view option);
 
   const std::map<uint32_t, InetSocketFacts>& sockets() const { return sockets_; }
 

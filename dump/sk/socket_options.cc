@@ -20,14 +20,7 @@
 namespace dumpctl {
 namespace {
 
-// An option without a place in the images, and what it says when it was never set.
-struct Unplaced {
-  int option;
-  std::string_view name;
-  int untouched = 0;
-};
-
-constexpr Unplaced kUnplaced[] = {
+constexpr UnplacedOption kUnplaced[] = {
     {SO_DEBUG, "SO_DEBUG"},
     // Each of the old and new ones says 0 where the other was set.
     {SO_TIMESTAMP_OLD, "SO_TIMESTAMP"},
@@ -161,7 +154,7 @@ absl::Status ReadFilter(BorrowedFd socket, SocketOptions& options) {
 }
 
 absl::Status FindUnplaced(BorrowedFd socket, SocketOptions& options) {
-  for (const Unplaced& row : kUnplaced) {
+  for (const UnplacedOption& row : kUnplaced) {
     ASSIGN_OR_RETURN(const auto value, GetIfKnown<int>(socket, row.option));
     if (value && *value != row.untouched) options.lost.push_back(row.name);
   }
@@ -169,6 +162,8 @@ absl::Status FindUnplaced(BorrowedFd socket, SocketOptions& options) {
 }
 
 }  // namespace
+
+std::span<const UnplacedOption> UnplacedOptions() { return kUnplaced; }
 
 absl::StatusOr<SocketOptions> ReadSocketOptions(BorrowedFd socket) {
   SocketOptions options;

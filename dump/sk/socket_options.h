@@ -2,6 +2,7 @@
 #define DUMP_SK_SOCKET_OPTIONS_H_
 
 #include <optional>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -22,6 +23,14 @@ struct SocketOptions {
   // processor that packets come in on) is not among them.
   std::vector<std::string_view> lost;
 };
+
+// An option without a place in the images, and what it says when it was never set.
+struct UnplacedOption {
+  int option;
+  std::string_view name;
+  int untouched = 0;
+};
+std::span<const UnplacedOption> UnplacedOptions();
 
 // `socket` is our copy. To be asked while its tasks are frozen: they set options as they run. An
 // option that the family, or this kernel, does not have (EOPNOTSUPP, ENOPROTOOPT) is off.

@@ -47,6 +47,16 @@ absl::StatusOr<std::optional<UnixSocketRow>> UnixSockets::RowOf(uint32_t inode) 
   return row->second;
 }
 
+absl::StatusOr<SocketOptions> UnixSockets::OptionsOf(BorrowedFd copy, uint32_t inode) {
+  const auto likeness = likenesses_.find(inode);
+  if (likeness == likenesses_.end()) return ReadSocketOptions(copy);
+  const auto known = alike_.find(likeness->second);
+  if (known != alike_.end()) return known->second;
+  ASSIGN_OR_RETURN(SocketOptions options, ReadSocketOptions(copy));
+  alike_.emplace(likeness->second, options);
+  return options;
+}
+
 absl::StatusOr<std::vector<UniqueFd>> UnixSockets::Read(BorrowedFd copy, ino_t inode,
                                                         const std::string& directory,
                                                         PeekOffsetGuard guard) {
@@ -57,7 +67,7 @@ absl::StatusOr<std::vector<UniqueFd>> UnixSockets::Read(BorrowedFd copy, ino_t i
   facts.directory = directory;
   facts.held = !directory.empty();
   ASSIGN_OR_RETURN(facts.row, RowOf(known->first));
-  ASSIGN_OR_RETURN(facts.options, ReadSocketOptions(copy));
+  ASSIGN_OR_RETURN(facts.options, OptionsOf(copy, known->first));
   // Such a socket is refused. Looking at its queue would only disturb it.
   if (!facts.row || !facts.options.lost.empty()) return queued;
   const std::string& name = facts.row->name;

@@ -8,9 +8,12 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "dump/sk/socket_likeness.h"
 #include "dump/sk/socket_options.h"
 #include "dump/sk/socket_queue.h"
 #include "dump/sk/unix_diag.h"
@@ -42,15 +45,22 @@ class UnixSockets {
   absl::StatusOr<std::vector<UniqueFd>> Read(BorrowedFd copy, ino_t inode,
                                              const std::string& directory, PeekOffsetGuard guard);
 
+  // Sockets that are alike are asked for their options once. To be told before they are read, of
+  // the frozen tasks.
+  void Know(SocketLikenesses likenesses) { likenesses_.merge(std::move(likenesses)); }
+
   const std::map<uint32_t, UnixSocketFacts>& sockets() const { return sockets_; }
   // Of the whole network namespace.
   const UnixSocketRows& rows() const { return rows_; }
 
  private:
   absl::StatusOr<std::optional<UnixSocketRow>> RowOf(uint32_t inode);
+  absl::StatusOr<SocketOptions> OptionsOf(BorrowedFd copy, uint32_t inode);
 
   UnixSocketRows rows_;
   std::map<uint32_t, UnixSocketFacts> sockets_;
+  SocketLikenesses likenesses_;
+  std::unordered_map<std::string, SocketOptions> alike_;
   size_t queued_ = 0;
 };
 

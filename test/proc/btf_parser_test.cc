@@ -142,6 +142,7 @@ TEST(BtfTest, KnowsBitFieldsFromMembers) {
   const BtfType flags = btf->Find(kFlags)->front();
   EXPECT_EQ(*btf->OffsetOf(flags, "whole"), 4u);
   EXPECT_EQ(btf->OffsetOf(flags, "bits").status().code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(*btf->ByteOf(flags, "bits"), 1u);
 }
 
 TEST(BtfTest, RefusesWhatIsMalformed) {

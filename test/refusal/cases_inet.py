@@ -19,6 +19,7 @@ _REFUSED = {
     "connecting": ("about to be connected", "when it is connected"),
     "option": ("TCP_USER_TIMEOUT", "put them back"),
     "option6": ("IPV6_TCLASS", "put them back"),
+    "reuseport_program": ("SO_ATTACH_REUSEPORT_EBPF", "put them back"),
     "unowned_address": ("IP_FREEBIND", "add the address"),
     "namespace": ("another network namespace", "close it"),
     "error": ("an error waits to be told", "read from it"),

@@ -1,5 +1,6 @@
 #include "test/refusal/witness_inet.h"
 
+#include <linux/filter.h>
 #include <linux/if_packet.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
@@ -80,6 +81,16 @@ static void HoldTcp(const char* what) {
   }
   if (strcmp(what, "option6") == 0) {
     SetOption(NewSocket("::", SOCK_DGRAM, 0), IPPROTO_IPV6, IPV6_TCLASS, 4);
+  }
+  if (strcmp(what, "reuseport_program") == 0) {
+    int fd = NewSocket("127.0.0.1", SOCK_STREAM, 0);
+    SetOption(fd, SOL_SOCKET, SO_REUSEPORT, 1);
+    REQUIRE(BindTo(fd, "127.0.0.1", 5001) == 0);
+    REQUIRE_SYSCALL(listen(fd, 5));
+    struct sock_filter first = BPF_STMT(BPF_RET | BPF_K, 0);
+    const struct sock_fprog program = {1, &first};
+    REQUIRE_SYSCALL(
+        setsockopt(fd, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &program, sizeof(program)));
   }
   if (strcmp(what, "unowned_address") == 0) {
     int fd = NewSocket("0.0.0.0", SOCK_STREAM, 0);

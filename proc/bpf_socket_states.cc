@@ -1,0 +1,211 @@
+#include "proc/bpf_socket_states.h"
+
+#include <sys/stat.h>
+
+#include <cstddef>
+#include <cstring>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "dumpctl/status_macros.h"
+#include "proc/bpf_assembler.h"
+#include "proc/bpf_program.h"
+#include "proc/btf_parser.h"
+
+namespace dumpctl {
+namespace {
+
+constexpr size_t kWord = sizeof(uint64_t);
+constexpr size_t kMostOptions = 24;
+
+// What the program hands out of each socket, made on its stack.
+struct SocketRecord {
+  uint64_t fd;
+  uint64_t inode;
+  uint64_t mode;
+  uint64_t reuseport_program;
+  uint64_t options[kMostOptions];
+};
+
+// Part of a socket that options are kept in.
+struct OptionPlace {
+  uint32_t offset;
+  uint32_t size;
+};
+
+// Where the running kernel keeps what the program reads, in bytes.
+struct SocketLayout {
+  uint32_t function = 0;  // BTF id of the iterator's attach point
+  BpfContextLayout context;
+  uint32_t context_fd = 0;
+  uint32_t context_file = 0;
+  uint32_t file_inode = 0;
+  uint32_t file_private = 0;
+  uint32_t inode_number = 0;
+  uint32_t inode_mode = 0;
+  uint32_t socket_sock = 0;
+  uint32_t socket_flags = 0;  // SO_PASSCRED and the like, before Linux 6.16
+  uint32_t sock_group = 0;
+  uint32_t group_program = 0;
+  std::vector<OptionPlace> options;  // of a sock
+};
+
+struct OptionMember {
+  std::string_view name;
+  uint32_t size;
+};
+
+constexpr OptionMember kOfCommon[] = {
+    {"skc_bound_dev_if", 4},
+    {"skc_flags", 8},
+    {"skc_reuse", 1},
+    {"skc_reuseport", 1},
+};
+constexpr OptionMember kOfSock[] = {
+    {"sk_type", 2},           {"sk_protocol", 2},        {"sk_no_check_tx", 1},
+    {"sk_rcvbuf", 4},         {"sk_sndbuf", 4},          {"sk_rcvlowat", 4},
+    {"sk_userlocks", 1},      {"sk_priority", 4},        {"sk_mark", 4},
+    {"sk_lingertime", 8},     {"sk_rcvtimeo", 8},        {"sk_sndtimeo", 8},
+    {"sk_filter", 8},         {"sk_tsflags", 4},         {"sk_bind_phc", 4},
+    {"sk_peek_off", 4},       {"sk_max_pacing_rate", 8}, {"sk_reserved_mem", 4},
+    {"sk_scm_recv_flags", 1},
+};
+static_assert(std::size(kOfCommon) + std::size(kOfSock) < kMostOptions);
+
+// A kernel may lack some, with the options that they are for, or keep these elsewhere.
+void AddOptions(const Btf& btf, const BtfType& type, std::span<const OptionMember> members,
+                SocketLayout& layout) {
+  for (const OptionMember& member : members) {
+    const absl::StatusOr<uint32_t> offset = btf.ByteOf(type, member.name);
+    if (offset.ok()) layout.options.push_back({*offset, member.size});
+  }
+}
+
+absl::StatusOr<SocketLayout> FindSocketLayout(std::string_view bytes) {
+  ASSIGN_OR_RETURN(const Btf btf, Btf::Parse(bytes));
+  constexpr BtfName kNames[] = {
+      {BtfKind::kFunction, "bpf_iter_task_file"},
+      {BtfKind::kStruct, "bpf_iter__task_file"},
+      {BtfKind::kStruct, "bpf_iter_meta"},
+      {BtfKind::kStruct, "file"},
+      {BtfKind::kStruct, "inode"},
+      {BtfKind::kStruct, "socket"},
+      {BtfKind::kStruct, "sock"},
+      {BtfKind::kStruct, "sock_common"},
+      {BtfKind::kStruct, "sock_reuseport"},
+  };
+  ASSIGN_OR_RETURN(const std::vector<BtfType> types, btf.Find(kNames));
+  const BtfType &context = types[1], &meta = types[2], &file = types[3], &inode = types[4],
+                &socket = types[5], &sock = types[6], &common = types[7], &group = types[8];
+  SocketLayout layout = {.function = types[0].id};
+  uint32_t sock_common = 0;
+  const BtfField fields[] = {
+      {&layout.context.meta, context, "meta"}, {&layout.context.seq, meta, "seq"},
+      {&layout.context_fd, context, "fd"},     {&layout.context_file, context, "file"},
+      {&layout.file_inode, file, "f_inode"},   {&layout.file_private, file, "private_data"},
+      {&layout.inode_number, inode, "i_ino"},  {&layout.inode_mode, inode, "i_mode"},
+      {&layout.socket_sock, socket, "sk"},     {&layout.socket_flags, socket, "flags"},
+      {&sock_common, sock, "__sk_common"},     {&layout.sock_group, sock, "sk_reuseport_cb"},
+      {&layout.group_program, group, "prog"},
+  };
+  RETURN_IF_ERROR(FindFields(btf, fields));
+  if (sock_common != 0) return absl::DataLossError("a socket does not begin as it should");
+  AddOptions(btf, common, kOfCommon, layout);
+  AddOptions(btf, sock, kOfSock, layout);
+  return layout;
+}
+
+// Puts the program together.
+class SocketProgram : BpfAssembler {
+ public:
+  static std::vector<bpf_insn> Write(const SocketLayout& layout) {
+    SocketProgram program;
+    program.Add(bpf::Copy(kContext, BPF_REG_1));
+    program.Begin();
+    program.FindSocket(layout);
+    program.FillRecord(layout);
+    program.HandOut(layout.context, kContext, BPF_REG_10, kRecord, sizeof(SocketRecord));
+    return std::move(program).Finish();
+  }
+
+ private:
+  // Registers that calls leave alone.
+  static constexpr uint8_t kPointed = BPF_REG_6;
+  static constexpr uint8_t kSocket = BPF_REG_7;
+  static constexpr uint8_t kFile = BPF_REG_8;
+  static constexpr uint8_t kContext = BPF_REG_9;
+  // On the stack, below what the assembler uses.
+  static constexpr int kRecord = kPointer - static_cast<int>(sizeof(SocketRecord));
+
+  void FetchField(size_t place, size_t size, uint8_t from, uint32_t offset) {
+    Fetch(BPF_REG_10, kRecord + static_cast<int>(place), size, from, offset);
+  }
+
+  void Begin() {
+    Add(bpf::Set(BPF_REG_1, 0));
+    for (size_t place = 0; place < sizeof(SocketRecord); place += kWord) {
+      Add(bpf::Store64(BPF_REG_10, kRecord + static_cast<int>(place), BPF_REG_1));
+    }
+  }
+
+  void FindSocket(const SocketLayout& layout) {
+    Add(bpf::Load64(kFile, kContext, layout.context_file));
+    EndIfZero(kFile);
+    FetchPointer(kPointed, kFile, layout.file_inode);
+    FetchField(offsetof(SocketRecord, mode), sizeof(uint16_t), kPointed, layout.inode_mode);
+    Add(bpf::Load64(BPF_REG_1, BPF_REG_10,
+                    static_cast<uint32_t>(kRecord) + offsetof(SocketRecord, mode)));
+    Add(bpf::And(BPF_REG_1, S_IFMT));
+    EndIf(bpf::SkipUnlessEqual(BPF_REG_1, S_IFSOCK, 0));
+    FetchField(offsetof(SocketRecord, inode), kWord, kPointed, layout.inode_number);
+    FetchPointer(kSocket, kFile, layout.file_private);
+  }
+
+  void FillRecord(const SocketLayout& layout) {
+    Add(bpf::Load32(BPF_REG_1, kContext, layout.context_fd));
+    Add(bpf::Store64(BPF_REG_10, kRecord + static_cast<int>(offsetof(SocketRecord, fd)),
+                     BPF_REG_1));
+    size_t place = offsetof(SocketRecord, options);
+    FetchField(place, kWord, kSocket, layout.socket_flags);
+    FetchPointer(kSocket, kSocket, layout.socket_sock);
+    for (const OptionPlace& option : layout.options) {
+      FetchField(place += kWord, option.size, kSocket, option.offset);
+    }
+    // Of most sockets there is no group, nor anything at address 0.
+    FetchField(offsetof(SocketRecord, reuseport_program), kWord, kSocket, layout.sock_group);
+    Add(bpf::Load64(kPointed, BPF_REG_10,
+                    static_cast<uint32_t>(kRecord) + offsetof(SocketRecord, reuseport_program)));
+    FetchField(offsetof(SocketRecord, reuseport_program), kWord, kPointed, layout.group_program);
+  }
+};
+
+}  // namespace
+
+absl::StatusOr<BpfSocketStates> BpfSocketStates::Load() {
+  ASSIGN_OR_RETURN(const KernelBtf btf, KernelBtf::Open());
+  ASSIGN_OR_RETURN(const SocketLayout layout, FindSocketLayout(btf.bytes()));
+  const std::vector<bpf_insn> program = SocketProgram::Write(layout);
+  ASSIGN_OR_RETURN(UniqueFd loaded, LoadBpfIterator(layout.function, program));
+  return BpfSocketStates(std::move(loaded));
+}
+
+absl::StatusOr<std::vector<SocketState>> BpfSocketStates::Read(pid_t tid) const {
+  ASSIGN_OR_RETURN(const UniqueFd attached, AttachBpfIterator(program_, tid));
+  std::vector<SocketState> states;
+  RETURN_IF_ERROR(ReadBpfRecords(
+      attached, sizeof(SocketRecord), [&states](std::string_view bytes) -> absl::StatusOr<bool> {
+        SocketRecord record;
+        std::memcpy(&record, bytes.data(), sizeof record);
+        const int number = static_cast<int>(record.fd);
+        // The kernel may start over behind the last one: see BpfVmaIterator.
+        if (!states.empty() && number <= states.back().number) return false;
+        states.push_back({.number = number,
+                          .inode = record.inode,
+                          .reuseport_program = record.reuseport_program != 0,
+                          .options = std::string(bytes.substr(offsetof(SocketRecord, options)))});
+        return true;
+      }));
+  return states;
+}
+
+}  // namespace dumpctl
