@@ -25,7 +25,7 @@ void FillSettings(const termios& settings, image::termios_entry* entry) {
   entry->set_c_ispeed(0);
   entry->set_c_ospeed(0);
   // A restore wants one number for each key, and takes the numbers for the bytes of all of them.
-  uint32_t keys[std::size(settings.c_cc)] = {};
+  uint32_t keys[sizeof termios::c_cc] = {};
   std::memcpy(keys, settings.c_cc, sizeof settings.c_cc);
   for (const uint32_t word : keys) entry->add_c_cc(word);
 }
