@@ -2,6 +2,8 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <linux/magic.h>
+#include <sys/statfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -81,6 +83,12 @@ std::optional<WhyNotText> WhyNotGhost(const struct stat& stat, const FileName& n
   if (exists ? !S_ISDIR(parent.st_mode) : errno == ENOTDIR) {
     return WhyNotText{"it is deleted, and a file is by now where its directory was",
                       "move that file away"};
+  }
+  struct statfs system = {};
+  if (exists && statfs(DirectoryOf(name).c_str(), &system) == 0 &&
+      system.f_type == HUGETLBFS_MAGIC && S_ISREG(stat.st_mode)) {
+    return WhyNotText{"it is deleted, and to files of hugetlbfs a restore cannot write",
+                      "let the program close it"};
   }
   if (S_ISSOCK(stat.st_mode)) {
     return WhyNotText{"it is the deleted name of a socket, which no restore can make",

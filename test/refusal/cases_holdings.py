@@ -194,6 +194,20 @@ def link_of_an_earlier_dump(scene):
 
 
 @case
+def deleted_file_of_hugetlbfs(scene):
+    with open("/proc/filesystems") as known:
+        if "hugetlbfs" not in known.read():
+            raise Skipped("no hugetlbfs")
+    witness = scene.witness("poll", "hugetlbfs")
+    result = scene.dump(witness.pid)
+    scene.expect_failure(result, "Refused", "huge/gone (deleted)", "files of hugetlbfs")
+    scene.expect_images({})
+    witness.expect_unharmed()
+    mounted = os.path.realpath(f"/proc/{witness.pid}/cwd/huge")
+    subprocess.run(["umount", "--lazy", mounted], check=True)
+
+
+@case
 def file_below_another_mount(scene):
     witness = scene.witness("poll", "below")
     [(number, _)] = _held(witness, "fd")

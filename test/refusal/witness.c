@@ -42,6 +42,7 @@
 #include <sys/file.h>
 #include <sys/inotify.h>
 #include <sys/ioctl.h>
+#include <sys/mount.h>
 #include <sys/msg.h>
 #include <sys/prctl.h>
 #include <sys/sem.h>
@@ -293,6 +294,14 @@ static void HoldMaps(void) {
 
 static void HoldOddName(void) { LargeDeleted("odd\nname"); }
 
+/* A deleted file of hugetlbfs. */
+static void HoldHugetlbfs(void) {
+  REQUIRE_SYSCALL(mkdir("huge", 0700));
+  REQUIRE_SYSCALL(mount("none", "huge", "hugetlbfs", 0, NULL));
+  ShowFd(open("huge/gone", O_CREAT | O_RDWR, 0600), "regular file");
+  REQUIRE_SYSCALL(unlink("huge/gone"));
+}
+
 /* A file whose first name is gone. */
 static void HoldLinked(void) {
   ShowFd(open("first", O_RDWR | O_CREAT, 0600), "regular file");
@@ -381,6 +390,7 @@ static void Hold(const char* what) {
   if (strcmp(what, "aio") == 0) HoldAio();
   if (strcmp(what, "below") == 0) HoldBelow();
   if (strcmp(what, "linked") == 0) HoldLinked();
+  if (strcmp(what, "hugetlbfs") == 0) HoldHugetlbfs();
   if (strcmp(what, "guards") == 0) {
     char* memory = Map(16 * 4096);
     Fill(memory, 16 * 4096, 3);
