@@ -71,17 +71,29 @@ absl::StatusOr<std::vector<int>> ListDescriptors(const ProcDir& task) {
 // Of events. Kernel objects have no type of file; those without events do not know the call.
 int WaitingBytes(const Descriptor& descriptor) {
   if ((descriptor.stat.st_mode & S_IFMT) != 0) return 0;
+  // The most frequent of those without.
+  if (descriptor.info_text.find("\neventfd-count:") != std::string::npos) return 0;
   int bytes = 0;
   if (ioctl(descriptor.copy.get(), FIONREAD, &bytes) < 0) return 0;
   return bytes;
 }
 
-// All but the watches. `number` is that of `copy` among the descriptors of `task`.
+// Whether the row and the link say all of it. A socket's fdinfo says nothing that matters here.
+bool SaysAll(const OpenFileRow& row, const struct stat& stat) {
+  return !row.may_be_owned && (!row.says_more || S_ISSOCK(stat.st_mode));
+}
+
+// All but the watches. `number` is that of `copy` among the descriptors of `task`. `row`: what BPF
+// has told of it.
 absl::StatusOr<Descriptor> ReadDescriptor(const ProcDir& task, int number, UniqueFd copy,
-                                          bool may_be_owned = true) {
+                                          const OpenFileRow* row = nullptr) {
   Descriptor descriptor{.number = number, .copy = std::move(copy)};
   if (fstat(descriptor.copy.get(), &descriptor.stat) < 0) {
     return absl::ErrnoToStatus(errno, absl::StrCat("fstat of descriptor ", number));
+  }
+  if (row != nullptr && SaysAll(*row, descriptor.stat)) {
+    descriptor.info_text = FdInfoText(*row);
+    return descriptor;
   }
   // O_CLOEXEC belongs to the descriptor, not to the open file, so only procfs tells it.
   ASSIGN_OR_RETURN(descriptor.info_text, task.ReadWhole(InfoName(number)));
@@ -91,7 +103,7 @@ absl::StatusOr<Descriptor> ReadDescriptor(const ProcDir& task, int number, Uniqu
     RETURN_IF_ERROR(Wind(BorrowedFd(descriptor.copy)));
     ASSIGN_OR_RETURN(descriptor.info_text, task.ReadWhole(InfoName(number)));
   }
-  if (may_be_owned) {
+  if (row == nullptr || row->may_be_owned) {
     ASSIGN_OR_RETURN(descriptor.owner, ReadOwner(descriptor.copy.get()));
   }
   descriptor.waiting = WaitingBytes(descriptor);
@@ -156,24 +168,19 @@ absl::Status StatOf(const ProcDir& task, int number, struct stat& stat) {
   return absl::ErrnoToStatus(errno, absl::StrCat(task.path(), "/", LinkName(number)));
 }
 
-// Whether the row and the link say all of it. A socket's fdinfo says nothing that matters here.
-bool SaysAll(const OpenFileRow& row, const struct stat& stat) {
-  return !row.may_be_owned && (!row.says_more || S_ISSOCK(stat.st_mode));
-}
-
 // As the row and the link have it; the rest as ReadDescriptor reads it. Of a frozen task.
 absl::StatusOr<Descriptor> ReadRow(const ProcDir& task, BorrowedFd pidfd, const OpenFileRow& row,
                                    bool is_first) {
-  Descriptor descriptor{.number = row.number};
-  RETURN_IF_ERROR(StatOf(task, row.number, descriptor.stat));
-  if (!SaysAll(row, descriptor.stat)) {
+  if (row.says_more || row.may_be_owned) {
     UniqueFd copy = CopyOf(pidfd, row.number);
     if (!copy) return CopyError(errno, task, row.number);
-    ASSIGN_OR_RETURN(descriptor,
-                     ReadDescriptor(task, row.number, std::move(copy), row.may_be_owned));
+    ASSIGN_OR_RETURN(Descriptor descriptor,
+                     ReadDescriptor(task, row.number, std::move(copy), &row));
     RETURN_IF_ERROR(GiveUpCopy(task, is_first, descriptor));
     return descriptor;
   }
+  Descriptor descriptor{.number = row.number};
+  RETURN_IF_ERROR(StatOf(task, row.number, descriptor.stat));
   descriptor.info_text = FdInfoText(row);
   if (!NeedsCopy(descriptor.stat, is_first)) {
     ASSIGN_OR_RETURN(std::string link, DescriptorLink(task, row.number));
@@ -197,6 +204,11 @@ absl::StatusOr<std::vector<Descriptor>> ReadRows(const ProcDir& task, pid_t pid,
     const uint32_t open_file = index.NumberOf(row.open_file);
     ASSIGN_OR_RETURN(Descriptor descriptor, ReadRow(task, pidfd, row, open_file > known));
     descriptor.open_file = open_file;
+    if (S_ISSOCK(descriptor.stat.st_mode) && !descriptor.link) {
+      if (const std::string* link = index.SocketLink(descriptor.stat.st_ino)) {
+        descriptor.link = *link;
+      }
+    }
     descriptors.push_back(std::move(descriptor));
   }
   return descriptors;
@@ -308,10 +320,12 @@ absl::StatusOr<std::vector<Descriptor>> PeekDescriptors(const ProcDir& task,
     return absl::OkStatus();
   };
   if (!rows.empty()) {
+    descriptors.reserve(rows.size());
     for (const OpenFileRow& row : rows) RETURN_IF_ERROR(add(row.number, &row));
     return descriptors;
   }
   ASSIGN_OR_RETURN(const std::vector<int> numbers, ListDescriptors(task));
+  descriptors.reserve(numbers.size());
   for (const int number : numbers) RETURN_IF_ERROR(add(number, nullptr));
   return descriptors;
 }

@@ -40,8 +40,8 @@ struct Descriptor {
   FileOwner owner;
   // Bytes of events that wait in an inotify or a fanotify. 0 when read from a running task.
   int waiting = 0;
-  // What its link says (DescriptorLink), where there is no copy to ask: of a running task, and
-  // where the copy was given up (OpenFileIndex).
+  // What its link says (DescriptorLink), where there is no copy to ask (of a running task, and
+  // where the copy was given up), or where it is known without (OpenFileIndex).
   std::optional<std::string> link;
   uint32_t open_file = 0;  // OpenFileIndex::NumberOf; 0 without an index
   // Of an epoll that watches something. None when read from a running task.

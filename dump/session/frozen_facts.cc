@@ -165,9 +165,13 @@ absl::Status IdentifyTasks(const FrozenTree& tree, TreeFacts& facts) {
 
 // None where we may have as many files open as the tasks of the tree have, and these are few.
 absl::StatusOr<std::optional<OpenFileIndex>> IndexWhereTooMany(const FrozenTree& tree,
-                                                               const Preflight& preflight,
+                                                               Preflight& preflight,
                                                                const TreeFacts& facts) {
-  if (preflight.open_files) return OpenFileIndex(*preflight.open_files);
+  if (preflight.open_files) {
+    OpenFileIndex index(*preflight.open_files);
+    index.KnowSockets(std::move(preflight.socket_links));
+    return index;
+  }
   // What is open besides: mapped files, what waits in sockets, and a few for each task.
   constexpr size_t kOthers = 1000;
   constexpr size_t kOfTask = 6;
