@@ -72,6 +72,18 @@ class BpfAssembler {
   std::vector<size_t> ends_;
 };
 
+// The same for a program that makes its record on its stack, below what the assembler uses there.
+template <typename Record>
+class BpfStackAssembler : public BpfAssembler {
+ protected:
+  static constexpr int kRecord = kPointer - static_cast<int>(sizeof(Record));
+
+  // The kernel's memory at `from` + `offset` to that place of the record; zeros as Fetch has it.
+  void FetchField(size_t place, size_t size, uint8_t from, uint32_t offset) {
+    Fetch(BPF_REG_10, kRecord + static_cast<int>(place), size, from, offset);
+  }
+};
+
 // All that an attached iterator (AttachBpfIterator) hands out, in records of `size` bytes, until
 // `take` wants no more. Errors: of read(2), DataLoss of a part of a record, and those of `take`.
 absl::Status ReadBpfRecords(const UniqueFd& attached, size_t size,

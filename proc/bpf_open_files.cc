@@ -105,7 +105,7 @@ absl::StatusOr<FileLayout> FindFileLayout(std::string_view bytes) {
 }
 
 // Puts the program together.
-class FileProgram : BpfAssembler {
+class FileProgram : BpfStackAssembler<FileRecord> {
  public:
   static std::vector<bpf_insn> Write(const FileLayout& layout) {
     FileProgram program;
@@ -124,12 +124,6 @@ class FileProgram : BpfAssembler {
   static constexpr uint8_t kNumber = BPF_REG_7;
   static constexpr uint8_t kFile = BPF_REG_8;
   static constexpr uint8_t kContext = BPF_REG_9;
-  // On the stack, below what the assembler uses.
-  static constexpr int kRecord = kPointer - static_cast<int>(sizeof(FileRecord));
-
-  void FetchField(size_t place, size_t size, uint8_t from, uint32_t offset) {
-    Fetch(BPF_REG_10, kRecord + static_cast<int>(place), size, from, offset);
-  }
 
   void FillFromFile(const FileLayout& layout) {
     constexpr size_t kWord = sizeof(uint64_t);

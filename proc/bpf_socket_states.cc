@@ -116,7 +116,7 @@ absl::StatusOr<SocketLayout> FindSocketLayout(std::string_view bytes) {
 }
 
 // Puts the program together.
-class SocketProgram : BpfAssembler {
+class SocketProgram : BpfStackAssembler<SocketRecord> {
  public:
   static std::vector<bpf_insn> Write(const SocketLayout& layout) {
     SocketProgram program;
@@ -134,12 +134,6 @@ class SocketProgram : BpfAssembler {
   static constexpr uint8_t kSocket = BPF_REG_7;
   static constexpr uint8_t kFile = BPF_REG_8;
   static constexpr uint8_t kContext = BPF_REG_9;
-  // On the stack, below what the assembler uses.
-  static constexpr int kRecord = kPointer - static_cast<int>(sizeof(SocketRecord));
-
-  void FetchField(size_t place, size_t size, uint8_t from, uint32_t offset) {
-    Fetch(BPF_REG_10, kRecord + static_cast<int>(place), size, from, offset);
-  }
 
   void Begin() {
     Add(bpf::Set(BPF_REG_1, 0));
