@@ -7,7 +7,6 @@
 #include <utility>
 
 #include "dumpctl/status_macros.h"
-#include "proc/bpf_program.h"
 
 namespace dumpctl {
 
@@ -40,10 +39,18 @@ void BpfAssembler::Fetch(uint8_t to, int place, size_t size, uint8_t from, uint3
 }
 
 void BpfAssembler::FetchAt3(uint8_t to, int place, size_t size) {
+  CallAt3(BPF_FUNC_probe_read_kernel, to, place, size);
+}
+
+void BpfAssembler::FetchTextAt3(uint8_t to, int place, size_t size) {
+  CallAt3(BPF_FUNC_probe_read_kernel_str, to, place, size);
+}
+
+void BpfAssembler::CallAt3(int function, uint8_t to, int place, size_t size) {
   Add(bpf::Copy(BPF_REG_1, to));
   Add(bpf::Add(BPF_REG_1, place));
   Add(bpf::Set(BPF_REG_2, static_cast<int>(size)));
-  Add(bpf::Call(BPF_FUNC_probe_read_kernel));
+  Add(bpf::Call(function));
 }
 
 void BpfAssembler::FetchPointer(uint8_t to, uint8_t from, uint32_t offset) {

@@ -12,6 +12,7 @@
 
 #include "absl/status/status.h"
 #include "dumpctl/unique_fd.h"
+#include "proc/bpf_program.h"
 #include "proc/btf_parser.h"
 
 namespace dumpctl {
@@ -51,6 +52,9 @@ class BpfAssembler {
   // A pointer from there; the program ends where that is null. By way of the stack (at -16).
   void FetchPointer(uint8_t to, uint8_t from, uint32_t offset);
 
+  // A string of the kernel's that register 3 points to, its end included, as far as `size` allows.
+  void FetchTextAt3(uint8_t to, int place, size_t size);
+
   // The map that a descriptor refers to.
   void LoadMap(uint8_t to, int map);
   // The value of a map of one. By way of the stack (at -8), where the key 0 stays.
@@ -68,6 +72,8 @@ class BpfAssembler {
   static constexpr int kPointer = -16;  // on the stack
 
  private:
+  void CallAt3(int function, uint8_t to, int place, size_t size);
+
   std::vector<bpf_insn> instructions_;
   std::vector<size_t> ends_;
 };
@@ -77,6 +83,15 @@ template <typename Record>
 class BpfStackAssembler : public BpfAssembler {
  protected:
   static constexpr int kRecord = kPointer - static_cast<int>(sizeof(Record));
+  static_assert(sizeof(Record) % sizeof(uint64_t) == 0);
+
+  // To begin with, for all of it must have been written to before it is handed out.
+  void Clear() {
+    Add(bpf::Set(BPF_REG_1, 0));
+    for (size_t place = 0; place < sizeof(Record); place += sizeof(uint64_t)) {
+      Add(bpf::Store64(BPF_REG_10, kRecord + static_cast<int>(place), BPF_REG_1));
+    }
+  }
 
   // The kernel's memory at `from` + `offset` to that place of the record; zeros as Fetch has it.
   void FetchField(size_t place, size_t size, uint8_t from, uint32_t offset) {

@@ -121,7 +121,7 @@ class SocketProgram : BpfStackAssembler<SocketRecord> {
   static std::vector<bpf_insn> Write(const SocketLayout& layout) {
     SocketProgram program;
     program.Add(bpf::Copy(kContext, BPF_REG_1));
-    program.Begin();
+    program.Clear();
     program.FindSocket(layout);
     program.FillRecord(layout);
     program.HandOut(layout.context, kContext, BPF_REG_10, kRecord, sizeof(SocketRecord));
@@ -134,13 +134,6 @@ class SocketProgram : BpfStackAssembler<SocketRecord> {
   static constexpr uint8_t kSocket = BPF_REG_7;
   static constexpr uint8_t kFile = BPF_REG_8;
   static constexpr uint8_t kContext = BPF_REG_9;
-
-  void Begin() {
-    Add(bpf::Set(BPF_REG_1, 0));
-    for (size_t place = 0; place < sizeof(SocketRecord); place += kWord) {
-      Add(bpf::Store64(BPF_REG_10, kRecord + static_cast<int>(place), BPF_REG_1));
-    }
-  }
 
   void FindSocket(const SocketLayout& layout) {
     Add(bpf::Load64(kFile, kContext, layout.context_file));

@@ -78,35 +78,32 @@ int WaitingBytes(const Descriptor& descriptor) {
   return bytes;
 }
 
-// Whether the row and the link say all of it. A socket's fdinfo says nothing that matters here.
-bool SaysAll(const OpenFileRow& row, const struct stat& stat) {
-  return !row.may_be_owned && (!row.says_more || S_ISSOCK(stat.st_mode));
+// O_CLOEXEC belongs to the descriptor, not to the open file, so only procfs tells it.
+absl::Status ReadInfo(const ProcDir& task, int number, Descriptor& descriptor) {
+  ASSIGN_OR_RETURN(descriptor.info_text, task.ReadWhole(InfoName(number)));
+  return absl::OkStatus();
 }
 
-// All but the watches. `number` is that of `copy` among the descriptors of `task`. `row`: what BPF
-// has told of it.
-absl::StatusOr<Descriptor> ReadDescriptor(const ProcDir& task, int number, UniqueFd copy,
-                                          const OpenFileRow* row = nullptr) {
+// What takes its copy. A timer of a short period may expire between the two.
+absl::Status AskCopy(const ProcDir& task, int number, Descriptor& descriptor) {
+  constexpr int kTries = 3;
+  for (int i = 0; i < kTries && IsUnwound(descriptor.info_text); ++i) {
+    RETURN_IF_ERROR(Wind(BorrowedFd(descriptor.copy)));
+    RETURN_IF_ERROR(ReadInfo(task, number, descriptor));
+  }
+  ASSIGN_OR_RETURN(descriptor.owner, ReadOwner(descriptor.copy.get()));
+  descriptor.waiting = WaitingBytes(descriptor);
+  return absl::OkStatus();
+}
+
+// All but the watches. `number` is that of `copy` among the descriptors of `task`.
+absl::StatusOr<Descriptor> ReadDescriptor(const ProcDir& task, int number, UniqueFd copy) {
   Descriptor descriptor{.number = number, .copy = std::move(copy)};
   if (fstat(descriptor.copy.get(), &descriptor.stat) < 0) {
     return absl::ErrnoToStatus(errno, absl::StrCat("fstat of descriptor ", number));
   }
-  if (row != nullptr && SaysAll(*row, descriptor.stat)) {
-    descriptor.info_text = FdInfoText(*row);
-    return descriptor;
-  }
-  // O_CLOEXEC belongs to the descriptor, not to the open file, so only procfs tells it.
-  ASSIGN_OR_RETURN(descriptor.info_text, task.ReadWhole(InfoName(number)));
-  // A timer of a short period may expire between the two.
-  constexpr int kTries = 3;
-  for (int i = 0; i < kTries && IsUnwound(descriptor.info_text); ++i) {
-    RETURN_IF_ERROR(Wind(BorrowedFd(descriptor.copy)));
-    ASSIGN_OR_RETURN(descriptor.info_text, task.ReadWhole(InfoName(number)));
-  }
-  if (row == nullptr || row->may_be_owned) {
-    ASSIGN_OR_RETURN(descriptor.owner, ReadOwner(descriptor.copy.get()));
-  }
-  descriptor.waiting = WaitingBytes(descriptor);
+  RETURN_IF_ERROR(ReadInfo(task, number, descriptor));
+  RETURN_IF_ERROR(AskCopy(task, number, descriptor));
   return descriptor;
 }
 
@@ -168,29 +165,41 @@ absl::Status StatOf(const ProcDir& task, int number, struct stat& stat) {
   return absl::ErrnoToStatus(errno, absl::StrCat(task.path(), "/", LinkName(number)));
 }
 
-// As the row and the link have it; the rest as ReadDescriptor reads it. Of a frozen task.
+// Stat and link, where the row does not have them.
+absl::Status Identify(const ProcDir& task, const OpenFileRow& row, Descriptor& descriptor) {
+  descriptor.link = row.link;
+  if (!descriptor.link) {
+    ASSIGN_OR_RETURN(descriptor.link, DescriptorLink(task, row.number));
+  }
+  if (!row.stat) return StatOf(task, row.number, descriptor.stat);
+  descriptor.stat = *row.stat;
+  return absl::OkStatus();
+}
+
+// Whether there is more to be asked for than text.
+bool TakesCopy(const OpenFileRow& row, const Descriptor& descriptor) {
+  const FileKind kind = FileKindOf(descriptor.stat, *descriptor.link, 0);
+  return row.may_be_owned || IsUnwound(descriptor.info_text) || kind == FileKind::kInotify ||
+         kind == FileKind::kFanotify;
+}
+
+// Of a frozen task; what the row does not have is read as ReadDescriptor reads it.
 absl::StatusOr<Descriptor> ReadRow(const ProcDir& task, BorrowedFd pidfd, const OpenFileRow& row,
                                    bool is_first) {
-  if (row.says_more || row.may_be_owned) {
-    UniqueFd copy = CopyOf(pidfd, row.number);
-    if (!copy) return CopyError(errno, task, row.number);
-    ASSIGN_OR_RETURN(Descriptor descriptor,
-                     ReadDescriptor(task, row.number, std::move(copy), &row));
-    RETURN_IF_ERROR(GiveUpCopy(task, is_first, descriptor));
-    return descriptor;
-  }
   Descriptor descriptor{.number = row.number};
-  RETURN_IF_ERROR(StatOf(task, row.number, descriptor.stat));
-  descriptor.info_text = FdInfoText(row);
-  if (!NeedsCopy(descriptor.stat, is_first)) {
-    ASSIGN_OR_RETURN(std::string link, DescriptorLink(task, row.number));
-    if (!NeedsCopy(descriptor.stat, link, is_first)) {
-      descriptor.link = std::move(link);
-      return descriptor;
-    }
+  RETURN_IF_ERROR(Identify(task, row, descriptor));
+  if (row.info_text) {
+    descriptor.info_text = *row.info_text;
+  } else {
+    RETURN_IF_ERROR(ReadInfo(task, row.number, descriptor));
   }
+  const bool asks = TakesCopy(row, descriptor);
+  const bool keeps = NeedsCopy(descriptor.stat, *descriptor.link, is_first);
+  if (!asks && !keeps) return descriptor;
   descriptor.copy = CopyOf(pidfd, row.number);
   if (!descriptor.copy) return CopyError(errno, task, row.number);
+  if (asks) RETURN_IF_ERROR(AskCopy(task, row.number, descriptor));
+  if (!keeps) descriptor.copy.Reset();
   return descriptor;
 }
 
@@ -204,11 +213,6 @@ absl::StatusOr<std::vector<Descriptor>> ReadRows(const ProcDir& task, pid_t pid,
     const uint32_t open_file = index.NumberOf(row.open_file);
     ASSIGN_OR_RETURN(Descriptor descriptor, ReadRow(task, pidfd, row, open_file > known));
     descriptor.open_file = open_file;
-    if (S_ISSOCK(descriptor.stat.st_mode) && !descriptor.link) {
-      if (const std::string* link = index.SocketLink(descriptor.stat.st_ino)) {
-        descriptor.link = *link;
-      }
-    }
     descriptors.push_back(std::move(descriptor));
   }
   return descriptors;
@@ -236,15 +240,21 @@ std::vector<int> NumbersOf(const std::vector<Descriptor>& descriptors) {
 }
 
 // NotFound where it is closed by now.
-absl::StatusOr<Descriptor> PeekDescriptor(const ProcDir& task, int number, const OpenFileRow* row) {
+absl::StatusOr<Descriptor> PeekDescriptor(const ProcDir& task, int number) {
   Descriptor descriptor{.number = number};
   RETURN_IF_ERROR(StatOf(task, number, descriptor.stat));
-  if (row != nullptr && SaysAll(*row, descriptor.stat) && row->inode == descriptor.stat.st_ino) {
-    descriptor.info_text = FdInfoText(*row);
-  } else {
-    ASSIGN_OR_RETURN(descriptor.info_text, task.ReadWhole(InfoName(number)));
-  }
+  RETURN_IF_ERROR(ReadInfo(task, number, descriptor));
   ASSIGN_OR_RETURN(descriptor.link, DescriptorLink(task, number));
+  return descriptor;
+}
+
+absl::StatusOr<Descriptor> PeekRow(const ProcDir& task, const OpenFileRow& row) {
+  if (!row.info_text) return PeekDescriptor(task, row.number);
+  Descriptor descriptor{.number = row.number};
+  RETURN_IF_ERROR(Identify(task, row, descriptor));
+  // It may be another file by now.
+  if (descriptor.stat.st_ino != row.inode) return PeekDescriptor(task, row.number);
+  descriptor.info_text = *row.info_text;
   return descriptor;
 }
 
@@ -312,8 +322,7 @@ absl::StatusOr<std::vector<Descriptor>> DescribeCopies(std::vector<UniqueFd> cop
 absl::StatusOr<std::vector<Descriptor>> PeekDescriptors(const ProcDir& task,
                                                         std::span<const OpenFileRow> rows) {
   std::vector<Descriptor> descriptors;
-  const auto add = [&](int number, const OpenFileRow* row) {
-    absl::StatusOr<Descriptor> descriptor = PeekDescriptor(task, number, row);
+  const auto add = [&descriptors](absl::StatusOr<Descriptor> descriptor) {
     if (absl::IsNotFound(descriptor.status())) return absl::OkStatus();
     RETURN_IF_ERROR(descriptor.status());
     descriptors.push_back(*std::move(descriptor));
@@ -321,12 +330,12 @@ absl::StatusOr<std::vector<Descriptor>> PeekDescriptors(const ProcDir& task,
   };
   if (!rows.empty()) {
     descriptors.reserve(rows.size());
-    for (const OpenFileRow& row : rows) RETURN_IF_ERROR(add(row.number, &row));
+    for (const OpenFileRow& row : rows) RETURN_IF_ERROR(add(PeekRow(task, row)));
     return descriptors;
   }
   ASSIGN_OR_RETURN(const std::vector<int> numbers, ListDescriptors(task));
   descriptors.reserve(numbers.size());
-  for (const int number : numbers) RETURN_IF_ERROR(add(number, nullptr));
+  for (const int number : numbers) RETURN_IF_ERROR(add(PeekDescriptor(task, number)));
   return descriptors;
 }
 

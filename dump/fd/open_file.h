@@ -39,14 +39,6 @@ class OpenFileIndex {
   // By the kernel's own addresses of them, which must be told of each then.
   explicit OpenFileIndex(const BpfOpenFiles& by_bpf) : by_bpf_(&by_bpf) {}
 
-  // What links of sockets say, by inode, for they say it as long as these live: they need not be
-  // read again. Of others they change when a file gets another name.
-  void KnowSockets(std::unordered_map<ino_t, std::string> links) { sockets_ = std::move(links); }
-  const std::string* SocketLink(ino_t inode) const {
-    const auto known = sockets_.find(inode);
-    return known == sockets_.end() ? nullptr : &known->second;
-  }
-
   // None where kcmp tells them apart.
   const BpfOpenFiles* by_bpf() const { return by_bpf_; }
 
@@ -73,7 +65,6 @@ class OpenFileIndex {
   bool with_dupfd_query_ = false;
   const BpfOpenFiles* by_bpf_ = nullptr;
   std::unordered_map<uint64_t, uint32_t> by_address_;
-  std::unordered_map<ino_t, std::string> sockets_;
   // In the kernel's order, of those that are alike.
   std::map<Likeness, std::vector<Known>> known_;
   uint32_t last_ = 0;

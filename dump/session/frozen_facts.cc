@@ -167,11 +167,7 @@ absl::Status IdentifyTasks(const FrozenTree& tree, TreeFacts& facts) {
 absl::StatusOr<std::optional<OpenFileIndex>> IndexWhereTooMany(const FrozenTree& tree,
                                                                Preflight& preflight,
                                                                const TreeFacts& facts) {
-  if (preflight.open_files) {
-    OpenFileIndex index(*preflight.open_files);
-    index.KnowSockets(std::move(preflight.socket_links));
-    return index;
-  }
+  if (preflight.open_files) return OpenFileIndex(*preflight.open_files);
   // What is open besides: mapped files, what waits in sockets, and a few for each task.
   constexpr size_t kOthers = 1000;
   constexpr size_t kOfTask = 6;

@@ -266,13 +266,6 @@ void CountSharedMemory(const VmaList& vmas, std::set<ino_t>& objects) {
   }
 }
 
-void KeepSocketLinks(const std::vector<Descriptor>& descriptors, Preflight& preflight) {
-  for (const Descriptor& descriptor : descriptors) {
-    if (!S_ISSOCK(descriptor.stat.st_mode)) continue;
-    preflight.socket_links.try_emplace(descriptor.stat.st_ino, descriptor.link.value());
-  }
-}
-
 // All that stands in the way of a task, but what goes into `peeked`.
 absl::StatusOr<ResourceRefusals> LookAtTask(const Target& target, const NamespaceLinks& ours,
                                             const NamespaceLinks& roots, Preflight& preflight,
@@ -289,7 +282,6 @@ absl::StatusOr<ResourceRefusals> LookAtTask(const Target& target, const Namespac
   if (preflight.open_files) rows = preflight.open_files->Read(target.pid).value_or(rows);
   ASSIGN_OR_RETURN(std::vector<Descriptor> descriptors, PeekDescriptors(target.dir, rows));
   PeekUnreadEvents(BorrowedFd(target.pidfd), descriptors);
-  if (preflight.open_files) KeepSocketLinks(descriptors, preflight);
   RETURN_IF_ERROR(PeekAt(target, descriptors, peeked));
   ASSIGN_OR_RETURN(ResourceRefusals refused,
                    RefuseDescriptors(target.pid, descriptors, preflight.file_rules));

@@ -11,7 +11,6 @@
 #include <set>
 #include <span>
 #include <string>
-#include <unordered_map>
 
 #include "absl/status/statusor.h"
 #include "dump/fd/file_name.h"
@@ -49,10 +48,8 @@ struct Preflight {
   std::optional<BpfTerminalQueues> terminal_queues;
   // What tells which requests of native asynchronous I/O are under way, where there may be some.
   std::optional<BpfAioContexts> aio_contexts;
-  // What reads the descriptors of a task at once, where there are many of them; and what the links
-  // of sockets say then, by inode.
+  // What reads the descriptors of a task at once, where there are many of them.
   std::optional<BpfOpenFiles> open_files;
-  std::unordered_map<ino_t, std::string> socket_links;
   // What compares unix sockets, where there are many of them.
   std::optional<SocketLikeness> socket_likeness;
   std::set<ino_t> shared_memory;  // the inodes of SharedObjects, as far as there are some yet

@@ -1,20 +1,28 @@
 #include "proc/bpf_open_files.h"
 
 #include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
 #include <signal.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/timerfd.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "absl/time/time.h"
 #include "dumpctl/unique_fd.h"
 #include "gtest/gtest.h"
+#include "proc/event_fdinfo_parser.h"
 #include "proc/kernel_features.h"
 #include "proc/proc_fs.h"
 
@@ -71,17 +79,123 @@ TEST_F(BpfOpenFilesTest, SaysWhatProcfsSays) {
   // Bits of more than one word.
   Keep(fcntl(file, F_DUPFD, 300));
   Keep(fcntl(file, F_DUPFD_CLOEXEC, 330));
+  Keep(eventfd(4711, 0));
+  Keep(eventfd(1, EFD_SEMAPHORE | EFD_CLOEXEC));
+  Keep(timerfd_create(CLOCK_MONOTONIC, 0));
   const auto self = ProcDir::OpenTask(getpid());
   ASSERT_TRUE(self.ok());
   size_t compared = 0;
   for (const OpenFileRow& row : Read()) {
-    if (row.says_more) continue;
+    if (!row.info_text) continue;
     const auto text = self->ReadWhole("fdinfo/" + std::to_string(row.number));
     if (!text.ok()) continue;  // what the reading itself has opened
-    EXPECT_EQ(FdInfoText(row), *text) << row.number;
+    EXPECT_EQ(*row.info_text, *text) << row.number;
     ++compared;
   }
-  EXPECT_GE(compared, 9u);
+  EXPECT_GE(compared, 12u);
+}
+
+TEST_F(BpfOpenFilesTest, SaysWhatLinksSay) {
+  char directory[] = "/tmp/bpf_open_files_XXXXXX";
+  ASSERT_NE(mkdtemp(directory), nullptr);
+  const std::string odd = std::string(directory) + "/with \n newline";
+  Keep(open(odd.c_str(), O_CREAT | O_RDWR, 0600));
+  ASSERT_EQ(unlink(odd.c_str()), 0);
+  ASSERT_EQ(rmdir(directory), 0);
+  Keep(open("/dev/null", O_RDWR));
+  Keep(open("/proc/self/ns/net", O_RDONLY));
+  Keep(memfd_create("named", 0));
+  Keep(eventfd(0, 0));
+  Keep(epoll_create1(0));
+  Keep(socket(AF_UNIX, SOCK_DGRAM, 0));
+  Keep(socket(AF_INET6, SOCK_STREAM, 0));
+  int ends[2];
+  ASSERT_EQ(pipe(ends), 0);
+  Keep(ends[0]);
+  Keep(ends[1]);
+  size_t compared = 0;
+  for (const OpenFileRow& row : Read()) {
+    const std::string name = "/proc/self/fd/" + std::to_string(row.number);
+    char link[PATH_MAX] = {};
+    if (readlink(name.c_str(), link, sizeof link - 1) < 0) continue;  // as above
+    std::string expected = link;
+    char protocol[64] = {};
+    if (getxattr(name.c_str(), "system.sockprotoname", protocol, sizeof protocol) > 0) {
+      expected += std::string(" (") + protocol + ")";
+    }
+    EXPECT_EQ(row.link, expected) << row.number;
+    ++compared;
+  }
+  EXPECT_GE(compared, 10u);
+}
+
+TEST_F(BpfOpenFilesTest, LeavesOutLinksThatAreTooLong) {
+  const std::string name = "/tmp/" + std::string(240, 'x');
+  const int file = Keep(open(name.c_str(), O_CREAT | O_RDWR, 0600));
+  ASSERT_EQ(unlink(name.c_str()), 0);
+  EXPECT_FALSE(RowOf(file).link);
+}
+
+TEST_F(BpfOpenFilesTest, SaysWhatStatSaysOfWhatHasNoPath) {
+  const int event = Keep(eventfd(0, 0));
+  const int unix_socket = Keep(socket(AF_UNIX, SOCK_DGRAM, 0));
+  int ends[2];
+  ASSERT_EQ(pipe(ends), 0);
+  Keep(ends[0]);
+  Keep(ends[1]);
+  for (const int fd : {event, unix_socket, ends[0], ends[1]}) {
+    const OpenFileRow row = RowOf(fd);
+    ASSERT_TRUE(row.stat) << fd;
+    struct stat stat = {};
+    ASSERT_EQ(fstat(fd, &stat), 0);
+    EXPECT_EQ(row.stat->st_dev, stat.st_dev) << fd;
+    EXPECT_EQ(row.stat->st_ino, stat.st_ino) << fd;
+    EXPECT_EQ(row.stat->st_mode, stat.st_mode) << fd;
+    EXPECT_EQ(row.stat->st_nlink, stat.st_nlink) << fd;
+    EXPECT_EQ(row.stat->st_uid, stat.st_uid) << fd;
+    EXPECT_EQ(row.stat->st_gid, stat.st_gid) << fd;
+    EXPECT_EQ(row.stat->st_size, stat.st_size) << fd;
+    EXPECT_EQ(row.stat->st_blksize, stat.st_blksize) << fd;
+  }
+  EXPECT_FALSE(RowOf(Keep(open("/dev/null", O_RDONLY))).stat);
+}
+
+TEST_F(BpfOpenFilesTest, SaysWhatIsLeftOfTimers) {
+  constexpr int kKinds[] = {0, TFD_TIMER_ABSTIME, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET};
+  for (const int flags : kKinds) {
+    for (const int clock : {CLOCK_REALTIME, CLOCK_MONOTONIC, CLOCK_BOOTTIME}) {
+      if ((flags & TFD_TIMER_CANCEL_ON_SET) != 0 && clock != CLOCK_REALTIME) continue;
+      const int timer = Keep(timerfd_create(clock, 0));
+      itimerspec set = {};
+      if (flags != 0) clock_gettime(clock, &set.it_value);
+      set.it_value.tv_sec += 1000;
+      set.it_interval.tv_nsec = 4711;
+      ASSERT_EQ(timerfd_settime(timer, flags, &set, nullptr), 0);
+      const OpenFileRow row = RowOf(timer);
+      itimerspec after = {};
+      ASSERT_EQ(timerfd_gettime(timer, &after), 0);
+      ASSERT_TRUE(row.info_text) << clock << ", " << flags;
+      const auto info = ParseTimerfdInfo(*row.info_text);
+      ASSERT_TRUE(info.ok()) << info.status();
+      EXPECT_EQ(info->clock_id, clock);
+      EXPECT_EQ(info->ticks, 0u);
+      EXPECT_EQ(info->settime_flags, static_cast<uint32_t>(flags));
+      EXPECT_EQ(info->interval, absl::Nanoseconds(4711));
+      // It had at least as much left as it has now.
+      EXPECT_LE(info->value, absl::Seconds(1000));
+      EXPECT_GE(info->value, absl::DurationFromTimespec(after.it_value));
+    }
+  }
+}
+
+TEST_F(BpfOpenFilesTest, LeavesToProcfsWhatHasExpired) {
+  const int timer = Keep(timerfd_create(CLOCK_MONOTONIC, 0));
+  itimerspec set = {};
+  set.it_value.tv_nsec = 1;
+  ASSERT_EQ(timerfd_settime(timer, 0, &set, nullptr), 0);
+  pollfd waits = {.fd = timer, .events = POLLIN};
+  ASSERT_EQ(poll(&waits, 1, -1), 1);
+  EXPECT_FALSE(RowOf(timer).info_text);
 }
 
 TEST_F(BpfOpenFilesTest, TellsDescriptorsOfOneOpenFile) {
@@ -92,13 +206,13 @@ TEST_F(BpfOpenFilesTest, TellsDescriptorsOfOneOpenFile) {
   EXPECT_NE(RowOf(file).open_file, RowOf(alike).open_file);
 }
 
-TEST_F(BpfOpenFilesTest, SaysWhereProcfsSaysMore) {
-  const int counter = Keep(eventfd(1, 0));
+TEST_F(BpfOpenFilesTest, LeavesToProcfsWhatItAloneSays) {
+  const int watches = Keep(epoll_create1(0));
   const int file = Keep(memfd_create("locked", 0));
-  EXPECT_TRUE(RowOf(counter).says_more);
-  EXPECT_FALSE(RowOf(file).says_more);
+  EXPECT_FALSE(RowOf(watches).info_text);
+  EXPECT_TRUE(RowOf(file).info_text);
   ASSERT_EQ(flock(file, LOCK_EX), 0);
-  EXPECT_TRUE(RowOf(file).says_more);
+  EXPECT_FALSE(RowOf(file).info_text);
 }
 
 TEST_F(BpfOpenFilesTest, SaysWhereSignalsMayBeSent) {

@@ -1,0 +1,265 @@
+#include "proc/bpf_file_program.h"
+
+#include <cstddef>
+
+#include "absl/status/status.h"
+#include "dumpctl/status_macros.h"
+#include "proc/bpf_assembler.h"
+#include "proc/bpf_program.h"
+#include "proc/btf_parser.h"
+#include "proc/kernel_file.h"
+
+namespace dumpctl {
+namespace {
+
+// Where the running kernel keeps what the program reads, in bytes.
+struct FileLayout {
+  uint32_t function = 0;
+  BpfContextLayout context;
+  uint32_t context_task = 0;
+  uint32_t context_fd = 0;
+  uint32_t context_file = 0;
+  uint32_t file_inode = 0;
+  uint32_t file_pos = 0;
+  uint32_t file_flags = 0;
+  uint32_t file_operations = 0;
+  uint32_t file_owner = 0;
+  uint32_t file_private = 0;
+  uint32_t file_path = 0;
+  uint32_t path_mount = 0;
+  uint32_t path_dentry = 0;
+  uint32_t dentry_name = 0;
+  uint32_t name_text = 0;
+  uint32_t operations_show = 0;
+  uint32_t inode_number = 0;
+  uint32_t inode_locks = 0;
+  uint32_t inode_mode = 0;
+  uint32_t inode_block_bits = 0;
+  uint32_t inode_links = 0;
+  uint32_t inode_uid = 0;
+  uint32_t inode_gid = 0;
+  uint32_t inode_size = 0;
+  uint32_t inode_super = 0;
+  uint32_t super_magic = 0;
+  uint32_t super_device = 0;
+  uint32_t mount_public = 0;  // what files point to within a mount
+  uint32_t mount_id = 0;
+  uint32_t task_files = 0;
+  uint32_t files_table = 0;
+  uint32_t table_close_on_exec = 0;
+  uint32_t event_count = 0;
+  uint32_t event_flags = 0;
+  uint32_t event_id = 0;
+  uint32_t timer_node = 0;
+  uint32_t timer_interval = 0;
+  uint32_t timer_ticks = 0;
+  uint32_t timer_clock = 0;
+  uint32_t timer_flags = 0;
+  uint32_t hrtimer_node = 0;
+  uint32_t node_expires = 0;
+};
+
+absl::StatusOr<FileLayout> FindFileLayout(std::string_view bytes) {
+  ASSIGN_OR_RETURN(const Btf btf, Btf::Parse(bytes));
+  constexpr BtfName kNames[] = {
+      {BtfKind::kFunction, "bpf_iter_task_file"},
+      {BtfKind::kStruct, "bpf_iter__task_file"},
+      {BtfKind::kStruct, "bpf_iter_meta"},
+      {BtfKind::kStruct, "file"},
+      {BtfKind::kStruct, "path"},
+      {BtfKind::kStruct, "file_operations"},
+      {BtfKind::kStruct, "inode"},
+      {BtfKind::kStruct, "mount"},
+      {BtfKind::kStruct, "task_struct"},
+      {BtfKind::kStruct, "files_struct"},
+      {BtfKind::kStruct, "fdtable"},
+      {BtfKind::kStruct, "fown_struct"},
+      {BtfKind::kStruct, "dentry"},
+      {BtfKind::kStruct, "qstr"},
+      {BtfKind::kStruct, "super_block"},
+      {BtfKind::kStruct, "eventfd_ctx"},
+      {BtfKind::kStruct, "timerfd_ctx"},
+      {BtfKind::kStruct, "hrtimer"},
+      {BtfKind::kStruct, "timerqueue_node"},
+  };
+  ASSIGN_OR_RETURN(const std::vector<BtfType> types, btf.Find(kNames));
+  const BtfType &context = types[1], &meta = types[2], &file = types[3], &path = types[4],
+                &operations = types[5], &inode = types[6], &mount = types[7], &task = types[8],
+                &files = types[9], &table = types[10], &owner = types[11], &dentry = types[12],
+                &name = types[13], &super = types[14], &event = types[15], &timer = types[16],
+                &hrtimer = types[17], &node = types[18];
+  // Only where a file points to its owner, the owner points back: before, it was within the file.
+  RETURN_IF_ERROR(btf.OffsetOf(owner, "file").status());
+  FileLayout layout = {.function = types[0].id};
+  const BtfField fields[] = {
+      {&layout.context.meta, context, "meta"},
+      {&layout.context.seq, meta, "seq"},
+      {&layout.context_task, context, "task"},
+      {&layout.context_fd, context, "fd"},
+      {&layout.context_file, context, "file"},
+      {&layout.file_inode, file, "f_inode"},
+      {&layout.file_pos, file, "f_pos"},
+      {&layout.file_flags, file, "f_flags"},
+      {&layout.file_operations, file, "f_op"},
+      {&layout.file_owner, file, "f_owner"},
+      {&layout.file_private, file, "private_data"},
+      {&layout.file_path, file, "f_path"},
+      {&layout.path_mount, path, "mnt"},
+      {&layout.path_dentry, path, "dentry"},
+      {&layout.dentry_name, dentry, "d_name"},
+      {&layout.name_text, name, "name"},
+      {&layout.operations_show, operations, "show_fdinfo"},
+      {&layout.inode_number, inode, "i_ino"},
+      {&layout.inode_locks, inode, "i_flctx"},
+      {&layout.inode_mode, inode, "i_mode"},
+      {&layout.inode_block_bits, inode, "i_blkbits"},
+      {&layout.inode_links, inode, "i_nlink"},
+      {&layout.inode_uid, inode, "i_uid"},
+      {&layout.inode_gid, inode, "i_gid"},
+      {&layout.inode_size, inode, "i_size"},
+      {&layout.inode_super, inode, "i_sb"},
+      {&layout.super_magic, super, "s_magic"},
+      {&layout.super_device, super, "s_dev"},
+      {&layout.mount_public, mount, "mnt"},
+      {&layout.mount_id, mount, "mnt_id"},
+      {&layout.task_files, task, "files"},
+      {&layout.files_table, files, "fdt"},
+      {&layout.table_close_on_exec, table, "close_on_exec"},
+      {&layout.event_count, event, "count"},
+      {&layout.event_flags, event, "flags"},
+      {&layout.event_id, event, "id"},
+      {&layout.timer_node, timer, "t"},
+      {&layout.timer_interval, timer, "tintv"},
+      {&layout.timer_ticks, timer, "ticks"},
+      {&layout.timer_clock, timer, "clockid"},
+      {&layout.timer_flags, timer, "settime_flags"},
+      {&layout.hrtimer_node, hrtimer, "node"},
+      {&layout.node_expires, node, "expires"},
+  };
+  RETURN_IF_ERROR(FindFields(btf, fields));
+  return layout;
+}
+
+// A member of KernelFile: where the program puts something, and how much.
+#define PLACE(member) offsetof(KernelFile, member), sizeof(KernelFile::member)
+
+// Puts the program together.
+class FileAssembler : BpfStackAssembler<KernelFile> {
+ public:
+  static std::vector<bpf_insn> Write(const FileLayout& layout) {
+    FileAssembler program;
+    program.Add(bpf::Copy(kContext, BPF_REG_1));
+    program.Clear();
+    program.Add(bpf::Load64(kFile, kContext, layout.context_file));
+    program.EndIfZero(kFile);
+    program.FillFromFile(layout);
+    program.FillFromInode(layout);
+    program.FillFromPath(layout);
+    program.FillFromPrivate(layout);
+    program.FillFromTask(layout);
+    program.HandOut(layout.context, kContext, BPF_REG_10, kRecord, sizeof(KernelFile));
+    return std::move(program).Finish();
+  }
+
+ private:
+  // Registers that calls leave alone.
+  static constexpr uint8_t kPointed = BPF_REG_6;
+  static constexpr uint8_t kNumber = BPF_REG_7;
+  static constexpr uint8_t kFile = BPF_REG_8;
+  static constexpr uint8_t kContext = BPF_REG_9;
+
+  static int At(size_t place) { return kRecord + static_cast<int>(place); }
+
+  void FillFromFile(const FileLayout& layout) {
+    // From where it stands, for the address itself is no number to a program.
+    FetchField(PLACE(address), kContext, layout.context_file);
+    FetchField(PLACE(pos), kFile, layout.file_pos);
+    FetchField(PLACE(flags), kFile, layout.file_flags);
+    FetchField(PLACE(owner), kFile, layout.file_owner);
+    FetchPointer(kPointed, kFile, layout.file_operations);
+    FetchField(PLACE(show_fdinfo), kPointed, layout.operations_show);
+    FetchPointer(kPointed, kFile, layout.file_path + layout.path_mount);
+    FetchField(PLACE(mount_id), kPointed, layout.mount_id - layout.mount_public);
+  }
+
+  void FillFromInode(const FileLayout& layout) {
+    FetchPointer(kPointed, kFile, layout.file_inode);
+    FetchField(PLACE(inode), kPointed, layout.inode_number);
+    FetchField(PLACE(locks), kPointed, layout.inode_locks);
+    FetchField(PLACE(mode), kPointed, layout.inode_mode);
+    FetchField(PLACE(block_bits), kPointed, layout.inode_block_bits);
+    FetchField(PLACE(links), kPointed, layout.inode_links);
+    FetchField(PLACE(uid), kPointed, layout.inode_uid);
+    FetchField(PLACE(gid), kPointed, layout.inode_gid);
+    FetchField(PLACE(size), kPointed, layout.inode_size);
+    FetchPointer(kPointed, kPointed, layout.inode_super);
+    FetchField(PLACE(magic), kPointed, layout.super_magic);
+    FetchField(PLACE(device), kPointed, layout.super_device);
+  }
+
+  void FillFromPath(const FileLayout& layout) {
+    FetchPointer(kPointed, kFile, layout.file_path + layout.path_dentry);
+    FetchPointer(BPF_REG_3, kPointed, layout.dentry_name + layout.name_text);
+    FetchTextAt3(BPF_REG_10, At(offsetof(KernelFile, name)), sizeof KernelFile::name);
+    // As links of procfs have it: seen from the root of who reads the iterator.
+    Add(bpf::Copy(BPF_REG_1, kFile));
+    Add(bpf::Add(BPF_REG_1, static_cast<int>(layout.file_path)));
+    Add(bpf::Copy(BPF_REG_2, BPF_REG_10));
+    Add(bpf::Add(BPF_REG_2, At(offsetof(KernelFile, link))));
+    Add(bpf::Set(BPF_REG_3, sizeof KernelFile::link));
+    Add(bpf::Call(BPF_FUNC_d_path));
+    Add(bpf::Store64(BPF_REG_10, At(offsetof(KernelFile, link_size)), BPF_REG_0));
+  }
+
+  // Of what is none of theirs there may be no memory even.
+  void FillFromPrivate(const FileLayout& layout) {
+    FetchField(PLACE(private_data), kFile, layout.file_private);
+    Add(bpf::Load64(kPointed, BPF_REG_10,
+                    static_cast<uint32_t>(At(offsetof(KernelFile, private_data)))));
+    FetchField(PLACE(event_count), kPointed, layout.event_count);
+    FetchField(PLACE(event_flags), kPointed, layout.event_flags);
+    FetchField(PLACE(event_id), kPointed, layout.event_id);
+    FetchField(PLACE(timer_expires), kPointed,
+               layout.timer_node + layout.hrtimer_node + layout.node_expires);
+    FetchField(PLACE(timer_interval), kPointed, layout.timer_interval);
+    FetchField(PLACE(timer_ticks), kPointed, layout.timer_ticks);
+    FetchField(PLACE(timer_clock), kPointed, layout.timer_clock);
+    FetchField(PLACE(timer_flags), kPointed, layout.timer_flags);
+    // After all else: what lies ahead then did so all the time.
+    TakeTime(BPF_FUNC_ktime_get_ns, offsetof(KernelFile, monotonic));
+    TakeTime(BPF_FUNC_ktime_get_boot_ns, offsetof(KernelFile, boottime));
+    TakeTime(BPF_FUNC_ktime_get_tai_ns, offsetof(KernelFile, tai));
+  }
+
+  void TakeTime(int function, size_t place) {
+    Add(bpf::Call(function));
+    Add(bpf::Store64(BPF_REG_10, At(place), BPF_REG_0));
+  }
+
+  void FillFromTask(const FileLayout& layout) {
+    Add(bpf::Load32(kNumber, kContext, layout.context_fd));
+    Add(bpf::Store64(BPF_REG_10, At(offsetof(KernelFile, number)), kNumber));
+    Add(bpf::Load64(kPointed, kContext, layout.context_task));
+    EndIfZero(kPointed);
+    FetchPointer(kPointed, kPointed, layout.task_files);
+    FetchPointer(kPointed, kPointed, layout.files_table);
+    FetchPointer(kPointed, kPointed, layout.table_close_on_exec);
+    // The word that its bit is in.
+    Add(bpf::ShiftRight(kNumber, 6));
+    Add(bpf::ShiftLeft(kNumber, 3));
+    Add(bpf::Copy(BPF_REG_3, kPointed));
+    Add(bpf::AddRegister(BPF_REG_3, kNumber));
+    FetchAt3(BPF_REG_10, At(offsetof(KernelFile, close_on_exec)),
+             sizeof KernelFile::close_on_exec);
+  }
+};
+#undef PLACE
+
+}  // namespace
+
+absl::StatusOr<BpfFileProgram> MakeFileProgram(std::string_view btf) {
+  ASSIGN_OR_RETURN(const FileLayout layout, FindFileLayout(btf));
+  return BpfFileProgram{layout.function, FileAssembler::Write(layout)};
+}
+
+}  // namespace dumpctl

@@ -1,0 +1,52 @@
+#ifndef PROC_KERNEL_FILE_H_
+#define PROC_KERNEL_FILE_H_
+
+#include <cstdint>
+
+namespace dumpctl {
+
+// What FileProgram hands out of each descriptor: what the kernel keeps of it, as the kernel keeps
+// it. What stands behind `private_data` is taken for an eventfd's as well as for a timerfd's, and is
+// nothing of the kind where the file is neither.
+struct KernelFile {
+  uint64_t number;
+  uint64_t address;
+  uint64_t pos;
+  uint64_t inode;
+  uint64_t show_fdinfo;    // a function, or none
+  uint64_t locks;          // their list, once there were any
+  uint64_t owner;          // likewise
+  uint64_t close_on_exec;  // of the 64 descriptors around it
+  uint64_t magic;          // of the file system: statfs(2), <linux/magic.h>
+  int64_t size;
+  uint64_t private_data;
+  uint64_t event_count;
+  uint64_t timer_ticks;
+  int64_t timer_expires;   // nanoseconds of the timer's clock; 0 of one that is not armed
+  int64_t timer_interval;  // nanoseconds
+  // When these were read: nanoseconds of CLOCK_MONOTONIC, CLOCK_BOOTTIME and CLOCK_TAI, of no time
+  // namespace.
+  int64_t monotonic;
+  int64_t boottime;
+  int64_t tai;
+  int64_t link_size;  // with its end; or an error
+  uint32_t event_flags;
+  int32_t event_id;
+  int32_t timer_clock;
+  uint16_t timer_flags;
+  uint16_t mode;
+  uint32_t flags;
+  int32_t mount_id;
+  uint32_t device;
+  uint32_t links;
+  uint32_t uid;
+  uint32_t gid;
+  uint8_t block_bits;
+  char name[31];  // the last part of its path, or the beginning of that
+  char link[240];
+};
+static_assert(sizeof(KernelFile) % sizeof(uint64_t) == 0);
+
+}  // namespace dumpctl
+
+#endif  // PROC_KERNEL_FILE_H_

@@ -1,0 +1,132 @@
+#include "proc/open_file_row.h"
+
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <sys/eventfd.h>
+#include <sys/sysmacros.h>
+#include <sys/timerfd.h>
+
+#include <cstring>
+#include <ctime>
+#include <string_view>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+
+namespace dumpctl {
+namespace {
+
+// Within the kernel (<linux/kdev_t.h>).
+dev_t DeviceOf(uint32_t device) {
+  constexpr unsigned kMinorBits = 20;
+  return makedev(device >> kMinorBits, device & ((1U << kMinorBits) - 1));
+}
+
+std::optional<struct stat> StatOf(const KernelFile& file) {
+  mode_t mode = file.mode;
+  switch (file.magic) {
+    case PIPEFS_MAGIC:
+    case SOCKFS_MAGIC:
+      break;
+    case ANON_INODE_FS_MAGIC:
+      // Since Linux 6.16 they are regular files to the kernel itself, and to nobody else.
+      mode &= ~static_cast<mode_t>(S_IFMT);
+      break;
+    default:
+      return std::nullopt;
+  }
+  struct stat stat = {};
+  stat.st_dev = DeviceOf(file.device);
+  stat.st_ino = file.inode;
+  stat.st_mode = mode;
+  stat.st_nlink = file.links;
+  stat.st_uid = file.uid;
+  stat.st_gid = file.gid;
+  stat.st_size = file.size;
+  stat.st_blksize = blksize_t{1} << file.block_bits;
+  return stat;
+}
+
+std::optional<std::string> LinkOf(const KernelFile& file) {
+  if (file.link_size <= 0) return std::nullopt;
+  std::string link(file.link, strnlen(file.link, sizeof file.link));
+  if (file.magic != SOCKFS_MAGIC) return link;
+  const std::string_view protocol(file.name, strnlen(file.name, sizeof file.name));
+  // What fills its place may be longer.
+  if (protocol.size() + 1 >= sizeof file.name) return std::nullopt;
+  if (!protocol.empty()) absl::StrAppend(&link, " (", std::string(protocol), ")");
+  return link;
+}
+
+std::string EventfdText(const KernelFile& file) {
+  return absl::StrFormat("eventfd-count: %16x\neventfd-id: %d\neventfd-semaphore: %d\n",
+                         file.event_count, file.event_id, file.event_flags & EFD_SEMAPHORE);
+}
+
+// When `file` was read, by the clock of its timer; none of clocks that wake the machine.
+std::optional<int64_t> TimerNow(const KernelFile& file, absl::Duration tai_offset) {
+  switch (file.timer_clock) {
+    case CLOCK_REALTIME:
+      // What it is set to relatively no setting of the clock changes.
+      if ((file.timer_flags & TFD_TIMER_ABSTIME) == 0) return file.monotonic;
+      return file.tai - absl::ToInt64Nanoseconds(tai_offset);
+    case CLOCK_MONOTONIC:
+      return file.monotonic;
+    case CLOCK_BOOTTIME:
+      return file.boottime;
+    default:
+      return std::nullopt;
+  }
+}
+
+std::string Seconds(int64_t nanoseconds) {
+  constexpr int64_t kSecond = 1'000'000'000;
+  return absl::StrFormat("(%d, %d)", nanoseconds / kSecond, nanoseconds % kSecond);
+}
+
+// Only of a timer that had not expired when it was read: what is left of another one the kernel has
+// to be asked, for it may be just about to count that.
+std::optional<std::string> TimerfdText(const KernelFile& file, absl::Duration tai_offset) {
+  const std::optional<int64_t> now = TimerNow(file, tai_offset);
+  if (!now) return std::nullopt;
+  const bool armed = file.timer_expires != 0;
+  const int64_t left = armed ? file.timer_expires - *now : 0;
+  if (armed && left <= 0) return std::nullopt;
+  return absl::StrFormat("clockid: %d\nticks: %d\nsettime flags: 0%o\nit_value: %s\nit_interval: %s\n",
+                         file.timer_clock, file.timer_ticks, file.timer_flags, Seconds(left),
+                         Seconds(file.timer_interval));
+}
+
+// What fdinfo says besides what it says of all; none where that is not known here.
+std::optional<std::string> MoreOf(const KernelFile& file, std::string_view link,
+                                  absl::Duration tai_offset) {
+  if (file.locks != 0) return std::nullopt;
+  if (file.show_fdinfo == 0 || file.magic == SOCKFS_MAGIC) return "";
+  if (file.magic != ANON_INODE_FS_MAGIC) return std::nullopt;
+  if (link == "anon_inode:[eventfd]") return EventfdText(file);
+  if (link == "anon_inode:[timerfd]") return TimerfdText(file, tai_offset);
+  return std::nullopt;
+}
+
+}  // namespace
+
+OpenFileRow RowOf(const KernelFile& file, absl::Duration tai_offset) {
+  OpenFileRow row = {.number = static_cast<int>(file.number),
+                     .open_file = file.address,
+                     .inode = file.inode,
+                     .may_be_owned = file.owner != 0,
+                     .link = LinkOf(file),
+                     .stat = StatOf(file)};
+  const std::optional<std::string> more = MoreOf(file, row.link.value_or(""), tai_offset);
+  if (!more) return row;
+  const bool close_on_exec = (file.close_on_exec >> (file.number % 64) & 1) != 0;
+  // O_CLOEXEC is the descriptor's own.
+  const uint32_t flags = (file.flags & ~static_cast<uint32_t>(O_CLOEXEC)) |
+                         (close_on_exec ? static_cast<uint32_t>(O_CLOEXEC) : 0);
+  row.info_text = absl::StrFormat("pos:\t%d\nflags:\t0%o\nmnt_id:\t%d\nino:\t%u\n%s",
+                                  static_cast<int64_t>(file.pos), flags, file.mount_id, file.inode,
+                                  *more);
+  return row;
+}
+
+}  // namespace dumpctl
