@@ -166,8 +166,8 @@ absl::Status StatOf(const ProcDir& task, int number, struct stat& stat) {
 }
 
 // Stat and link, where the row does not have them.
-absl::Status Identify(const ProcDir& task, const OpenFileRow& row, Descriptor& descriptor) {
-  descriptor.link = row.link;
+absl::Status Identify(const ProcDir& task, OpenFileRow& row, Descriptor& descriptor) {
+  descriptor.link = std::move(row.link);
   if (!descriptor.link) {
     ASSIGN_OR_RETURN(descriptor.link, DescriptorLink(task, row.number));
   }
@@ -184,12 +184,12 @@ bool TakesCopy(const OpenFileRow& row, const Descriptor& descriptor) {
 }
 
 // Of a frozen task; what the row does not have is read as ReadDescriptor reads it.
-absl::StatusOr<Descriptor> ReadRow(const ProcDir& task, BorrowedFd pidfd, const OpenFileRow& row,
+absl::StatusOr<Descriptor> ReadRow(const ProcDir& task, BorrowedFd pidfd, OpenFileRow row,
                                    bool is_first) {
   Descriptor descriptor{.number = row.number};
   RETURN_IF_ERROR(Identify(task, row, descriptor));
   if (row.info_text) {
-    descriptor.info_text = *row.info_text;
+    descriptor.info_text = *std::move(row.info_text);
   } else {
     RETURN_IF_ERROR(ReadInfo(task, row.number, descriptor));
   }
@@ -205,13 +205,14 @@ absl::StatusOr<Descriptor> ReadRow(const ProcDir& task, BorrowedFd pidfd, const 
 
 absl::StatusOr<std::vector<Descriptor>> ReadRows(const ProcDir& task, pid_t pid, BorrowedFd pidfd,
                                                  OpenFileIndex& index) {
-  ASSIGN_OR_RETURN(const std::vector<OpenFileRow> rows, index.by_bpf()->Read(pid));
+  ASSIGN_OR_RETURN(std::vector<OpenFileRow> rows, index.by_bpf()->Read(pid));
   std::vector<Descriptor> descriptors;
   descriptors.reserve(rows.size());
-  for (const OpenFileRow& row : rows) {
+  for (OpenFileRow& row : rows) {
     const uint32_t known = index.size();
     const uint32_t open_file = index.NumberOf(row.open_file);
-    ASSIGN_OR_RETURN(Descriptor descriptor, ReadRow(task, pidfd, row, open_file > known));
+    ASSIGN_OR_RETURN(Descriptor descriptor,
+                     ReadRow(task, pidfd, std::move(row), open_file > known));
     descriptor.open_file = open_file;
     descriptors.push_back(std::move(descriptor));
   }
@@ -248,13 +249,13 @@ absl::StatusOr<Descriptor> PeekDescriptor(const ProcDir& task, int number) {
   return descriptor;
 }
 
-absl::StatusOr<Descriptor> PeekRow(const ProcDir& task, const OpenFileRow& row) {
+absl::StatusOr<Descriptor> PeekRow(const ProcDir& task, OpenFileRow row) {
   if (!row.info_text) return PeekDescriptor(task, row.number);
   Descriptor descriptor{.number = row.number};
   RETURN_IF_ERROR(Identify(task, row, descriptor));
   // It may be another file by now.
   if (descriptor.stat.st_ino != row.inode) return PeekDescriptor(task, row.number);
-  descriptor.info_text = *row.info_text;
+  descriptor.info_text = *std::move(row.info_text);
   return descriptor;
 }
 
@@ -320,7 +321,7 @@ absl::StatusOr<std::vector<Descriptor>> DescribeCopies(std::vector<UniqueFd> cop
 }
 
 absl::StatusOr<std::vector<Descriptor>> PeekDescriptors(const ProcDir& task,
-                                                        std::span<const OpenFileRow> rows) {
+                                                        std::vector<OpenFileRow> rows) {
   std::vector<Descriptor> descriptors;
   const auto add = [&descriptors](absl::StatusOr<Descriptor> descriptor) {
     if (absl::IsNotFound(descriptor.status())) return absl::OkStatus();
@@ -330,7 +331,7 @@ absl::StatusOr<std::vector<Descriptor>> PeekDescriptors(const ProcDir& task,
   };
   if (!rows.empty()) {
     descriptors.reserve(rows.size());
-    for (const OpenFileRow& row : rows) RETURN_IF_ERROR(add(PeekRow(task, row)));
+    for (OpenFileRow& row : rows) RETURN_IF_ERROR(add(PeekRow(task, std::move(row))));
     return descriptors;
   }
   ASSIGN_OR_RETURN(const std::vector<int> numbers, ListDescriptors(task));

@@ -6,7 +6,6 @@
 
 #include <cstdint>
 #include <optional>
-#include <span>
 #include <string>
 #include <vector>
 
@@ -69,7 +68,7 @@ inline constexpr int kInQueue = -1;
 // The same of a running task, without copies: nothing of the task is held, not even for a moment.
 // Descriptors that are closed meanwhile are left out. `rows`: what BPF has told of the task.
 absl::StatusOr<std::vector<Descriptor>> PeekDescriptors(const ProcDir& task,
-                                                        std::span<const OpenFileRow> rows = {});
+                                                        std::vector<OpenFileRow> rows = {});
 
 // Fills `waiting` of those of PeekDescriptors that tell of events (inotify(7), fanotify(7)),
 // through copies that last a moment. Of a reader that has just been woken it is waited for, some 10

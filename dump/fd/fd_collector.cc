@@ -135,9 +135,8 @@ bool IsOwnedByThread(const FileOwner& owner) {
          IsLaterThread(owner.pid).value_or(false);
 }
 
-bool CanRead(const Descriptor& descriptor) {
-  const int flags = fcntl(descriptor.copy.get(), F_GETFL);
-  return flags >= 0 && (flags & O_PATH) == 0 && (flags & O_ACCMODE) != O_WRONLY;
+bool CanRead(const FdInfo& info) {
+  return (info.flags & O_PATH) == 0 && (info.flags & O_ACCMODE) != O_WRONLY;
 }
 
 void FillOwner(const FileOwner& from, image::fown_entry* to) {
@@ -410,9 +409,10 @@ absl::Status FdCollector::AddContents(const Descriptor& descriptor, uint32_t fla
 
 absl::StatusOr<TeedPipes> TeePipes(const std::vector<Descriptor>& descriptors, TeedPipes known) {
   for (const Descriptor& descriptor : descriptors) {
+    if (!S_ISFIFO(descriptor.stat.st_mode)) continue;
     // What a task has only the write end of is for somebody else to read.
-    if (!S_ISFIFO(descriptor.stat.st_mode) || !CanRead(descriptor)) continue;
-    if (known.contains(descriptor.stat.st_ino)) continue;
+    ASSIGN_OR_RETURN(const FdInfo info, ParseFdInfo(descriptor.info_text));
+    if (!CanRead(info) || known.contains(descriptor.stat.st_ino)) continue;
     ASSIGN_OR_RETURN(TeedPipe teed, TeePipe(BorrowedFd(descriptor.copy)));
     known.emplace(descriptor.stat.st_ino, std::move(teed));
   }

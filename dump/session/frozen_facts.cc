@@ -234,8 +234,10 @@ absl::Status ReadHoldings(const FrozenTree& tree, Preflight& preflight,
     RETURN_IF_ERROR(ReadMemfds(*read.descriptors, preflight.kernel_tmpfs, facts));
   }
   RETURN_IF_ERROR(ReadSysv(facts));
-  RETURN_IF_ERROR(ReadSockets(
-      features, preflight.socket_likeness ? &*preflight.socket_likeness : nullptr, index, facts));
+  const SocketLikeness* const likeness =
+      preflight.socket_likeness ? &*preflight.socket_likeness : nullptr;
+  RETURN_IF_ERROR(ReadSockets(features, likeness, *preflight.peek_guardian, index, facts));
+  preflight.peek_guardian.reset();
   RETURN_IF_ERROR(ReadTerminals(
       features, preflight.terminal_queues ? &*preflight.terminal_queues : nullptr, facts));
   ASSIGN_OR_RETURN(facts.pipes, TeePipes(facts.queued, std::move(facts.pipes)));

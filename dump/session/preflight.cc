@@ -144,6 +144,7 @@ absl::Status OpenMappedFiles(const Target& target, Preflight& preflight) {
 absl::Status ReadMaps(std::span<const Target> targets, const KernelFeatures& features,
                       Preflight& preflight) {
   constexpr size_t kHeapForMapping = 512;
+  constexpr size_t kHeapForDescriptor = 2048;
   constexpr uint64_t kSlow = 10'000;
   uint64_t cost = 0;
   size_t heap = 0;
@@ -155,6 +156,7 @@ absl::Status ReadMaps(std::span<const Target> targets, const KernelFeatures& fea
     const size_t mappings = CountMappings(text);
     // Their list, with its names, and what becomes of it.
     heap += mappings * kHeapForMapping + text.size();
+    heap += QuickCountOfDescriptors(target.dir) * kHeapForDescriptor;
     cost += SmapsCost(target, mappings);
   }
   ReserveHeap(heap);
@@ -230,11 +232,14 @@ absl::StatusOr<ResourceRefusals> RefusePidfds(const Target& target, pid_t root,
 }
 
 // Loading what reads them takes as long as reading some hundreds of them otherwise.
-void LoadOpenFiles(std::span<const Target> targets, Preflight& preflight) {
+bool HasManyDescriptors(std::span<const Target> targets) {
   constexpr size_t kMany = 500;
   size_t count = 0;
   for (const Target& target : targets) count += QuickCountOfDescriptors(target.dir);
-  if (count < kMany) return;
+  return count >= kMany;
+}
+
+void LoadOpenFiles(Preflight& preflight) {
   absl::StatusOr<BpfOpenFiles> loaded = BpfOpenFiles::Load();
   if (loaded.ok()) preflight.open_files = *std::move(loaded);
 }
@@ -280,7 +285,7 @@ absl::StatusOr<ResourceRefusals> LookAtTask(const Target& target, const Namespac
   std::vector<OpenFileRow> rows;
   // Procfs knows them as well.
   if (preflight.open_files) rows = preflight.open_files->Read(target.pid).value_or(rows);
-  ASSIGN_OR_RETURN(std::vector<Descriptor> descriptors, PeekDescriptors(target.dir, rows));
+  ASSIGN_OR_RETURN(std::vector<Descriptor> descriptors, PeekDescriptors(target.dir, std::move(rows)));
   PeekUnreadEvents(BorrowedFd(target.pidfd), descriptors);
   RETURN_IF_ERROR(PeekAt(target, descriptors, peeked));
   ASSIGN_OR_RETURN(ResourceRefusals refused,
@@ -377,8 +382,11 @@ absl::StatusOr<Preflight> RunPreflight(const DumpOptions& options, std::span<con
                           .leave_running = options.outcome == Outcome::kRunning,
                           .external = options.external_files,
                           .kernel_tmpfs = preflight.kernel_tmpfs};
+  preflight.peek_guardian = std::make_unique<PeekGuardian>();
+  const bool many = HasManyDescriptors(targets);
+  if (many) RETURN_IF_ERROR(preflight.peek_guardian->Start());
   RETURN_IF_ERROR(ReadMaps(targets, features, preflight));
-  if (features.Has(KernelFeature::kBpfTaskFile)) LoadOpenFiles(targets, preflight);
+  if (many && features.Has(KernelFeature::kBpfTaskFile)) LoadOpenFiles(preflight);
   const absl::StatusOr<UnixSocketRows> rows = AskForUnixSockets();
   Peeked peeked;
   peeked.root = targets.front().pid;

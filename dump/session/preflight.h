@@ -15,6 +15,7 @@
 #include "absl/status/statusor.h"
 #include "dump/fd/file_name.h"
 #include "dump/session/dump_options.h"
+#include "dump/session/peek_guardian.h"
 #include "dump/session/target.h"
 #include "dump/sk/socket_likeness.h"
 #include "dumpctl/resource_refusal.h"
@@ -50,6 +51,8 @@ struct Preflight {
   std::optional<BpfAioContexts> aio_contexts;
   // What reads the descriptors of a task at once, where there are many of them.
   std::optional<BpfOpenFiles> open_files;
+  // For what waits in sockets. Started by now where there are many descriptors.
+  std::unique_ptr<PeekGuardian> peek_guardian;
   // What compares unix sockets, where there are many of them.
   std::optional<SocketLikeness> socket_likeness;
   std::set<ino_t> shared_memory;  // the inodes of SharedObjects, as far as there are some yet

@@ -1,5 +1,6 @@
 #include "dump/session/tree_sockets.h"
 
+#include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
@@ -7,21 +8,27 @@
 #include <iterator>
 #include <utility>
 
-#include "dump/session/peek_guardian.h"
+#include "dump/fd/file_refusal.h"
 #include "dumpctl/status_macros.h"
+#include "proc/fdinfo_parser.h"
 
 namespace dumpctl {
 namespace {
 
 // AF_UNSPEC of what is none: O_PATH opens a socket's file.
 int FamilyOf(const Descriptor& descriptor) {
+  if (!S_ISSOCK(descriptor.stat.st_mode)) return AF_UNSPEC;
+  const absl::StatusOr<FdInfo> info = ParseFdInfo(descriptor.info_text);
+  if (!info.ok() || (info->flags & O_PATH) != 0) return AF_UNSPEC;
+  if (descriptor.link &&
+      FileKindOf(descriptor.stat, *descriptor.link, info->flags) == FileKind::kUnixSocket) {
+    return AF_UNIX;
+  }
   int domain = AF_UNSPEC;
   socklen_t size = sizeof domain;
-  if (!S_ISSOCK(descriptor.stat.st_mode) ||
-      getsockopt(descriptor.copy.get(), SOL_SOCKET, SO_DOMAIN, &domain, &size) < 0) {
-    return AF_UNSPEC;
-  }
-  return domain;
+  const bool told =
+      getsockopt(descriptor.copy.get(), SOL_SOCKET, SO_DOMAIN, &domain, &size) == 0;
+  return told ? domain : AF_UNSPEC;
 }
 
 absl::Status ReadUnixSocket(const Descriptor& descriptor, const std::string& directory,
@@ -94,9 +101,8 @@ void FindPrograms(const KernelFeatures& features, TreeFacts& facts) {
 }  // namespace
 
 absl::Status ReadSockets(const KernelFeatures& features, const SocketLikeness* likeness,
-                         OpenFileIndex* index, TreeFacts& facts) {
+                         PeekGuardian& guardian, OpenFileIndex* index, TreeFacts& facts) {
   if (likeness != nullptr) Compare(*likeness, facts);
-  PeekGuardian guardian;
   for (const FrozenFacts& task : facts.tasks) {
     if (!task.descriptors) continue;
     for (const Descriptor& descriptor : *task.descriptors) {

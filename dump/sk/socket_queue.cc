@@ -7,7 +7,9 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstring>
+#include <span>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "dumpctl/failure.h"
@@ -52,11 +54,10 @@ absl::Status TakeControl(msghdr& message, QueuedPacket& packet) {
   return absl::OkStatus();
 }
 
-// The first `size` bytes from SO_PEEK_OFF on.
-absl::StatusOr<Peeked> Peek(BorrowedFd socket, size_t size) {
+// As many bytes from SO_PEEK_OFF on as there is `room` for: what is kept of them takes no more.
+absl::StatusOr<Peeked> PeekInto(BorrowedFd socket, std::span<char> room) {
   Peeked peeked;
-  peeked.packet.bytes.resize(size);
-  iovec bytes = {peeked.packet.bytes.data(), size};
+  iovec bytes = {room.data(), room.size()};
   sockaddr_un source = {};
   alignas(cmsghdr) char control[kControlSize];
   msghdr message = {.msg_name = &source,
@@ -76,12 +77,17 @@ absl::StatusOr<Peeked> Peek(BorrowedFd socket, size_t size) {
   }
   RETURN_IF_ERROR(TakeControl(message, peeked.packet));
   peeked.length = static_cast<size_t>(got);
-  peeked.packet.bytes.resize(std::min(size, peeked.length));
+  peeked.packet.bytes.assign(room.data(), std::min(room.size(), peeked.length));
   if (message.msg_namelen > offsetof(sockaddr_un, sun_path)) {
     peeked.packet.source.assign(source.sun_path,
                                 message.msg_namelen - offsetof(sockaddr_un, sun_path));
   }
   return peeked;
+}
+
+absl::StatusOr<Peeked> Peek(BorrowedFd socket, size_t size) {
+  std::vector<char> room(size);
+  return PeekInto(socket, room);
 }
 
 absl::Status PeekFrom(BorrowedFd socket, size_t offset) {
@@ -95,19 +101,21 @@ absl::Status PeekFrom(BorrowedFd socket, size_t offset) {
 // Each peek puts the offset behind what it has read, and marks an empty packet as seen.
 absl::Status PeekPackets(BorrowedFd socket, bool at_end_is_empty, SocketQueue& queue) {
   RETURN_IF_ERROR(PeekFrom(socket, 0));
+  char usual[2048];
   size_t packets = 0;
+  size_t offset = 0;
   // Of a packet socket that receives no more, the end reads as empty packets for ever.
   constexpr int kEnd = 64;
   for (int empty = 0; empty < kEnd;) {
-    // Without room for any of it the offset stays. An empty one is seen by now: another peek would
-    // look at the one behind it.
-    ASSIGN_OR_RETURN(Peeked peeked, Peek(socket, 0));
+    ASSIGN_OR_RETURN(Peeked peeked, PeekInto(socket, usual));
     if (peeked.nothing) break;
     const size_t length = peeked.length;
     empty = length == 0 && at_end_is_empty ? empty + 1 : 0;
-    if (length > 0) {
+    if (length > sizeof usual) {
+      RETURN_IF_ERROR(PeekFrom(socket, offset));
       ASSIGN_OR_RETURN(peeked, Peek(socket, length));
     }
+    offset += length;
     queue.packets.push_back(std::move(peeked.packet));
     if (length > 0) packets = queue.packets.size();
   }
