@@ -15,11 +15,11 @@ namespace {
 
 constexpr absl::string_view kSignalPayload = "dumpctl/signal";
 
-struct Row {
+struct SignalRow {
   int signal;
   std::string_view name;
 };
-constexpr Row kSignals[] = {{SIGHUP, "SIGHUP"}, {SIGINT, "SIGINT"}, {SIGTERM, "SIGTERM"}};
+constexpr SignalRow kSignals[] = {{SIGHUP, "SIGHUP"}, {SIGINT, "SIGINT"}, {SIGTERM, "SIGTERM"}};
 
 constexpr int kErrorsInstead[] = {SIGPIPE, SIGXFSZ};
 
@@ -33,7 +33,7 @@ bool IsIgnored(int signal) {
 Interruption::Interruption() {
   pthread_sigmask(SIG_SETMASK, nullptr, &before_);
   sigemptyset(&held_);
-  for (const Row& row : kSignals) {
+  for (const SignalRow& row : kSignals) {
     // The kernel queues a signal that is blocked even where it is ignored.
     if (!IsIgnored(row.signal) && sigismember(&before_, row.signal) == 0) {
       sigaddset(&held_, row.signal);

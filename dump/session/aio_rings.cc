@@ -1,16 +1,25 @@
 #include "dump/session/aio_rings.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <cstdint>
 #include <map>
+#include <optional>
+#include <set>
 #include <string>
 #include <utility>
+#include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "dumpctl/status_macros.h"
+#include "dumpctl/unique_fd.h"
+#include "proc/smaps_parser.h"
 
 namespace dumpctl {
 namespace {
@@ -38,22 +47,55 @@ bool IsBusy(const Vma& vma, const Contexts& contexts) {
          contexts.at(vma.start().value()).under_way > 0;
 }
 
-ResourceRefusals Refuse(pid_t pid, const VmaList& vmas, const Contexts& contexts) {
+ResourceRefusals Refuse(pid_t pid, const VmaList& vmas, const Contexts& contexts,
+                        absl::FunctionRef<bool(const Vma&)> passes) {
   ResourceRefusals refusals;
   for (const Vma& vma : vmas) {
-    if (vma.kind != VmaKind::kAioRing) continue;
+    if (vma.kind != VmaKind::kAioRing || passes(vma)) continue;
     if (!IsWhole(vma, contexts)) {
       refusals.push_back(Refusal(pid, vma, "parts of the ring were unmapped or moved",
                                  "let the program leave the memory of its contexts alone"));
     } else if (IsBusy(vma, contexts)) {
-      refusals.push_back(
-          Refusal(pid, vma,
-                  absl::StrCat(contexts.at(vma.start().value()).under_way,
-                               " requests are still under way, which no restore starts again"),
-                  "dump it when they have ended, or let the program cancel them (io_cancel)"));
+      const uint32_t count = contexts.at(vma.start().value()).under_way;
+      refusals.push_back(Refusal(
+          pid, vma,
+          absl::StrCat(count, count == 1 ? " request is" : " requests are",
+                       " still under way, which no restore starts again"),
+          "dump it when nothing is under way, or let the program cancel it (io_cancel)"));
     }
   }
   return refusals;
+}
+
+// Looks until there is nothing more to wait for, but no longer than disks take. Requests that wait
+// for something else (IOCB_CMD_POLL) may wait for ever.
+absl::Status LookPatiently(absl::FunctionRef<absl::StatusOr<bool>()> waits) {
+  constexpr absl::Duration kPatience = absl::Milliseconds(500);
+  const absl::Time deadline = absl::Now() + kPatience;
+  for (absl::Duration pause = absl::Microseconds(200);; pause *= 2) {
+    ASSIGN_OR_RETURN(const bool more, waits());
+    if (!more || absl::Now() >= deadline) return absl::OkStatus();
+    absl::SleepFor(std::min(pause, absl::Milliseconds(10)));
+  }
+}
+
+// Where the kernel puts the next event into a ring: the fourth number of its head. None where the
+// ring has gone.
+std::optional<uint32_t> CountEnded(const UniqueFd& memory, uint64_t ring) {
+  constexpr uint64_t kTail = 3 * sizeof(uint32_t);
+  uint32_t tail = 0;
+  const ssize_t n = pread(memory.get(), &tail, sizeof tail, static_cast<off_t>(ring + kTail));
+  if (n != sizeof tail) return std::nullopt;
+  return tail;
+}
+
+// Those that are there still, by address.
+absl::StatusOr<std::set<uint64_t>> RingsOf(const ProcDir& task) {
+  ASSIGN_OR_RETURN(const std::string text, task.Read("maps"));
+  ASSIGN_OR_RETURN(const std::vector<Mapping> mappings, ParseMaps(text));
+  std::set<uint64_t> rings;
+  for (const Mapping& mapping : mappings) rings.insert(mapping.start.value());
+  return rings;
 }
 
 }  // namespace
@@ -75,18 +117,42 @@ ResourceRefusals RefuseUntoldRings(pid_t pid, const VmaList& vmas) {
   return refusals;
 }
 
+absl::StatusOr<ResourceRefusals> RefuseStuckRings(const ProcDir& task, pid_t pid,
+                                                  const VmaList& vmas,
+                                                  const BpfAioContexts& contexts) {
+  ASSIGN_OR_RETURN(const UniqueFd memory, task.Open("mem", O_RDONLY));
+  std::map<uint64_t, std::optional<uint32_t>> ended;  // by ring: what stood there at first
+  std::set<uint64_t> moving;
+  Contexts now;
+  RETURN_IF_ERROR(LookPatiently([&]() -> absl::StatusOr<bool> {
+    ASSIGN_OR_RETURN(now, contexts.Read(pid));
+    bool stuck = false;
+    for (const Vma& vma : vmas) {
+      const uint64_t ring = vma.start().value();
+      if (vma.kind != VmaKind::kAioRing || moving.contains(ring)) continue;
+      const std::optional<uint32_t> count = CountEnded(memory, ring);
+      const auto first = ended.emplace(ring, count).first;
+      const bool moves = !IsBusy(vma, now) || first->second != count;
+      if (moves) moving.insert(ring);
+      stuck |= !moves;
+    }
+    return stuck;
+  }));
+  ASSIGN_OR_RETURN(const std::set<uint64_t> there, RingsOf(task));
+  return Refuse(pid, vmas, now, [&](const Vma& ring) {
+    const uint64_t start = ring.start().value();
+    return !there.contains(start) || (IsWhole(ring, now) && moving.contains(start));
+  });
+}
+
 absl::StatusOr<ResourceRefusals> SettleAioRings(pid_t pid, const VmaList& vmas,
                                                 const BpfAioContexts& contexts) {
-  // Of disks. Requests that wait for something else (IOCB_CMD_POLL) may wait for ever.
-  constexpr absl::Duration kPatience = absl::Milliseconds(500);
-  const absl::Time deadline = absl::Now() + kPatience;
-  for (absl::Duration pause = absl::Microseconds(200);; pause *= 2) {
-    ASSIGN_OR_RETURN(const Contexts now, contexts.Read(pid));
-    const bool busy =
-        std::any_of(vmas.begin(), vmas.end(), [&](const Vma& vma) { return IsBusy(vma, now); });
-    if (!busy || absl::Now() >= deadline) return Refuse(pid, vmas, now);
-    absl::SleepFor(std::min(pause, absl::Milliseconds(10)));
-  }
+  Contexts now;
+  RETURN_IF_ERROR(LookPatiently([&]() -> absl::StatusOr<bool> {
+    ASSIGN_OR_RETURN(now, contexts.Read(pid));
+    return std::any_of(vmas.begin(), vmas.end(), [&](const Vma& vma) { return IsBusy(vma, now); });
+  }));
+  return Refuse(pid, vmas, now, [](const Vma&) { return false; });
 }
 
 }  // namespace dumpctl

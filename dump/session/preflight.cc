@@ -338,15 +338,28 @@ ResourceRefusals RefuseSharedMemory(const Preflight& preflight) {
 }
 
 // Also loads what tells more of them when they are frozen.
-void LookAtAioRings(const KernelFeatures& features, Preflight& preflight) {
-  for (const auto& [pid, task] : preflight.tasks) {
-    if (!task.vmas || !HasAioRings(*task.vmas)) continue;
+absl::Status LookAtAioRings(const KernelFeatures& features, std::span<const Target> targets,
+                            Preflight& preflight) {
+  for (const Target& target : targets) {
+    const auto task = preflight.tasks.find(target.pid);
+    if (task == preflight.tasks.end() || !task->second.vmas) continue;
+    const VmaList& vmas = *task->second.vmas;
+    if (!HasAioRings(vmas)) continue;
     if (!preflight.aio_contexts && features.Has(KernelFeature::kBpfTaskVma)) {
       absl::StatusOr<BpfAioContexts> loaded = BpfAioContexts::Load();
       if (loaded.ok()) preflight.aio_contexts = *std::move(loaded);
     }
-    if (!preflight.aio_contexts) Append(preflight.blockers, RefuseUntoldRings(pid, *task.vmas));
+    if (!preflight.aio_contexts) {
+      Append(preflight.blockers, RefuseUntoldRings(target.pid, vmas));
+      continue;
+    }
+    absl::StatusOr<ResourceRefusals> stuck =
+        RefuseStuckRings(target.dir, target.pid, vmas, *preflight.aio_contexts);
+    if ((!stuck.ok() || !stuck->empty()) && HasGone(target, targets)) continue;
+    RETURN_IF_ERROR(stuck.status());
+    Append(preflight.blockers, *std::move(stuck));
   }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<ResourceRefusals> RefuseSysv(const Preflight& preflight) {
@@ -392,7 +405,7 @@ absl::StatusOr<Preflight> RunPreflight(const DumpOptions& options, std::span<con
   peeked.root = targets.front().pid;
   RETURN_IF_ERROR(LookAtTasks(targets, preflight, peeked));
   Append(preflight.blockers, RefuseSharedMemory(preflight));
-  LookAtAioRings(features, preflight);
+  RETURN_IF_ERROR(LookAtAioRings(features, targets, preflight));
   ASSIGN_OR_RETURN(ResourceRefusals sysv, RefuseSysv(preflight));
   Append(preflight.blockers, std::move(sysv));
   ASSIGN_OR_RETURN(

@@ -108,9 +108,11 @@ def sysv_queue_that_holds_more_than_a_new_one_may(scene):
 
 @case
 def requests_under_way(scene):
-    """Of native asynchronous I/O: what they are shows once the process stands still."""
+    """Of native asynchronous I/O, and of which none ends."""
     witness = scene.witness("poll", "aio")
-    refusals = _refusals(scene, scene.dump(witness.pid), witness)
+    result = scene.dump(witness.pid)
+    require("refused before anything was changed" in result.err, result.err)
+    refusals = _refusals(scene, result, witness)
     held = _held(witness, "map")
     require(len(refusals) == len(held), f"{refusals}")
     for address, why in held:

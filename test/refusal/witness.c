@@ -207,7 +207,7 @@ static void HoldAio(void) {
   request.aio_buf = POLLIN;
   struct iocb* requests[] = {&request};
   REQUIRE(syscall(SYS_io_submit, busy, 1, requests) == 1);
-  printf("map %llx 1 requests are still under way\n", (unsigned long long)busy);
+  printf("map %llx 1 request is still under way\n", (unsigned long long)busy);
   printf("map %llx unmapped\n", (unsigned long long)cut);
 }
 
