@@ -155,10 +155,6 @@ absl::Status GiveUpCopy(const ProcDir& task, bool is_first, Descriptor& descript
   return absl::OkStatus();
 }
 
-UniqueFd CopyOf(BorrowedFd pidfd, int number) {
-  return UniqueFd(static_cast<int>(syscall(SYS_pidfd_getfd, pidfd.get(), number, 0)));
-}
-
 // Following the link stats the very file, wherever its path leads by now.
 absl::Status StatOf(const ProcDir& task, int number, struct stat& stat) {
   if (fstatat(task.fd().get(), LinkName(number).c_str(), &stat, 0) == 0) return absl::OkStatus();
@@ -196,7 +192,7 @@ absl::StatusOr<Descriptor> ReadRow(const ProcDir& task, BorrowedFd pidfd, OpenFi
   const bool asks = TakesCopy(row, descriptor);
   const bool keeps = NeedsCopy(descriptor.stat, *descriptor.link, is_first);
   if (!asks && !keeps) return descriptor;
-  descriptor.copy = CopyOf(pidfd, row.number);
+  descriptor.copy = CopyDescriptor(pidfd, row.number);
   if (!descriptor.copy) return CopyError(errno, task, row.number);
   if (asks) RETURN_IF_ERROR(AskCopy(task, row.number, descriptor));
   if (!keeps) descriptor.copy.Reset();
@@ -283,7 +279,7 @@ absl::StatusOr<std::vector<Descriptor>> ReadDescriptors(const ProcDir& task, pid
   std::vector<Descriptor> descriptors;
   descriptors.reserve(numbers.size());
   for (const int number : numbers) {
-    UniqueFd copy = CopyOf(pidfd, number);
+    UniqueFd copy = CopyDescriptor(pidfd, number);
     if (!copy) return CopyError(errno, task, number);
     ASSIGN_OR_RETURN(Descriptor descriptor, ReadDescriptor(task, number, std::move(copy)));
     if (index != nullptr) {
@@ -340,13 +336,17 @@ absl::StatusOr<std::vector<Descriptor>> PeekDescriptors(const ProcDir& task,
   return descriptors;
 }
 
+UniqueFd CopyDescriptor(BorrowedFd pidfd, int number) {
+  return UniqueFd(static_cast<int>(syscall(SYS_pidfd_getfd, pidfd.get(), number, 0)));
+}
+
 void PeekUnreadEvents(BorrowedFd pidfd, std::vector<Descriptor>& descriptors) {
   constexpr int kLooks = 10;
   for (Descriptor& descriptor : descriptors) {
     const FileKind kind = FileKindOf(descriptor.stat, descriptor.link.value(), 0);
     if (kind != FileKind::kInotify && kind != FileKind::kFanotify) continue;
     // Who has closed it meanwhile has nothing unread.
-    descriptor.copy = CopyOf(pidfd, descriptor.number);
+    descriptor.copy = CopyDescriptor(pidfd, descriptor.number);
     if (!descriptor.copy) continue;
     for (int i = 0; i < kLooks; ++i) {
       descriptor.waiting = WaitingBytes(descriptor);

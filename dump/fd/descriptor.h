@@ -70,6 +70,9 @@ inline constexpr int kInQueue = -1;
 absl::StatusOr<std::vector<Descriptor>> PeekDescriptors(const ProcDir& task,
                                                         std::vector<OpenFileRow> rows = {});
 
+// A descriptor of a task among our own; none where it has been closed.
+UniqueFd CopyDescriptor(BorrowedFd pidfd, int number);
+
 // Fills `waiting` of those of PeekDescriptors that tell of events (inotify(7), fanotify(7)),
 // through copies that last a moment. Of a reader that has just been woken it is waited for, some 10
 // ms.

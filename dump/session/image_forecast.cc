@@ -12,6 +12,7 @@
 #include "dump/fd/file_refusal.h"
 #include "dump/image/image_table.h"
 #include "dump/ns/sysv_ipc.h"
+#include "dump/session/terminal_preflight.h"
 #include "dump/sk/inet_diag.h"
 #include "dump/task/shared_objects.h"
 #include "dumpctl/status_macros.h"
@@ -184,6 +185,11 @@ absl::StatusOr<std::vector<std::string>> ForecastImages(const DumpOptions& optio
   names.AddIf(found.locks, ImageKind::kFileLocks);
   names.AddIf(found.memfds, ImageKind::kMemfd);
   names.AddIf(found.terminals, ImageKind::kTtyInfo);
+  if (preflight.terminal_queues) {
+    ASSIGN_OR_RETURN(const bool waits,
+                     HasTerminalData(targets, *preflight.terminal_queues, options.terminals));
+    names.AddIf(waits, ImageKind::kTtyData);
+  }
   names.AddIf(preflight.cgroups_differ, ImageKind::kCgroup);
   if (options.inet.tcp_established) RETURN_IF_ERROR(AddStreams(found.sockets, names));
   RETURN_IF_ERROR(AddSysv(found.attachments, pids, names));

@@ -12,9 +12,7 @@
 
 namespace dumpctl {
 
-// The names of the images that a dump would write of a tree that runs, as it stands. What waits in
-// terminals, and processes that have ended, are not looked at: without tty-data.img, and without
-// the cores of zombies.
+// The names of the images that a dump would write of a tree that runs, as it stands.
 absl::StatusOr<std::vector<std::string>> ForecastImages(const DumpOptions& options,
                                                         std::span<const Target> targets,
                                                         const Preflight& preflight);

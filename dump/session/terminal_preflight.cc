@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "dump/fd/file_refusal.h"
+#include "dump/tty/terminal.h"
 #include "dumpctl/status_macros.h"
 #include "proc/fdinfo_parser.h"
 
@@ -44,6 +45,18 @@ absl::StatusOr<std::vector<PeekedTerminal>> PeekTerminals(const Target& target) 
   return terminals;
 }
 
+std::vector<TaskStat> StatsOf(std::span<const Target> targets) {
+  std::vector<TaskStat> tree;
+  for (const Target& target : targets) tree.push_back(target.stat);
+  return tree;
+}
+
+bool HasContents(const TerminalScene& scene, const TerminalFacts& terminal) {
+  if (terminal.kind != TerminalKind::kMaster) return false;
+  const TerminalContents* contents = scene.ContentsOf(terminal.number);
+  return contents != nullptr && !(contents->input.empty() && contents->output.empty());
+}
+
 ResourceRefusals Judge(const std::vector<PeekedTerminal>& terminals, std::span<const TaskStat> tree,
                        const TerminalOptions& options) {
   std::vector<TerminalFacts> facts;
@@ -68,15 +81,18 @@ absl::StatusOr<std::optional<PeekedTerminal>> PeekTerminal(pid_t pid,
   ASSIGN_OR_RETURN(const FdInfo info, ParseFdInfo(descriptor.info_text));
   if (FileKindOf(descriptor.stat, link, info.flags) != FileKind::kTerminal) return std::nullopt;
   if (WhyNotDumpable(descriptor.stat, link, info)) return std::nullopt;
-  return PeekedTerminal{pid, absl::StrCat("fd ", descriptor.number, " (terminal, ", link, ")"),
-                        FactsOf(descriptor.stat, info)};
+  return PeekedTerminal{
+      .pid = pid,
+      .number = descriptor.number,
+      .name = absl::StrCat("fd ", descriptor.number, " (terminal, ", link, ")"),
+      .facts = FactsOf(descriptor.stat, info),
+  };
 }
 
 absl::StatusOr<ResourceRefusals> RefuseTerminals(const std::vector<PeekedTerminal>& before,
                                                  std::span<const Target> targets,
                                                  const TerminalOptions& options) {
-  std::vector<TaskStat> tree;
-  for (const Target& target : targets) tree.push_back(target.stat);
+  const std::vector<TaskStat> tree = StatsOf(targets);
   const ResourceRefusals suspected = Judge(before, tree, options);
   if (suspected.empty()) return suspected;
   std::vector<PeekedTerminal> after;
@@ -92,6 +108,34 @@ absl::StatusOr<ResourceRefusals> RefuseTerminals(const std::vector<PeekedTermina
     if (stood) refusals.push_back(std::move(refusal));
   }
   return refusals;
+}
+
+absl::StatusOr<bool> HasTerminalData(std::span<const Target> targets,
+                                     const BpfTerminalQueues& queues,
+                                     const TerminalOptions& options) {
+  std::vector<UniqueFd> copies;
+  std::vector<TerminalFacts> terminals;
+  for (const Target& target : targets) {
+    ASSIGN_OR_RETURN(const std::vector<PeekedTerminal> peeked, PeekTerminals(target));
+    for (const PeekedTerminal& terminal : peeked) {
+      UniqueFd copy = CopyDescriptor(BorrowedFd(target.pidfd), terminal.number);
+      if (!copy) continue;
+      // Waits for what is on its way, too.
+      ASSIGN_OR_RETURN(TerminalFacts facts, ReadTerminal(BorrowedFd(copy)));
+      terminals.push_back(std::move(facts));
+      copies.push_back(std::move(copy));
+    }
+  }
+  ASSIGN_OR_RETURN(const auto read, queues.Read());
+  for (size_t i = 0; i < terminals.size(); ++i) {
+    const auto queue = read.find(copies[i].get());
+    if (queue != read.end()) terminals[i].queue = queue->second;
+  }
+  const std::vector<TaskStat> tree = StatsOf(targets);
+  const TerminalScene scene(terminals, tree, options);
+  return std::any_of(terminals.begin(), terminals.end(), [&scene](const TerminalFacts& terminal) {
+    return HasContents(scene, terminal);
+  });
 }
 
 }  // namespace dumpctl

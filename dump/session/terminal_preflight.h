@@ -13,6 +13,7 @@
 #include "dump/session/target.h"
 #include "dump/tty/terminal_refusal.h"
 #include "dumpctl/resource_refusal.h"
+#include "proc/bpf_terminal_queues.h"
 #include "proc/proc_fs.h"
 
 namespace dumpctl {
@@ -20,6 +21,7 @@ namespace dumpctl {
 // A terminal of a running task, as far as procfs tells of it.
 struct PeekedTerminal {
   pid_t pid = 0;
+  int number = 0;    // of its descriptor
   std::string name;  // "fd 3 (terminal, /dev/pts/0)"
   TerminalFacts facts;
 };
@@ -33,6 +35,12 @@ absl::StatusOr<std::optional<PeekedTerminal>> PeekTerminal(pid_t pid, const Desc
 absl::StatusOr<ResourceRefusals> RefuseTerminals(const std::vector<PeekedTerminal>& before,
                                                  std::span<const Target> targets,
                                                  const TerminalOptions& options);
+
+// Whether something waits in pseudo-terminals of running tasks that a dump would save. Looking at
+// that takes copies of them, which last no longer than this.
+absl::StatusOr<bool> HasTerminalData(std::span<const Target> targets,
+                                     const BpfTerminalQueues& queues,
+                                     const TerminalOptions& options);
 
 }  // namespace dumpctl
 

@@ -15,8 +15,8 @@ import dumper as dumpers
 import one_target
 import target_process
 
-# Our own, and what only a look into a terminal tells.
-UNTOLD = {"dump.log", "dump.out", "tty-data.img"}
+# Our own.
+UNTOLD = {"dump.log", "dump.out"}
 
 
 def run(options, directory):
