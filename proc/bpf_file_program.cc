@@ -249,8 +249,7 @@ class FileAssembler : BpfStackAssembler<KernelFile> {
     Add(bpf::ShiftLeft(kNumber, 3));
     Add(bpf::Copy(BPF_REG_3, kPointed));
     Add(bpf::AddRegister(BPF_REG_3, kNumber));
-    FetchAt3(BPF_REG_10, At(offsetof(KernelFile, close_on_exec)),
-             sizeof KernelFile::close_on_exec);
+    FetchAt3(BPF_REG_10, At(offsetof(KernelFile, close_on_exec)), sizeof KernelFile::close_on_exec);
   }
 };
 #undef PLACE

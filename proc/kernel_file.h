@@ -6,8 +6,8 @@
 namespace dumpctl {
 
 // What FileProgram hands out of each descriptor: what the kernel keeps of it, as the kernel keeps
-// it. What stands behind `private_data` is taken for an eventfd's as well as for a timerfd's, and is
-// nothing of the kind where the file is neither.
+// it. What stands behind `private_data` is taken for an eventfd's as well as for a timerfd's, and
+// is nothing of the kind where the file is neither.
 struct KernelFile {
   uint64_t number;
   uint64_t address;

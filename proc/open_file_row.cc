@@ -92,9 +92,10 @@ std::optional<std::string> TimerfdText(const KernelFile& file, absl::Duration ta
   const bool armed = file.timer_expires != 0;
   const int64_t left = armed ? file.timer_expires - *now : 0;
   if (armed && left <= 0) return std::nullopt;
-  return absl::StrFormat("clockid: %d\nticks: %d\nsettime flags: 0%o\nit_value: %s\nit_interval: %s\n",
-                         file.timer_clock, file.timer_ticks, file.timer_flags, Seconds(left),
-                         Seconds(file.timer_interval));
+  return absl::StrFormat(
+      "clockid: %d\nticks: %d\nsettime flags: 0%o\nit_value: %s\nit_interval: %s\n",
+      file.timer_clock, file.timer_ticks, file.timer_flags, Seconds(left),
+      Seconds(file.timer_interval));
 }
 
 // What fdinfo says besides what it says of all; none where that is not known here.
@@ -123,9 +124,9 @@ OpenFileRow RowOf(const KernelFile& file, absl::Duration tai_offset) {
   // O_CLOEXEC is the descriptor's own.
   const uint32_t flags = (file.flags & ~static_cast<uint32_t>(O_CLOEXEC)) |
                          (close_on_exec ? static_cast<uint32_t>(O_CLOEXEC) : 0);
-  row.info_text = absl::StrFormat("pos:\t%d\nflags:\t0%o\nmnt_id:\t%d\nino:\t%u\n%s",
-                                  static_cast<int64_t>(file.pos), flags, file.mount_id, file.inode,
-                                  *more);
+  row.info_text =
+      absl::StrFormat("pos:\t%d\nflags:\t0%o\nmnt_id:\t%d\nino:\t%u\n%s",
+                      static_cast<int64_t>(file.pos), flags, file.mount_id, file.inode, *more);
   return row;
 }
 

@@ -57,11 +57,11 @@ ResourceRefusals Refuse(pid_t pid, const VmaList& vmas, const Contexts& contexts
                                  "let the program leave the memory of its contexts alone"));
     } else if (IsBusy(vma, contexts)) {
       const uint32_t count = contexts.at(vma.start().value()).under_way;
-      refusals.push_back(Refusal(
-          pid, vma,
-          absl::StrCat(count, count == 1 ? " request is" : " requests are",
-                       " still under way, which no restore starts again"),
-          "dump it when nothing is under way, or let the program cancel it (io_cancel)"));
+      refusals.push_back(
+          Refusal(pid, vma,
+                  absl::StrCat(count, count == 1 ? " request is" : " requests are",
+                               " still under way, which no restore starts again"),
+                  "dump it when nothing is under way, or let the program cancel it (io_cancel)"));
     }
   }
   return refusals;

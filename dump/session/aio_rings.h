@@ -19,8 +19,8 @@ bool HasAioRings(const VmaList& vmas);
 // Of each ring, that nothing tells what is under way in it: there are no `BpfAioContexts`.
 ResourceRefusals RefuseUntoldRings(pid_t pid, const VmaList& vmas);
 
-// Of a process that runs: requests of which none has ended for half a second, and rings that are not
-// what their contexts say. A ring whose requests come and go is nothing to refuse yet.
+// Of a process that runs: requests of which none has ended for half a second, and rings that are
+// not what their contexts say. A ring whose requests come and go is nothing to refuse yet.
 absl::StatusOr<ResourceRefusals> RefuseStuckRings(const ProcDir& task, pid_t pid,
                                                   const VmaList& vmas,
                                                   const BpfAioContexts& contexts);

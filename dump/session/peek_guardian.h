@@ -11,8 +11,8 @@
 namespace dumpctl {
 
 // Sees to it that a socket's SO_PEEK_OFF is -1 again after it was peeked into, even when this
-// process is killed meanwhile: by a guardian, which is started when it is first needed at the latest, and ends
-// with the object.
+// process is killed meanwhile: by a guardian, which is started when it is first needed at the
+// latest, and ends with the object.
 //
 // Between our death and its awakening, some 100 us, a target that peeks just then could look past
 // what it has not read.
@@ -23,8 +23,8 @@ class PeekGuardian {
   PeekGuardian& operator=(const PeekGuardian&) = delete;
   ~PeekGuardian();
 
-  // Does nothing the second time. Whatever memory is written afterwards, of what there is by now, is
-  // copied then, so that a large process starts it early.
+  // Does nothing the second time. Whatever memory is written afterwards, of what there is by now,
+  // is copied then, so that a large process starts it early.
   absl::Status Start();
 
   // Runs `peeking`, which may set the offset of `socket`, where it was -1.

@@ -285,7 +285,8 @@ absl::StatusOr<ResourceRefusals> LookAtTask(const Target& target, const Namespac
   std::vector<OpenFileRow> rows;
   // Procfs knows them as well.
   if (preflight.open_files) rows = preflight.open_files->Read(target.pid).value_or(rows);
-  ASSIGN_OR_RETURN(std::vector<Descriptor> descriptors, PeekDescriptors(target.dir, std::move(rows)));
+  ASSIGN_OR_RETURN(std::vector<Descriptor> descriptors,
+                   PeekDescriptors(target.dir, std::move(rows)));
   PeekUnreadEvents(BorrowedFd(target.pidfd), descriptors);
   RETURN_IF_ERROR(PeekAt(target, descriptors, peeked));
   ASSIGN_OR_RETURN(ResourceRefusals refused,

@@ -26,8 +26,7 @@ int FamilyOf(const Descriptor& descriptor) {
   }
   int domain = AF_UNSPEC;
   socklen_t size = sizeof domain;
-  const bool told =
-      getsockopt(descriptor.copy.get(), SOL_SOCKET, SO_DOMAIN, &domain, &size) == 0;
+  const bool told = getsockopt(descriptor.copy.get(), SOL_SOCKET, SO_DOMAIN, &domain, &size) == 0;
   return told ? domain : AF_UNSPEC;
 }
 

@@ -75,8 +75,7 @@ TEST(OpenFileRowTest, ASocketsLinkSaysItsProtocol) {
             "socket:[4711] (UNIX-STREAM)");
   EXPECT_EQ(RowOf(File(SOCKFS_MAGIC, "socket:[4711]"), kTaiOffset).link, "socket:[4711]");
   // It may go on.
-  EXPECT_FALSE(
-      RowOf(File(SOCKFS_MAGIC, "socket:[4711]", std::string(30, 'x')), kTaiOffset).link);
+  EXPECT_FALSE(RowOf(File(SOCKFS_MAGIC, "socket:[4711]", std::string(30, 'x')), kTaiOffset).link);
 }
 
 TEST(OpenFileRowTest, ASocketsCountsDoNotMatter) {
@@ -154,23 +153,20 @@ TEST_P(OpenFileRowTimerTest, SaysWhatIsLeft) {
     return;
   }
   EXPECT_EQ(row.info_text, std::string(kHead) + "clockid: " + std::to_string(GetParam().clock) +
-                               "\nticks: 0\nsettime flags: 0" +
-                               std::to_string(GetParam().flags) + "\nit_value: " +
-                               GetParam().value +
-                               "\nit_interval: (1, 1)\n");
+                               "\nticks: 0\nsettime flags: 0" + std::to_string(GetParam().flags) +
+                               "\nit_value: " + GetParam().value + "\nit_interval: (1, 1)\n");
 }
 
 INSTANTIATE_TEST_SUITE_P(
     Clocks, OpenFileRowTimerTest,
-    testing::Values(
-        TimerCase{"Monotonic", CLOCK_MONOTONIC, 0, 12'000'000'005, "(2, 5)"},
-        TimerCase{"Boottime", CLOCK_BOOTTIME, 1, 22'500'000'000, "(2, 500000000)"},
-        TimerCase{"Realtime", CLOCK_REALTIME, 3, 30'000'000'001, "(0, 1)"},
-        // It is as if it were of CLOCK_MONOTONIC then.
-        TimerCase{"RealtimeFromNow", CLOCK_REALTIME, 0, 11'000'000'000, "(1, 0)"},
-        TimerCase{"NotArmed", CLOCK_MONOTONIC, 0, 0, "(0, 0)"},
-        TimerCase{"Expired", CLOCK_MONOTONIC, 0, 10'000'000'000, nullptr},
-        TimerCase{"Alarm", CLOCK_BOOTTIME_ALARM, 0, 30'000'000'000, nullptr}),
+    testing::Values(TimerCase{"Monotonic", CLOCK_MONOTONIC, 0, 12'000'000'005, "(2, 5)"},
+                    TimerCase{"Boottime", CLOCK_BOOTTIME, 1, 22'500'000'000, "(2, 500000000)"},
+                    TimerCase{"Realtime", CLOCK_REALTIME, 3, 30'000'000'001, "(0, 1)"},
+                    // It is as if it were of CLOCK_MONOTONIC then.
+                    TimerCase{"RealtimeFromNow", CLOCK_REALTIME, 0, 11'000'000'000, "(1, 0)"},
+                    TimerCase{"NotArmed", CLOCK_MONOTONIC, 0, 0, "(0, 0)"},
+                    TimerCase{"Expired", CLOCK_MONOTONIC, 0, 10'000'000'000, nullptr},
+                    TimerCase{"Alarm", CLOCK_BOOTTIME_ALARM, 0, 30'000'000'000, nullptr}),
     [](const auto& info) { return info.param.name; });
 
 }  // namespace
