@@ -32,6 +32,11 @@ void BpfAssembler::Here(const std::vector<size_t>& jumps) {
   }
 }
 
+void BpfAssembler::EndHere() {
+  Here(ends_);
+  ends_.clear();
+}
+
 void BpfAssembler::Fetch(uint8_t to, int place, size_t size, uint8_t from, uint32_t offset) {
   Add(bpf::Copy(BPF_REG_3, from));
   Add(bpf::Add(BPF_REG_3, static_cast<int>(offset)));

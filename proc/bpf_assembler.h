@@ -44,6 +44,8 @@ class BpfAssembler {
   void EndIfZero(uint8_t what);
   void JumpTo(std::vector<size_t>& jumps, const bpf_insn& jump);
   void Here(const std::vector<size_t>& jumps);
+  // What has ended so far goes on here instead.
+  void EndHere();
 
   // The kernel's memory at `from` + `offset` to `to` + `place`; where there is none, zeros.
   void Fetch(uint8_t to, int place, size_t size, uint8_t from, uint32_t offset);

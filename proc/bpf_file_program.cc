@@ -1,6 +1,9 @@
 #include "proc/bpf_file_program.h"
 
+#include <linux/magic.h>
+
 #include <cstddef>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "dumpctl/status_macros.h"
@@ -151,13 +154,20 @@ class FileAssembler : BpfStackAssembler<KernelFile> {
     program.Add(bpf::Copy(kContext, BPF_REG_1));
     program.Clear();
     program.Add(bpf::Load64(kFile, kContext, layout.context_file));
-    program.EndIfZero(kFile);
+    // Once more, when all have been told of.
+    std::vector<size_t> none;
+    program.JumpTo(none, bpf::SkipIfZero(kFile, 0));
+    program.FillFromTask(layout);
     program.FillFromFile(layout);
     program.FillFromInode(layout);
     program.FillFromPath(layout);
     program.FillFromPrivate(layout);
-    program.FillFromTask(layout);
+    program.Add(bpf::Set(BPF_REG_1, 1));
+    program.Add(bpf::Store64(BPF_REG_10, At(offsetof(KernelFile, complete)), BPF_REG_1));
+    // Who misses one must hear of it.
+    program.EndHere();
     program.HandOut(layout.context, kContext, BPF_REG_10, kRecord, sizeof(KernelFile));
+    program.Here(none);
     return std::move(program).Finish();
   }
 
@@ -211,8 +221,11 @@ class FileAssembler : BpfStackAssembler<KernelFile> {
     Add(bpf::Store64(BPF_REG_10, At(offsetof(KernelFile, link_size)), BPF_REG_0));
   }
 
-  // Of what is none of theirs there may be no memory even.
   void FillFromPrivate(const FileLayout& layout) {
+    // Those of others may point anywhere, to a device even.
+    std::vector<size_t> others;
+    Add(bpf::Load64(BPF_REG_1, BPF_REG_10, static_cast<uint32_t>(At(offsetof(KernelFile, magic)))));
+    JumpTo(others, bpf::SkipUnlessEqual(BPF_REG_1, ANON_INODE_FS_MAGIC, 0));
     FetchField(PLACE(private_data), kFile, layout.file_private);
     Add(bpf::Load64(kPointed, BPF_REG_10,
                     static_cast<uint32_t>(At(offsetof(KernelFile, private_data)))));
@@ -229,6 +242,7 @@ class FileAssembler : BpfStackAssembler<KernelFile> {
     TakeTime(BPF_FUNC_ktime_get_ns, offsetof(KernelFile, monotonic));
     TakeTime(BPF_FUNC_ktime_get_boot_ns, offsetof(KernelFile, boottime));
     TakeTime(BPF_FUNC_ktime_get_tai_ns, offsetof(KernelFile, tai));
+    Here(others);
   }
 
   void TakeTime(int function, size_t place) {

@@ -1,9 +1,12 @@
 #include "proc/bpf_open_files.h"
 
+#include <sys/timex.h>
+
+#include <cerrno>
 #include <cstring>
-#include <ctime>
 #include <string_view>
 
+#include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "dumpctl/status_macros.h"
 #include "proc/bpf_assembler.h"
@@ -14,14 +17,11 @@
 namespace dumpctl {
 namespace {
 
-// Whole seconds: see clock_gettime(2).
-absl::Duration TaiOffset() {
-  timespec tai = {};
-  timespec real = {};
-  clock_gettime(CLOCK_TAI, &tai);
-  clock_gettime(CLOCK_REALTIME, &real);
-  const absl::Duration apart = absl::DurationFromTimespec(tai) - absl::DurationFromTimespec(real);
-  return absl::Trunc(apart + absl::Milliseconds(500), absl::Seconds(1));
+// How far CLOCK_TAI is ahead of CLOCK_REALTIME (adjtimex(2)).
+absl::StatusOr<absl::Duration> TaiOffset() {
+  timex clock = {};
+  if (adjtimex(&clock) < 0) return absl::ErrnoToStatus(errno, "adjtimex");
+  return absl::Seconds(clock.tai);
 }
 
 }  // namespace
@@ -35,11 +35,15 @@ absl::StatusOr<BpfOpenFiles> BpfOpenFiles::Load() {
 
 absl::StatusOr<std::vector<OpenFileRow>> BpfOpenFiles::Read(pid_t tid) const {
   ASSIGN_OR_RETURN(const UniqueFd attached, AttachBpfIterator(program_, tid));
-  const absl::Duration tai_offset = TaiOffset();
+  ASSIGN_OR_RETURN(const absl::Duration tai_offset, TaiOffset());
   std::vector<OpenFileRow> rows;
   const auto take = [&](std::string_view bytes) -> absl::StatusOr<bool> {
     KernelFile file;
     std::memcpy(&file, bytes.data(), sizeof file);
+    if (file.complete == 0) {
+      return absl::DataLossError(absl::StrCat("a BPF program could not read all of descriptor ",
+                                              file.number, " of ", tid));
+    }
     OpenFileRow row = RowOf(file, tai_offset);
     // The kernel may start over behind the last one: see BpfVmaIterator.
     if (!rows.empty() && row.number <= rows.back().number) return false;

@@ -5,11 +5,13 @@
 
 namespace dumpctl {
 
-// What FileProgram hands out of each descriptor: what the kernel keeps of it, as the kernel keeps
-// it. What stands behind `private_data` is taken for an eventfd's as well as for a timerfd's, and
-// is nothing of the kind where the file is neither.
+// What the program of MakeFileProgram hands out of each descriptor: what the kernel keeps of it, as
+// the kernel keeps it. What stands behind `private_data` is that of kernel objects (anon_inode)
+// alone. It is taken for an eventfd's as well as for a timerfd's, and is nothing of the kind where
+// the file is neither.
 struct KernelFile {
   uint64_t number;
+  uint64_t complete;  // 0 where something was not there that should be
   uint64_t address;
   uint64_t pos;
   uint64_t inode;
@@ -43,7 +45,7 @@ struct KernelFile {
   uint32_t gid;
   uint8_t block_bits;
   char name[31];  // the last part of its path, or the beginning of that
-  char link[240];
+  char link[232];
 };
 static_assert(sizeof(KernelFile) % sizeof(uint64_t) == 0);
 

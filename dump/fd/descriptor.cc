@@ -78,7 +78,7 @@ int WaitingBytes(const Descriptor& descriptor) {
   return bytes;
 }
 
-// O_CLOEXEC belongs to the descriptor, not to the open file, so only procfs tells it.
+// O_CLOEXEC belongs to the descriptor, not to the open file, so no copy tells it.
 absl::Status ReadInfo(const ProcDir& task, int number, Descriptor& descriptor) {
   ASSIGN_OR_RETURN(descriptor.info_text, task.ReadWhole(InfoName(number)));
   return absl::OkStatus();
@@ -215,21 +215,6 @@ absl::StatusOr<std::vector<Descriptor>> ReadRows(const ProcDir& task, pid_t pid,
   return descriptors;
 }
 
-// Of our own descriptors.
-absl::Status NumberCopies(OpenFileIndex& index, std::vector<Descriptor>& copies) {
-  ASSIGN_OR_RETURN(const std::vector<OpenFileRow> rows, index.by_bpf()->Read(getpid()));
-  for (Descriptor& copy : copies) {
-    const auto row =
-        std::lower_bound(rows.begin(), rows.end(), copy.copy.get(),
-                         [](const OpenFileRow& each, int number) { return each.number < number; });
-    if (row == rows.end() || row->number != copy.copy.get()) {
-      return absl::InternalError("a BPF program does not tell of our own descriptors");
-    }
-    copy.open_file = index.NumberOf(row->open_file);
-  }
-  return absl::OkStatus();
-}
-
 std::vector<int> NumbersOf(const std::vector<Descriptor>& descriptors) {
   std::vector<int> numbers;
   for (const Descriptor& descriptor : descriptors) numbers.push_back(descriptor.number);
@@ -310,9 +295,6 @@ absl::StatusOr<std::vector<Descriptor>> DescribeCopies(std::vector<UniqueFd> cop
     descriptor.number = kInQueue;
     descriptors.push_back(std::move(descriptor));
   }
-  if (index != nullptr && index->by_bpf() != nullptr) {
-    RETURN_IF_ERROR(NumberCopies(*index, descriptors));
-  }
   return descriptors;
 }
 
@@ -334,6 +316,21 @@ absl::StatusOr<std::vector<Descriptor>> PeekDescriptors(const ProcDir& task,
   descriptors.reserve(numbers.size());
   for (const int number : numbers) RETURN_IF_ERROR(add(PeekDescriptor(task, number)));
   return descriptors;
+}
+
+absl::Status NumberCopies(OpenFileIndex& index, std::vector<Descriptor>& copies) {
+  if (index.by_bpf() == nullptr || copies.empty()) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const std::vector<OpenFileRow> rows, index.by_bpf()->Read(getpid()));
+  for (Descriptor& copy : copies) {
+    const auto row =
+        std::lower_bound(rows.begin(), rows.end(), copy.copy.get(),
+                         [](const OpenFileRow& each, int number) { return each.number < number; });
+    if (row == rows.end() || row->number != copy.copy.get()) {
+      return absl::InternalError("a BPF program does not tell of our own descriptors");
+    }
+    copy.open_file = index.NumberOf(row->open_file);
+  }
+  return absl::OkStatus();
 }
 
 UniqueFd CopyDescriptor(BorrowedFd pidfd, int number) {

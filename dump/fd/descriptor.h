@@ -40,7 +40,7 @@ struct Descriptor {
   // Bytes of events that wait in an inotify or a fanotify. 0 when read from a running task.
   int waiting = 0;
   // What its link says (DescriptorLink), where there is no copy to ask (of a running task, and
-  // where the copy was given up), or where it is known without (OpenFileIndex).
+  // where the copy was given up), or where it is known without (OpenFileRow).
   std::optional<std::string> link;
   uint32_t open_file = 0;  // OpenFileIndex::NumberOf; 0 without an index
   // Of an epoll that watches something. None when read from a running task.
@@ -65,8 +65,13 @@ absl::StatusOr<std::vector<Descriptor>> DescribeCopies(std::vector<UniqueFd> cop
                                                        OpenFileIndex* index);
 inline constexpr int kInQueue = -1;
 
+// Fills `open_file` of all that DescribeCopies has given, where the index goes by BPF: then it is
+// told of all at once.
+absl::Status NumberCopies(OpenFileIndex& index, std::vector<Descriptor>& copies);
+
 // The same of a running task, without copies: nothing of the task is held, not even for a moment.
-// Descriptors that are closed meanwhile are left out. `rows`: what BPF has told of the task.
+// Descriptors that are closed meanwhile are left out. `rows`: what BPF has told of the task, and
+// where it told all there is, that.
 absl::StatusOr<std::vector<Descriptor>> PeekDescriptors(const ProcDir& task,
                                                         std::vector<OpenFileRow> rows = {});
 

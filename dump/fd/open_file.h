@@ -6,10 +6,8 @@
 
 #include <cstdint>
 #include <map>
-#include <string>
 #include <tuple>
 #include <unordered_map>
-#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"

@@ -89,12 +89,19 @@ std::optional<uint32_t> CountEnded(const UniqueFd& memory, uint64_t ring) {
   return tail;
 }
 
-// Those that are there still, by address.
-absl::StatusOr<std::set<uint64_t>> RingsOf(const ProcDir& task) {
+// Those that are there still, of the same size.
+absl::StatusOr<std::set<uint64_t>> WhichAreThere(const ProcDir& task, const VmaList& vmas) {
   ASSIGN_OR_RETURN(const std::string text, task.Read("maps"));
   ASSIGN_OR_RETURN(const std::vector<Mapping> mappings, ParseMaps(text));
   std::set<uint64_t> rings;
-  for (const Mapping& mapping : mappings) rings.insert(mapping.start.value());
+  for (const Vma& vma : vmas) {
+    if (vma.kind != VmaKind::kAioRing) continue;
+    const auto same = [&vma](const Mapping& mapping) {
+      return mapping.start == vma.start() && mapping.end == vma.end() &&
+             mapping.name == vma.mapping.name;
+    };
+    if (std::any_of(mappings.begin(), mappings.end(), same)) rings.insert(vma.start().value());
+  }
   return rings;
 }
 
@@ -125,7 +132,11 @@ absl::StatusOr<ResourceRefusals> RefuseStuckRings(const ProcDir& task, pid_t pid
   std::set<uint64_t> moving;
   Contexts now;
   RETURN_IF_ERROR(LookPatiently([&]() -> absl::StatusOr<bool> {
-    ASSIGN_OR_RETURN(now, contexts.Read(pid));
+    absl::StatusOr<Contexts> read = contexts.Read(pid);
+    // What moves from one account to another is counted on both.
+    if (absl::IsDataLoss(read.status())) return true;
+    RETURN_IF_ERROR(read.status());
+    now = *std::move(read);
     bool stuck = false;
     for (const Vma& vma : vmas) {
       const uint64_t ring = vma.start().value();
@@ -138,7 +149,7 @@ absl::StatusOr<ResourceRefusals> RefuseStuckRings(const ProcDir& task, pid_t pid
     }
     return stuck;
   }));
-  ASSIGN_OR_RETURN(const std::set<uint64_t> there, RingsOf(task));
+  ASSIGN_OR_RETURN(const std::set<uint64_t> there, WhichAreThere(task, vmas));
   return Refuse(pid, vmas, now, [&](const Vma& ring) {
     const uint64_t start = ring.start().value();
     return !there.contains(start) || (IsWhole(ring, now) && moving.contains(start));

@@ -398,7 +398,8 @@ absl::StatusOr<Preflight> RunPreflight(const DumpOptions& options, std::span<con
                           .kernel_tmpfs = preflight.kernel_tmpfs};
   preflight.peek_guardian = std::make_unique<PeekGuardian>();
   const bool many = HasManyDescriptors(targets);
-  if (many) RETURN_IF_ERROR(preflight.peek_guardian->Start());
+  // Where there can be none, who needs one says so.
+  if (many) preflight.peek_guardian->Start().IgnoreError();
   RETURN_IF_ERROR(ReadMaps(targets, features, preflight));
   if (many && features.Has(KernelFeature::kBpfTaskFile)) LoadOpenFiles(preflight);
   const absl::StatusOr<UnixSocketRows> rows = AskForUnixSockets();

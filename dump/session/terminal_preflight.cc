@@ -120,16 +120,19 @@ absl::StatusOr<bool> HasTerminalData(std::span<const Target> targets,
     for (const PeekedTerminal& terminal : peeked) {
       UniqueFd copy = CopyDescriptor(BorrowedFd(target.pidfd), terminal.number);
       if (!copy) continue;
-      // Waits for what is on its way, too.
-      ASSIGN_OR_RETURN(TerminalFacts facts, ReadTerminal(BorrowedFd(copy)));
-      terminals.push_back(std::move(facts));
+      // Waits for what is on its way, too. It may be hung up, or another file, by now.
+      absl::StatusOr<TerminalFacts> facts = ReadTerminal(BorrowedFd(copy));
+      if (!facts.ok()) continue;
+      terminals.push_back(*std::move(facts));
       copies.push_back(std::move(copy));
     }
   }
-  ASSIGN_OR_RETURN(const auto read, queues.Read());
+  // It may be read from meanwhile.
+  const auto read = queues.Read();
+  if (!read.ok()) return false;
   for (size_t i = 0; i < terminals.size(); ++i) {
-    const auto queue = read.find(copies[i].get());
-    if (queue != read.end()) terminals[i].queue = queue->second;
+    const auto queue = read->find(copies[i].get());
+    if (queue != read->end()) terminals[i].queue = queue->second;
   }
   const std::vector<TaskStat> tree = StatsOf(targets);
   const TerminalScene scene(terminals, tree, options);

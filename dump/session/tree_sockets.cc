@@ -115,6 +115,7 @@ absl::Status ReadSockets(const KernelFeatures& features, const SocketLikeness* l
     facts.queued[i] = std::move(descriptor);
     RETURN_IF_ERROR(status);
   }
+  if (index != nullptr) RETURN_IF_ERROR(NumberCopies(*index, facts.queued));
   if (facts.inet_sockets.AnySharesPort()) FindPrograms(features, facts);
   return absl::OkStatus();
 }

@@ -71,7 +71,8 @@ struct TerminalFacts {
 
 inline constexpr pid_t kNobody = -1;
 
-// `file` is a descriptor of ours of a terminal. Its tasks stand still.
+// `file` is a descriptor of ours of a terminal. While its tasks run it may be hung up, or be given
+// away, between two questions: then it is an error.
 absl::StatusOr<TerminalFacts> ReadTerminal(BorrowedFd file);
 
 }  // namespace dumpctl

@@ -4,10 +4,13 @@
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/file.h>
 #include <sys/inotify.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/timerfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -156,6 +159,70 @@ TEST_P(FdCollectorTest, WithoutCopiesTheSameFilesAreTheSame) {
   EXPECT_EQ(fds->fdinfo[25].id(), fds->fdinfo[23].id());
   EXPECT_EQ(FileOf(fds->fdinfo[23]).reg().name(), dir_ + "/file");
   EXPECT_EQ(FileOf(fds->fdinfo[26]).epfd().tfd(0).tfd(), 9u);
+}
+
+// What BPF tells, and what procfs, kcmp and copies of them do.
+TEST_P(FdCollectorTest, ByBpfTheyAreTheSame) {
+  if (!KernelFeatures::Probe()->Has(KernelFeature::kBpfTaskFile)) GTEST_SKIP() << "no BPF";
+  const auto by_bpf = BpfOpenFiles::Load();
+  if (absl::IsNotFound(by_bpf.status())) GTEST_SKIP() << by_bpf.status();
+  ASSERT_TRUE(by_bpf.ok()) << by_bpf.status();
+  Start([] {
+    open("file", O_RDWR | O_CREAT | O_CLOEXEC, 0640);  // 3
+    (void)!write(3, "content", 7);
+    dup(3);                               // 4
+    open("log", O_RDWR | O_CREAT, 0600);  // 5
+    unlink("log");
+    mkfifo("fifo", 0600);
+    open("fifo", O_RDWR);  // 6
+    int ends[2];
+    (void)!pipe(ends);  // 7, 8
+    (void)!write(ends[1], "waits", 5);
+    fcntl(ends[0], F_SETOWN, getpid());
+    (void)!socketpair(AF_UNIX, SOCK_DGRAM, 0, ends);  // 9, 10
+    eventfd(5, EFD_NONBLOCK);                         // 11
+    timerfd_create(CLOCK_MONOTONIC, 0);               // 12
+    epoll_create1(0);                                 // 13
+    inotify_init1(0);                                 // 14
+    open("/", O_PATH);                                // 15
+    flock(3, LOCK_SH);
+  });
+  const auto task = ProcDir::OpenTask(child_);
+  ASSERT_TRUE(task.ok());
+  const UniqueFd pidfd(static_cast<int>(syscall(SYS_pidfd_open, child_, 0)));
+  OpenFileIndex plain;
+  OpenFileIndex told(*by_bpf);
+  const auto expected = ReadDescriptors(*task, child_, BorrowedFd(pidfd), &plain);
+  const auto actual = ReadDescriptors(*task, child_, BorrowedFd(pidfd), &told);
+  ASSERT_TRUE(expected.ok()) << expected.status();
+  ASSERT_TRUE(actual.ok()) << actual.status();
+  ASSERT_EQ(actual->size(), expected->size());
+  ASSERT_THAT(*actual, SizeIs(16));
+  const auto self = ProcDir::OpenTask(getpid());
+  ASSERT_TRUE(self.ok());
+  for (size_t i = 0; i < expected->size(); ++i) {
+    const Descriptor& want = (*expected)[i];
+    const Descriptor& got = (*actual)[i];
+    EXPECT_EQ(got.number, want.number);
+    // Of a socket fdinfo tells what does not matter.
+    EXPECT_TRUE(want.info_text.starts_with(got.info_text)) << got.info_text << want.info_text;
+    EXPECT_TRUE(S_ISSOCK(got.stat.st_mode) || got.info_text == want.info_text) << i;
+    EXPECT_EQ(got.stat.st_ino, want.stat.st_ino) << i;
+    EXPECT_EQ(got.stat.st_mode, want.stat.st_mode) << i;
+    EXPECT_EQ(got.stat.st_size, want.stat.st_size) << i;
+    EXPECT_EQ(got.owner.pid, want.owner.pid) << i;
+    EXPECT_EQ(!got.copy, !want.copy) << i;
+    EXPECT_EQ(got.open_file, want.open_file) << i;
+    EXPECT_EQ(got.link, want.link ? *want.link : DescriptorLink(*self, want.copy.get()).value());
+  }
+  const auto peeked = PeekDescriptors(*task, *by_bpf->Read(child_));
+  ASSERT_TRUE(peeked.ok()) << peeked.status();
+  ASSERT_EQ(peeked->size(), expected->size());
+  for (size_t i = 0; i < peeked->size(); ++i) {
+    EXPECT_EQ((*peeked)[i].info_text, (*actual)[i].info_text);
+    EXPECT_EQ((*peeked)[i].link, (*actual)[i].link);
+    EXPECT_EQ((*peeked)[i].stat.st_ino, (*expected)[i].stat.st_ino);
+  }
 }
 
 TEST_P(FdCollectorTest, OwnersAndSignals) {

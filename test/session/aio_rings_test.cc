@@ -12,6 +12,7 @@
 #include <thread>
 #include <utility>
 
+#include "dumpctl/unique_fd.h"
 #include "gtest/gtest.h"
 #include "proc/kernel_features.h"
 #include "proc/map_file_opener.h"
@@ -28,31 +29,32 @@ class AioRingsTest : public testing::Test {
     ASSERT_TRUE(contexts.ok()) << contexts.status();
     contexts_.emplace(*std::move(contexts));
     ASSERT_EQ(syscall(SYS_io_setup, 8, &context_), 0);
-    for (Pipe& pipe : pipes_) ASSERT_EQ(::pipe(pipe.ends), 0);
+    for (Pipe& pipe : pipes_) {
+      int ends[2];
+      ASSERT_EQ(::pipe(ends), 0);
+      pipe.read.Reset(ends[0]);
+      pipe.write.Reset(ends[1]);
+    }
   }
   void TearDown() override {
     if (context_ != 0) syscall(SYS_io_destroy, context_);
-    for (const Pipe& pipe : pipes_) {
-      close(pipe.ends[0]);
-      close(pipe.ends[1]);
-    }
   }
 
   // A request that ends when something is written.
   void Wait(size_t pipe) {
     iocb request = {};
     request.aio_lio_opcode = IOCB_CMD_POLL;
-    request.aio_fildes = static_cast<uint32_t>(pipes_[pipe].ends[0]);
+    request.aio_fildes = static_cast<uint32_t>(pipes_[pipe].read.get());
     request.aio_buf = POLLIN;
     iocb* one = &request;
     EXPECT_EQ(syscall(SYS_io_submit, context_, 1, &one), 1);
   }
   void End(size_t pipe) {
-    EXPECT_EQ(write(pipes_[pipe].ends[1], "x", 1), 1);
+    EXPECT_EQ(write(pipes_[pipe].write.get(), "x", 1), 1);
     io_event event;
     EXPECT_EQ(syscall(SYS_io_getevents, context_, 1, 1, &event, nullptr), 1);
     char byte;
-    EXPECT_EQ(read(pipes_[pipe].ends[0], &byte, 1), 1);
+    EXPECT_EQ(read(pipes_[pipe].read.get(), &byte, 1), 1);
   }
 
   VmaList Mappings() {
@@ -80,9 +82,10 @@ class AioRingsTest : public testing::Test {
   std::optional<BpfAioContexts> contexts_;
   aio_context_t context_ = 0;
   struct Pipe {
-    int ends[2];
+    UniqueFd read;
+    UniqueFd write;
   };
-  Pipe pipes_[2] = {};
+  Pipe pipes_[2];
 };
 
 TEST_F(AioRingsTest, ARingWithoutRequestsIsNotStuck) { EXPECT_TRUE(Refusals(Mappings()).empty()); }

@@ -55,5 +55,17 @@ TEST(HeapTest, WhatIsReservedComesWithoutFaults) {
   EXPECT_LT(of_thread, pages / 16);
 }
 
+// Of blocks that are mappings of their own nothing would be left.
+TEST(HeapTest, MuchIsReservedAsWell) {
+#if defined(__SANITIZE_ADDRESS__)
+  GTEST_SKIP() << "the sanitizer has a heap of its own";
+#endif
+  if (!CanPopulate()) GTEST_SKIP() << "before Linux 5.14";
+  constexpr size_t kMuch = 40 << 20;
+  const auto pages = static_cast<long>(kMuch / static_cast<size_t>(sysconf(_SC_PAGESIZE)));
+  ReserveHeap(kMuch);
+  EXPECT_LT(FaultsOfBlocks(36, 1 << 20), pages / 16);
+}
+
 }  // namespace
 }  // namespace dumpctl

@@ -109,6 +109,23 @@ TEST_F(SocketQueueTest, PacketsKeepTheirBounds) {
   EXPECT_EQ(guarded_, 2);
 }
 
+TEST_F(SocketQueueTest, LongPacketsAreWhole) {
+  const std::vector<std::string> packets = {
+      "short", std::string(2048, 'a'), "", std::string(2049, 'b'), std::string(9000, 'c'), "",
+      "last"};
+  const UniqueFd null(open("/dev/null", O_RDONLY | O_CLOEXEC));
+  for (const int type : {SOCK_DGRAM, SOCK_SEQPACKET}) {
+    Open(type);
+    for (const std::string& packet : packets) Send(packet, packet.size() > 2048 ? null.get() : -1);
+    const SocketQueue queue = Peek(5);
+    EXPECT_EQ(BytesOf(queue), packets);
+    for (const QueuedPacket& packet : queue.packets) {
+      EXPECT_THAT(packet.files, SizeIs(packet.bytes.size() > 2048 ? 1 : 0));
+    }
+    EXPECT_EQ(Receive(), "short");
+  }
+}
+
 TEST_F(SocketQueueTest, AStreamIsCutWhereDescriptorsCameAlong) {
   Open(SOCK_STREAM);
   const UniqueFd null(open("/dev/null", O_RDONLY | O_CLOEXEC));
