@@ -73,6 +73,7 @@ constexpr bpf_insn Set(uint8_t to, int value) {
   return {BPF_ALU64 | BPF_MOV | BPF_K, to, 0, 0, value};
 }
 constexpr bpf_insn Add(uint8_t to, int value) {
+  // NOLINTNEXTLINE(misc-redundant-expression): both are 0, and say what they are.
   return {BPF_ALU64 | BPF_ADD | BPF_K, to, 0, 0, value};
 }
 constexpr bpf_insn AddRegister(uint8_t to, uint8_t from) {

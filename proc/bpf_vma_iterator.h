@@ -32,8 +32,8 @@ struct VmaIteratorLayout {
   uint32_t vma_flags = 0;
 };
 
-// Pure; `btf` is /sys/kernel/btf/vmlinux. Errors: Btf's.
-absl::StatusOr<VmaIteratorLayout> FindVmaIteratorLayout(std::string_view btf);
+// Pure; `bytes` are those of /sys/kernel/btf/vmlinux. Errors: Btf's.
+absl::StatusOr<VmaIteratorLayout> FindVmaIteratorLayout(std::string_view bytes);
 
 // A BPF program that the kernel runs for every mapping of a task (iter/task_vma, Linux 5.13; of one
 // task alone, 6.1) and that hands out nothing but a VmaRecord of each: 0.4 us a mapping, where

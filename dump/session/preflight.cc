@@ -54,13 +54,6 @@ ResourceRefusals RefuseSession(const DumpOptions& options, const Target& root) {
            "add --shell-job (-j): a restore then runs it in the session of who restores"}};
 }
 
-// Of a process that is about to end memory and fs are gone before it is a zombie, and kcmp(2) takes
-// nothing for the same as nothing. Who still has both had them before, too.
-bool HasEnded(const Target& target) {
-  return absl::IsNotFound(target.dir.ReadLink("cwd").status()) ||
-         absl::IsNotFound(target.dir.ReadLink("exe").status());
-}
-
 // A child may end at any time, and what is seen of it then says nothing. Without the root there is
 // nothing to be dumped.
 bool HasGone(const Target& target, std::span<const Target> targets) {

@@ -241,6 +241,11 @@ bool IsDead(const Target& target) {
   return !stat.ok() || stat->zombie();
 }
 
+bool HasEnded(const Target& target) {
+  return absl::IsNotFound(target.dir.ReadLink("cwd").status()) ||
+         absl::IsNotFound(target.dir.ReadLink("exe").status());
+}
+
 absl::Status ExplainByDeath(absl::Status status, std::span<const Target> targets) {
   // What cannot be read is at times the memory of one who is being killed.
   if (status.ok() ||

@@ -36,6 +36,10 @@ std::vector<pid_t> ZombiesBelow(std::span<const Target> targets);
 // Whether it is dead by now.
 bool IsDead(const Target& target);
 
+// Of a process that is about to end memory and fs are gone before it is a zombie, and kcmp(2) takes
+// nothing for the same as nothing. Who still has both had them before, too.
+bool HasEnded(const Target& target);
+
 // The same error, said as Failure::kTargetDied when the death of one of them explains it.
 absl::Status ExplainByDeath(absl::Status status, std::span<const Target> targets);
 

@@ -44,9 +44,13 @@ absl::StatusOr<TreeCgroups> ReadCgroups(const FrozenTree& tree, const CgroupOpti
 absl::StatusOr<PeekedCgroups> PeekCgroups(std::span<const Target> targets,
                                           const CgroupOptions& options) {
   ASSIGN_OR_RETURN(CgroupSets sets, DumpersSets(options));
+  std::string known;
   for (const Target& target : targets) {
     const absl::StatusOr<std::string> text = target.dir.Read("cgroup");
     if (!text.ok()) continue;  // It has ended, or the kernel has none.
+    // Who is just ending is in the roots already.
+    if (*text != known && (IsDead(target) || HasEnded(target))) continue;
+    known = *text;
     RETURN_IF_ERROR(sets.NumberOf(*text).status());
   }
   ASSIGN_OR_RETURN(ResourceRefusals refusals, RefuseCgroups(sets, options));
