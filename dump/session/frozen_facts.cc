@@ -164,9 +164,9 @@ absl::Status IdentifyTasks(const FrozenTree& tree, TreeFacts& facts) {
 }
 
 // None where we may have as many files open as the tasks of the tree have, and these are few.
-absl::StatusOr<std::optional<OpenFileIndex>> IndexWhereTooMany(const FrozenTree& tree,
-                                                               Preflight& preflight,
-                                                               const TreeFacts& facts) {
+absl::StatusOr<std::optional<OpenFileIndex>> IndexOpenFiles(const FrozenTree& tree,
+                                                            const Preflight& preflight,
+                                                            const TreeFacts& facts) {
   if (preflight.open_files) return OpenFileIndex(*preflight.open_files);
   // What is open besides: mapped files, what waits in sockets, and a few for each task.
   constexpr size_t kOthers = 1000;
@@ -219,7 +219,7 @@ absl::Status ReadHoldings(const FrozenTree& tree, Preflight& preflight,
   facts.file_rules = preflight.file_rules;
   RETURN_IF_ERROR(IdentifyTasks(tree, facts));
   std::set<uint32_t> tables;
-  ASSIGN_OR_RETURN(std::optional<OpenFileIndex> opened, IndexWhereTooMany(tree, preflight, facts));
+  ASSIGN_OR_RETURN(std::optional<OpenFileIndex> opened, IndexOpenFiles(tree, preflight, facts));
   OpenFileIndex* const index = opened ? &*opened : nullptr;
   for (size_t i = 0; i < facts.tasks.size(); ++i) {
     const FrozenTask& task = tree.tasks()[i];

@@ -134,13 +134,14 @@ absl::Status OpenMappedFiles(const Target& target, Preflight& preflight) {
   return absl::OkStatus();
 }
 
-absl::Status ReadMaps(std::span<const Target> targets, const KernelFeatures& features,
-                      Preflight& preflight) {
+// `descriptors`: how many the tasks have.
+absl::Status ReadMaps(std::span<const Target> targets, size_t descriptors,
+                      const KernelFeatures& features, Preflight& preflight) {
   constexpr size_t kHeapForMapping = 512;
   constexpr size_t kHeapForDescriptor = 2048;
   constexpr uint64_t kSlow = 10'000;
   uint64_t cost = 0;
-  size_t heap = 0;
+  size_t heap = descriptors * kHeapForDescriptor;
   for (const Target& target : targets) {
     absl::StatusOr<std::string> read = target.dir.Read("maps");
     if (!read.ok() && HasGone(target, targets)) continue;
@@ -149,7 +150,6 @@ absl::Status ReadMaps(std::span<const Target> targets, const KernelFeatures& fea
     const size_t mappings = CountMappings(text);
     // Their list, with its names, and what becomes of it.
     heap += mappings * kHeapForMapping + text.size();
-    heap += QuickCountOfDescriptors(target.dir) * kHeapForDescriptor;
     cost += SmapsCost(target, mappings);
   }
   ReserveHeap(heap);
@@ -224,12 +224,10 @@ absl::StatusOr<ResourceRefusals> RefusePidfds(const Target& target, pid_t root,
   return refusals;
 }
 
-// Loading what reads them takes as long as reading some hundreds of them otherwise.
-bool HasManyDescriptors(std::span<const Target> targets) {
-  constexpr size_t kMany = 500;
+size_t QuickCountOfDescriptors(std::span<const Target> targets) {
   size_t count = 0;
   for (const Target& target : targets) count += QuickCountOfDescriptors(target.dir);
-  return count >= kMany;
+  return count;
 }
 
 void LoadOpenFiles(Preflight& preflight) {
@@ -390,10 +388,13 @@ absl::StatusOr<Preflight> RunPreflight(const DumpOptions& options, std::span<con
                           .external = options.external_files,
                           .kernel_tmpfs = preflight.kernel_tmpfs};
   preflight.peek_guardian = std::make_unique<PeekGuardian>();
-  const bool many = HasManyDescriptors(targets);
+  const size_t descriptors = QuickCountOfDescriptors(targets);
+  // Loading what reads them takes as long as reading some hundreds of them otherwise.
+  constexpr size_t kManyDescriptors = 500;
+  const bool many = descriptors >= kManyDescriptors;
   // Where there can be none, who needs one says so.
   if (many) preflight.peek_guardian->Start().IgnoreError();
-  RETURN_IF_ERROR(ReadMaps(targets, features, preflight));
+  RETURN_IF_ERROR(ReadMaps(targets, descriptors, features, preflight));
   if (many && features.Has(KernelFeature::kBpfTaskFile)) LoadOpenFiles(preflight);
   const absl::StatusOr<UnixSocketRows> rows = AskForUnixSockets();
   Peeked peeked;
