@@ -8,6 +8,8 @@
 namespace dumpctl {
 namespace {
 
+// Of a pagemap_entry.
+constexpr uint32_t kParent = 1 << 0;
 constexpr uint32_t kPresent = 1 << 2;
 
 }  // namespace
@@ -19,14 +21,22 @@ absl::StatusOr<PageSink> PageSink::Create(ImageDirectory& directory, uint32_t pa
 
 void PageSink::Account(RemoteAddress address, uint64_t pages) {
   offset_ += pages * kImagePageSize;
+  Add({address, pages, kPresent});
+}
+
+void PageSink::AccountInParent(RemoteAddress address, uint64_t pages) {
+  Add({address, pages, kParent});
+}
+
+void PageSink::Add(const Run& run) {
   if (!runs_.empty()) {
     Run& last = runs_.back();
-    if (last.address + last.pages * kImagePageSize == address) {
-      last.pages += pages;
+    if (last.flags == run.flags && last.address + last.pages * kImagePageSize == run.address) {
+      last.pages += run.pages;
       return;
     }
   }
-  runs_.push_back({address, pages});
+  runs_.push_back(run);
 }
 
 absl::StatusOr<ImageWriter> PageSink::Pagemap(ImageKind kind, uint32_t id) const {
@@ -44,7 +54,7 @@ absl::StatusOr<ImageWriter> PageSink::Pagemap(ImageKind kind, uint32_t id) const
       entry.set_compat_nr_pages(0);
       entry.set_nr_pages(run.pages);
     }
-    entry.set_flags(kPresent);
+    entry.set_flags(run.flags);
     RETURN_IF_ERROR(image.Add(entry));
   }
   return image;

@@ -26,8 +26,12 @@ class PageSink {
   BorrowedFd file() const { return BorrowedFd(file_); }
   uint64_t offset() const { return offset_; }
 
-  // `pages` pages of the task from `address` on stand at `offset` now. Ascending addresses only.
+  // `pages` pages of the task from `address` on stand at `offset` now. Ascending addresses only,
+  // those of AccountInParent included.
   void Account(RemoteAddress address, uint64_t pages);
+  // The same pages stand in the parent images: in the pagemap of the same name, in the directory
+  // that the link "parent" beside this one leads to (criu(8), --prev-images-dir).
+  void AccountInParent(RemoteAddress address, uint64_t pages);
 
   // Of the task, or whatever else `kind` is for, that has the number `id`.
   absl::StatusOr<ImageWriter> Pagemap(ImageKind kind, uint32_t id) const;
@@ -36,7 +40,10 @@ class PageSink {
   struct Run {
     RemoteAddress address;
     uint64_t pages;
+    uint32_t flags;  // as in pagemap_entry
   };
+
+  void Add(const Run& run);
 
   PageSink(UniqueFd file, uint32_t pages_id) : file_(std::move(file)), pages_id_(pages_id) {}
 

@@ -237,6 +237,20 @@ TEST(ImageWriteErrorTest, AFullDiskHasItsOwnExitCode) {
   EXPECT_EQ(FailureOf(ImageWriteError(EIO, "pages-1.img")), Failure::kImagesDir);
 }
 
+// Its entries, behind the head.
+std::vector<image::pagemap_entry> EntriesOf(const ImageWriter& pagemap) {
+  const std::string& bytes = pagemap.bytes();
+  std::vector<image::pagemap_entry> entries;
+  for (size_t at = 8; at < bytes.size();) {
+    const size_t size = static_cast<unsigned char>(bytes[at]);
+    if (at > 8) {
+      EXPECT_TRUE(entries.emplace_back().ParseFromString(bytes.substr(at + 4, size)));
+    }
+    at += 4 + size;
+  }
+  return entries;
+}
+
 TEST_F(ImageDirectoryTest, PagemapMergesNeighboursAndKeepsHoles) {
   auto directory = ImageDirectory::Open(path_);
   ASSERT_TRUE(directory.ok());
@@ -249,21 +263,34 @@ TEST_F(ImageDirectoryTest, PagemapMergesNeighboursAndKeepsHoles) {
   auto image = sink->Pagemap(ImageKind::kPagemap, 7);
   ASSERT_TRUE(image.ok());
   EXPECT_EQ(image->name(), "pagemap-7.img");
-  const std::string& bytes = image->bytes();
-  std::vector<std::string> entries;
-  for (size_t at = 8; at < bytes.size();) {
-    const size_t size = static_cast<unsigned char>(bytes[at]);
-    entries.push_back(bytes.substr(at + 4, size));
-    at += 4 + size;
-  }
+  const std::vector<image::pagemap_entry> entries = EntriesOf(*image);
+  ASSERT_EQ(entries.size(), 2u);
+  EXPECT_EQ(entries[0].vaddr(), 0x1000u);
+  EXPECT_EQ(entries[0].compat_nr_pages(), 3u);
+  EXPECT_EQ(entries[0].flags(), 4u);
+  EXPECT_EQ(entries[1].vaddr(), 0x8000u);
+}
+
+TEST_F(ImageDirectoryTest, PagemapTellsWhichPagesTheParentHas) {
+  auto directory = ImageDirectory::Open(path_);
+  ASSERT_TRUE(directory.ok());
+  auto sink = PageSink::Create(*directory, 1);
+  ASSERT_TRUE(sink.ok());
+  sink->Account(RemoteAddress(0x1000), 1);
+  sink->AccountInParent(RemoteAddress(0x2000), 1);
+  sink->AccountInParent(RemoteAddress(0x3000), 2);
+  sink->Account(RemoteAddress(0x5000), 1);
+  EXPECT_EQ(sink->offset(), 2 * kImagePageSize);
+  auto image = sink->Pagemap(ImageKind::kPagemap, 7);
+  ASSERT_TRUE(image.ok());
+  const std::vector<image::pagemap_entry> entries = EntriesOf(*image);
   ASSERT_EQ(entries.size(), 3u);
-  image::pagemap_entry entry;
-  ASSERT_TRUE(entry.ParseFromString(entries[1]));
-  EXPECT_EQ(entry.vaddr(), 0x1000u);
-  EXPECT_EQ(entry.compat_nr_pages(), 3u);
-  EXPECT_EQ(entry.flags(), 4u);
-  ASSERT_TRUE(entry.ParseFromString(entries[2]));
-  EXPECT_EQ(entry.vaddr(), 0x8000u);
+  EXPECT_EQ(entries[0].flags(), 4u);
+  EXPECT_EQ(entries[1].vaddr(), 0x2000u);
+  EXPECT_EQ(entries[1].compat_nr_pages(), 3u);
+  EXPECT_EQ(entries[1].flags(), 1u);
+  EXPECT_EQ(entries[2].vaddr(), 0x5000u);
+  EXPECT_EQ(entries[2].flags(), 4u);
 }
 
 }  // namespace
