@@ -60,6 +60,7 @@ absl::StatusOr<TaskStat> ParseStat(std::string_view text) {
   RETURN_IF_ERROR(fields.Take(26, "startcode", stat.start_code));
   RETURN_IF_ERROR(fields.Take(27, "endcode", stat.end_code));
   RETURN_IF_ERROR(fields.Take(28, "startstack", stat.start_stack));
+  RETURN_IF_ERROR(fields.Take(38, "exit_signal", stat.exit_signal));
   RETURN_IF_ERROR(fields.Take(45, "start_data", stat.start_data));
   RETURN_IF_ERROR(fields.Take(46, "end_data", stat.end_data));
   RETURN_IF_ERROR(fields.Take(47, "start_brk", stat.start_brk));

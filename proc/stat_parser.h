@@ -34,7 +34,8 @@ struct TaskStat {
   uint64_t arg_end = 0;
   uint64_t env_start = 0;
   uint64_t env_end = 0;
-  int32_t exit_code = 0;  // as wait(2) gives it
+  int32_t exit_signal = 0;  // that its parent gets
+  int32_t exit_code = 0;    // as wait(2) gives it
 
   bool kernel_thread() const { return (flags & 0x00200000) != 0; }  // PF_KTHREAD
   bool zombie() const { return state == 'Z' || state == 'X'; }

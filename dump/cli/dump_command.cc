@@ -24,6 +24,9 @@ const std::map<std::string, NetworkLock> kNetworkLocks = {{"iptables", NetworkLo
                                                           {"nftables", NetworkLock::kNftables},
                                                           {"skip", NetworkLock::kSkip}};
 
+const std::map<std::string, SnapshotMode> kSnapshotModes = {
+    {"auto", SnapshotMode::kAuto}, {"cow", SnapshotMode::kCow}, {"off", SnapshotMode::kOff}};
+
 struct DumpArguments {
   DumpOptions options;
   std::string log_file;
@@ -94,6 +97,19 @@ void AddDumpCommand(CLI::App& app, CommandAction& action) {
       ->type_name("METHOD");
   CLI::Option* running =
       command->add_flag("-R,--leave-running", arguments->leave_running, "let the process go on");
+  command
+      ->add_option("--snapshot", options.snapshot.mode,
+                   "with -R, write memory from copies while the process runs: auto (default), cow, "
+                   "off")
+      ->transform(CLI::CheckedTransformer(kSnapshotModes))
+      ->type_name("MODE");
+  command
+      ->add_option_function<std::string>(
+          "--snapshot-max-extra",
+          [&options](const std::string& size) { options.snapshot.max_extra = SizeOf(size); },
+          "copies may come to take so much memory (default: what there is)")
+      ->check(WhyNoSize)
+      ->type_name("SIZE");
   command->add_flag("-s,--leave-stopped", arguments->leave_stopped, "leave the process stopped")
       ->excludes(running);
   command

@@ -37,6 +37,11 @@ std::string_view FateWord(const DumpReport& report) {
   return "";
 }
 
+std::string ByCopyText(const DumpReport& report) {
+  if (report.pages_by_copy == 0) return "";
+  return absl::StrCat(" (", report.pages_by_copy, " from copies, while it ran on)");
+}
+
 double Milliseconds(absl::Duration duration) { return absl::ToDoubleMilliseconds(duration); }
 
 }  // namespace
@@ -56,11 +61,11 @@ std::string ReportText(const DumpReport& report) {
       "  tasks        %d (threads %d)\n"
       "  descriptors  %d\n"
       "  mappings     %d (files: %d opened, %d borrowed; close pass: %d closed, %d skipped)\n"
-      "  memory       %d pages, %s of images\n"
+      "  memory       %d pages%s, %s of images\n"
       "  time         frozen %.1f ms, total %.1f ms\n",
       report.pid, Printable(report.comm), report.images_dir, FateText(report), report.tasks,
       report.threads, report.descriptors, report.vmas, report.files_opened, report.files_borrowed,
-      report.files_closed, report.files_skipped, report.pages_written,
+      report.files_closed, report.files_skipped, report.pages_written, ByCopyText(report),
       SizeText(report.bytes_written), Milliseconds(report.frozen), Milliseconds(report.total));
   for (const std::string& words : report.not_captured) {
     absl::StrAppend(&text, "  not captured ", words, "\n");
@@ -86,6 +91,7 @@ std::string ReportJson(const DumpReport& report) {
   json["map_files_stats"] = report.map_files_stats;
   json["pages_scanned"] = report.pages_scanned;
   json["pages_written"] = report.pages_written;
+  json["pages_by_copy"] = report.pages_by_copy;
   json["bytes_written"] = report.bytes_written;
   json["freezing_us"] = absl::ToInt64Microseconds(report.freezing);
   json["frozen_us"] = absl::ToInt64Microseconds(report.frozen);

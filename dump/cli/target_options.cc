@@ -18,23 +18,6 @@ std::string WhyNoPid(const std::string& text) {
   return WhyNoNumber(text);
 }
 
-// "1M", as criu(8) has sizes; what is wrong, or nothing.
-std::string WhyNoSize(const std::string& text) {
-  const bool has_unit =
-      !text.empty() && std::string_view("KMG").find(text.back()) != std::string_view::npos;
-  constexpr size_t kMostDigits = 9;
-  if (has_unit && text.size() > kMostDigits + 1) {
-    return absl::StrCat(text, " is too large a number");
-  }
-  return WhyNoNumber(has_unit ? text.substr(0, text.size() - 1) : text);
-}
-
-uint64_t SizeOf(const std::string& text) {
-  const size_t unit = std::string_view("KMG").find(text.back());
-  const uint64_t number = std::stoull(text);
-  return unit == std::string_view::npos ? number : number << 10 * (unit + 1);
-}
-
 // What is given by --external; what is wrong with it, or nothing.
 std::string WhyNotExternal(const std::string& text) {
   if (ParseExternalFile(text) || ParseExternalTerminal(text)) return "";
@@ -123,6 +106,22 @@ std::string WhyNoNumber(const std::string& text) {
   }
   if (text.size() > kMostDigits) return absl::StrCat(text, " is too large a number");
   return "";
+}
+
+std::string WhyNoSize(const std::string& text) {
+  const bool has_unit =
+      !text.empty() && std::string_view("KMG").find(text.back()) != std::string_view::npos;
+  constexpr size_t kMostDigits = 9;
+  if (has_unit && text.size() > kMostDigits + 1) {
+    return absl::StrCat(text, " is too large a number");
+  }
+  return WhyNoNumber(has_unit ? text.substr(0, text.size() - 1) : text);
+}
+
+uint64_t SizeOf(const std::string& text) {
+  const size_t unit = std::string_view("KMG").find(text.back());
+  const uint64_t number = std::stoull(text);
+  return unit == std::string_view::npos ? number : number << 10 * (unit + 1);
 }
 
 }  // namespace dumpctl

@@ -2,6 +2,7 @@
 #define DUMP_CLI_TARGET_OPTIONS_H_
 
 #include <CLI/CLI.hpp>
+#include <cstdint>
 #include <string>
 
 #include "dump/session/dump_options.h"
@@ -19,6 +20,10 @@ void TakeTheLast(CLI::App& command);
 // CLI11 takes an empty text for 0, and the greatest number for what is beyond it. This says what is
 // wrong with a number, or nothing.
 std::string WhyNoNumber(const std::string& text);
+
+// The same of a size, "1M" as criu(8) has it; and the bytes of one that is right.
+std::string WhyNoSize(const std::string& text);
+uint64_t SizeOf(const std::string& text);
 
 }  // namespace dumpctl
 

@@ -113,6 +113,11 @@ absl::StatusOr<FrozenTaskMemory> FrozenTaskMemory::Open(pid_t pid, const ProcDir
   return FrozenTaskMemory(pid, std::move(mem), std::move(unreadable));
 }
 
+absl::StatusOr<FrozenTaskMemory> FrozenTaskMemory::OpenCopy(pid_t pid, const ProcDir& copy) {
+  ASSIGN_OR_RETURN(UniqueFd mem, copy.Open("mem", O_RDONLY));
+  return FrozenTaskMemory(pid, std::move(mem), {{RemoteAddress(0), RemoteAddress(UINT64_MAX)}});
+}
+
 FrozenTaskMemory::Piece FrozenTaskMemory::PieceAt(RemoteAddress start) const {
   const auto next = std::upper_bound(
       unreadable_.begin(), unreadable_.end(), start,

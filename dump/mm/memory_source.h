@@ -34,6 +34,9 @@ class MemorySource {
 class FrozenTaskMemory final : public MemorySource {
  public:
   static absl::StatusOr<FrozenTaskMemory> Open(pid_t pid, const ProcDir& task, const VmaList& vmas);
+  // From a copy-on-write copy of it, by /proc/PID/mem alone: process_vm_readv pins what it reads,
+  // and a page that is shared copy-on-write has to be copied for that first.
+  static absl::StatusOr<FrozenTaskMemory> OpenCopy(pid_t pid, const ProcDir& copy);
 
   absl::Status Read(std::span<const PageRun> runs, std::span<std::byte> bytes) const override;
 

@@ -13,18 +13,21 @@ namespace {
 
 class Drain {
  public:
-  Drain(const FrozenTree& tree, const TreeFacts& facts, std::span<PageSink> sinks,
-        const DrainProgress& progress)
-      : tree_(tree), facts_(facts), sinks_(sinks), progress_(progress) {
+  // `tree`: null where those are drained that there are copies of, instead of the others.
+  Drain(const FrozenTree* tree, const TreeFacts& facts, const Snapshot& snapshot,
+        std::span<PageSink> sinks, const DrainProgress& progress)
+      : tree_(tree), facts_(facts), snapshot_(snapshot), sinks_(sinks), progress_(progress) {
     for (size_t i = 0; i < facts_.tasks.size(); ++i) {
+      if ((snapshot_.MemoryOf(i) == nullptr) != (tree_ != nullptr)) continue;
       total_ += BytesOf(i);
       (BytesOf(i) < kDrainByTwo ? small_ : large_).push_back(i);
     }
+    if (tree_ == nullptr) return;
     for (const auto& [id, object] : facts_.shared_memory) total_ += object.pages * kImagePageSize;
   }
 
   absl::Status Run() {
-    RETURN_IF_ERROR(DrainShared());
+    if (tree_ != nullptr) RETURN_IF_ERROR(DrainShared());
     for (const size_t i : large_) {
       RETURN_IF_ERROR(DrainTask(i, Within()));
       done_ += BytesOf(i);
@@ -69,15 +72,19 @@ class Drain {
   }
 
   absl::Status DrainTask(size_t i, const DrainProgress& progress) {
-    const FrozenTask& task = tree_.tasks()[i];
     const FrozenFacts& facts = facts_.tasks[i];
+    if (tree_ == nullptr) {
+      return DrainPages(*snapshot_.MemoryOf(i), facts.pages.runs, sinks_[i], progress);
+    }
+    const FrozenTask& task = tree_->tasks()[i];
     ASSIGN_OR_RETURN(const FrozenTaskMemory memory,
                      FrozenTaskMemory::Open(task.pid(), task.dir(), facts.vmas));
     return DrainPages(memory, facts.pages.runs, sinks_[i], progress);
   }
 
-  const FrozenTree& tree_;
+  const FrozenTree* tree_;
   const TreeFacts& facts_;
+  const Snapshot& snapshot_;
   std::span<PageSink> sinks_;
   const DrainProgress& progress_;
   std::vector<size_t> large_;
@@ -90,9 +97,14 @@ class Drain {
 
 }  // namespace
 
-absl::Status DrainTree(const FrozenTree& tree, const TreeFacts& facts, std::span<PageSink> sinks,
-                       const DrainProgress& progress) {
-  return Drain(tree, facts, sinks, progress).Run();
+absl::Status DrainTree(const FrozenTree& tree, const TreeFacts& facts, const Snapshot& snapshot,
+                       std::span<PageSink> sinks, const DrainProgress& progress) {
+  return Drain(&tree, facts, snapshot, sinks, progress).Run();
+}
+
+absl::Status DrainSnapshot(const TreeFacts& facts, const Snapshot& snapshot,
+                           std::span<PageSink> sinks, const DrainProgress& progress) {
+  return Drain(nullptr, facts, snapshot, sinks, progress).Run();
 }
 
 }  // namespace dumpctl

@@ -7,15 +7,21 @@
 #include "dump/image/page_sink.h"
 #include "dump/mm/page_drainer.h"
 #include "dump/session/frozen_facts.h"
+#include "dump/session/snapshot.h"
 #include "dump/tracee/frozen_tree.h"
 
 namespace dumpctl {
 
-// Writes the pages of all tasks to their sinks, which are in the tasks' order, and behind them
-// those of shared memory, each object once, in the objects' order. Two threads work: at one task
-// where it has much, else each at a task of its own. Errors: DrainPages's.
-absl::Status DrainTree(const FrozenTree& tree, const TreeFacts& facts, std::span<PageSink> sinks,
-                       const DrainProgress& progress);
+// Writes the pages of all tasks that `snapshot` has no copy of to their sinks, which are in the
+// tasks' order, and behind them those of shared memory, each object once, in the objects' order.
+// Two threads work: at one task where it has much, else each at a task of its own. Errors:
+// DrainPages's.
+absl::Status DrainTree(const FrozenTree& tree, const TreeFacts& facts, const Snapshot& snapshot,
+                       std::span<PageSink> sinks, const DrainProgress& progress);
+
+// The same for those that it has copies of, which may run by now.
+absl::Status DrainSnapshot(const TreeFacts& facts, const Snapshot& snapshot,
+                           std::span<PageSink> sinks, const DrainProgress& progress);
 
 }  // namespace dumpctl
 

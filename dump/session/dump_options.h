@@ -21,12 +21,22 @@ namespace dumpctl {
 // What becomes of the task when its images stand.
 enum class Outcome : uint8_t { kKilled, kRunning, kStopped };
 
+// Whether memory is written from copy-on-write copies while the tree runs on. kAuto: where it pays
+// and can be; kCow: all of it, or the dump is refused; kOff: it stands until all is written.
+enum class SnapshotMode : uint8_t { kAuto, kCow, kOff };
+
+struct SnapshotOptions {
+  SnapshotMode mode = SnapshotMode::kAuto;
+  std::optional<uint64_t> max_extra;  // bytes of memory that copies may come to take
+};
+
 // What one dump is asked to do; see dumpctl(1).
 struct DumpOptions {
   pid_t pid = 0;
   std::string images_dir = ".";
   std::string work_dir;  // of logs and statistics; empty: the images directory
   Outcome outcome = Outcome::kKilled;
+  SnapshotOptions snapshot;            // of who is left running
   TerminalOptions terminals;           // --shell-job, --external tty[...]
   bool external_unix_sockets = false;  // --ext-unix-sk
   InetPolicy inet;

@@ -36,6 +36,7 @@ struct DumpReport {
 
   uint64_t pages_scanned = 0;
   uint64_t pages_written = 0;
+  uint64_t pages_by_copy = 0;  // of those written: while the process ran on
   uint64_t bytes_written = 0;  // all images
 
   absl::Duration freezing;  // from the first seize until all was stopped

@@ -23,6 +23,7 @@
 #include "dump/session/heap.h"
 #include "dump/session/link_remaps.h"
 #include "dump/session/preflight.h"
+#include "dump/session/snapshot.h"
 #include "dump/session/target.h"
 #include "dump/session/tcp_connections.h"
 #include "dump/session/tree_ghosts.h"
@@ -53,6 +54,20 @@ absl::StatusOr<std::string> NewRunId() {
   return std::string(absl::StripAsciiWhitespace(uuid));
 }
 
+// Copies are for who runs on at once: not for who is to stand while scripts look at it.
+SnapshotOptions SnapshotOptionsOf(const DumpOptions& options, const ActionScripts& scripts) {
+  SnapshotOptions snapshot = options.snapshot;
+  if (options.outcome != Outcome::kRunning || !scripts.empty()) snapshot.mode = SnapshotMode::kOff;
+  return snapshot;
+}
+
+absl::Status NoSnapshot(const std::string& why) {
+  return MakeFailure(Failure::kRefused, absl::StatusCode::kUnimplemented,
+                     absl::StrCat("refused, with all put back: no copy of ", why,
+                                  "; dump it with --snapshot=auto, which writes such memory while "
+                                  "the process stands"));
+}
+
 // The phases of one dump, in the order in which they run.
 class Session {
  public:
@@ -63,7 +78,8 @@ class Session {
         log_(log),
         faults_(std::move(faults)),
         features_(features),
-        targets_(std::move(targets)) {}
+        targets_(std::move(targets)),
+        snapshot_(SnapshotOptionsOf(options, scripts_)) {}
 
   absl::StatusOr<DumpReport> Run() {
     const absl::Status status = RunPhases();
@@ -74,6 +90,7 @@ class Session {
 
  private:
   absl::Status RunPhases() {
+    PrepareSnapshot();
     ASSIGN_OR_RETURN(Preflight preflight, LookOver());
     ASSIGN_OR_RETURN(ImageDirectory directory, OpenDirectory());
     std::vector<PageSink> sinks;
@@ -91,14 +108,19 @@ class Session {
     RETURN_IF_ERROR(ReadConnections(tree, facts, connections));
     // For those that have come since the tree was looked over.
     RETURN_IF_ERROR(OpenSinks(directory, facts.tasks.size() + facts.shared_memory.size(), sinks));
+    if (snapshot_.prepared()) {
+      RETURN_IF_ERROR(LearnFlags(tree, flags.get(), facts));
+      RETURN_IF_ERROR(TakeSnapshot(tree, facts));
+    }
     RETURN_IF_ERROR(SaveMemory(tree, facts, sinks));
     RETURN_IF_ERROR(SaveNameless(tree, facts, directory));
-    RETURN_IF_ERROR(LearnFlags(tree, flags.get(), facts));
+    if (flags.valid()) RETURN_IF_ERROR(LearnFlags(tree, flags.get(), facts));
     ASSIGN_OR_RETURN(facts.cgroups, cgroups.get());
     CloseFiles(preflight, facts);
     // Scripts find it standing still.
     const bool runs_early = options_.outcome == Outcome::kRunning && scripts_.empty();
     if (runs_early) RETURN_IF_ERROR(Release(tree, freezer, connections));
+    if (snapshot_.copies() > 0) RETURN_IF_ERROR(SaveCopies(facts, sinks));
     LinkRemaps links;
     RETURN_IF_ERROR(Serialise(facts, sinks, directory, links));
     RETURN_IF_ERROR(Commit(directory));
@@ -218,16 +240,55 @@ class Session {
     return absl::OkStatus();
   }
 
+  // No copies are no error here.
+  void PrepareSnapshot() {
+    const absl::Status status = snapshot_.Prepare(targets_);
+    if (!status.ok()) log_.Info(absl::StrCat("No copies: ", status.message()));
+  }
+
+  absl::Status TakeSnapshot(const FrozenTree& tree, const TreeFacts& facts) {
+    RETURN_IF_ERROR(Begin("snapshot"));
+    const absl::Time begun = absl::Now();
+    ASSIGN_OR_RETURN(const std::vector<std::string> not_copied, snapshot_.Take(tree, facts));
+    for (const std::string& words : not_copied) {
+      if (options_.snapshot.mode == SnapshotMode::kCow) return NoSnapshot(words);
+      log_.Info(absl::StrCat("Not copied: ", words));
+    }
+    log_.Info(absl::StrCat("Copied ", snapshot_.copies(), " processes in ",
+                           absl::ToInt64Microseconds(absl::Now() - begun), " us"));
+    return absl::OkStatus();
+  }
+
+  // What the tree, which runs on, had in memory when it stood.
+  absl::Status SaveCopies(const TreeFacts& facts, std::vector<PageSink>& sinks) {
+    RETURN_IF_ERROR(Begin("copies"));
+    const absl::Time begun = absl::Now();
+    RETURN_IF_ERROR(DrainSnapshot(facts, snapshot_, sinks, MemoryProgress()));
+    for (size_t i = 0; i < facts.tasks.size(); ++i) {
+      if (snapshot_.MemoryOf(i) != nullptr) report_.pages_by_copy += facts.tasks[i].pages.pages;
+    }
+    copies_left_ = snapshot_.End();
+    report_.memory_written += absl::Now() - begun;
+    report_.memory_read = report_.memory_written;
+    log_.Info(absl::StrCat("Saved ", report_.pages_by_copy, " pages from copies in ",
+                           absl::ToInt64Microseconds(absl::Now() - begun), " us"));
+    return absl::OkStatus();
+  }
+
+  DrainProgress MemoryProgress() const {
+    return [this](uint64_t done, uint64_t total) {
+      if (options_.progress) options_.progress(done, total);
+      return options_.may_go_on ? options_.may_go_on() : absl::OkStatus();
+    };
+  }
+
   absl::Status SaveMemory(const FrozenTree& tree, const TreeFacts& facts,
                           std::vector<PageSink>& sinks) {
     RETURN_IF_ERROR(Begin("memory"));
     const absl::Time begun = absl::Now();
-    RETURN_IF_ERROR(DrainTree(tree, facts, sinks, [this](uint64_t done, uint64_t total) {
-      if (options_.progress) options_.progress(done, total);
-      return options_.may_go_on ? options_.may_go_on() : absl::OkStatus();
-    }));
+    RETURN_IF_ERROR(DrainTree(tree, facts, snapshot_, sinks, MemoryProgress()));
     report_.memory_read = report_.memory_written = absl::Now() - begun;
-    log_.Info(absl::StrCat("Saved ", report_.pages_written, " pages in ",
+    log_.Info(absl::StrCat("Saved memory in the freeze in ",
                            absl::ToInt64Microseconds(report_.memory_read), " us"));
     return absl::OkStatus();
   }
@@ -370,6 +431,7 @@ class Session {
       }
     }
     const absl::Status finished = Finish(facts);
+    if (!copies_left_.ok()) return Unfinished("not all was put back", copies_left_);
     if (finished.ok()) return finished;
     return Unfinished(absl::StrCat("not all could be told of it, and ", process, " ", Fate()),
                       finished);
@@ -436,12 +498,14 @@ class Session {
   }
 
   const DumpOptions& options_;
-  ActionScripts scripts_;
+  const ActionScripts scripts_;
   Log& log_;
   FaultPoints faults_;
   KernelFeatures features_;
   std::vector<Target> targets_;
   bool all_needed_ = false;
+  Snapshot snapshot_;
+  absl::Status copies_left_;
   DumpReport report_;
   absl::Time begun_ = absl::Now();
   absl::Time frozen_since_;

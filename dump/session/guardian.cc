@@ -21,9 +21,22 @@ namespace {
   _exit(0);
 }
 
+pid_t CloneWithFiles() {
+  return static_cast<pid_t>(
+      syscall(SYS_clone, CLONE_FILES | SIGCHLD, nullptr, nullptr, nullptr, nullptr));
+}
+
 }  // namespace
 
 absl::Status Guardian::Start(void (*deed)(void* argument), void* argument) {
+  return StartAs(CloneWithFiles, deed, argument);
+}
+
+absl::Status Guardian::StartApart(void (*deed)(void* argument), void* argument) {
+  return StartAs(fork, deed, argument);
+}
+
+absl::Status Guardian::StartAs(pid_t (*make)(), void (*deed)(void* argument), void* argument) {
   self_.Reset(static_cast<int>(syscall(SYS_pidfd_open, getpid(), 0)));
   if (!self_) return absl::ErrnoToStatus(errno, "pidfd_open of this process");
   // It shall be ended by us alone, not by ^C. The mask is inherited.
@@ -31,12 +44,12 @@ absl::Status Guardian::Start(void (*deed)(void* argument), void* argument) {
   sigset_t before;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
-  const long pid = syscall(SYS_clone, CLONE_FILES | SIGCHLD, nullptr, nullptr, nullptr, nullptr);
+  const pid_t pid = make();
   if (pid == 0) WaitForEnd(self_.get(), deed, argument);
   const int error = errno;
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
   if (pid < 0) return absl::ErrnoToStatus(error, "starting a guardian");
-  pid_ = static_cast<pid_t>(pid);
+  pid_ = pid;
   return absl::OkStatus();
 }
 

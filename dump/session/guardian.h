@@ -8,8 +8,8 @@
 
 namespace dumpctl {
 
-// A process that shares our descriptors (CLONE_FILES), waits for our end, and then does what we
-// cannot do any more: some 100 us after we were killed. It ends with the object.
+// A process that waits for our end, and then does what we cannot do any more: some 100 us after we
+// were killed. It ends with the object.
 class Guardian {
  public:
   Guardian() = default;
@@ -17,16 +17,21 @@ class Guardian {
   Guardian& operator=(const Guardian&) = delete;
   ~Guardian() { Dismiss(); }
 
-  // Once. `deed` runs in the other process, on a copy of our memory as it is now: what it is to
-  // know of later stands in shared mappings. It has to do by system calls alone, for another thread
-  // may hold any lock by now.
+  // Once, this or StartApart. `deed` runs in the other process, on a copy of our memory as it is
+  // now: what it is to know of later stands in shared mappings. Our descriptors are its own
+  // (CLONE_FILES). It has to do by system calls alone, for another thread may hold any lock by now.
   absl::Status Start(void (*deed)(void* argument), void* argument);
+  // The same with descriptors of its own, and by fork(2): so `deed` may do anything but take locks
+  // of ours, the allocator's aside.
+  absl::Status StartApart(void (*deed)(void* argument), void* argument);
   bool started() const { return pid_ > 0; }
 
   // Nothing is left to be done for us.
   void Dismiss();
 
  private:
+  absl::Status StartAs(pid_t (*make)(), void (*deed)(void* argument), void* argument);
+
   pid_t pid_ = 0;
   UniqueFd self_;  // by which it sees our end; in the table that both have
 };

@@ -26,31 +26,6 @@ absl::Status Unexpected(pid_t tid, int signal) {
       absl::StrCat("thread ", tid, " got signal ", signal, " on injected code"));
 }
 
-// Lets the thread run to the next system call stop.
-absl::Status RunToSyscallStop(pid_t tid) {
-  int signal = 0;
-  for (;;) {
-    RETURN_IF_ERROR(PtraceSyscall(tid, signal));
-    ASSIGN_OR_RETURN(const Stop stop, WaitStop(tid));
-    signal = 0;
-    switch (stop.kind) {
-      case Stop::Kind::kSyscall:
-        return absl::OkStatus();
-      case Stop::Kind::kGone:
-        return Died(tid);
-      case Stop::Kind::kSignal:
-        // Only SIGSTOP gets here; passed on, it stops the process once we have let it go.
-        if (stop.signal != SIGSTOP) return Unexpected(tid, stop.signal);
-        signal = stop.signal;
-        break;
-      case Stop::Kind::kInterrupt:
-      case Stop::Kind::kGroupStop:
-      case Stop::Kind::kEvent:
-        break;
-    }
-  }
-}
-
 }  // namespace
 
 absl::StatusOr<AwayThread> AwayThread::Leave(const Healer& healer, RemoteAddress place,
@@ -67,7 +42,8 @@ AwayThread::AwayThread(AwayThread&& other) noexcept
     : thread_(std::exchange(other.thread_, nullptr)),
       guest_(other.guest_),
       done_(other.done_),
-      busy_(other.busy_) {}
+      busy_(other.busy_),
+      newborn_(other.newborn_) {}
 
 AwayThread::~AwayThread() { ComeHome().IgnoreError(); }
 
@@ -95,16 +71,51 @@ absl::StatusOr<GeneralRegisters> AwayThread::WaitUntilTold() {
       // Somebody else may have sent it: then it comes early, and is as ignored as it always was.
       ASSIGN_OR_RETURN(const GeneralRegisters registers, GetGeneralRegisters(tid()));
       if (registers.rip == done_.value()) return registers;
+    } else if (stop.kind == Stop::Kind::kEvent) {
+      RETURN_IF_ERROR(NoteNewborn());
     }
     RETURN_IF_ERROR(PtraceCont(tid(), pass_on));
+  }
+}
+
+absl::Status AwayThread::NoteNewborn() {
+  ASSIGN_OR_RETURN(const uint64_t pid, PtraceGetEventMessage(tid()));
+  newborn_ = static_cast<pid_t>(pid);
+  return absl::OkStatus();
+}
+
+// Lets the thread run to the next system call stop.
+absl::Status AwayThread::RunToSyscallStop() {
+  int signal = 0;
+  for (;;) {
+    RETURN_IF_ERROR(PtraceSyscall(tid(), signal));
+    ASSIGN_OR_RETURN(const Stop stop, WaitStop(tid()));
+    signal = 0;
+    switch (stop.kind) {
+      case Stop::Kind::kSyscall:
+        return absl::OkStatus();
+      case Stop::Kind::kGone:
+        return Died(tid());
+      case Stop::Kind::kSignal:
+        // Only SIGSTOP gets here; passed on, it stops the process once we have let it go.
+        if (stop.signal != SIGSTOP) return Unexpected(tid(), stop.signal);
+        signal = stop.signal;
+        break;
+      case Stop::Kind::kEvent:
+        RETURN_IF_ERROR(NoteNewborn());
+        break;
+      case Stop::Kind::kInterrupt:
+      case Stop::Kind::kGroupStop:
+        break;
+    }
   }
 }
 
 // Slower, and there is no other way.
 absl::StatusOr<GeneralRegisters> AwayThread::LeadFromStopToStop() {
   for (;;) {
-    RETURN_IF_ERROR(RunToSyscallStop(tid()));  // entry
-    RETURN_IF_ERROR(RunToSyscallStop(tid()));  // exit
+    RETURN_IF_ERROR(RunToSyscallStop());  // entry
+    RETURN_IF_ERROR(RunToSyscallStop());  // exit
     ASSIGN_OR_RETURN(const GeneralRegisters registers, GetGeneralRegisters(tid()));
     if (registers.rip == done_.value()) return registers;
   }

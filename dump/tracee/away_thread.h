@@ -34,6 +34,9 @@ class AwayThread {
   absl::Status Start(const Healer::Task& task);
   absl::StatusOr<GeneralRegisters> Finish();
 
+  // The child that it has made meanwhile, where its tracer is told of that; 0: none.
+  pid_t newborn() const { return newborn_; }
+
   absl::Status ComeHome();
 
  private:
@@ -41,11 +44,14 @@ class AwayThread {
 
   absl::StatusOr<GeneralRegisters> WaitUntilTold();
   absl::StatusOr<GeneralRegisters> LeadFromStopToStop();
+  absl::Status RunToSyscallStop();
+  absl::Status NoteNewborn();
 
   const FrozenThread* thread_;  // null once moved from or home
   Healer::Guest guest_;
   RemoteAddress done_;
   bool busy_ = false;  // started, and not finished
+  pid_t newborn_ = 0;
 };
 
 }  // namespace dumpctl

@@ -62,6 +62,10 @@ absl::Status TimedOut(pid_t pid, pid_t tid) {
 
 }  // namespace
 
+unsigned long TraceOptions(const FrozenThread& thread) {
+  return kOptions | (thread.seccomp_suspended ? kSuspendSeccomp : 0);
+}
+
 FrozenTask::FrozenTask(FrozenTask&& other) noexcept
     : pid_(other.pid_),
       dir_(std::move(other.dir_)),

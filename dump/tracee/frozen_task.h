@@ -32,6 +32,9 @@ struct FrozenThread {
   bool seccomp_suspended = false;
 };
 
+// Of ptrace(2), that a frozen thread is held with.
+unsigned long TraceOptions(const FrozenThread& thread);
+
 // A process with all its threads stopped by PTRACE_SEIZE and PTRACE_INTERRUPT: no signal is sent,
 // its parent sees nothing. Destroying the object lets it go on, or be stopped again if it was
 // stopped by job control. All calls must come from the thread that created the object.

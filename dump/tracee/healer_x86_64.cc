@@ -61,7 +61,11 @@ constexpr size_t kTable = kHome + kHomeSize;
 constexpr size_t kTableTold = kTable + kTableSize + kTellSize;  // then back to unmapping
 constexpr size_t kAsk = kTableTold + 5;
 constexpr size_t kAskTold = kAsk + kAskSize + kTellSize;  // then home
-static_assert(kAskTold + 5 <= Healer::kCodeSize);
+constexpr size_t kCopySize = 10;
+constexpr size_t kCopyExitSize = 12;
+constexpr size_t kCopy = kAskTold + 5;  // clone, as registers say; r14 = result; tell
+constexpr size_t kCopyTold = kCopy + kCopySize + kTellSize;  // then back to unmapping
+static_assert(kCopyTold + 5 + kCopyExitSize <= Healer::kCodeSize);
 
 static_assert(sizeof(stack_t) == sizeof(Healer::AnswerSlot::altstack));
 
@@ -190,6 +194,20 @@ void EmitAsk(Assembler& assembler) {
   assembler.Emit({0x49, 0x89, 0xc6});  // mov %rax, %r14
 }
 
+// The copy is told apart without changing a flag, and goes to the end, where it exits: it runs only
+// where there is no tracer to hold it.
+void EmitCopy(Assembler& assembler) {
+  assembler.Syscall();
+  assembler.Emit({0x49, 0x89, 0xc6});                       // mov %rax, %r14
+  assembler.Emit({0x48, 0x89, 0xc1});                       // mov %rax, %rcx
+  assembler.Emit({0xe3, static_cast<int>(kTellSize + 5)});  // jrcxz, over the rest
+  EmitTell(assembler);
+  assembler.Jump(kUnmap);
+  assembler.Immediate(kRdi, 0);
+  assembler.Immediate(kRax, SYS_exit_group);
+  assembler.Syscall();
+}
+
 GeneralRegisters At(const Healer::Guest& guest, RemoteAddress address) {
   GeneralRegisters registers = guest.registers;
   registers.rip = address.value();
@@ -219,6 +237,7 @@ std::vector<std::byte> Healer::Code() {
   EmitAsk(assembler);
   EmitTell(assembler);
   assembler.Jump(kHome);
+  EmitCopy(assembler);
   return assembler.Take(kCodeSize);
 }
 
@@ -264,6 +283,15 @@ Healer::Task Healer::Unmap(const Guest& guest, RemoteAddress scratch) const {
   GeneralRegisters registers = At(guest, base_ + kUnmap);
   registers.r12 = scratch.value();
   return {registers, base_ + kUnmapTold};
+}
+
+Healer::Task Healer::Copy(const Guest& guest, RemoteAddress scratch, uint64_t flags) const {
+  GeneralRegisters registers = At(guest, base_ + kCopy);
+  registers.rax = SYS_clone;
+  registers.rdi = flags;
+  registers.rsi = registers.rdx = registers.r10 = registers.r8 = 0;
+  registers.r12 = scratch.value();
+  return {registers, base_ + kCopyTold};
 }
 
 Healer::Task Healer::Ask(const Guest& guest, RemoteAddress slot) const {

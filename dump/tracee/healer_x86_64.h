@@ -43,7 +43,7 @@ class Healer {
   explicit Healer(RemoteAddress base) : base_(base) {}
 
   // Bytes needed at `base`: the code, and so many places behind it.
-  static constexpr size_t kCodeSize = 384;
+  static constexpr size_t kCodeSize = 432;
   static constexpr size_t kPlaceSize = 152;
   static constexpr size_t kScratchSize = 16384;
 
@@ -88,6 +88,9 @@ class Healer {
   // Run the `count` (at least one) system calls of the table at the beginning of the memory.
   Task WorkThrough(const Guest& guest, RemoteAddress scratch, size_t count) const;
   Task Unmap(const Guest& guest, RemoteAddress scratch) const;
+  // Make a copy of its process, by clone(2) with `flags`. The result, a pid in its own pid
+  // namespace or a negative errno, is then in r14. The copy itself exits when it is let run.
+  Task Copy(const Guest& guest, RemoteAddress scratch, uint64_t flags) const;
 
   // Of all others. Ask for what ThreadAnswers holds; the kernel writes some of it into a slot in
   // the scratch memory.

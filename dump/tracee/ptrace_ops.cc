@@ -78,6 +78,12 @@ absl::Status PtraceSetOptions(pid_t tid, unsigned long options) {
   return Request(PTRACE_SETOPTIONS, "PTRACE_SETOPTIONS", tid, 0, Number(options));
 }
 
+absl::StatusOr<uint64_t> PtraceGetEventMessage(pid_t tid) {
+  unsigned long message = 0;
+  RETURN_IF_ERROR(Request(PTRACE_GETEVENTMSG, "PTRACE_GETEVENTMSG", tid, 0, &message));
+  return message;
+}
+
 absl::Status PtraceCont(pid_t tid, int signal) {
   return Request(PTRACE_CONT, "PTRACE_CONT", tid, 0, Number(static_cast<uintptr_t>(signal)));
 }

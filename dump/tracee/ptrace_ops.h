@@ -25,6 +25,8 @@ absl::Status PtraceSeize(pid_t tid, unsigned long options);
 // PTRACE_INTERRUPT: asks for a stop; the stop is then seen by wait.
 absl::Status PtraceInterrupt(pid_t tid);
 absl::Status PtraceSetOptions(pid_t tid, unsigned long options);
+// Of a thread that an event has stopped: what the event is about, such as the pid of who was made.
+absl::StatusOr<uint64_t> PtraceGetEventMessage(pid_t tid);
 // Lets a stopped thread run, delivering `signal` if not 0, until it stops by itself.
 absl::Status PtraceCont(pid_t tid, int signal);
 // The same, and it stops at the next entry into or exit from a system call.

@@ -48,7 +48,7 @@ long Ptrace(int request, pid_t pid, uintptr_t address, void* data) {
   return syscall(SYS_ptrace, request, pid, address, data);
 }
 
-bool Stop(pid_t pid) {
+bool SeizeAndStop(pid_t pid) {
   if (Ptrace(PTRACE_SEIZE, pid, 0, nullptr) < 0) return false;
   if (Ptrace(PTRACE_INTERRUPT, pid, 0, nullptr) < 0) return false;
   int status = 0;
@@ -79,7 +79,7 @@ PtraceAbilities ProbePtrace() {
   abilities.timers = HasTimers(pid);
   abilities.kcmp = syscall(SYS_kcmp, getpid(), pid, KCMP_VM, 0, 0) >= 0;
   abilities.read_memory = CanReadMemory(pid);
-  abilities.seize = Stop(pid);
+  abilities.seize = SeizeAndStop(pid);
   if (!abilities.seize) return abilities;
   uint64_t mask = 0;
   abilities.signal_mask = Ptrace(kGetSigmask, pid, sizeof mask, &mask) == 0;

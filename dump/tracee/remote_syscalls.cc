@@ -1,6 +1,8 @@
 #include "dump/tracee/remote_syscalls.h"
 
+#include <sched.h>
 #include <signal.h>
+#include <sys/ptrace.h>
 #include <sys/syscall.h>
 
 #include <algorithm>
@@ -10,6 +12,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "dump/tracee/ptrace_ops.h"
 #include "dumpctl/status_macros.h"
 #include "proc/status_parser.h"
 
@@ -121,6 +124,34 @@ absl::StatusOr<GeneralRegisters> RemoteSyscalls::Do(const Healer::Task& task) {
   return away_->Finish();
 }
 
+absl::Status RemoteSyscalls::SendAway(const FrozenThread& thread) {
+  if (away_ && away_->tid() == thread.tid) return absl::OkStatus();
+  RETURN_IF_ERROR(ComeHome());
+  return Leave(thread);
+}
+
+absl::StatusOr<RemoteSyscalls::Copied> RemoteSyscalls::Copy(const FrozenThread& thread) {
+  RETURN_IF_ERROR(SendAway(thread));
+  // No CLONE_FS: with it a copy that is still there would fail an unshare(CLONE_FS), and a chroot
+  // in a new user namespace, of the task. Without CLONE_FILES all its descriptors would be counted
+  // once more, and leases and locks looked at when the copy ends.
+  constexpr uint64_t kFlags = CLONE_FILES | CLONE_IO;
+  RETURN_IF_ERROR(PtraceSetOptions(thread.tid, TraceOptions(thread) | PTRACE_O_TRACECLONE));
+  const absl::StatusOr<GeneralRegisters> told = Do(healer_.Copy(away_->guest(), scratch_, kFlags));
+  // Held by nobody, it would exit; held by us, who give it up, it would stand for ever.
+  if (!told.ok() && away_->newborn() > 0) kill(away_->newborn(), SIGKILL);
+  RETURN_IF_ERROR(told.status());
+  RETURN_IF_ERROR(PtraceSetOptions(thread.tid, TraceOptions(thread)));
+  const auto result = static_cast<int64_t>(told->r14);
+  if (result < 0) {
+    return absl::ErrnoToStatus(static_cast<int>(-result),
+                               absl::StrCat("process ", task_->pid(), " cannot be copied"));
+  }
+  const Copied copied{away_->newborn(), static_cast<pid_t>(result)};
+  if (copied.pid <= 0) return absl::InternalError("a copy was made, and not told of");
+  return copied;
+}
+
 absl::StatusOr<std::vector<int64_t>> RemoteSyscalls::Run(const FrozenThread& thread,
                                                          std::span<const RemoteCall> calls) {
   done_.clear();
@@ -128,10 +159,7 @@ absl::StatusOr<std::vector<int64_t>> RemoteSyscalls::Run(const FrozenThread& thr
   if (calls.size() > kMostCalls) {
     return absl::InternalError(absl::StrCat(calls.size(), " system calls at once"));
   }
-  if (!away_ || away_->tid() != thread.tid) {
-    RETURN_IF_ERROR(ComeHome());
-    RETURN_IF_ERROR(Leave(thread));
-  }
+  RETURN_IF_ERROR(SendAway(thread));
   std::vector<Healer::TableEntry> entries;
   entries.reserve(calls.size());
   for (const RemoteCall& call : calls) {

@@ -69,6 +69,17 @@ class RemoteSyscalls {
   absl::StatusOr<std::vector<std::optional<ThreadAnswers>>> Interview(
       std::span<const FrozenThread> threads);
 
+  // Lets the thread make a copy-on-write copy of its process, which shares its descriptors, sends
+  // no signal when it ends, and stands, traced by us; see ProcessCopy. None of the calls above has
+  // such an effect on the task. Errors: clone(2)'s.
+  struct Copied {
+    pid_t pid = 0;
+    pid_t pid_inside = 0;  // in the task's pid namespace
+  };
+  absl::StatusOr<Copied> Copy(const FrozenThread& thread);
+  // Where our code stands meanwhile, in the copy as well.
+  const InjectionSite& site() const { return site_; }
+
   absl::Status Close();
 
  private:
@@ -86,6 +97,8 @@ class RemoteSyscalls {
   // Lets the thread that is away do something; gives the registers it has then.
   absl::StatusOr<GeneralRegisters> Do(const Healer::Task& task);
   absl::Status ComeHome();
+  // Sees to it that calls are run in this thread.
+  absl::Status SendAway(const FrozenThread& thread);
   // Of all that there are slots for in the scratch memory: what they tell with registers, and what
   // they answer. None of them may be the thread that is away.
   absl::StatusOr<std::vector<GeneralRegisters>> LetTell(

@@ -17,6 +17,9 @@ from scene import require, tracer_of, wait_until
 # "resume" comes before "serialise" where the processes run on.
 STEPS = ("preflight", "images", "freeze", "collect", "ask", "holdings", "lock", "memory", "ghosts",
          "flags", "serialise", "link", "commit")
+# Where memory is written from copies.
+COPYING = ("snapshot", "memory", "flags", "resume", "copies", "serialise", "commit")
+COPIES = ("-R", "--snapshot=cow")
 TCP = ("--tcp-established", "--network-lock")
 SHAPES = {
     "threads": ("busy", None, ()),
@@ -37,6 +40,7 @@ class _Tree:
         self.pid = self._witness.pid
         self._place = f"/proc/{self.pid}/cwd"
         self._files = sorted(os.listdir(self._place))
+        self._members = self.members()
 
     def members(self):
         pids = [self.pid]
@@ -50,6 +54,9 @@ class _Tree:
         wait_until(lambda: _rules() == [], f"the end of the rules {_rules()}")
         for pid in self.members():
             wait_until(lambda: tracer_of(pid) == 0, f"the end of the trace of {pid}")
+        # A copy that was left is waited for by somebody, in vain or not.
+        wait_until(lambda: self.members() == self._members,
+                   f"the end of {set(self.members()) - set(self._members)}")
         self._witness.expect_unharmed()
         wait_until(lambda: sorted(os.listdir(self._place)) == self._files,
                    f"the removal of {set(os.listdir(self._place)) ^ set(self._files)}")
@@ -74,6 +81,47 @@ def every_step_fails_left_running(scene, shape):
         scene.expect_images({})
         tree.expect_put_back()
     scene.expect_success(scene.dump(tree.pid, *tree.options, "-R"))
+    scene.expect_whole_dump()
+    tree.expect_put_back()
+
+
+@case_each(shape for shape in SHAPES if not shape.startswith("linked"))
+def every_step_fails_with_copies(scene, shape):
+    tree = _Tree(scene, shape)
+    for step in COPYING:
+        result = scene.dump(tree.pid, *tree.options, *COPIES, fault=f"{step}=fail")
+        scene.expect_failure(result, "Internal", f"made to fail at {step}")
+        scene.expect_images({})
+        tree.expect_put_back()
+    result = scene.dump(tree.pid, *tree.options, *COPIES)
+    scene.expect_success(result)
+    require("from copies" in result.out, f"nothing was copied: {result}")
+    scene.expect_whole_dump()
+    tree.expect_put_back()
+
+
+@case_each(shape for shape in SHAPES if not shape.startswith("linked"))
+def dumpctl_killed_while_there_are_copies(scene, shape):
+    tree = _Tree(scene, shape)
+    for step in COPYING:
+        result = scene.dump(tree.pid, *tree.options, *COPIES, fault=f"{step}=kill")
+        require(result.code == -signal.SIGKILL, f"it was to be killed at {step}: {result}")
+        tree.expect_put_back()
+
+
+@case
+def no_room_for_copies(scene):
+    """Refused where copies are wanted; else the process stands while its memory is written."""
+    tree = _Tree(scene, "shared")
+    little = ("--snapshot-max-extra", "1")
+    result = scene.dump(tree.pid, *tree.options, *COPIES, *little)
+    scene.expect_failure(result, "Refused", "with all put back: no copy of process ",
+                         "more memory than there is for copies", "--snapshot=auto")
+    scene.expect_images({})
+    tree.expect_put_back()
+    result = scene.dump(tree.pid, *tree.options, "-R", *little)
+    scene.expect_success(result)
+    require("from copies" not in result.out, f"it was copied: {result}")
     scene.expect_whole_dump()
     tree.expect_put_back()
 

@@ -1,10 +1,12 @@
 #!/usr/bin/python3
 """Runs one target program through a dump, and asks it whether its state is what it was.
 
-  run_case.py [--dumper PROGRAM|stock] --mode restore|leave-running|twice TARGET
+  run_case.py [--dumper PROGRAM|stock] --mode MODE TARGET
 
 restore:       dumped (and killed), restored by stock criu, checked.
 leave-running: dumped with -R, compared from outside by /proc, checked.
+snapshot:      dumped with -R from a copy, killed while it runs on, restored as it was, checked.
+snapshot-running: leave-running, from a copy.
 twice:         dumped and restored; what was restored, which lives in a time namespace of its own
                from then on, is dumped and restored again, and checked.
 
@@ -28,6 +30,7 @@ import sandbox
 import target_process
 
 SKIPPED = 77
+FROM_COPIES = "--snapshot=cow"
 
 
 class Case:
@@ -52,7 +55,7 @@ class Case:
                 return SKIPPED
             if self._options.stopped:
                 self._target.wait_state("T", self._deadline)
-            if self._options.mode == "leave-running":
+            if self._options.mode in ("leave-running", "snapshot-running"):
                 self._dump_beside()
             else:
                 self._dump_and_restore(rounds=2 if self._options.mode == "twice" else 1)
@@ -75,7 +78,14 @@ class Case:
             images = self._new_images()
             pids = self._target.tree()
             more = self._options.with_options
-            self._dumper.dump(self._target.pid, images, self._deadline, options=more)
+            if self._options.mode == "snapshot":
+                self._dumper.dump(self._target.pid, images, self._deadline, leave_running=True,
+                                  options=more + [FROM_COPIES])
+                self._expect_copies(images)
+                for pid in pids:
+                    os.kill(pid, signal.SIGKILL)
+            else:
+                self._dumper.dump(self._target.pid, images, self._deadline, options=more)
             self._target.wait_gone(pids, self._deadline)
             if self._options.remove_cgroups:
                 cgroups.remove(self._directory)
@@ -85,6 +95,12 @@ class Case:
         if rounds > 1:
             self._expect_other_clocks()
         self._let_go("restored")
+
+    @staticmethod
+    def _expect_copies(images):
+        with open(os.path.join(images, "dump.log"), errors="replace") as log:
+            if " pages from copies" not in log.read():
+                raise target_process.TargetFailure("nothing was written from a copy")
 
     def _expect_other_clocks(self):
         """Each round but the first was of a task in a time namespace of its own."""
@@ -100,8 +116,13 @@ class Case:
         }
         before = proc_facts.snapshot(self._target.pid, **still)
         images = self._new_images()
+        more = list(self._options.with_options)
+        if self._options.mode == "snapshot-running":
+            more.append(FROM_COPIES)
         self._dumper.dump(self._target.pid, images, self._deadline, leave_running=True,
-                          options=self._options.with_options)
+                          options=more)
+        if self._options.mode == "snapshot-running":
+            self._expect_copies(images)
         after = proc_facts.snapshot(self._target.pid, **still)
         changed = proc_facts.differences(before, after)
         if changed:
@@ -120,7 +141,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("target")
     parser.add_argument("--dumper", default="stock", help="dumpctl's path, or stock")
-    parser.add_argument("--mode", required=True, choices=["restore", "leave-running", "twice"])
+    parser.add_argument("--mode", required=True, 
+                        choices=["restore", "leave-running", "snapshot", "snapshot-running",
+                                 "twice"])
     parser.add_argument("--stopped", action="store_true", help="the target stops itself")
     parser.add_argument("--changing-maps", action="store_true", help="it maps and unmaps for ever")
     parser.add_argument("--changing-tree", action="store_true", help="processes come and go")

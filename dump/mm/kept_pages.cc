@@ -1,0 +1,69 @@
+#include "dump/mm/kept_pages.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <cstring>
+#include <utility>
+
+#include "dump/image/page_sink.h"
+#include "dumpctl/status_macros.h"
+
+namespace dumpctl {
+
+absl::StatusOr<KeptPages> KeptPages::Read(const MemorySource& source, std::vector<PageRun> runs) {
+  KeptPages pages;
+  size_t size = 0;
+  for (const PageRun& run : runs) {
+    pages.kept_.push_back({run, size});
+    size += run.bytes();
+  }
+  pages.bytes_.resize(size);
+  RETURN_IF_ERROR(source.Read(runs, pages.bytes_));
+  return pages;
+}
+
+std::vector<KeptPages::Kept>::const_iterator KeptPages::FirstEndingAfter(
+    RemoteAddress address) const {
+  return std::upper_bound(kept_.begin(), kept_.end(), address,
+                          [](RemoteAddress at, const Kept& kept) { return at < kept.run.end(); });
+}
+
+std::span<const std::byte> KeptPages::At(RemoteAddress address) const {
+  const auto kept = FirstEndingAfter(address);
+  if (kept == kept_.end() || address < kept->run.start) return {};
+  const size_t skipped = address - kept->run.start;
+  return std::span(bytes_).subspan(kept->offset + skipped, kept->run.bytes() - skipped);
+}
+
+RemoteAddress KeptPages::NextAfter(RemoteAddress address) const {
+  const auto kept = FirstEndingAfter(address);
+  return kept == kept_.end() ? RemoteAddress(UINT64_MAX) : kept->run.start;
+}
+
+absl::Status CopiedTaskMemory::ReadRun(PageRun run, std::span<std::byte> bytes) const {
+  for (RemoteAddress at = run.start; at < run.end();) {
+    const std::span<const std::byte> kept = kept_.At(at);
+    size_t size = std::min(kept.size(), bytes.size());
+    if (!kept.empty()) {
+      std::memcpy(bytes.data(), kept.data(), size);
+    } else {
+      size = std::min<uint64_t>(kept_.NextAfter(at) - at, bytes.size());
+      const PageRun part = {at, size / kImagePageSize};
+      RETURN_IF_ERROR(copy_.Read(std::span(&part, 1), bytes.first(size)));
+    }
+    bytes = bytes.subspan(size);
+    at = at + size;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CopiedTaskMemory::Read(std::span<const PageRun> runs,
+                                    std::span<std::byte> bytes) const {
+  for (const PageRun& run : runs) {
+    RETURN_IF_ERROR(ReadRun(run, bytes.first(run.bytes())));
+    bytes = bytes.subspan(run.bytes());
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace dumpctl

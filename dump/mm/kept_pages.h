@@ -1,0 +1,57 @@
+#ifndef DUMP_MM_KEPT_PAGES_H_
+#define DUMP_MM_KEPT_PAGES_H_
+
+#include <cstddef>
+#include <span>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "dump/mm/memory_source.h"
+#include "dump/mm/page_run.h"
+
+namespace dumpctl {
+
+// Some pages of a task, read in advance because another source, its copy, does not have them.
+class KeptPages {
+ public:
+  // `runs`: ascending. Errors: the source's.
+  static absl::StatusOr<KeptPages> Read(const MemorySource& source, std::vector<PageRun> runs);
+
+  KeptPages() = default;
+
+  // The pages where `address` lies, from there on to the end of the run; empty where they are not
+  // among them.
+  std::span<const std::byte> At(RemoteAddress address) const;
+  // The first kept address behind `address`; UINT64_MAX for none.
+  RemoteAddress NextAfter(RemoteAddress address) const;
+
+ private:
+  struct Kept {
+    PageRun run;
+    size_t offset;  // in bytes_
+  };
+
+  std::vector<Kept>::const_iterator FirstEndingAfter(RemoteAddress address) const;
+
+  std::vector<Kept> kept_;  // ascending
+  std::vector<std::byte> bytes_;
+};
+
+// Kept pages where there are some, and those of a copy.
+class CopiedTaskMemory final : public MemorySource {
+ public:
+  CopiedTaskMemory(FrozenTaskMemory copy, KeptPages kept)
+      : copy_(std::move(copy)), kept_(std::move(kept)) {}
+
+  absl::Status Read(std::span<const PageRun> runs, std::span<std::byte> bytes) const override;
+
+ private:
+  absl::Status ReadRun(PageRun run, std::span<std::byte> bytes) const;
+
+  FrozenTaskMemory copy_;
+  KeptPages kept_;
+};
+
+}  // namespace dumpctl
+
+#endif  // DUMP_MM_KEPT_PAGES_H_

@@ -1,0 +1,127 @@
+#include "dump/session/copy_guardian.h"
+
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <new>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "dump/tracee/process_copy.h"
+#include "dumpctl/status_macros.h"
+#include "proc/children_parser.h"
+#include "proc/proc_fs.h"
+#include "proc/stat_parser.h"
+#include "proc/status_parser.h"
+
+namespace dumpctl {
+namespace {
+
+constexpr absl::Duration kPatience = absl::Seconds(10);
+constexpr absl::Duration kPause = absl::Milliseconds(2);
+// A copy that nobody knows of was about to be made when we died: then it is there at once, or
+// never.
+constexpr absl::Duration kUnknownPatience = absl::Milliseconds(200);
+
+uint64_t TicksSinceBoot() {
+  timespec now = {};
+  clock_gettime(CLOCK_BOOTTIME, &now);
+  const auto hertz = static_cast<uint64_t>(sysconf(_SC_CLK_TCK));
+  return static_cast<uint64_t>(now.tv_sec) * hertz +
+         static_cast<uint64_t>(now.tv_nsec) / (1'000'000'000 / hertz);
+}
+
+absl::StatusOr<pid_t> PidInside(const ProcDir& child) {
+  ASSIGN_OR_RETURN(const std::string text, child.Read("status"));
+  ASSIGN_OR_RETURN(const TaskStatus status, ParseStatus(text));
+  return status.ns_pids.empty() ? pid_t{0} : status.ns_pids.back();
+}
+
+}  // namespace
+
+CopyGuardian::~CopyGuardian() {
+  guardian_.Dismiss();
+  if (table_ != nullptr) munmap(table_, sizeof *table_);
+}
+
+absl::Status CopyGuardian::Start() {
+  void* shared =
+      mmap(nullptr, sizeof(Table), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (shared == MAP_FAILED) return absl::ErrnoToStatus(errno, "memory for the guardian");
+  table_ = new (shared) Table;
+  return guardian_.StartApart(ReapAll, table_);
+}
+
+absl::StatusOr<size_t> CopyGuardian::Begin(pid_t maker, uint64_t start_time) {
+  const size_t copy = table_->used.load();
+  if (copy == kMostCopies) {
+    return absl::ResourceExhaustedError(absl::StrCat("more than ", kMostCopies, " copies"));
+  }
+  Entry& entry = table_->entries[copy];
+  entry.maker = maker;
+  entry.start_time = start_time;
+  entry.begun = TicksSinceBoot();
+  entry.state.store(kBegun);
+  table_->used.store(copy + 1);
+  return copy;
+}
+
+void CopyGuardian::Made(size_t copy, pid_t pid_inside) {
+  table_->entries[copy].pid_inside = pid_inside;
+  table_->entries[copy].state.store(kMade);
+}
+
+void CopyGuardian::Done(size_t copy) { table_->entries[copy].state.store(kNone); }
+
+// Of a maker that stood still: its youngest child without an exit signal is ours. 0: there is none.
+pid_t CopyGuardian::FindCopy(const Entry& entry) {
+  const absl::StatusOr<ProcDir> maker = ProcDir::OpenTask(entry.maker);
+  if (!maker.ok()) return 0;
+  const std::string text =
+      maker->Read(absl::StrCat("task/", entry.maker, "/children")).value_or("");
+  const absl::StatusOr<std::vector<pid_t>> children = ParseChildren(text);
+  if (!children.ok()) return 0;
+  for (const pid_t pid : *children) {
+    const absl::StatusOr<ProcDir> child = ProcDir::OpenTask(pid);
+    if (!child.ok()) continue;
+    const absl::StatusOr<TaskStat> stat = ParseStat(child->Read("stat").value_or(""));
+    if (!stat.ok() || stat->exit_signal != 0 || !stat->zombie()) continue;
+    // In clock ticks, cut off.
+    if (stat->start_time < entry.begun || stat->start_time > entry.begun + 1) continue;
+    return PidInside(*child).value_or(0);
+  }
+  return 0;
+}
+
+absl::Status CopyGuardian::Reap(const Entry& entry) {
+  pid_t pid_inside = entry.state == kMade ? entry.pid_inside : FindCopy(entry);
+  if (pid_inside == 0) return absl::UnavailableError("no copy yet");
+  return ReapCopy(entry.maker, entry.start_time, pid_inside, absl::Now() + kPatience);
+}
+
+void CopyGuardian::ReapAll(void* shared) {
+  Table* const table = static_cast<Table*>(shared);
+  const absl::Time woken = absl::Now();
+  for (bool left = true; left && absl::Now() - woken < kPatience; absl::SleepFor(kPause)) {
+    left = false;
+    for (size_t i = 0; i < std::min(table->used.load(), kMostCopies); ++i) {
+      Entry& entry = table->entries[i];
+      const int state = entry.state.load();
+      if (state == kNone) continue;
+      if (state == kBegun && absl::Now() - woken > kUnknownPatience) continue;
+      if (Reap(entry).ok()) {
+        entry.state.store(kNone);
+      } else {
+        left = true;
+      }
+    }
+  }
+}
+
+}  // namespace dumpctl

@@ -1,0 +1,61 @@
+#ifndef DUMP_SESSION_COPY_GUARDIAN_H_
+#define DUMP_SESSION_COPY_GUARDIAN_H_
+
+#include <sys/types.h>
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "absl/status/status.h"
+#include "dump/session/guardian.h"
+
+namespace dumpctl {
+
+// Sees to it that no zombie of a copy (see ProcessCopy) is left in a process when we are killed: by
+// a guardian that lets the process wait for it then.
+class CopyGuardian {
+ public:
+  CopyGuardian() = default;
+  CopyGuardian(const CopyGuardian&) = delete;
+  CopyGuardian& operator=(const CopyGuardian&) = delete;
+  ~CopyGuardian();
+
+  // To be called early: see PeekGuardian::Start.
+  absl::Status Start();
+
+  static constexpr size_t kMostCopies = 8192;
+
+  // Before a copy is made of a process, which was started at `start_time` (see TaskStat). Numbers
+  // the copy. ResourceExhausted for more than kMostCopies.
+  absl::StatusOr<size_t> Begin(pid_t maker, uint64_t start_time);
+  // It was made.
+  void Made(size_t copy, pid_t pid_inside);
+  // There is none, or none any more.
+  void Done(size_t copy);
+
+ private:
+  enum State : int { kNone, kBegun, kMade };
+  struct Entry {
+    std::atomic<int> state;
+    pid_t maker;
+    pid_t pid_inside;
+    uint64_t start_time;
+    uint64_t begun;  // clock ticks after boot
+  };
+  struct Table {
+    std::atomic<size_t> used;
+    Entry entries[kMostCopies];
+  };
+
+  static void ReapAll(void* table);
+  static absl::Status Reap(const Entry& entry);
+  static pid_t FindCopy(const Entry& entry);
+
+  Guardian guardian_;
+  Table* table_ = nullptr;  // memory that both see
+};
+
+}  // namespace dumpctl
+
+#endif  // DUMP_SESSION_COPY_GUARDIAN_H_

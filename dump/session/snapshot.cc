@@ -1,0 +1,181 @@
+#include "dump/session/snapshot.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "dump/mm/kept_pages.h"
+#include "dump/session/memory_headroom.h"
+#include "dumpctl/failure.h"
+#include "dumpctl/status_macros.h"
+#include "proc/stat_parser.h"
+
+namespace dumpctl {
+namespace {
+
+// What is written as fast as it is copied, and the least that a child costs.
+constexpr uint64_t kWorthACopy = 4 << 20;
+// Of pages that a copy does not have: bounded memory, and read in the freeze.
+constexpr uint64_t kMostKept = 16 << 20;
+constexpr absl::Duration kReapTimeout = absl::Seconds(10);
+
+uint64_t ResidentBytes(const ProcDir& task) {
+  const std::string statm = task.Read("statm").value_or("");
+  const size_t space = statm.find(' ');
+  uint64_t pages = 0;
+  if (space == std::string::npos) return 0;
+  const std::string resident = statm.substr(space + 1, statm.find(' ', space + 1) - space - 1);
+  return absl::SimpleAtoi(resident, &pages) ? pages * kImagePageSize : 0;
+}
+
+// Whose pages fork(2) leaves out of a copy, or may fail to keep there (a huge page that is written
+// to where there is no other).
+bool IsKept(const Vma& vma) {
+  return vma.mapping.Has(VmFlag::kDontCopy) || vma.mapping.Has(VmFlag::kWipeOnFork) ||
+         vma.mapping.Has(VmFlag::kDroppable) || vma.mapping.Has(VmFlag::kHugeTlb);
+}
+
+std::vector<PageRun> KeptRuns(const FrozenFacts& facts) {
+  std::vector<PageRun> kept;
+  auto run = facts.pages.runs.begin();
+  for (const Vma& vma : facts.vmas) {
+    if (!IsKept(vma)) continue;
+    while (run != facts.pages.runs.end() && run->end() <= vma.start()) ++run;
+    // A run may reach over several mappings.
+    for (auto next = run; next != facts.pages.runs.end() && next->start < vma.end(); ++next) {
+      const RemoteAddress start = std::max(next->start, vma.start());
+      const RemoteAddress end = std::min(next->end(), vma.end());
+      kept.push_back({start, (end - start) / kImagePageSize});
+    }
+  }
+  return kept;
+}
+
+uint64_t BytesOf(const std::vector<PageRun>& runs) {
+  uint64_t bytes = 0;
+  for (const PageRun& run : runs) bytes += run.bytes();
+  return bytes;
+}
+
+// Children would be made in another namespace than the task's own, and would be its first there.
+bool HasOtherNamespaceForChildren(const FrozenTask& task) {
+  for (const char* const name : {"pid", "time"}) {
+    const auto own = task.dir().ReadLink(absl::StrCat("ns/", name));
+    const auto theirs = task.dir().ReadLink(absl::StrCat("ns/", name, "_for_children"));
+    if (own.ok() && theirs.ok() && *own != *theirs) return true;
+  }
+  return false;
+}
+
+// Of who could not be copied without a trace. Empty: nothing.
+std::string WhyNoCopy(const FrozenTask& task, const FrozenFacts& facts) {
+  for (const ThreadFacts& thread : facts.threads) {
+    if (thread.seccomp) return "it runs under seccomp";
+  }
+  for (const Vma& vma : facts.vmas) {
+    // A copy attaches it once more, and detaches it: shmctl(2) tells by whom and when.
+    if (vma.kind == VmaKind::kSysvShm || (vma.facts && vma.facts->sysv)) {
+      return "it has attached System V shared memory";
+    }
+  }
+  if (HasOtherNamespaceForChildren(task)) return "its children have namespaces of their own";
+  if (BytesOf(KeptRuns(facts)) > kMostKept) {
+    return "it has too many pages that a copy would not have (MADV_DONTFORK, MADV_WIPEONFORK, huge "
+           "pages)";
+  }
+  return "";
+}
+
+}  // namespace
+
+absl::Status Snapshot::Prepare(std::span<const Target> targets) {
+  if (options_.mode == SnapshotMode::kOff) return absl::OkStatus();
+  const bool worth = std::any_of(targets.begin(), targets.end(), [](const Target& target) {
+    return ResidentBytes(target.dir) >= kWorthACopy;
+  });
+  if (!worth && options_.mode == SnapshotMode::kAuto) return absl::OkStatus();
+  ASSIGN_OR_RETURN(room_, MemoryHeadroom(targets.front().dir));
+  // Copies are not all that wants memory.
+  room_ -= room_ / 8;
+  if (options_.max_extra) room_ = std::min(room_, *options_.max_extra);
+  RETURN_IF_ERROR(guardian_.Start());
+  prepared_ = true;
+  return absl::OkStatus();
+}
+
+absl::Status Snapshot::CopyTask(const FrozenTask& task, const FrozenFacts& facts) {
+  ASSIGN_OR_RETURN(const std::string text, task.dir().ReadWhole("stat"));
+  ASSIGN_OR_RETURN(const TaskStat stat, ParseStat(text));
+  ASSIGN_OR_RETURN(const FrozenTaskMemory memory,
+                   FrozenTaskMemory::Open(task.pid(), task.dir(), facts.vmas));
+  ASSIGN_OR_RETURN(KeptPages kept, KeptPages::Read(memory, KeptRuns(facts)));
+  ASSIGN_OR_RETURN(const size_t number, guardian_.Begin(task.pid(), stat.start_time));
+  absl::StatusOr<ProcessCopy> copy = ProcessCopy::Make(task);
+  if (!copy.ok()) {
+    guardian_.Done(number);
+    return copy.status();
+  }
+  guardian_.Made(number, copy->pid_inside());
+  copies_.push_back({task.pid(), stat.start_time, number, *std::move(copy)});
+  ASSIGN_OR_RETURN(FrozenTaskMemory copied,
+                   FrozenTaskMemory::OpenCopy(task.pid(), copies_.back().copy.dir()));
+  memory_.back() = std::make_unique<CopiedTaskMemory>(std::move(copied), std::move(kept));
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<std::string>> Snapshot::Take(const FrozenTree& tree,
+                                                        const TreeFacts& facts) {
+  std::vector<std::string> not_copied;
+  for (size_t i = 0; i < facts.tasks.size(); ++i) {
+    memory_.emplace_back();
+    const FrozenFacts& task = facts.tasks[i];
+    const uint64_t bytes = task.pages.pages * kImagePageSize;
+    if (bytes == 0 || (bytes < kWorthACopy && options_.mode == SnapshotMode::kAuto)) continue;
+    std::string why;
+    if (bytes > room_) {
+      why = absl::StrCat("its ", bytes >> 20,
+                         " MiB may come to take more memory than there is for "
+                         "copies (",
+                         room_ >> 20, " MiB)");
+    } else {
+      why = WhyNoCopy(tree.tasks()[i], task);
+    }
+    if (why.empty()) {
+      const absl::Status status = CopyTask(tree.tasks()[i], task);
+      if (FailureOf(status) == Failure::kTargetDied) return status;
+      if (status.ok()) {
+        room_ -= bytes;
+        continue;
+      }
+      why = std::string(status.message());
+    }
+    not_copied.push_back(absl::StrCat("process ", tree.tasks()[i].pid(), ": ", why));
+  }
+  return not_copied;
+}
+
+absl::Status Snapshot::End() {
+  absl::Status status;
+  for (Copy& copy : copies_) copy.copy.End();
+  for (const Copy& copy : copies_) {
+    const absl::Status reaped =
+        ReapCopy(copy.maker, copy.start_time, copy.copy.pid_inside(), absl::Now() + kReapTimeout);
+    if (reaped.ok()) {
+      guardian_.Done(copy.number);
+    } else if (status.ok()) {
+      status = absl::Status(
+          reaped.code(),
+          absl::StrCat("process ", copy.maker, " has a dead child, ", copy.copy.pid_inside(),
+                       ", that it cannot be rid of: ", std::string(reaped.message())));
+    }
+  }
+  memory_.clear();
+  copies_.clear();
+  return status;
+}
+
+}  // namespace dumpctl

@@ -1,0 +1,74 @@
+#ifndef DUMP_SESSION_SNAPSHOT_H_
+#define DUMP_SESSION_SNAPSHOT_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "dump/mm/memory_source.h"
+#include "dump/session/copy_guardian.h"
+#include "dump/session/dump_options.h"
+#include "dump/session/frozen_facts.h"
+#include "dump/session/target.h"
+#include "dump/tracee/frozen_tree.h"
+#include "dump/tracee/process_copy.h"
+
+namespace dumpctl {
+
+// Copy-on-write copies of the tasks of a frozen tree, all of one instant, so that the tree can go
+// on before its memory is written. A scope: at its end no copy is left, nor a zombie of one, also
+// when we are killed (see CopyGuardian). To be destroyed after the frozen tree.
+class Snapshot {
+ public:
+  explicit Snapshot(const SnapshotOptions& options) : options_(options) {}
+  Snapshot(const Snapshot&) = delete;
+  Snapshot& operator=(const Snapshot&) = delete;
+  ~Snapshot() { End().IgnoreError(); }
+
+  // While the tree runs, before much memory is written: whether its memory is worth a copy, and how
+  // much of it there is room for. Errors mean that there are to be no copies.
+  absl::Status Prepare(std::span<const Target> targets);
+  bool prepared() const { return prepared_; }
+
+  // In the freeze, with VmFlags learnt. Gives those that are not copied, each with its reason:
+  // their memory is to be written in the freeze. When this returns, all tasks stand as they stood
+  // before, but for their copies. Errors: Failure::kTargetDied.
+  absl::StatusOr<std::vector<std::string>> Take(const FrozenTree& tree, const TreeFacts& facts);
+
+  size_t copies() const { return copies_.size(); }
+  // Null: not copied. By the task's place in the tree.
+  const MemorySource* MemoryOf(size_t task) const {
+    return task < memory_.size() ? memory_[task].get() : nullptr;
+  }
+
+  // Ends the copies, and lets the tasks, which run by now, wait for them. An error names one that
+  // could not.
+  absl::Status End();
+
+ private:
+  struct Copy {
+    pid_t maker;
+    uint64_t start_time;
+    size_t number;  // of the guardian
+    ProcessCopy copy;
+  };
+
+  absl::Status CopyTask(const FrozenTask& task, const FrozenFacts& facts);
+
+  SnapshotOptions options_;
+  bool prepared_ = false;
+  uint64_t room_ = 0;  // bytes that copies may come to take
+  CopyGuardian guardian_;
+  std::vector<Copy> copies_;
+  std::vector<std::unique_ptr<MemorySource>> memory_;
+};
+
+}  // namespace dumpctl
+
+#endif  // DUMP_SESSION_SNAPSHOT_H_

@@ -1,0 +1,108 @@
+#include "dump/tracee/process_copy.h"
+
+#include <signal.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include <array>
+#include <cerrno>
+#include <cstddef>
+#include <optional>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "dump/tracee/ptrace_ops.h"
+#include "dump/tracee/remote_memory.h"
+#include "dump/tracee/remote_syscalls.h"
+#include "dumpctl/status_macros.h"
+#include "proc/stat_parser.h"
+
+namespace dumpctl {
+namespace {
+
+// Takes hold of a copy that was just made. Should we die before that is done, it exits by itself.
+absl::StatusOr<ProcDir> Hold(pid_t pid) {
+  ASSIGN_OR_RETURN(const Stop stop, WaitStop(pid));
+  if (stop.kind == Stop::Kind::kGone) {
+    return absl::NotFoundError(absl::StrCat("copy ", pid, " was killed"));
+  }
+  RETURN_IF_ERROR(PtraceSetOptions(pid, PTRACE_O_EXITKILL));
+  return ProcDir::OpenTask(pid);
+}
+
+// It was made by code that must not be found in it.
+absl::Status ClearSite(const ProcDir& copy, const InjectionSite& site) {
+  ASSIGN_OR_RETURN(const RemoteMemory memory, RemoteMemory::Open(copy));
+  const std::vector<std::byte> zeros(site.size());
+  return memory.Write(site.address(), zeros);
+}
+
+void EndByPid(pid_t pid) {
+  kill(pid, SIGKILL);
+  for (;;) {
+    const absl::StatusOr<Stop> stop = WaitStop(pid);
+    if (!stop.ok() || stop->kind == Stop::Kind::kGone) return;
+  }
+}
+
+// Not dead, and not another one.
+bool IsThere(pid_t pid, uint64_t start_time) {
+  const absl::StatusOr<ProcDir> dir = ProcDir::OpenTask(pid);
+  if (!dir.ok()) return false;
+  const absl::StatusOr<TaskStat> stat = ParseStat(dir->Read("stat").value_or(""));
+  return stat.ok() && !stat->zombie() && stat->start_time == start_time;
+}
+
+// The process, which stands, waits for the child.
+absl::Status LetWait(RemoteSyscalls& calls, const FrozenTask& task, pid_t pid_inside) {
+  const RemoteCall wait = {SYS_wait4, {static_cast<uint64_t>(pid_inside), 0, __WALL | WNOHANG, 0}};
+  ASSIGN_OR_RETURN(const std::vector<int64_t> results,
+                   calls.Run(task.threads().front(), std::span(&wait, 1)));
+  if (results[0] == pid_inside || results[0] == -ECHILD) return absl::OkStatus();
+  if (results[0] == 0) {
+    return absl::UnavailableError(absl::StrCat("copy ", pid_inside, " has not ended yet"));
+  }
+  return absl::ErrnoToStatus(static_cast<int>(-results[0]),
+                             absl::StrCat("waiting for a copy of process ", task.pid()));
+}
+
+}  // namespace
+
+absl::StatusOr<ProcessCopy> ProcessCopy::Make(const FrozenTask& task) {
+  ASSIGN_OR_RETURN(RemoteSyscalls calls, RemoteSyscalls::Create(task));
+  ASSIGN_OR_RETURN(const RemoteSyscalls::Copied copied, calls.Copy(task.threads().front()));
+  absl::StatusOr<ProcDir> dir = Hold(copied.pid);
+  absl::Status status = dir.status();
+  if (status.ok()) status = ClearSite(*dir, calls.site());
+  if (!status.ok()) {
+    EndByPid(copied.pid);
+    LetWait(calls, task, copied.pid_inside).IgnoreError();
+    return status;
+  }
+  ProcessCopy copy(copied.pid, copied.pid_inside, *std::move(dir));
+  RETURN_IF_ERROR(calls.Close());
+  return copy;
+}
+
+void ProcessCopy::End() {
+  if (const pid_t pid = std::exchange(pid_, 0); pid > 0) EndByPid(pid);
+}
+
+absl::Status ReapCopy(pid_t maker, uint64_t start_time, pid_t pid_inside, absl::Time deadline) {
+  if (!IsThere(maker, start_time)) return absl::OkStatus();
+  absl::StatusOr<FrozenTask> frozen = FrozenTask::Freeze(maker, deadline);
+  if (!IsThere(maker, start_time)) return absl::OkStatus();
+  RETURN_IF_ERROR(frozen.status());
+  FrozenTask& task = *frozen;
+  absl::Status status;
+  {
+    ASSIGN_OR_RETURN(RemoteSyscalls calls, RemoteSyscalls::Create(task));
+    status = LetWait(calls, task, pid_inside);
+    status.Update(calls.Close());
+  }
+  status.Update(task.Resume());
+  return status;
+}
+
+}  // namespace dumpctl
