@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "dump/image/page_sink.h"
+#include "dumpctl/failure.h"
 #include "dumpctl/status_macros.h"
 
 namespace dumpctl {
@@ -40,6 +41,14 @@ RemoteAddress KeptPages::NextAfter(RemoteAddress address) const {
   return kept == kept_.end() ? RemoteAddress(UINT64_MAX) : kept->run.start;
 }
 
+absl::Status CopiedTaskMemory::ReadCopy(const PageRun& run, std::span<std::byte> bytes) const {
+  absl::Status status = copy_.Read(std::span(&run, 1), bytes);
+  if (FailureOf(status) != Failure::kTargetDied) return status;
+  return absl::ResourceExhaustedError(
+      "the copy of a process was killed while its memory was read, for want of memory or by "
+      "somebody; dump it with --snapshot=off");
+}
+
 absl::Status CopiedTaskMemory::ReadRun(PageRun run, std::span<std::byte> bytes) const {
   for (RemoteAddress at = run.start; at < run.end();) {
     const std::span<const std::byte> kept = kept_.At(at);
@@ -49,7 +58,7 @@ absl::Status CopiedTaskMemory::ReadRun(PageRun run, std::span<std::byte> bytes) 
     } else {
       size = std::min<uint64_t>(kept_.NextAfter(at) - at, bytes.size());
       const PageRun part = {at, size / kImagePageSize};
-      RETURN_IF_ERROR(copy_.Read(std::span(&part, 1), bytes.first(size)));
+      RETURN_IF_ERROR(ReadCopy(part, bytes.first(size)));
     }
     bytes = bytes.subspan(size);
     at = at + size;

@@ -46,6 +46,7 @@ class CopiedTaskMemory final : public MemorySource {
   absl::Status Read(std::span<const PageRun> runs, std::span<std::byte> bytes) const override;
 
  private:
+  absl::Status ReadCopy(const PageRun& run, std::span<std::byte> bytes) const;
   absl::Status ReadRun(PageRun run, std::span<std::byte> bytes) const;
 
   FrozenTaskMemory copy_;

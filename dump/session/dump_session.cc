@@ -61,6 +61,21 @@ SnapshotOptions SnapshotOptionsOf(const DumpOptions& options, const ActionScript
   return snapshot;
 }
 
+absl::Status CheckSnapshotMode(const DumpOptions& options) {
+  if (options.snapshot.mode != SnapshotMode::kCow) return absl::OkStatus();
+  const char* why = nullptr;
+  if (options.outcome != Outcome::kRunning) {
+    why = "it is for --leave-running";
+  } else if (!options.action_scripts.empty()) {
+    why = "action scripts (--action-script) find the process standing still";
+  } else if (!options.cgroups.freeze_cgroup.empty()) {
+    why = "a cgroup that --freeze-cgroup names may be frozen already, and stay so";
+  }
+  if (why == nullptr) return absl::OkStatus();
+  return MakeFailure(Failure::kUsage, absl::StatusCode::kInvalidArgument,
+                     absl::StrCat("--snapshot=cow: ", why, "; leave it out, or say auto"));
+}
+
 absl::Status NoSnapshot(const std::string& why) {
   return MakeFailure(Failure::kRefused, absl::StatusCode::kUnimplemented,
                      absl::StrCat("refused, with all put back: no copy of ", why,
@@ -90,7 +105,7 @@ class Session {
 
  private:
   absl::Status RunPhases() {
-    PrepareSnapshot();
+    RETURN_IF_ERROR(PrepareSnapshot());
     ASSIGN_OR_RETURN(Preflight preflight, LookOver());
     ASSIGN_OR_RETURN(ImageDirectory directory, OpenDirectory());
     std::vector<PageSink> sinks;
@@ -108,7 +123,7 @@ class Session {
     RETURN_IF_ERROR(ReadConnections(tree, facts, connections));
     // For those that have come since the tree was looked over.
     RETURN_IF_ERROR(OpenSinks(directory, facts.tasks.size() + facts.shared_memory.size(), sinks));
-    if (snapshot_.prepared()) {
+    if (snapshot_.prepared() && MayCopy(freezer)) {
       RETURN_IF_ERROR(LearnFlags(tree, flags.get(), facts));
       RETURN_IF_ERROR(TakeSnapshot(tree, facts));
     }
@@ -240,10 +255,18 @@ class Session {
     return absl::OkStatus();
   }
 
-  // No copies are no error here.
-  void PrepareSnapshot() {
+  absl::Status PrepareSnapshot() {
     const absl::Status status = snapshot_.Prepare(targets_);
-    if (!status.ok()) log_.Info(absl::StrCat("No copies: ", status.message()));
+    if (status.ok()) return status;
+    if (options_.snapshot.mode == SnapshotMode::kCow) return status;
+    log_.Info(absl::StrCat("No copies: ", status.message()));
+    return absl::OkStatus();
+  }
+
+  // Who is to be frozen again at once cannot wait for a copy.
+  bool MayCopy(const CgroupFreezer& freezer) {
+    if (freezer.was_frozen()) log_.Info("No copies: the cgroup was frozen before");
+    return !freezer.was_frozen();
   }
 
   absl::Status TakeSnapshot(const FrozenTree& tree, const TreeFacts& facts) {
@@ -516,6 +539,7 @@ class Session {
 absl::StatusOr<DumpReport> Dump(const DumpOptions& options, Log& log) {
   ASSIGN_OR_RETURN(FaultPoints faults, FaultPoints::Parse(options.fault));
   ASSIGN_OR_RETURN(const KernelFeatures features, KernelFeatures::Probe(options.kernel_features));
+  RETURN_IF_ERROR(CheckSnapshotMode(options));
   RaiseOpenFileLimit();
   constexpr size_t kSmallDump = 1 << 20;
   ReserveHeap(kSmallDump);

@@ -1,14 +1,17 @@
 #include "dump/tracee/process_copy.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <array>
 #include <cerrno>
 #include <cstddef>
-#include <optional>
+#include <span>
+#include <string_view>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -21,6 +24,15 @@
 namespace dumpctl {
 namespace {
 
+// Where memory comes to an end, the copy is to be killed and not the process.
+void OfferFirst(const ProcDir& copy) {
+  const absl::StatusOr<UniqueFd> file = copy.Open("oom_score_adj", O_WRONLY);
+  constexpr std::string_view kMost = "1000";
+  if (file.ok() && write(file->get(), kMost.data(), kMost.size()) < 0) {
+    // It is as likely then as the process itself.
+  }
+}
+
 // Takes hold of a copy that was just made. Should we die before that is done, it exits by itself.
 absl::StatusOr<ProcDir> Hold(pid_t pid) {
   ASSIGN_OR_RETURN(const Stop stop, WaitStop(pid));
@@ -28,7 +40,9 @@ absl::StatusOr<ProcDir> Hold(pid_t pid) {
     return absl::NotFoundError(absl::StrCat("copy ", pid, " was killed"));
   }
   RETURN_IF_ERROR(PtraceSetOptions(pid, PTRACE_O_EXITKILL));
-  return ProcDir::OpenTask(pid);
+  ASSIGN_OR_RETURN(ProcDir dir, ProcDir::OpenTask(pid));
+  OfferFirst(dir);
+  return dir;
 }
 
 // It was made by code that must not be found in it.

@@ -78,6 +78,13 @@ def normalise(images, is_stock):
         if is_stock and "personality" in process:
             # Stock reads the hexadecimal digits of procfs as decimal ones.
             process["personality"] = int(str(process["personality"]), 16)
+    for name, entries in images.items():
+        if not name.startswith("core-"):
+            continue
+        # Stock notes it wherever the processor has shadow stacks; without one in use it is all 0.
+        xsave = entries[0].get("thread_info", {}).get("fpregs", {}).get("xsave", {})
+        if xsave.get("cet") in ({"cet": 0, "ssp": 0}, [{"cet": 0, "ssp": 0}]):
+            del xsave["cet"]
     for _, mm in of_tasks(images, "mm"):
         for vma in mm["vmas"]:
             if vma["flags"] & MAP_PRIVATE:

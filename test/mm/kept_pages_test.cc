@@ -2,8 +2,11 @@
 
 #include <algorithm>
 #include <cstring>
+#include <string>
 #include <vector>
 
+#include "dumpctl/failure.h"
+#include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "test/mm/mapped_child.h"
 
@@ -31,7 +34,8 @@ TEST(KeptPagesTest, StandInForPagesThatACopyLacks) {
   const MappedChild task(NumberedPages);
   const MappedChild copy([&] {
     void* const memory = PagesWithHoles();
-    // Where the task has it.
+    // Where the task has it; two children may have got the same place.
+    if (memory == reinterpret_cast<void*>(task.base().value())) return memory;
     return mremap(memory, kNumbered * kPage, kNumbered * kPage, MREMAP_MAYMOVE | MREMAP_FIXED,
                   reinterpret_cast<void*>(task.base().value()));
   });
@@ -56,6 +60,19 @@ TEST(KeptPagesTest, StandInForPagesThatACopyLacks) {
     EXPECT_TRUE(IsFilledPage(page, 100 + i)) << i;
     page += kPage;
   }
+}
+
+TEST(KeptPagesTest, ACopyThatWasKilledIsNotTakenForItsMaker) {
+  MappedChild copy(NumberedPages);
+  auto memory = FrozenTaskMemory::OpenCopy(copy.pid(), copy.Dir());
+  ASSERT_TRUE(memory.ok()) << memory.status();
+  copy.Kill();
+  const CopiedTaskMemory copied(*std::move(memory), KeptPages());
+  const PageRun run = {copy.Page(5), 1};
+  std::vector<std::byte> bytes(kPage);
+  const absl::Status status = copied.Read(std::span(&run, 1), bytes);
+  EXPECT_EQ(FailureOf(status), Failure::kInternal) << status;
+  EXPECT_THAT(std::string(status.message()), ::testing::HasSubstr("--snapshot=off"));
 }
 
 TEST(KeptPagesTest, NoneLeavesAllToTheCopy) {

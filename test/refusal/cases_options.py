@@ -75,6 +75,9 @@ def values_that_make_no_sense(scene):
         (_dumping(scene, witness, "--no-such-option"), "--no-such-option"),
         (_dumping(scene, witness, "stray"), "stray"),
         (_dumping(scene, witness, "-R", "-s"), "--leave-running"),
+        (_dumping(scene, witness, "--snapshot=cow"), "--snapshot=cow: it is for --leave-running"),
+        (_dumping(scene, witness, "-R", "--snapshot=some"), "--snapshot"),
+        (_dumping(scene, witness, "-R", "--snapshot-max-extra=much"), "--snapshot-max-extra"),
         (_dumping(scene, witness, "-R", "--leave-stopped"), "--leave-stopped"),
     ):
         _expect_refused(scene, options, word)

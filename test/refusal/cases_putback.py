@@ -4,6 +4,7 @@ The processes check themselves: their memory, what they share, what waits betwee
 still answer each other.
 """
 
+import fcntl
 import os
 import random
 import signal
@@ -31,6 +32,18 @@ SHAPES = {
 }
 
 
+def _is_unlocked(images):
+    """Those who put back what dumpctl could not may hold its descriptors for a moment."""
+    directory = os.open(images, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(directory)
+    return True
+
+
 class _Tree:
     """A witness with all that is below it, and what is about it that a dump may not leave changed."""
 
@@ -52,11 +65,11 @@ class _Tree:
 
     def expect_put_back(self):
         wait_until(lambda: _rules() == [], f"the end of the rules {_rules()}")
-        for pid in self.members():
-            wait_until(lambda: tracer_of(pid) == 0, f"the end of the trace of {pid}")
-        # A copy that was left is waited for by somebody, in vain or not.
+        # A copy that was left is waited for when dumpctl is dead.
         wait_until(lambda: self.members() == self._members,
                    f"the end of {set(self.members()) - set(self._members)}")
+        for pid in self._members:
+            wait_until(lambda: tracer_of(pid) == 0, f"the end of the trace of {pid}")
         self._witness.expect_unharmed()
         wait_until(lambda: sorted(os.listdir(self._place)) == self._files,
                    f"the removal of {set(os.listdir(self._place)) ^ set(self._files)}")
@@ -107,6 +120,7 @@ def dumpctl_killed_while_there_are_copies(scene, shape):
         result = scene.dump(tree.pid, *tree.options, *COPIES, fault=f"{step}=kill")
         require(result.code == -signal.SIGKILL, f"it was to be killed at {step}: {result}")
         tree.expect_put_back()
+        wait_until(lambda: _is_unlocked(scene.images), "the end of all of dumpctl")
 
 
 @case
@@ -135,6 +149,7 @@ def dumpctl_killed_at_every_step(scene, shape):
         left = os.listdir(scene.images)
         require("inventory.img" not in left, f"killed at {step}, it left {left}")
         tree.expect_put_back()
+        wait_until(lambda: _is_unlocked(scene.images), "the end of all of dumpctl")
     result = scene.dump(tree.pid, *tree.options)
     scene.expect_success(result)
     scene.expect_whole_dump()
