@@ -11,6 +11,7 @@
 
 #include "absl/status/status.h"
 #include "dumpctl/status_macros.h"
+#include "dumpctl/trace.h"
 
 namespace dumpctl {
 namespace {
@@ -69,6 +70,7 @@ absl::Status KernelBtf::Read(const UniqueFd& file) {
 
 absl::StatusOr<UniqueFd> LoadBpfIterator(uint32_t function,
                                          std::span<const bpf_insn> instructions) {
+  const TraceSpan span(TraceKind::kWork, "load a BPF program", {{"size", instructions.size()}});
   bpf_attr attr = {};
   attr.prog_type = BPF_PROG_TYPE_TRACING;
   attr.expected_attach_type = BPF_TRACE_ITER;

@@ -37,7 +37,7 @@ struct DumpArguments {
   bool json = false;
 };
 
-// Logs and pid files are relative to the work directory, as criu(8) has it.
+// Logs, pid files and traces are relative to the work directory, as criu(8) has it.
 std::string InWorkDirectory(const DumpOptions& options, const std::string& file) {
   if (file.empty() || file.starts_with('/')) return file;
   return (options.work_dir.empty() ? options.images_dir : options.work_dir) + "/" + file;
@@ -52,6 +52,7 @@ absl::Status RunDump(DumpArguments arguments) {
   options.fault = FromEnvironment("DUMPCTL_FAULT");
   const std::string log_path = InWorkDirectory(options, arguments.log_file);
   options.pidfile = InWorkDirectory(options, options.pidfile);
+  options.trace = InWorkDirectory(options, options.trace);
   ASSIGN_OR_RETURN(const auto log, OpenLog(log_path, arguments.verbosity));
   absl::StatusOr<DumpReport> report;
   {
@@ -124,6 +125,10 @@ void AddDumpCommand(CLI::App& app, CommandAction& action) {
                    "run that before and after the dump; may be repeated")
       ->take_all()
       ->expected(1)
+      ->type_name("FILE");
+  command
+      ->add_option("--trace", options.trace,
+                   "write there what the dump's time went into, for Perfetto")
       ->type_name("FILE");
   command->add_flag("--json", arguments->json, "tell what was done as JSON");
   TakeTheLast(*command);

@@ -123,16 +123,17 @@ absl::Status CheckWritable(const DirectoryRole& role, const std::string& path) {
   return absl::OkStatus();
 }
 
-absl::Status WriteImageInto(const std::string& directory, const ImageWriter& image) {
+absl::Status WriteInto(const DirectoryRole& role, const std::string& directory,
+                       const std::string& name, std::string_view bytes) {
   const UniqueFd dir(open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!dir) return DirectoryError(errno, kWorkDirectory, directory);
-  const std::string temporary = absl::StrCat(".", image.name(), ".new");
+  if (!dir) return DirectoryError(errno, role, directory);
+  const std::string temporary = absl::StrCat(".", name, ".new");
   const UniqueFd file(openat(dir.get(), temporary.c_str(),
                              O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644));
-  if (!file) return ImageWriteError(errno, image.name());
-  absl::Status status = WriteAll(BorrowedFd(file), image.bytes(), image.name());
-  if (status.ok() && renameat(dir.get(), temporary.c_str(), dir.get(), image.name().c_str()) < 0) {
-    status = ImageWriteError(errno, image.name());
+  if (!file) return ImageWriteError(errno, name);
+  absl::Status status = WriteAll(BorrowedFd(file), bytes, name);
+  if (status.ok() && renameat(dir.get(), temporary.c_str(), dir.get(), name.c_str()) < 0) {
+    status = ImageWriteError(errno, name);
   }
   if (!status.ok()) unlinkat(dir.get(), temporary.c_str(), 0);
   return status;

@@ -84,9 +84,10 @@ inline constexpr DirectoryRole kWorkDirectory = {"work directory", "-W"};
 // Failure::kImagesDir when nothing can be created in `path`; a later write can still fail.
 absl::Status CheckWritable(const DirectoryRole& role, const std::string& path);
 
-// Writes one image into any directory, outside of a dump: replaced whole or not at all. For
-// statistics, which are known only when a dump stands.
-absl::Status WriteImageInto(const std::string& directory, const ImageWriter& image);
+// Writes one file into any directory, outside of a dump: replaced whole or not at all. For
+// statistics and the like, which are known only when a dump stands.
+absl::Status WriteInto(const DirectoryRole& role, const std::string& directory,
+                       const std::string& name, std::string_view bytes);
 
 // Writes the number alone, as criu(8) does, into a file that may be there already, not through a
 // link.

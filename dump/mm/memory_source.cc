@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "dumpctl/failure.h"
 #include "dumpctl/status_macros.h"
+#include "dumpctl/trace.h"
 
 namespace dumpctl {
 namespace {
@@ -143,6 +144,7 @@ absl::Status FrozenTaskMemory::ReadByForce(RemoteAddress address,
 
 absl::Status FrozenTaskMemory::Read(std::span<const PageRun> runs,
                                     std::span<std::byte> bytes) const {
+  const TraceSpan span(TraceKind::kPages, "read", {{"bytes", bytes.size()}});
   uint64_t wanted = 0;
   for (const PageRun& run : runs) wanted += run.bytes();
   if (wanted != bytes.size()) return absl::InternalError("page runs do not fill their buffer");

@@ -17,6 +17,7 @@
 #include "absl/time/time.h"
 #include "dump/image/image_directory.h"
 #include "dumpctl/status_macros.h"
+#include "dumpctl/trace.h"
 
 namespace dumpctl {
 namespace {
@@ -125,6 +126,7 @@ class Copy {
   }
 
   absl::Status Write(std::span<const std::byte> bytes, uint64_t offset) const {
+    const TraceSpan span(TraceKind::kPages, "write", {{"bytes", bytes.size()}});
     while (!bytes.empty()) {
       const ssize_t n = pwrite(file_.get(), bytes.data(), bytes.size(), static_cast<off_t>(offset));
       if (n < 0 && errno == EINTR) continue;
@@ -146,6 +148,7 @@ class Copy {
 };
 
 void* WorkAlong(void* copy) {
+  const TraceSpan span(TraceKind::kThread, "copy pages");
   static_cast<Copy*>(copy)->Work({});
   return nullptr;
 }

@@ -7,6 +7,7 @@
 
 #include "dump/mm/memory_source.h"
 #include "dumpctl/status_macros.h"
+#include "dumpctl/trace.h"
 
 namespace dumpctl {
 namespace {
@@ -33,8 +34,10 @@ class Drain {
       done_ += BytesOf(i);
     }
     if (small_.size() < 2) return DrainSmall(progress_);
-    std::future<absl::Status> beside =
-        std::async(std::launch::async, [this] { return DrainSmall({}); });
+    std::future<absl::Status> beside = std::async(std::launch::async, [this] {
+      const TraceSpan span(TraceKind::kThread, "copy tasks");
+      return DrainSmall({});
+    });
     absl::Status status = DrainSmall(progress_);
     status.Update(beside.get());
     return status;
@@ -73,6 +76,8 @@ class Drain {
 
   absl::Status DrainTask(size_t i, const DrainProgress& progress) {
     const FrozenFacts& facts = facts_.tasks[i];
+    const pid_t pid = facts.process.pid;
+    const TraceSpan span(TraceKind::kTask, "memory", {{"pid", pid}, {"bytes", BytesOf(i)}});
     if (tree_ == nullptr) {
       return DrainPages(*snapshot_.MemoryOf(i), facts.pages.runs, sinks_[i], progress);
     }

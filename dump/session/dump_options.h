@@ -49,6 +49,7 @@ struct DumpOptions {
   absl::Duration timeout = absl::Seconds(10);  // for freezing
   std::vector<std::string> action_scripts;     // --action-script, as they were given
   std::string pidfile;                         // empty: none is written
+  std::string trace;                           // a file for TraceText; empty: none is written
   std::string kernel_features;                 // see KernelFeatures::Probe
   std::string fault;                           // see FaultPoints
   // Told while memory is written, in bytes; at most every 100 ms.

@@ -3,6 +3,7 @@
 #include <sys/resource.h>
 
 #include <filesystem>
+#include <future>
 #include <optional>
 #include <span>
 #include <string>
@@ -26,6 +27,7 @@
 #include "dump/session/snapshot.h"
 #include "dump/session/target.h"
 #include "dump/session/tcp_connections.h"
+#include "dump/session/trace_file.h"
 #include "dump/session/tree_ghosts.h"
 #include "dump/session/tree_images.h"
 #include "dump/session/tree_terminals.h"
@@ -34,6 +36,7 @@
 #include "dumpctl/failure.h"
 #include "dumpctl/printable.h"
 #include "dumpctl/status_macros.h"
+#include "dumpctl/trace.h"
 #include "proc/bpf_vm_flags.h"
 #include "proc/kernel_features.h"
 
@@ -83,6 +86,13 @@ absl::Status NoSnapshot(const std::string& why) {
                                   "the process stands"));
 }
 
+// What another thread has found.
+template <typename T>
+T Await(std::future<T>& found) {
+  const TraceSpan span(TraceKind::kPhase, "wait");
+  return found.get();
+}
+
 // The phases of one dump, in the order in which they run.
 class Session {
  public:
@@ -96,8 +106,13 @@ class Session {
         targets_(std::move(targets)),
         snapshot_(SnapshotOptionsOf(options, scripts_)) {}
 
+  // Of what it was, with its threads all ended.
+  TraceSubject traced() const { return {root().pid, root().stat.comm}; }
+  bool froze() const { return frozen_since_ != absl::Time(); }
+
   absl::StatusOr<DumpReport> Run() {
     const absl::Status status = RunPhases();
+    standing_.reset();
     if (!status.ok()) return ExplainByDeath(status, needed());
     report_.total = absl::Now() - begun_;
     return std::move(report_);
@@ -124,13 +139,13 @@ class Session {
     // For those that have come since the tree was looked over.
     RETURN_IF_ERROR(OpenSinks(directory, facts.tasks.size() + facts.shared_memory.size(), sinks));
     if (snapshot_.prepared() && MayCopy(freezer)) {
-      RETURN_IF_ERROR(LearnFlags(tree, flags.get(), facts));
+      RETURN_IF_ERROR(LearnFlags(tree, Await(flags), facts));
       RETURN_IF_ERROR(TakeSnapshot(tree, facts));
     }
     RETURN_IF_ERROR(SaveMemory(tree, facts, sinks));
     RETURN_IF_ERROR(SaveNameless(tree, facts, directory));
-    if (flags.valid()) RETURN_IF_ERROR(LearnFlags(tree, flags.get(), facts));
-    ASSIGN_OR_RETURN(facts.cgroups, cgroups.get());
+    if (flags.valid()) RETURN_IF_ERROR(LearnFlags(tree, Await(flags), facts));
+    ASSIGN_OR_RETURN(facts.cgroups, Await(cgroups));
     CloseFiles(preflight, facts);
     // Scripts find it standing still.
     const bool runs_early = options_.outcome == Outcome::kRunning && scripts_.empty();
@@ -150,6 +165,7 @@ class Session {
   }
 
   absl::StatusOr<Preflight> LookOver() {
+    const TraceSpan span(TraceKind::kPhase, "preflight");
     RETURN_IF_ERROR(Begin("preflight"));
     log_.Info(absl::StrCat("Preflight of process ", root().pid, " (", Printable(root().stat.comm),
                            "): ", targets_.size(), " in the tree"));
@@ -161,13 +177,14 @@ class Session {
   // None where smaps is to be read.
   std::optional<BpfVmFlags> TakeFlagsByBpf(Preflight& preflight) {
     if (!preflight.flags_by_bpf.valid()) return std::nullopt;
-    absl::StatusOr<BpfVmFlags> loaded = preflight.flags_by_bpf.get();
+    absl::StatusOr<BpfVmFlags> loaded = Await(preflight.flags_by_bpf);
     if (loaded.ok()) return *std::move(loaded);
     log_.Info(absl::StrCat("No VmFlags by BPF: ", loaded.status().message()));
     return std::nullopt;
   }
 
   absl::StatusOr<ImageDirectory> OpenDirectory() {
+    const TraceSpan span(TraceKind::kPhase, "images");
     RETURN_IF_ERROR(Begin("images"));
     ASSIGN_OR_RETURN(ImageDirectory directory, ImageDirectory::Open(options_.images_dir));
     // What is written there comes last, when the process may be dead: so it is looked at first.
@@ -177,11 +194,14 @@ class Session {
       RETURN_IF_ERROR(CheckWritable({"pid file's directory", "--pidfile"},
                                     parent.empty() ? "." : parent.string()));
     }
+    if (!options_.trace.empty()) RETURN_IF_ERROR(CheckTraceFile(options_.trace));
     return directory;
   }
 
   absl::StatusOr<FrozenTree> Freeze(CgroupFreezer& freezer) {
     frozen_since_ = absl::Now();
+    standing_.emplace(TraceKind::kFrozen, "frozen");
+    const TraceSpan span(TraceKind::kPhase, "freeze");
     RETURN_IF_ERROR(Begin("freeze"));
     const absl::Time deadline = frozen_since_ + options_.timeout;
     RETURN_IF_ERROR(freezer.Freeze(deadline, options_.may_go_on));
@@ -204,12 +224,15 @@ class Session {
   }
 
   absl::StatusOr<TreeFacts> Question(const FrozenTree& tree) {
+    TraceSpan collect(TraceKind::kPhase, "collect");
     RETURN_IF_ERROR(Begin("collect"));
     TreeFacts facts{.zombies = tree.zombies()};
     for (const FrozenTask& task : tree.tasks()) {
       ASSIGN_OR_RETURN(FrozenFacts read, ReadTaskFacts(task, facts.seccomp));
       facts.tasks.push_back(std::move(read));
     }
+    collect.End();
+    const TraceSpan ask(TraceKind::kPhase, "ask");
     RETURN_IF_ERROR(Begin("ask"));
     for (size_t i = 0; i < facts.tasks.size(); ++i) {
       RETURN_IF_ERROR(AskTask(tree.tasks()[i], facts.tasks[i]));
@@ -218,6 +241,7 @@ class Session {
   }
 
   absl::Status Collect(const FrozenTree& tree, Preflight& preflight, TreeFacts& facts) {
+    const TraceSpan span(TraceKind::kPhase, "holdings");
     RETURN_IF_ERROR(Begin("holdings"));
     RETURN_IF_ERROR(ReadHoldings(tree, preflight, features_, facts));
     for (const FrozenFacts& task : facts.tasks) {
@@ -235,6 +259,7 @@ class Session {
 
   absl::Status ReadConnections(const FrozenTree& tree, TreeFacts& facts,
                                TcpConnections& connections) {
+    const TraceSpan span(TraceKind::kPhase, "lock");
     RETURN_IF_ERROR(Begin("lock"));
     ASSIGN_OR_RETURN(facts.run_id, NewRunId());
     if (!options_.inet.tcp_established) return absl::OkStatus();
@@ -270,6 +295,7 @@ class Session {
   }
 
   absl::Status TakeSnapshot(const FrozenTree& tree, const TreeFacts& facts) {
+    const TraceSpan span(TraceKind::kPhase, "snapshot");
     RETURN_IF_ERROR(Begin("snapshot"));
     const absl::Time begun = absl::Now();
     ASSIGN_OR_RETURN(const std::vector<std::string> not_copied, snapshot_.Take(tree, facts));
@@ -284,6 +310,7 @@ class Session {
 
   // What the tree, which runs on, had in memory when it stood.
   absl::Status SaveCopies(const TreeFacts& facts, std::vector<PageSink>& sinks) {
+    const TraceSpan span(TraceKind::kPhase, "copies");
     RETURN_IF_ERROR(Begin("copies"));
     const absl::Time begun = absl::Now();
     RETURN_IF_ERROR(DrainSnapshot(facts, snapshot_, sinks, MemoryProgress()));
@@ -307,6 +334,7 @@ class Session {
 
   absl::Status SaveMemory(const FrozenTree& tree, const TreeFacts& facts,
                           std::vector<PageSink>& sinks) {
+    const TraceSpan span(TraceKind::kPhase, "memory", {{"pages", report_.pages_written}});
     RETURN_IF_ERROR(Begin("memory"));
     const absl::Time begun = absl::Now();
     RETURN_IF_ERROR(DrainTree(tree, facts, snapshot_, sinks, MemoryProgress()));
@@ -318,6 +346,7 @@ class Session {
 
   // Here, where nobody can write to them.
   absl::Status SaveNameless(const FrozenTree& tree, TreeFacts& facts, ImageDirectory& directory) {
+    const TraceSpan span(TraceKind::kPhase, "ghosts");
     RETURN_IF_ERROR(Begin("ghosts"));
     ASSIGN_OR_RETURN(GhostFiles ghosts, GhostFiles::Create(directory, options_.may_go_on));
     RETURN_IF_ERROR(SaveGhosts(tree, facts, ghosts));
@@ -332,6 +361,7 @@ class Session {
 
   absl::Status LearnFlags(const FrozenTree& tree, absl::StatusOr<std::vector<ReadFlags>> read,
                           TreeFacts& facts) {
+    const TraceSpan span(TraceKind::kPhase, "flags");
     RETURN_IF_ERROR(Begin("flags"));
     RETURN_IF_ERROR(read.status());
     size_t by_bpf = 0;
@@ -357,6 +387,7 @@ class Session {
 
   // The close pass.
   void CloseFiles(Preflight& preflight, TreeFacts& facts) {
+    const TraceSpan span(TraceKind::kPhase, "close");
     size_t files = 0;
     for (FrozenFacts& task : facts.tasks) {
       for (const Vma& vma : task.vmas) files += vma.owns_file() || vma.borrows_file() ? 1 : 0;
@@ -381,6 +412,7 @@ class Session {
   }
 
   absl::Status Release(FrozenTree& tree, CgroupFreezer& freezer, TcpConnections& connections) {
+    const TraceSpan span(TraceKind::kPhase, "resume");
     if (options_.outcome == Outcome::kRunning && scripts_.empty()) {
       RETURN_IF_ERROR(Begin("resume"));
     } else {
@@ -406,14 +438,18 @@ class Session {
         break;
     }
     report_.frozen = absl::Now() - frozen_since_;
+    standing_.reset();
     log_.Info(absl::StrCat("Released after ", absl::ToInt64Microseconds(report_.frozen), " us"));
     return absl::OkStatus();
   }
 
   absl::Status Serialise(const TreeFacts& facts, std::span<const PageSink> sinks,
                          ImageDirectory& directory, LinkRemaps& links) {
+    const TraceSpan span(TraceKind::kPhase, "serialise");
     RETURN_IF_ERROR(Begin("serialise"));
+    TraceSpan build(TraceKind::kWork, "build images");
     ASSIGN_OR_RETURN(const TreeImages images, BuildImages(facts, sinks, features_, options_));
+    build.End();
     if (!images.refusals.empty()) return RefusedStatus(images.refusals, true);
     for (const PageSink& sink : sinks) report_.bytes_written += sink.offset();
     for (const ImageWriter& image : images.images) {
@@ -428,6 +464,7 @@ class Session {
   }
 
   absl::Status Commit(ImageDirectory& directory) {
+    const TraceSpan span(TraceKind::kPhase, "commit");
     if (!scripts_.empty()) {
       RETURN_IF_ERROR(scripts_.AfterDump(directory.staging()));
       RETURN_IF_ERROR(directory.AdoptOthers());
@@ -474,6 +511,7 @@ class Session {
 
   // What is left is to tell of it.
   absl::Status Finish(const TreeFacts& facts) {
+    const TraceSpan span(TraceKind::kPhase, "finish");
     RETURN_IF_ERROR(faults_.Reach("finish"));
     if (options_.outcome != Outcome::kKilled) report_.died = IsDead(root());
     report_.pid = root().pid;
@@ -494,7 +532,8 @@ class Session {
       report_.not_captured.push_back(std::move(words));
     }
     ASSIGN_OR_RETURN(const ImageWriter stats, StatsImage(report_));
-    const absl::Status written = WriteImageInto(WorkDirectory(), stats);
+    const absl::Status written =
+        WriteInto(kWorkDirectory, WorkDirectory(), stats.name(), stats.bytes());
     // The process may be dead: a failure now would be taken for that of the dump.
     if (!written.ok()) log_.Warn(absl::StrCat("No statistics: ", written.message()));
     if (options_.pidfile.empty()) return absl::OkStatus();
@@ -532,11 +571,15 @@ class Session {
   DumpReport report_;
   absl::Time begun_ = absl::Now();
   absl::Time frozen_since_;
+  std::optional<TraceSpan> standing_;  // the tree
 };
 
 }  // namespace
 
 absl::StatusOr<DumpReport> Dump(const DumpOptions& options, Log& log) {
+  std::optional<DumpTrace> trace;
+  if (!options.trace.empty()) trace.emplace();
+  TraceSpan looking(TraceKind::kPhase, "look for the tree");
   ASSIGN_OR_RETURN(FaultPoints faults, FaultPoints::Parse(options.fault));
   ASSIGN_OR_RETURN(const KernelFeatures features, KernelFeatures::Probe(options.kernel_features));
   RETURN_IF_ERROR(CheckSnapshotMode(options));
@@ -549,7 +592,15 @@ absl::StatusOr<DumpReport> Dump(const DumpOptions& options, Log& log) {
     // They may have made another tree of it.
     ASSIGN_OR_RETURN(targets, FindTree(options.pid));
   }
-  return Session(options, log, std::move(faults), features, std::move(targets)).Run();
+  looking.End();
+  Session session(options, log, std::move(faults), features, std::move(targets));
+  absl::StatusOr<DumpReport> report = session.Run();
+  if (trace && session.froze()) {
+    const absl::Status written = trace->Write(options.trace, session.traced(), report.status());
+    // The process may be dead: a failure now would be taken for that of the dump.
+    if (!written.ok()) log.Warn(absl::StrCat("No trace: ", written.message()));
+  }
+  return report;
 }
 
 }  // namespace dumpctl

@@ -16,6 +16,7 @@
 #include "dump/tracee/remote_syscalls.h"
 #include "dumpctl/failure.h"
 #include "dumpctl/status_macros.h"
+#include "dumpctl/trace.h"
 #include "proc/map_file_opener.h"
 #include "proc/smaps_entries.h"
 #include "proc/smaps_parser.h"
@@ -143,9 +144,17 @@ absl::Status SettleAio(const Preflight& preflight, FrozenFacts& facts) {
 
 absl::Status ReadTaskHoldings(const FrozenTask& task, Preflight& preflight,
                               const KernelFeatures& features, FrozenFacts& facts) {
+  TraceSpan mappings(TraceKind::kWork, "mappings");
   ASSIGN_OR_RETURN(facts.vmas, ReadMappings(task, preflight));
+  mappings.Tell({"mappings", facts.vmas.size()});
+  mappings.End();
   RETURN_IF_ERROR(SettleAio(preflight, facts));
+  TraceSpan pages(TraceKind::kWork, "pages");
   ASSIGN_OR_RETURN(facts.pages, ScanPages(task.dir(), facts.vmas, features));
+  pages.Tell({"pages", facts.pages.pages});
+  pages.Tell({"scanned", facts.pages.pages_scanned});
+  pages.End();
+  const TraceSpan links(TraceKind::kWork, "links");
   ASSIGN_OR_RETURN(facts.exe, ReadNamedFile(task.dir(), "exe"));
   ASSIGN_OR_RETURN(facts.cwd, ReadNamedFile(task.dir(), "cwd"));
   ASSIGN_OR_RETURN(facts.root, ReadNamedFile(task.dir(), "root"));
@@ -156,6 +165,7 @@ absl::Status ReadTaskHoldings(const FrozenTask& task, Preflight& preflight,
 }
 
 absl::Status IdentifyTasks(const FrozenTree& tree, TreeFacts& facts) {
+  const TraceSpan span(TraceKind::kWork, "identify", {{"tasks", tree.tasks().size()}});
   std::vector<pid_t> pids;
   for (const FrozenTask& task : tree.tasks()) pids.push_back(task.pid());
   ASSIGN_OR_RETURN(const std::vector<ObjectIds> ids, IdentifyObjects(pids));
@@ -196,6 +206,8 @@ absl::StatusOr<ReadFlags> ReadFlagsOf(const FrozenTask& task, const BpfVmFlags* 
 }  // namespace
 
 absl::StatusOr<FrozenFacts> ReadTaskFacts(const FrozenTask& task, SeccompCollector& seccomp) {
+  const TraceSpan span(TraceKind::kTask, "facts",
+                       {{"pid", task.pid()}, {"threads", task.threads().size()}});
   RETURN_IF_ERROR(RefuseForeignRegisters(task));
   FrozenFacts facts;
   ASSIGN_OR_RETURN(facts.process, ReadProcessFacts(task));
@@ -204,6 +216,8 @@ absl::StatusOr<FrozenFacts> ReadTaskFacts(const FrozenTask& task, SeccompCollect
 }
 
 absl::Status AskTask(const FrozenTask& task, FrozenFacts& facts) {
+  const TraceSpan span(TraceKind::kTask, "ask",
+                       {{"pid", task.pid()}, {"threads", task.threads().size()}});
   ASSIGN_OR_RETURN(const std::vector<PosixTimer> timers, ParseTimers(facts.process.timers_text));
   std::vector<int> timer_ids;
   for (const PosixTimer& timer : timers) timer_ids.push_back(timer.id);
@@ -224,15 +238,19 @@ absl::Status ReadHoldings(const FrozenTree& tree, Preflight& preflight,
   for (size_t i = 0; i < facts.tasks.size(); ++i) {
     const FrozenTask& task = tree.tasks()[i];
     FrozenFacts& read = facts.tasks[i];
+    const TraceSpan span(TraceKind::kTask, "holdings", {{"pid", task.pid()}});
     RETURN_IF_ERROR(ReadTaskHoldings(task, preflight, features, read));
     ASSIGN_OR_RETURN(facts.shared_memory,
                      FindSharedObjects(read.vmas, std::move(facts.shared_memory)));
     if (!tables.insert(read.objects.files).second) continue;
+    TraceSpan descriptors(TraceKind::kWork, "descriptors");
     ASSIGN_OR_RETURN(read.descriptors,
                      ReadDescriptors(task.dir(), task.pid(), task.pidfd(), index));
+    descriptors.Tell({"descriptors", read.descriptors->size()});
     ASSIGN_OR_RETURN(facts.pipes, TeePipes(*read.descriptors, std::move(facts.pipes)));
     RETURN_IF_ERROR(ReadMemfds(*read.descriptors, preflight.kernel_tmpfs, facts));
   }
+  const TraceSpan rest(TraceKind::kWork, "shared by the tree");
   RETURN_IF_ERROR(ReadSysv(facts));
   const SocketLikeness* const likeness =
       preflight.socket_likeness ? &*preflight.socket_likeness : nullptr;
@@ -263,10 +281,13 @@ absl::StatusOr<ReadFlags> ReadFlagsFromSmaps(const FrozenTask& task) {
 
 std::future<absl::StatusOr<std::vector<ReadFlags>>> ReadFlagsBeside(const FrozenTree& tree,
                                                                     const BpfVmFlags* by_bpf) {
+  const TraceSpan started(TraceKind::kWork, "start a helper");
   return std::async(std::launch::async,
                     [&tree, by_bpf]() -> absl::StatusOr<std::vector<ReadFlags>> {
+                      const TraceSpan span(TraceKind::kThread, "read VmFlags");
                       std::vector<ReadFlags> read;
                       for (const FrozenTask& task : tree.tasks()) {
+                        const TraceSpan each(TraceKind::kTask, "VmFlags", {{"pid", task.pid()}});
                         ASSIGN_OR_RETURN(ReadFlags flags, ReadFlagsOf(task, by_bpf));
                         read.push_back(std::move(flags));
                       }

@@ -36,6 +36,7 @@
 #include "dumpctl/failure.h"
 #include "dumpctl/printable.h"
 #include "dumpctl/status_macros.h"
+#include "dumpctl/trace.h"
 #include "proc/map_file_opener.h"
 #include "proc/smaps_parser.h"
 
@@ -108,6 +109,7 @@ void LoadFlagsByBpf(std::span<const Target> targets, Preflight& preflight) {
   std::vector<pid_t> pids;
   for (const Target& target : targets) pids.push_back(target.pid);
   preflight.flags_by_bpf = std::async(std::launch::async, [pids]() -> absl::StatusOr<BpfVmFlags> {
+    const TraceSpan span(TraceKind::kThread, "load the program of VmFlags");
     ASSIGN_OR_RETURN(BpfVmFlags flags, BpfVmFlags::Load());
     for (const pid_t pid : pids) flags.Attach(pid).IgnoreError();  // again when it is read
     return flags;
@@ -137,6 +139,7 @@ absl::Status OpenMappedFiles(const Target& target, Preflight& preflight) {
 // `descriptors`: how many the tasks have.
 absl::Status ReadMaps(std::span<const Target> targets, size_t descriptors,
                       const KernelFeatures& features, Preflight& preflight) {
+  const TraceSpan span(TraceKind::kWork, "maps and heap");
   constexpr size_t kHeapForMapping = 512;
   constexpr size_t kHeapForDescriptor = 2048;
   constexpr uint64_t kSlow = 10'000;
@@ -266,6 +269,7 @@ void CountSharedMemory(const VmaList& vmas, std::set<ino_t>& objects) {
 absl::StatusOr<ResourceRefusals> LookAtTask(const Target& target, const NamespaceLinks& ours,
                                             const NamespaceLinks& roots, Preflight& preflight,
                                             Peeked& peeked) {
+  const TraceSpan span(TraceKind::kTask, "look at", {{"pid", target.pid}});
   ASSIGN_OR_RETURN(const NamespaceLinks theirs, ReadNamespaces(target.dir));
   ResourceRefusals refusals = RefuseForeignNamespaces(target.pid, theirs, ours, roots);
   if (target.shadow_stack) {

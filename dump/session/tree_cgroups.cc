@@ -10,6 +10,7 @@
 #include "dump/cg/frozen_cgroups.h"
 #include "dump/session/cgroup_freezer.h"
 #include "dumpctl/status_macros.h"
+#include "dumpctl/trace.h"
 #include "proc/proc_fs.h"
 
 namespace dumpctl {
@@ -22,6 +23,7 @@ absl::StatusOr<CgroupSets> DumpersSets(const CgroupOptions& options) {
 }
 
 absl::StatusOr<TreeCgroups> ReadCgroups(const FrozenTree& tree, const CgroupOptions& options) {
+  const TraceSpan span(TraceKind::kThread, "read cgroups");
   TreeCgroups cgroups;
   ASSIGN_OR_RETURN(CgroupSets sets, DumpersSets(options));
   for (const FrozenTask& task : tree.tasks()) {
@@ -68,6 +70,7 @@ absl::StatusOr<PeekedCgroups> PeekCgroups(std::span<const Target> targets,
 
 std::future<absl::StatusOr<TreeCgroups>> ReadCgroupsBeside(const FrozenTree& tree,
                                                            const CgroupOptions& options) {
+  const TraceSpan span(TraceKind::kWork, "start a helper");
   return std::async(std::launch::async, [&tree, &options] { return ReadCgroups(tree, options); });
 }
 

@@ -10,6 +10,7 @@
 
 #include "dump/fd/file_refusal.h"
 #include "dumpctl/status_macros.h"
+#include "dumpctl/trace.h"
 #include "proc/fdinfo_parser.h"
 
 namespace dumpctl {
@@ -101,6 +102,7 @@ void FindPrograms(const KernelFeatures& features, TreeFacts& facts) {
 
 absl::Status ReadSockets(const KernelFeatures& features, const SocketLikeness* likeness,
                          PeekGuardian& guardian, OpenFileIndex* index, TreeFacts& facts) {
+  const TraceSpan span(TraceKind::kWork, "sockets");
   if (likeness != nullptr) Compare(*likeness, facts);
   for (const FrozenFacts& task : facts.tasks) {
     if (!task.descriptors) continue;

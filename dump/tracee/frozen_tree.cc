@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "dumpctl/failure.h"
 #include "dumpctl/status_macros.h"
+#include "dumpctl/trace.h"
 #include "proc/children_parser.h"
 
 namespace dumpctl {
@@ -61,6 +62,7 @@ absl::StatusOr<FrozenTree> FrozenTree::Freeze(pid_t root, absl::Time deadline,
     }
     if (fresh.empty()) break;
   }
+  const TraceSpan span(TraceKind::kWork, "threads", {{"threads", tree.threads()}});
   for (FrozenTask& task : tree.tasks_) RETURN_IF_ERROR(task.ReadThreads());
   return tree;
 }
@@ -68,6 +70,7 @@ absl::StatusOr<FrozenTree> FrozenTree::Freeze(pid_t root, absl::Time deadline,
 absl::Status FrozenTree::Settle(std::vector<FrozenTask> fresh, absl::Time deadline,
                                 const std::function<absl::Status()>& may_go_on,
                                 const std::function<absl::Status()>& thaw) {
+  const TraceSpan span(TraceKind::kWork, "stop", {{"tasks", fresh.size()}});
   RETURN_IF_ERROR(FrozenTask::StopAll(fresh, deadline, may_go_on, thaw));
   for (FrozenTask& task : fresh) {
     if (task.HoldsLeader()) {

@@ -14,6 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "dump/tracee/ptrace_ops.h"
 #include "dumpctl/status_macros.h"
+#include "dumpctl/trace.h"
 #include "proc/status_parser.h"
 
 namespace dumpctl {
@@ -39,6 +40,7 @@ absl::Status OnItsWayHome(pid_t tid) {
 }  // namespace
 
 absl::StatusOr<RemoteSyscalls> RemoteSyscalls::Create(const FrozenTask& task) {
+  const TraceSpan span(TraceKind::kCalls, "go in", {{"pid", task.pid()}});
   ASSIGN_OR_RETURN(RemoteMemory opened, RemoteMemory::Open(task.dir()));
   auto memory = std::make_unique<RemoteMemory>(std::move(opened));
   const std::vector<std::byte> code = Healer::Code();
@@ -159,6 +161,8 @@ absl::StatusOr<std::vector<int64_t>> RemoteSyscalls::Run(const FrozenThread& thr
   if (calls.size() > kMostCalls) {
     return absl::InternalError(absl::StrCat(calls.size(), " system calls at once"));
   }
+  const TraceSpan span(TraceKind::kCalls, "system calls",
+                       {{"tid", thread.tid}, {"calls", calls.size()}});
   RETURN_IF_ERROR(SendAway(thread));
   std::vector<Healer::TableEntry> entries;
   entries.reserve(calls.size());
@@ -232,6 +236,7 @@ absl::StatusOr<std::vector<std::optional<ThreadAnswers>>> RemoteSyscalls::Interv
     std::span<const FrozenThread> threads) {
   std::vector<std::optional<ThreadAnswers>> answers(threads.size());
   if (threads.empty() || Places() < 2) return answers;
+  const TraceSpan span(TraceKind::kCalls, "interview", {{"threads", threads.size()}});
   done_.clear();
   if (!away_) RETURN_IF_ERROR(Leave(threads.front()));
   // One that cannot tell would be led from stop to stop while the others wait.
@@ -253,6 +258,7 @@ absl::StatusOr<std::vector<std::optional<ThreadAnswers>>> RemoteSyscalls::Interv
 
 absl::Status RemoteSyscalls::Close() {
   if (task_ == nullptr) return absl::OkStatus();
+  const TraceSpan span(TraceKind::kCalls, "come home", {{"pid", task_->pid()}});
   absl::Status status = ComeHome();
   status.Update(site_.Clear());
   task_ = nullptr;

@@ -2,16 +2,19 @@
  *
  *   bench_target tiny                      nothing but the thread that measures
  *   bench_target pages BYTES               so many bytes of memory in pages of 4 KiB, all written
- *   bench_target anon-vmas COUNT           so many mappings of a page, alternating in protection
- *   bench_target file-vmas COUNT FILES     the same over so many files, made in the work directory
- *   bench_target threads COUNT             so many sleeping threads
- *   bench_target tasks COUNT               so many forked processes, each with 256 KiB of its own
- *   bench_target descriptors COUNT         so many files, pipes, eventfds and timerfds
- *   bench_target unix COUNT                so many pairs of unix sockets, with data in each of them
+ *   bench_target writer BYTES              the same, and a thread that goes on writing to 64 of
+ * them, any of them, every millisecond bench_target sparse BYTES              so many bytes of
+ * memory, a page in each 64 MiB written bench_target anon-vmas COUNT           so many mappings of
+ * a page, alternating in protection bench_target file-vmas COUNT FILES     the same over so many
+ * files, made in the work directory bench_target threads COUNT             so many sleeping threads
+ *   bench_target tasks COUNT BYTES         so many forked processes, each with so many bytes of
+ * their parent's, a sixteenth of which it has written to itself bench_target descriptors COUNT so
+ * many files, pipes, eventfds and timerfds, in as many processes as it takes bench_target unix
+ * COUNT                so many pairs of unix sockets, with data in each of them
  *
- * One thread, bound to the last CPU it may use, reads CLOCK_MONOTONIC without end and keeps the
- * longest gap between two readings. SIGUSR1 makes it forget that and print "reset"; SIGUSR2 makes
- * it print "gap NANOSECONDS". The first line is "ready". */
+ * One thread, "measure", bound to the last CPU it may use, reads CLOCK_MONOTONIC without end and
+ * keeps the longest gap between two readings. SIGUSR1 makes it forget that and print "reset";
+ * SIGUSR2 makes it print "gap NANOSECONDS". The first line is "ready". */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <pthread.h>
@@ -126,10 +129,48 @@ static char* Map(size_t bytes, int fd) {
   return memory;
 }
 
-static void WritePages(size_t bytes) {
+static void Fill(char* memory, size_t bytes) {
+  for (size_t at = 0; at < bytes; at += PAGE) memset(memory + at, 1 + (int)(at / PAGE % 255), 64);
+}
+
+static char* WritePages(size_t bytes) {
   char* memory = Map(bytes, -1);
   Check(madvise(memory, bytes, MADV_NOHUGEPAGE), "madvise");
-  for (size_t at = 0; at < bytes; at += PAGE) memset(memory + at, 1 + (int)(at / PAGE % 255), 64);
+  Fill(memory, bytes);
+  return memory;
+}
+
+static struct {
+  char* memory;
+  size_t pages;
+} written;
+
+static void* WriteOn(void* unused) {
+  Check(prctl(PR_SET_NAME, "writer"), "prctl");
+  uint64_t random = 1;
+  for (;;) {
+    for (int i = 0; i < 64; ++i) {
+      random = random * 6364136223846793005 + 1442695040888963407;
+      written.memory[(random >> 33) % written.pages * PAGE + 64] = (char)random;
+    }
+    usleep(1000);
+  }
+  return unused;
+}
+
+static void StartWriter(size_t bytes) {
+  pthread_t thread;
+  written.memory = WritePages(bytes);
+  written.pages = bytes / PAGE;
+  CheckThread(pthread_create(&thread, NULL, WriteOn, NULL), "pthread_create");
+}
+
+static void MapSparsely(size_t bytes) {
+  const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+  char* memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, flags, -1, 0);
+  if (memory == MAP_FAILED) Fail("mmap");
+  Check(madvise(memory, bytes, MADV_NOHUGEPAGE), "madvise");
+  for (size_t at = 0; at < bytes; at += (size_t)64 << 20) Fill(memory + at, PAGE);
 }
 
 /* Every other page read-only: each page is a mapping of its own. */
@@ -167,34 +208,65 @@ static void StartThreads(size_t count) {
   }
 }
 
-static void ForkTasks(size_t count) {
-  for (size_t i = 0; i < count; ++i) {
-    const pid_t child = fork();
-    Check(child, "fork");
-    if (child > 0) continue;
-    WritePages(64 * PAGE);
+/* A child that does something, and then sleeps; it has been done when this returns. */
+static void ForkAndWait(void (*act)(void* argument), void* argument) {
+  int ready[2];
+  char byte;
+  Check(pipe(ready), "pipe");
+  const pid_t child = fork();
+  Check(child, "fork");
+  if (child == 0) {
+    act(argument);
+    Check(close(ready[0]), "close");
+    Check(close(ready[1]), "close");
     Sleep(NULL);
   }
+  Check(close(ready[1]), "close");
+  Check((int)read(ready[0], &byte, 1), "read");
+  Check(close(ready[0]), "close");
 }
 
-static void AllowDescriptors(void) {
+struct bytes {
+  char* memory;
+  size_t count;
+};
+
+static void Increment(void* argument) {
+  struct bytes* bytes = argument;
+  for (size_t i = 0; i < bytes->count; ++i) bytes->memory[i] = (char)(bytes->memory[i] + 1);
+}
+
+static void ForkTasks(size_t count, size_t bytes) {
+  struct bytes own = {WritePages(bytes), bytes / 16};
+  for (size_t i = 0; i < count; ++i) ForkAndWait(Increment, &own);
+}
+
+/* How many there may be. */
+static size_t AllowDescriptors(void) {
   struct rlimit limit;
   Check(getrlimit(RLIMIT_NOFILE, &limit), "getrlimit");
   limit.rlim_cur = limit.rlim_max;
   Check(setrlimit(RLIMIT_NOFILE, &limit), "setrlimit");
+  return limit.rlim_cur;
 }
 
-static void OpenDescriptors(size_t count) {
-  AllowDescriptors();
+static void OpenFiles(void* argument) {
+  const size_t count = *(size_t*)argument;
   for (size_t i = 0; i < count / 4; ++i) {
     char name[32];
-    snprintf(name, sizeof name, "open-%zu", i);
+    snprintf(name, sizeof name, "open-%d-%zu", getpid(), i);
     Check(open(name, O_RDWR | O_CREAT | O_TRUNC, 0644), name);
     int ends[2];
     if (i % 2 == 0) Check(pipe(ends), "pipe");
     Check(eventfd((unsigned)i, 0), "eventfd");
     Check(timerfd_create(CLOCK_MONOTONIC, 0), "timerfd_create");
   }
+}
+
+static void OpenDescriptors(size_t count) {
+  size_t most = AllowDescriptors() - 100;
+  for (; count > most; count -= most) ForkAndWait(OpenFiles, &most);
+  OpenFiles(&count);
 }
 
 static void OpenUnixPairs(size_t count) {
@@ -226,6 +298,10 @@ int main(int argc, char** argv) {
 
   if (strcmp(shape, "pages") == 0) {
     WritePages(Number(argc, argv, 2));
+  } else if (strcmp(shape, "writer") == 0) {
+    StartWriter(Number(argc, argv, 2));
+  } else if (strcmp(shape, "sparse") == 0) {
+    MapSparsely(Number(argc, argv, 2));
   } else if (strcmp(shape, "anon-vmas") == 0) {
     const size_t count = Number(argc, argv, 2);
     Alternate(Map(count * PAGE, -1), count);
@@ -234,7 +310,7 @@ int main(int argc, char** argv) {
   } else if (strcmp(shape, "threads") == 0) {
     StartThreads(Number(argc, argv, 2));
   } else if (strcmp(shape, "tasks") == 0) {
-    ForkTasks(Number(argc, argv, 2));
+    ForkTasks(Number(argc, argv, 2), Number(argc, argv, 3));
   } else if (strcmp(shape, "descriptors") == 0) {
     OpenDescriptors(Number(argc, argv, 2));
   } else if (strcmp(shape, "unix") == 0) {

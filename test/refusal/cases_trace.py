@@ -1,0 +1,142 @@
+"""What --trace tells of a dump, also of one that fails; and where it cannot be written."""
+
+import json
+import os
+
+from registry import case, case_each
+from scene import require
+
+READING = ["freeze", "collect", "ask", "holdings", "lock", "memory", "ghosts", "flags", "close"]
+BETWEEN = ("images", "wait")
+
+
+def _trace(path):
+    with open(path) as file:
+        return json.load(file)
+
+
+def _spans(trace, **wanted):
+    """Those of some category, name or pid, as (name, begin, end, whole event), by their beginning."""
+    found = []
+    for event in trace["traceEvents"]:
+        if event["ph"] != "X" or any(event[key] != value for key, value in wanted.items()):
+            continue
+        found.append((event["name"], event["ts"], event["ts"] + event["dur"], event))
+    return sorted(found, key=lambda span: span[1])
+
+
+def _expect_nesting(trace):
+    """On one track spans lie in or beside each other: what else is not to be drawn."""
+    for track in {(e["pid"], e["tid"]) for e in trace["traceEvents"]}:
+        spans = _spans(trace, pid=track[0], tid=track[1])
+        spans.sort(key=lambda span: (span[1], -span[2]))
+        open_ends = []
+        for name, begin, end, _ in spans:
+            while open_ends and open_ends[-1] <= begin + 0.001:
+                open_ends.pop()
+            require(not open_ends or end <= open_ends[-1] + 0.002, f"{name} crosses what it is in")
+            open_ends.append(end)
+
+
+def _expect_within(inner, outer):
+    require(outer[1] <= inner[1] and inner[2] <= outer[2] + 0.002, f"{inner} is not in {outer}")
+
+
+def _frozen(trace, witness):
+    frozen = _spans(trace, cat="frozen")
+    require(len(frozen) == 1, f"not one freeze: {frozen}")
+    require(frozen[0][3]["pid"] == witness.pid, f"of whom is {frozen}?")
+    return frozen[0]
+
+
+def _dump(scene, witness, *options, **arguments):
+    # Relative to the work directory, as logs are.
+    work = scene.make_directory("work")
+    result = scene.dump(witness.pid, "-W", work, "--trace", "trace.json", *options, **arguments)
+    names = set(os.listdir(work)) - {"stats-dump"}
+    require(names <= {"trace.json"}, f"{names} are in the work directory")
+    return result, os.path.join(work, "trace.json")
+
+
+@case
+def trace_of_a_dump_that_lets_go_on(scene):
+    witness = scene.witness("busy")
+    result, path = _dump(scene, witness, "-R")
+    scene.expect_success(result)
+    trace = _trace(path)
+    require(trace["otherData"] == {"outcome": "ok", "dropped": 0}, trace["otherData"])
+    _expect_nesting(trace)
+    frozen = _frozen(trace, witness)
+    phases = _spans(trace, cat="phase")
+    names = [span[0] for span in phases]
+    # Those of the freeze in their order, and all that need not be in it outside.
+    inside = [span[0] for span in phases if frozen[1] <= span[1] < frozen[2]]
+    require([name for name in inside if name not in BETWEEN] == READING + ["resume"], inside)
+    for name in ("preflight", "serialise", "commit", "finish"):
+        require(names.count(name) == 1 and name not in inside, f"{name} in {names}, {inside}")
+    for phase in phases:
+        if phase[0] in READING:
+            _expect_within(phase, frozen)
+    for kind, name, phase in (("task", "facts", "collect"), ("task", "ask", "ask"),
+                              ("task", "holdings", "holdings"), ("task", "memory", "memory"),
+                              ("calls", "system calls", "ask"), ("pages", "write", "memory")):
+        spans = _spans(trace, cat=kind, name=name)
+        require(spans, f"no span of {kind} {name}")
+        _expect_within(spans[0], phases[names.index(phase)])
+        if kind == "task":
+            require(spans[0][3]["args"]["pid"] == witness.pid, spans[0])
+    require(_spans(trace, cat="calls", name="system calls")[0][3]["args"]["calls"] > 1, "no calls")
+    helper = _spans(trace, cat="thread", name="read VmFlags")
+    require(len(helper) == 1 and helper[0][3]["tid"] != phases[0][3]["tid"], f"{helper} beside")
+    _expect_within(helper[0], frozen)
+    witness.expect_unharmed()
+
+
+@case
+def trace_of_a_dump_that_kills(scene):
+    witness = scene.witness()
+    result, path = _dump(scene, witness)
+    scene.expect_success(result)
+    witness.expect_gone()
+    trace = _trace(path)
+    frozen = _frozen(trace, witness)
+    # It stays frozen until it is dead, when the images stand.
+    for name in ("serialise", "commit"):
+        _expect_within(_spans(trace, cat="phase", name=name)[0], frozen)
+
+
+@case_each(("ask", "memory", "serialise"))
+def trace_of_a_dump_that_fails(scene, point):
+    witness = scene.witness()
+    result, path = _dump(scene, witness, "-R", fault=f"{point}=fail")
+    scene.expect_failure(result, "Internal", point)
+    trace = _trace(path)
+    require(trace["otherData"]["outcome"] == f"made to fail at {point}", trace["otherData"])
+    _frozen(trace, witness)
+    require(_spans(trace, cat="phase")[-1][0] == point, "not its last phase")
+    scene.expect_images({})
+    witness.expect_unharmed()
+
+
+@case
+def trace_of_nothing(scene):
+    """A trace is of a freeze: where there was none, none is left."""
+    witness = scene.witness()
+    result, path = _dump(scene, witness, "-R", fault="preflight=fail")
+    scene.expect_failure(result, "Internal", "preflight")
+    require(not os.path.exists(path), "a trace was left")
+    witness.expect_unharmed()
+
+
+@case
+def trace_that_cannot_be_written(scene):
+    witness = scene.witness()
+    os.mkdir(os.path.join(scene.images, "sub"))
+    before = set(os.listdir(scene.images))
+    for name, words in (("nowhere/trace", ("trace file's directory", "/nowhere", "mkdir")),
+                        ("sub", ("trace file", "sub", "no regular file", "--trace")),
+                        ("sub/", ("trace file", "no regular file", "--trace"))):
+        result = scene.dump(witness.pid, "--trace", name)
+        scene.expect_failure(result, "ImagesDir", *words)
+        require(set(os.listdir(scene.images)) == before, "something was written")
+    witness.expect_unharmed()
