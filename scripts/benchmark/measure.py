@@ -1,0 +1,139 @@
+"""One dump, measured."""
+
+import os
+import select
+import signal
+import statistics
+import subprocess
+import time
+
+from target import BenchFailure, Target
+
+COLUMNS = ("wall", "cpu", "pause")
+PATIENCE = 300  # seconds that one dump, or one answer of the target, may take
+
+
+class TooSlow(BenchFailure):
+    pass
+
+
+def fill_and_drop(directory, size):
+    """Page cache that is given back at once.
+
+    A virtual machine gets memory from its host page by page when it is first touched, and returns
+    what is free for a while: without this, that is most of what is measured, for either dumper. It
+    has to be page cache of that filesystem, for which memory comes in larger blocks than for others.
+    """
+    path = os.path.join(directory, "filler")
+    block = bytes(1 << 20)
+    with open(path, "wb", buffering=0) as filler:
+        for _ in range(size // len(block)):
+            filler.write(block)
+    os.remove(path)
+
+
+def spread_directories(directory):
+    """Has ext4 put what is made in there anywhere on the disk (chattr(1), T).
+
+    Without a journal it looks at each inode of the same part that was freed in the last minutes
+    before it takes another one: after some dumps were removed, that is most of what is measured.
+    """
+    subprocess.run(["chattr", "+T", directory], stderr=subprocess.DEVNULL, check=False)
+
+
+class Bench:
+    """Where and by what is dumped."""
+
+    def __init__(self, programs, target_program, directory):
+        self.programs = programs  # "ours" and "stock", or one of them: the path
+        self._target_program = target_program
+        self._directory = directory
+        spread_directories(directory)
+
+    def target(self, shape):
+        return Target(self._target_program, shape.arguments, self._directory, PATIENCE)
+
+    def dump(self, dumper, target, kill=False, expected=0, limit=PATIENCE):
+        """One dump: its wall, cpu and pause in seconds, and the bytes of its images.
+
+        The target is killed by it, and has no pause, or goes on. `expected`: so large images, or 0.
+        TooSlow when it takes more than `limit` seconds.
+        """
+        fill_and_drop(self._directory, expected * 5 // 4)
+        self._images = os.path.join(self._directory, f"images-{len(os.listdir(self._directory))}")
+        os.mkdir(self._images)
+        argv = [self.programs[dumper], "dump", "-t", str(target.pid), "-D", self._images]
+        argv += ["-o", "dump.log"] + ([] if kill else ["-R"])
+        try:
+            result = self._run(argv, target, kill, limit)
+            result["bytes"] = sum(entry.stat().st_size for entry in os.scandir(self._images))
+        finally:
+            self._empty_images()
+        return result
+
+    def _empty_images(self):
+        """Gives their memory back, but keeps the files: see spread_directories."""
+        for entry in os.scandir(self._images):
+            if entry.is_file():
+                os.truncate(entry.path, 0)
+
+    def _run(self, argv, target, kill, limit):
+        with open(os.path.join(self._directory, "said"), "wb") as said:
+            target.reset()
+            inside = 0 if kill else target.cpu()
+            begun = time.monotonic()
+            pid = os.posix_spawn(
+                argv[0],
+                argv,
+                os.environ,
+                file_actions=[(os.POSIX_SPAWN_DUP2, said.fileno(), fd) for fd in (1, 2)],
+            )
+            status, usage = wait(pid, begun + limit)
+            wall = time.monotonic() - begun
+        if status == -signal.SIGKILL and wall >= limit:
+            raise TooSlow(f"{' '.join(argv)} took more than {limit} s")
+        if status != 0 or not os.path.exists(os.path.join(self._images, "inventory.img")):
+            raise BenchFailure(f"{' '.join(argv)} ended with {status}:\n{self._log()}")
+        result = {"wall": wall, "cpu": usage.ru_utime + usage.ru_stime}
+        if kill:
+            target.wait_for_its_death()
+        else:
+            result["pause"] = target.pause()
+            result["cpu"] += target.cpu() - inside
+        return result
+
+    def _log(self):
+        text = ""
+        for path in (os.path.join(self._directory, "said"), os.path.join(self._images, "dump.log")):
+            if os.path.exists(path):
+                with open(path, errors="replace") as log:
+                    text += "".join(log.readlines()[-10:])
+        return text
+
+
+def wait(pid, deadline):
+    pidfd = os.pidfd_open(pid)
+    try:
+        poller = select.poll()
+        poller.register(pidfd, select.POLLIN)
+        if not poller.poll(max(0, deadline - time.monotonic()) * 1000):
+            os.kill(pid, signal.SIGKILL)
+    finally:
+        os.close(pidfd)
+    _, status, usage = os.wait4(pid, 0)
+    return os.waitstatus_to_exitcode(status), usage
+
+
+def quiet_pause(target):
+    pauses = []
+    for _ in range(5):
+        target.reset()
+        time.sleep(0.05)
+        pauses.append(target.pause())
+    return statistics.median(pauses)
+
+
+def medians(samples):
+    """Of samples of one dumper, by column."""
+    names = [name for name in (*COLUMNS, "bytes") if name in samples[0]]
+    return {name: statistics.median(sample[name] for sample in samples) for name in names}

@@ -1,0 +1,73 @@
+"""What was measured, as markdown."""
+
+from measure import COLUMNS
+from slopes import bend, slope
+
+_HEADS = {"wall": "wall", "cpu": "CPU", "pause": "pause"}
+
+
+def milliseconds(seconds):
+    value = seconds * 1000
+    if abs(value) >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if abs(value) >= 1 else f"{value:.2f}"
+
+
+def _machine(result):
+    return (
+        f"{result['machine']['cpu']}, {result['machine']['cores']} cores, "
+        f"Linux {result['machine']['kernel']}; images in the page cache of {result['filesystem']}; "
+        f"stock criu {result['criu']} (CRIU_FAULT={result['criu_fault']})"
+    )
+
+
+def of_shapes(result):
+    heads = " | ".join(f"{_HEADS[column]}: ours / stock | ratio" for column in COLUMNS)
+    lines = [
+        f"{_machine(result)}; medians of {result['rounds']} dumps each, in ms, and their ratio.",
+        "",
+        f"| | {heads} |",
+        "|---" * 7 + "|",
+    ]
+    for row in result["rows"]:
+        cells = [row["title"]]
+        for column in COLUMNS:
+            if column in row["ratio"]:
+                ours, stock = row["ours"][column], row["stock"][column]
+                cells.append(f"{milliseconds(ours)} / {milliseconds(stock)}")
+                cells.append(f"**{row['ratio'][column]:.2f}**")
+            else:
+                cells += ["-", "-"]
+        lines.append("| " + " | ".join(cells) + " |")
+    quiet = max(row["quiet"] for row in result["rows"])
+    lines += ["", f"Without a dump, the measuring thread sees pauses of {milliseconds(quiet)} ms."]
+    return "\n".join(lines)
+
+
+def of_slopes(result):
+    heads = " | ".join(f"{_HEADS[column]}: ours / stock | bend" for column in COLUMNS)
+    lines = [
+        f"{_machine(result)}; ms for each unit, by a line through the medians of "
+        f"{result['rounds']} dumps of each size. Bend: the slope of the last part over that of the "
+        "first, ours / stock.",
+        "",
+        f"| for each | sizes | {heads} |",
+        "|---" * 8 + "|",
+    ]
+    notes = []
+    for row in result["rows"]:
+        sizes = ", ".join(f"{size:g}" for size in row["sizes"])
+        cells = [row["unit"], sizes]
+        for column in COLUMNS:
+            points = [row["points"].get(dumper, {}) for dumper in ("ours", "stock")]
+            cells.append(" / ".join(_or_dash(slope(p, column), milliseconds) for p in points))
+            cells.append(" / ".join(_or_dash(bend(p, column), "{:.2f}".format) for p in points))
+        lines.append("| " + " | ".join(cells) + " |")
+        for dumper, size in row["slow"].items():
+            notes.append(f"{dumper} took more than {result['limit']} s for {size:g} x {row['unit']} "
+                         "and was not asked for more.")
+    return "\n".join(lines + ([""] + notes if notes else []))
+
+
+def _or_dash(value, text):
+    return "-" if value is None else text(value)

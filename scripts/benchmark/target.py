@@ -1,0 +1,96 @@
+"""What is dumped: a living test/bench/bench_target."""
+
+import os
+import signal
+import subprocess
+import time
+
+
+class BenchFailure(Exception):
+    pass
+
+
+# Threads of the target that run for themselves.
+OWN_THREADS = ("measure\n", "writer\n")
+
+
+class Target:
+    """A bench_target in a session of its own; a scope that ends with it."""
+
+    def __init__(self, program, arguments, directory, patience):
+        self._program = program
+        self._arguments = arguments
+        self._directory = directory
+        self._patience = patience  # seconds that an answer may take
+        self._output = os.path.join(directory, "output")
+        self._seen = 0
+
+    def __enter__(self):
+        with open(self._output, "wb") as output:
+            self._process = subprocess.Popen(
+                [self._program, *self._arguments],
+                cwd=self._directory,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+        self.pid = self._process.pid
+        try:
+            self._next_line("ready")
+        except BenchFailure:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *unused):
+        if self._process.returncode is not None:
+            return
+        # Its children are of its session; who has just been killed by a dump is a zombie still.
+        os.killpg(self.pid, signal.SIGKILL)
+        self._process.wait()
+
+    def wait_for_its_death(self):
+        try:
+            self._process.wait(self._patience)
+        except subprocess.TimeoutExpired:
+            raise BenchFailure(f"{self._arguments}: it should be dead") from None
+
+    def reset(self):
+        os.kill(self.pid, signal.SIGUSR1)
+        self._next_line("reset")
+
+    def pause(self):
+        """Seconds of the longest pause since reset()."""
+        os.kill(self.pid, signal.SIGUSR2)
+        return int(self._next_line("gap ").split()[1]) / 1e9
+
+    def cpu(self):
+        """Seconds that its threads and those of its children have run, OWN_THREADS aside."""
+        nanoseconds = 0
+        pids = [self.pid]
+        for pid in pids:
+            for tid in os.listdir(f"/proc/{pid}/task"):
+                task = f"/proc/{pid}/task/{tid}"
+                with open(f"{task}/children") as children:
+                    pids += [int(child) for child in children.read().split()]
+                with open(f"{task}/comm") as comm, open(f"{task}/schedstat") as schedstat:
+                    if comm.read() not in OWN_THREADS:
+                        nanoseconds += int(schedstat.read().split()[0])
+        return nanoseconds / 1e9
+
+    def _next_line(self, start):
+        deadline = time.monotonic() + self._patience
+        while True:
+            with open(self._output) as output:
+                output.seek(self._seen)
+                line = output.readline()
+            if line.endswith("\n"):
+                break
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                raise BenchFailure(f"{self._arguments}: no \"{start}\" from the target ({self._process.poll()})")
+            time.sleep(0.001)
+        self._seen += len(line)
+        if not line.startswith(start):
+            raise BenchFailure(f"{self._arguments}: the target said {line.strip()}")
+        return line
