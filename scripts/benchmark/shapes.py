@@ -24,7 +24,7 @@ SHAPES = {
     "tasks": _shape("100 forked tasks, 8 MB each, mostly shared", "tasks", 100, 8 << 20),
     "anon-vmas": _shape("10,000 anonymous VMAs", "anon-vmas", 10000),
     "file-vmas": _shape("10,000 file VMAs of 20 files", "file-vmas", 10000, 20),
-    "descriptors": _shape("4,000 descriptors", "descriptors", 4000),
+    "descriptors": _shape("4,000 descriptors", "descriptors", 4000, 2),
     "threads": _shape("300 threads", "threads", 300),
     "sparse": _shape("100 GiB sparse, little resident", "sparse", 100 * GIB),
     "unix": _shape("1,000 pairs of unix sockets", "unix", 1000),
@@ -51,7 +51,7 @@ AXES = {
     "tasks": Axis("tasks", "1,000 tasks", (1, 2.5, 5),
                   lambda n: ("tasks", int(n * 1000), 64 << 10)),
     "descriptors": Axis("descriptors", "1,000 descriptors", (25, 50, 100),
-                        lambda n: ("descriptors", n * 1000)),
+                        lambda n: ("descriptors", n * 1000, 20)),
     "threads": Axis("threads", "1,000 threads", (2.5, 5, 10),
                     lambda n: ("threads", int(n * 1000))),
 }

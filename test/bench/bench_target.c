@@ -2,15 +2,16 @@
  *
  *   bench_target tiny                      nothing but the thread that measures
  *   bench_target pages BYTES               so many bytes of memory in pages of 4 KiB, all written
- *   bench_target writer BYTES              the same, and a thread that goes on writing to 64 of
- * them, any of them, every millisecond bench_target sparse BYTES              so many bytes of
- * memory, a page in each 64 MiB written bench_target anon-vmas COUNT           so many mappings of
- * a page, alternating in protection bench_target file-vmas COUNT FILES     the same over so many
- * files, made in the work directory bench_target threads COUNT             so many sleeping threads
- *   bench_target tasks COUNT BYTES         so many forked processes, each with so many bytes of
- * their parent's, a sixteenth of which it has written to itself bench_target descriptors COUNT so
- * many files, pipes, eventfds and timerfds, in as many processes as it takes bench_target unix
- * COUNT                so many pairs of unix sockets, with data in each of them
+ *   bench_target writer BYTES              the same, and a thread that writes to 64 of them each ms
+ *   bench_target sparse BYTES              so many bytes of memory, a page in each 64 MiB written
+ *   bench_target anon-vmas COUNT           so many mappings of a page, alternating in protection
+ *   bench_target file-vmas COUNT FILES     the same over so many files, made in the work directory
+ *   bench_target threads COUNT             so many sleeping threads
+ *   bench_target tasks COUNT BYTES         so many forked processes with so many bytes of their
+ *                                          parent's, a sixteenth of it written since
+ *   bench_target descriptors COUNT EVERY   so many files, eventfds and timerfds, with each EVERYth
+ *                                          file a pipe, in as many processes as it takes
+ *   bench_target unix COUNT                so many pairs of unix sockets, with data in each of them
  *
  * One thread, "measure", bound to the last CPU it may use, reads CLOCK_MONOTONIC without end and
  * keeps the longest gap between two readings. SIGUSR1 makes it forget that and print "reset";
@@ -250,23 +251,32 @@ static size_t AllowDescriptors(void) {
   return limit.rlim_cur;
 }
 
+struct files {
+  size_t count;
+  size_t every; /* of them has a pipe beside it */
+};
+
 static void OpenFiles(void* argument) {
-  const size_t count = *(size_t*)argument;
-  for (size_t i = 0; i < count / 4; ++i) {
+  const struct files* files = argument;
+  size_t left = files->count;
+  for (size_t i = 0; left >= 5; ++i, left -= 3) {
     char name[32];
     snprintf(name, sizeof name, "open-%d-%zu", getpid(), i);
     Check(open(name, O_RDWR | O_CREAT | O_TRUNC, 0644), name);
     int ends[2];
-    if (i % 2 == 0) Check(pipe(ends), "pipe");
     Check(eventfd((unsigned)i, 0), "eventfd");
     Check(timerfd_create(CLOCK_MONOTONIC, 0), "timerfd_create");
+    if (i % files->every != 0) continue;
+    Check(pipe(ends), "pipe");
+    left -= 2;
   }
 }
 
-static void OpenDescriptors(size_t count) {
-  size_t most = AllowDescriptors() - 100;
-  for (; count > most; count -= most) ForkAndWait(OpenFiles, &most);
-  OpenFiles(&count);
+static void OpenDescriptors(size_t count, size_t every) {
+  struct files files = {AllowDescriptors() - 100, every};
+  for (; count > files.count; count -= files.count) ForkAndWait(OpenFiles, &files);
+  files.count = count;
+  OpenFiles(&files);
 }
 
 static void OpenUnixPairs(size_t count) {
@@ -312,7 +322,7 @@ int main(int argc, char** argv) {
   } else if (strcmp(shape, "tasks") == 0) {
     ForkTasks(Number(argc, argv, 2), Number(argc, argv, 3));
   } else if (strcmp(shape, "descriptors") == 0) {
-    OpenDescriptors(Number(argc, argv, 2));
+    OpenDescriptors(Number(argc, argv, 2), Number(argc, argv, 3));
   } else if (strcmp(shape, "unix") == 0) {
     OpenUnixPairs(Number(argc, argv, 2));
   } else if (strcmp(shape, "tiny") != 0) {
