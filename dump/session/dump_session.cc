@@ -22,6 +22,7 @@
 #include "dump/session/fault_points.h"
 #include "dump/session/frozen_facts.h"
 #include "dump/session/heap.h"
+#include "dump/session/helper.h"
 #include "dump/session/link_remaps.h"
 #include "dump/session/preflight.h"
 #include "dump/session/snapshot.h"
@@ -127,13 +128,15 @@ class Session {
     RETURN_IF_ERROR(OpenSinks(directory, targets_.size() + preflight.shared_memory.size(), sinks));
     const std::optional<BpfVmFlags> by_bpf = TakeFlagsByBpf(preflight);
     CgroupFreezer freezer(options_.cgroups.freeze_cgroup);
+    Helper helper;
     ASSIGN_OR_RETURN(FrozenTree tree, Freeze(freezer));
     // Before the tree is let go, whichever way that comes about.
     const absl::Cleanup put_back = [&freezer] { freezer.PutBack().IgnoreError(); };
+    const absl::Cleanup helped = [&helper] { helper.Finish(); };
+    auto cgroups = ReadCgroupsBeside(tree, options_.cgroups, helper);
     ASSIGN_OR_RETURN(TreeFacts facts, Question(tree));
     TcpConnections connections;
-    auto cgroups = ReadCgroupsBeside(tree, options_.cgroups);
-    auto flags = ReadFlagsBeside(tree, by_bpf ? &*by_bpf : nullptr);
+    auto flags = ReadFlagsBeside(tree, by_bpf ? &*by_bpf : nullptr, helper);
     RETURN_IF_ERROR(Collect(tree, preflight, facts));
     RETURN_IF_ERROR(ReadConnections(tree, facts, connections));
     // For those that have come since the tree was looked over.

@@ -280,19 +280,17 @@ absl::StatusOr<ReadFlags> ReadFlagsFromSmaps(const FrozenTask& task) {
 }
 
 std::future<absl::StatusOr<std::vector<ReadFlags>>> ReadFlagsBeside(const FrozenTree& tree,
-                                                                    const BpfVmFlags* by_bpf) {
-  const TraceSpan started(TraceKind::kWork, "start a helper");
-  return std::async(std::launch::async,
-                    [&tree, by_bpf]() -> absl::StatusOr<std::vector<ReadFlags>> {
-                      const TraceSpan span(TraceKind::kThread, "read VmFlags");
-                      std::vector<ReadFlags> read;
-                      for (const FrozenTask& task : tree.tasks()) {
-                        const TraceSpan each(TraceKind::kTask, "VmFlags", {{"pid", task.pid()}});
-                        ASSIGN_OR_RETURN(ReadFlags flags, ReadFlagsOf(task, by_bpf));
-                        read.push_back(std::move(flags));
-                      }
-                      return read;
-                    });
+                                                                    const BpfVmFlags* by_bpf,
+                                                                    Helper& helper) {
+  return helper.Do([&tree, by_bpf]() -> absl::StatusOr<std::vector<ReadFlags>> {
+    std::vector<ReadFlags> read;
+    for (const FrozenTask& task : tree.tasks()) {
+      const TraceSpan span(TraceKind::kTask, "read VmFlags", {{"pid", task.pid()}});
+      ASSIGN_OR_RETURN(ReadFlags flags, ReadFlagsOf(task, by_bpf));
+      read.push_back(std::move(flags));
+    }
+    return read;
+  });
 }
 
 }  // namespace dumpctl

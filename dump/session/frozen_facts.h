@@ -19,6 +19,7 @@
 #include "dump/mm/shared_memory.h"
 #include "dump/ns/namespaces.h"
 #include "dump/ns/sysv_ipc.h"
+#include "dump/session/helper.h"
 #include "dump/session/preflight.h"
 #include "dump/session/tree_cgroups.h"
 #include "dump/sk/inet_policy.h"
@@ -113,10 +114,11 @@ struct ReadFlags {
 absl::StatusOr<ReadFlags> ReadFlagsFromSmaps(const FrozenTask& task);
 
 // Of all tasks, in their order. By `by_bpf` where it is not null and works, else from smaps, which
-// is slow; so it is done beside whatever else is done. Not before the tasks were asked, whose
-// mappings are not their own meanwhile. Get before they run again.
+// is slow; so it is done beside whatever else is done, by `helper`. Not before the tasks were
+// asked, whose mappings are not their own meanwhile. Get before they run again.
 std::future<absl::StatusOr<std::vector<ReadFlags>>> ReadFlagsBeside(const FrozenTree& tree,
-                                                                    const BpfVmFlags* by_bpf);
+                                                                    const BpfVmFlags* by_bpf,
+                                                                    Helper& helper);
 
 }  // namespace dumpctl
 

@@ -23,7 +23,7 @@ absl::StatusOr<CgroupSets> DumpersSets(const CgroupOptions& options) {
 }
 
 absl::StatusOr<TreeCgroups> ReadCgroups(const FrozenTree& tree, const CgroupOptions& options) {
-  const TraceSpan span(TraceKind::kThread, "read cgroups");
+  const TraceSpan span(TraceKind::kWork, "read cgroups");
   TreeCgroups cgroups;
   ASSIGN_OR_RETURN(CgroupSets sets, DumpersSets(options));
   for (const FrozenTask& task : tree.tasks()) {
@@ -69,9 +69,9 @@ absl::StatusOr<PeekedCgroups> PeekCgroups(std::span<const Target> targets,
 }
 
 std::future<absl::StatusOr<TreeCgroups>> ReadCgroupsBeside(const FrozenTree& tree,
-                                                           const CgroupOptions& options) {
-  const TraceSpan span(TraceKind::kWork, "start a helper");
-  return std::async(std::launch::async, [&tree, &options] { return ReadCgroups(tree, options); });
+                                                           const CgroupOptions& options,
+                                                           Helper& helper) {
+  return helper.Do([&tree, &options] { return ReadCgroups(tree, options); });
 }
 
 }  // namespace dumpctl

@@ -11,6 +11,7 @@
 
 #include "absl/status/statusor.h"
 #include "dump/cg/cgroup_options.h"
+#include "dump/session/helper.h"
 #include "dump/session/target.h"
 #include "dump/tracee/frozen_tree.h"
 #include "dumpctl/resource_refusal.h"
@@ -32,10 +33,11 @@ struct PeekedCgroups {
 absl::StatusOr<PeekedCgroups> PeekCgroups(std::span<const Target> targets,
                                           const CgroupOptions& options);
 
-// Cgroups are no part of what stands still: so they are read beside whatever else is done. Get
-// before the tasks go on, who may move themselves.
+// Cgroups are no part of what stands still: so they are read beside whatever else is done, by
+// `helper`. Get before the tasks go on, who may move themselves.
 std::future<absl::StatusOr<TreeCgroups>> ReadCgroupsBeside(const FrozenTree& tree,
-                                                           const CgroupOptions& options);
+                                                           const CgroupOptions& options,
+                                                           Helper& helper);
 
 }  // namespace dumpctl
 

@@ -86,9 +86,11 @@ def trace_of_a_dump_that_lets_go_on(scene):
         if kind == "task":
             require(spans[0][3]["args"]["pid"] == witness.pid, spans[0])
     require(_spans(trace, cat="calls", name="system calls")[0][3]["args"]["calls"] > 1, "no calls")
-    helper = _spans(trace, cat="thread", name="read VmFlags")
+    helper = _spans(trace, cat="thread", name="helper")
+    flags = _spans(trace, cat="task", name="read VmFlags")
     require(len(helper) == 1 and helper[0][3]["tid"] != phases[0][3]["tid"], f"{helper} beside")
-    _expect_within(helper[0], frozen)
+    require(len(flags) == 1 and flags[0][3]["tid"] == helper[0][3]["tid"], f"{flags} by {helper}")
+    _expect_within(flags[0], frozen)
     witness.expect_unharmed()
 
 
