@@ -13,6 +13,7 @@
 #include "dump/cli/explain_command.h"
 #include "dump/cli/interruption.h"
 #include "dump/cli/show_command.h"
+#include "dump/cli/unpack_command.h"
 #include "dump/cli/verbosity.h"
 #include "dumpctl/failure.h"
 #include "dumpctl/printable.h"
@@ -46,7 +47,8 @@ struct Command {
 constexpr Command kCommands[] = {{"dump", dumpctl::AddDumpCommand},
                                  {"explain", dumpctl::AddExplainCommand},
                                  {"check", dumpctl::AddCheckCommand},
-                                 {"show", dumpctl::AddShowCommand}};
+                                 {"show", dumpctl::AddShowCommand},
+                                 {"unpack", dumpctl::AddUnpackCommand}};
 
 // That which is asked for comes first, and the options of others are a tenth of the time that a
 // dump of a small process takes.

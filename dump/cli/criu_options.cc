@@ -32,7 +32,7 @@ constexpr CriuOption kUnserved[] = {
     {"inherit-fd", 0, kYes},
     {"irmap-scan-path", 0, kYes},
     {"join-ns", 'J', kYes},
-    {"lazy-pages", 0, kNo},
+    {"lazy-pages", 0, kNo, false, "leave it off: all memory is then in the images"},
     {"libdir", 'L', kYes},
     {"log-pid", 0, kNo, kNegatable},
     {"lsm-mount-context", 0, kYes},
@@ -86,7 +86,10 @@ void Refuse(CLI::App& command, const std::string& names, std::string refusal) {
 
 std::span<const CriuOption> UnservedCriuOptions() { return kUnserved; }
 
-std::string RefusalOf(const CriuOption& option) { return Refusal(NameOf(option)); }
+std::string RefusalOf(const CriuOption& option) {
+  const std::string refusal = Refusal(NameOf(option));
+  return option.remedy.empty() ? refusal : absl::StrCat(refusal, ": ", std::string(option.remedy));
+}
 
 void RefuseUnservedCriuOptions(CLI::App& command) {
   for (const CriuOption& option : kUnserved) {

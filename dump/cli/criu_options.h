@@ -21,7 +21,8 @@ struct CriuOption {
   std::string_view long_name;  // without the dashes
   char short_name = 0;         // 0 when it has none
   TakesValue takes_value = TakesValue::kNo;
-  bool negatable = false;  // criu also takes "--no-" and the name
+  bool negatable = false;        // criu also takes "--no-" and the name
+  std::string_view remedy = {};  // empty: there is none to tell
 };
 
 // In alphabetical order of their long names. Source: criu(8) of 3.17 and 4.1, and what `criu` 4.1.1

@@ -39,8 +39,11 @@ struct DumpArguments {
 
 // Logs, pid files and traces are relative to the work directory, as criu(8) has it.
 std::string InWorkDirectory(const DumpOptions& options, const std::string& file) {
+  const std::string& directory = options.work_dir.empty() ? options.images_dir : options.work_dir;
   if (file.empty() || file.starts_with('/')) return file;
-  return (options.work_dir.empty() ? options.images_dir : options.work_dir) + "/" + file;
+  // An archive has no directory.
+  if (!options.output.empty() && directory.empty()) return file;
+  return directory + "/" + file;
 }
 
 absl::Status RunDump(DumpArguments arguments) {
@@ -48,6 +51,7 @@ absl::Status RunDump(DumpArguments arguments) {
   if (arguments.leave_running) options.outcome = Outcome::kRunning;
   if (arguments.leave_stopped) options.outcome = Outcome::kStopped;
   options.timeout = absl::Seconds(arguments.timeout_seconds);
+  if (!options.output.empty()) options.images_dir.clear();
   options.kernel_features = ForcedKernelFeatures();
   options.fault = FromEnvironment("DUMPCTL_FAULT");
   const std::string log_path = InWorkDirectory(options, arguments.log_file);
@@ -68,7 +72,8 @@ absl::Status RunDump(DumpArguments arguments) {
     return report.status();
   }
   const std::string text = arguments.json ? ReportJson(*report) : ReportText(*report);
-  std::fputs(text.c_str(), stdout);
+  // There it would be taken for part of the dump.
+  std::fputs(text.c_str(), options.output == "-" ? stderr : stdout);
   return absl::OkStatus();
 }
 
@@ -79,8 +84,25 @@ void AddDumpCommand(CLI::App& app, CommandAction& action) {
   CLI::App* command = app.add_subcommand("dump", "write the state of a process into images");
   DumpOptions& options = arguments->options;
   AddTargetOptions(*command, options);
-  command->add_option("-D,--images-dir", options.images_dir, "where the images go (default: .)")
-      ->type_name("DIR");
+  CLI::Option* images =
+      command->add_option("-D,--images-dir", options.images_dir, "where the images go (default: .)")
+          ->type_name("DIR");
+  CLI::Option* output =
+      command
+          ->add_option("--output", options.output,
+                       "write all images as one tar archive there, - for standard output")
+          ->check(CLI::Validator(
+              [](const std::string& file) { return file.empty() ? "it takes a file, or -" : ""; },
+              ""))
+          ->excludes(images)
+          ->excludes(command->get_option("--link-remap"))
+          ->type_name("FILE");
+  command->add_flag("--sync,!--no-sync", options.sync,
+                    "the dump stands only when it is on the disk (fsync)");
+  command
+      ->add_flag("--direct,!--no-direct", options.direct,
+                 "write memory past the page cache (O_DIRECT)")
+      ->excludes(output);
   command
       ->add_option("-W,--work-dir", options.work_dir,
                    "where log and statistics go (default: the images directory)")
@@ -125,6 +147,7 @@ void AddDumpCommand(CLI::App& app, CommandAction& action) {
                    "run that before and after the dump; may be repeated")
       ->take_all()
       ->expected(1)
+      ->excludes(output)
       ->type_name("FILE");
   command
       ->add_option("--trace", options.trace,

@@ -54,6 +54,12 @@ struct Extent {
   off_t end = 0;
 };
 
+// A part of an image: what is framed, and what of the file follows it.
+struct Part {
+  std::string framed;
+  Extent data;
+};
+
 // What is no hole, ascending.
 absl::StatusOr<std::vector<Extent>> FindData(BorrowedFd file, off_t size) {
   std::vector<Extent> found;
@@ -71,10 +77,10 @@ absl::StatusOr<std::vector<Extent>> FindData(BorrowedFd file, off_t size) {
 
 }  // namespace
 
-absl::StatusOr<GhostFiles> GhostFiles::Create(ImageDirectory& directory,
+absl::StatusOr<GhostFiles> GhostFiles::Create(ImageSink& images,
                                               const std::function<absl::Status()>& may_go_on) {
   ASSIGN_OR_RETURN(ProcDir self, ProcDir::OpenTask(getpid()));
-  return GhostFiles(std::move(self), directory, may_go_on);
+  return GhostFiles(std::move(self), images, may_go_on);
 }
 
 absl::Status GhostFiles::Save(BorrowedFd file) {
@@ -99,31 +105,40 @@ absl::Status GhostFiles::Save(BorrowedFd file) {
     entry.set_symlnk_target(target.substr(0, static_cast<size_t>(size)));
   }
   RETURN_IF_ERROR(image.Add(entry));
-  return directory_.Write(image);
+  return images_.Write(image);
 }
 
 absl::Status GhostFiles::SaveRegular(BorrowedFd from, const struct stat& stat, ImageWriter image) {
-  ASSIGN_OR_RETURN(const UniqueFd to, directory_.Create(image.name()));
+  std::vector<Part> parts;
   image::ghost_file_entry entry = EntryOf(stat);
   const bool has_holes = DataBytes(stat) < static_cast<uint64_t>(stat.st_size);
   if (!has_holes && stat.st_size <= kMostWhole) {
     RETURN_IF_ERROR(image.Add(entry));
-    RETURN_IF_ERROR(AppendToImage(BorrowedFd(to), image.TakeBytes(), image.name()));
-    return Copy(from, 0, stat.st_size, BorrowedFd(to));
+    parts.push_back({image.TakeBytes(), {0, stat.st_size}});
+  } else {
+    entry.set_chunks(true);
+    entry.set_size(static_cast<uint64_t>(stat.st_size));
+    RETURN_IF_ERROR(image.Add(entry));
+    ASSIGN_OR_RETURN(const std::vector<Extent> data, FindData(from, stat.st_size));
+    for (const Extent& extent : data) {
+      image::ghost_chunk_entry chunk;
+      chunk.set_off(static_cast<uint64_t>(extent.start));
+      chunk.set_len(static_cast<uint64_t>(extent.end - extent.start));
+      RETURN_IF_ERROR(image.Add(chunk));
+      parts.push_back({image.TakeBytes(), extent});
+    }
+    if (parts.empty()) parts.push_back({image.TakeBytes(), {}});
   }
-  entry.set_chunks(true);
-  entry.set_size(static_cast<uint64_t>(stat.st_size));
-  RETURN_IF_ERROR(image.Add(entry));
-  ASSIGN_OR_RETURN(const std::vector<Extent> data, FindData(from, stat.st_size));
-  for (const Extent& extent : data) {
-    image::ghost_chunk_entry chunk;
-    chunk.set_off(static_cast<uint64_t>(extent.start));
-    chunk.set_len(static_cast<uint64_t>(extent.end - extent.start));
-    RETURN_IF_ERROR(image.Add(chunk));
-    RETURN_IF_ERROR(AppendToImage(BorrowedFd(to), image.TakeBytes(), image.name()));
-    RETURN_IF_ERROR(Copy(from, extent.start, extent.end, BorrowedFd(to)));
+  uint64_t size = 0;
+  for (const Part& part : parts) {
+    size += part.framed.size() + static_cast<uint64_t>(part.data.end - part.data.start);
   }
-  return AppendToImage(BorrowedFd(to), image.TakeBytes(), image.name());
+  ASSIGN_OR_RETURN(const auto to, images_.CreateFile(image.name(), size));
+  for (const Part& part : parts) {
+    RETURN_IF_ERROR(to->Append(part.framed));
+    RETURN_IF_ERROR(Copy(from, part.data.start, part.data.end, *to));
+  }
+  return absl::OkStatus();
 }
 
 // Whoever looks at the file later shall not see that it was read.
@@ -136,7 +151,7 @@ absl::StatusOr<UniqueFd> GhostFiles::OpenToRead(BorrowedFd file) const {
   return opened;
 }
 
-absl::Status GhostFiles::Copy(BorrowedFd from, off_t offset, off_t end, BorrowedFd image) {
+absl::Status GhostFiles::Copy(BorrowedFd from, off_t offset, off_t end, ImageFile& image) {
   std::string piece;
   while (offset < end) {
     if (may_go_on_) RETURN_IF_ERROR(may_go_on_());
@@ -146,7 +161,7 @@ absl::Status GhostFiles::Copy(BorrowedFd from, off_t offset, off_t end, Borrowed
     if (got < 0) return absl::ErrnoToStatus(errno, "reading a deleted file");
     if (got == 0) return absl::DataLossError("a deleted file shrank while it was saved");
     piece.resize(static_cast<size_t>(got));
-    RETURN_IF_ERROR(AppendToImage(image, piece, "a deleted file's image"));
+    RETURN_IF_ERROR(image.Append(piece));
     offset += got;
     bytes_ += static_cast<uint64_t>(got);
   }

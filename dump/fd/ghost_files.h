@@ -12,7 +12,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "dump/image/image_directory.h"
+#include "dump/image/image_sink.h"
 #include "dumpctl/unique_fd.h"
 #include "proc/proc_fs.h"
 
@@ -36,7 +36,7 @@ using LinkedFiles = std::map<std::pair<dev_t, ino_t>, UniqueFd>;
 class GhostFiles {
  public:
   // All must outlive the object. `may_go_on` is asked now and then, and its error ends a copy.
-  static absl::StatusOr<GhostFiles> Create(ImageDirectory& directory,
+  static absl::StatusOr<GhostFiles> Create(ImageSink& images,
                                            const std::function<absl::Status()>& may_go_on);
 
   // Saves what stands behind a descriptor of ours (O_PATH will do), unless that is done. Asked
@@ -47,16 +47,15 @@ class GhostFiles {
   uint64_t bytes() const { return bytes_; }
 
  private:
-  GhostFiles(ProcDir self, ImageDirectory& directory,
-             const std::function<absl::Status()>& may_go_on)
-      : self_(std::move(self)), directory_(directory), may_go_on_(may_go_on) {}
+  GhostFiles(ProcDir self, ImageSink& images, const std::function<absl::Status()>& may_go_on)
+      : self_(std::move(self)), images_(images), may_go_on_(may_go_on) {}
 
   absl::StatusOr<UniqueFd> OpenToRead(BorrowedFd file) const;
   absl::Status SaveRegular(BorrowedFd from, const struct stat& stat, ImageWriter image);
-  absl::Status Copy(BorrowedFd from, off_t offset, off_t end, BorrowedFd image);
+  absl::Status Copy(BorrowedFd from, off_t offset, off_t end, ImageFile& image);
 
   ProcDir self_;
-  ImageDirectory& directory_;
+  ImageSink& images_;
   const std::function<absl::Status()>& may_go_on_;
   GhostTable table_;
   uint64_t bytes_ = 0;

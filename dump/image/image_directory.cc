@@ -12,6 +12,7 @@
 #include <memory>
 
 #include "absl/strings/str_cat.h"
+#include "dump/image/page_sink.h"
 #include "dumpctl/failure.h"
 #include "dumpctl/status_macros.h"
 
@@ -99,6 +100,20 @@ absl::Status SyncIf(bool wanted, const UniqueFd& directory, const std::string& p
   return absl::OkStatus();
 }
 
+class FileInDirectory final : public ImageFile {
+ public:
+  FileInDirectory(UniqueFd file, std::string name)
+      : file_(std::move(file)), name_(std::move(name)) {}
+
+  absl::Status Append(std::string_view bytes) override {
+    return WriteAll(BorrowedFd(file_), bytes, name_);
+  }
+
+ private:
+  UniqueFd file_;
+  std::string name_;
+};
+
 }  // namespace
 
 absl::Status ImageWriteError(int error, std::string_view what) {
@@ -109,10 +124,6 @@ absl::Status ImageWriteError(int error, std::string_view what) {
     return MakeFailure(Failure::kNoSpace, absl::StatusCode::kResourceExhausted, message);
   }
   return MakeFailure(Failure::kImagesDir, absl::ErrnoToStatusCode(error), message);
-}
-
-absl::Status AppendToImage(BorrowedFd image, std::string_view bytes, const std::string& what) {
-  return WriteAll(image, bytes, what);
 }
 
 absl::Status CheckWritable(const DirectoryRole& role, const std::string& path) {
@@ -195,6 +206,17 @@ absl::StatusOr<UniqueFd> ImageDirectory::Create(const std::string& name) {
 absl::Status ImageDirectory::Write(const ImageWriter& image) {
   ASSIGN_OR_RETURN(const UniqueFd file, Create(image.name()));
   return WriteAll(BorrowedFd(file), image.bytes(), image.name());
+}
+
+absl::StatusOr<std::unique_ptr<ImageFile>> ImageDirectory::CreateFile(const std::string& name,
+                                                                      uint64_t /*size*/) {
+  ASSIGN_OR_RETURN(UniqueFd file, Create(name));
+  return std::make_unique<FileInDirectory>(std::move(file), name);
+}
+
+absl::StatusOr<PageSink> ImageDirectory::CreatePages(uint32_t pages_id) {
+  ASSIGN_OR_RETURN(UniqueFd file, Create(ImageName(ImageKind::kPages, pages_id)));
+  return PageSink::ToFile(std::move(file), pages_id);
 }
 
 absl::Status ImageDirectory::AdoptOthers() {

@@ -3,12 +3,14 @@
 
 #include <sys/types.h>
 
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "dump/image/image_sink.h"
 #include "dump/image/image_writer.h"
 #include "dumpctl/unique_fd.h"
 
@@ -30,7 +32,7 @@ struct CommitMark {
 //
 // Destroyed without Commit, it leaves nothing of its own behind; what a killed dump has left is
 // removed by the next one.
-class ImageDirectory {
+class ImageDirectory final : public ImageSink {
  public:
   // Fails with Failure::kImagesDir when `path` is missing, no directory, not writable, or being
   // written to by another dump. Creates the hidden directory, so that nothing of this has to be
@@ -39,12 +41,16 @@ class ImageDirectory {
 
   ImageDirectory(ImageDirectory&& other) noexcept;
   ImageDirectory& operator=(ImageDirectory&&) = delete;
-  ~ImageDirectory();
+  ~ImageDirectory() override;
 
   // Creates an empty image for the caller to write (pages).
   absl::StatusOr<UniqueFd> Create(const std::string& name);
   // Writes a whole image. Failure::kNoSpace when the disk is full.
-  absl::Status Write(const ImageWriter& image);
+  absl::Status Write(const ImageWriter& image) override;
+  absl::StatusOr<std::unique_ptr<ImageFile>> CreateFile(const std::string& name,
+                                                        uint64_t size) override;
+  absl::StatusOr<PageSink> CreatePages(uint32_t pages_id) override;
+  ImageDirectory* directory() override { return this; }
 
   // Where the images stand until they are committed.
   BorrowedFd staging() const { return BorrowedFd(staging_); }
@@ -56,7 +62,7 @@ class ImageDirectory {
 
   // `sync`: the images are on the disk when it returns. After an error there is no dump in the
   // directory; Internal, and nothing touched, when no inventory was written.
-  absl::Status Commit(bool sync);
+  absl::Status Commit(bool sync) override;
 
  private:
   ImageDirectory(std::string path, UniqueFd directory, UniqueFd staging)
@@ -92,9 +98,6 @@ absl::Status WriteInto(const DirectoryRole& role, const std::string& directory,
 // Writes the number alone, as criu(8) does, into a file that may be there already, not through a
 // link.
 absl::Status WritePidfile(const std::string& path, pid_t pid);
-
-// Writes on in an image that ImageDirectory::Create gave; `what` names it in errors.
-absl::Status AppendToImage(BorrowedFd image, std::string_view bytes, const std::string& what);
 
 // A status for a failed write: Failure::kNoSpace when the disk or a quota is full.
 absl::Status ImageWriteError(int error, std::string_view what);

@@ -1,5 +1,7 @@
 #include "dump/image/page_sink.h"
 
+#include <fcntl.h>
+
 #include <limits>
 
 #include "dumpctl/status_macros.h"
@@ -14,9 +16,11 @@ constexpr uint32_t kPresent = 1 << 2;
 
 }  // namespace
 
-absl::StatusOr<PageSink> PageSink::Create(ImageDirectory& directory, uint32_t pages_id) {
-  ASSIGN_OR_RETURN(UniqueFd file, directory.Create(ImageName(ImageKind::kPages, pages_id)));
-  return PageSink(std::move(file), pages_id);
+bool PageSink::WriteDirectly() {
+  if (!file_) return false;
+  const int flags = fcntl(file_.get(), F_GETFL);
+  direct_ = flags >= 0 && fcntl(file_.get(), F_SETFL, flags | O_DIRECT) == 0;
+  return direct_;
 }
 
 void PageSink::Account(RemoteAddress address, uint64_t pages) {

@@ -6,24 +6,38 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "dump/image/image_directory.h"
+#include "dump/image/image_sink.h"
 #include "dump/image/image_writer.h"
+#include "dump/image/page_run.h"
+#include "dump/image/page_stream.h"
 #include "dumpctl/remote_address.h"
 #include "dumpctl/unique_fd.h"
 
 namespace dumpctl {
 
-inline constexpr uint64_t kImagePageSize = 4096;
-
 // Where the pages of one task go: a pages file whose bytes are the concatenation of its runs, and
 // the pagemap that says which. The file is written by the caller at `offset`, by whatever way is
-// the fastest; Account then says what was written.
+// the fastest; Account then says what was written. Where there is no file, the pages go into
+// `stream`, in order.
 class PageSink {
  public:
-  // `pages_id` numbers the pages file in the dump.
-  static absl::StatusOr<PageSink> Create(ImageDirectory& directory, uint32_t pages_id);
+  // `pages_id` numbers the pages in the dump.
+  static PageSink ToFile(UniqueFd file, uint32_t pages_id) {
+    return PageSink(std::move(file), nullptr, pages_id);
+  }
+  static PageSink ToStream(PageStream& stream, uint32_t pages_id) {
+    return PageSink(UniqueFd(), &stream, pages_id);
+  }
 
+  uint32_t pages_id() const { return pages_id_; }
+  // Null where there is a file.
+  PageStream* stream() const { return stream_; }
   BorrowedFd file() const { return BorrowedFd(file_); }
+
+  // Has the file be written past the page cache (O_DIRECT), by whole pages from memory that begins
+  // with one. False where its file system does not.
+  bool WriteDirectly();
+  bool direct() const { return direct_; }
   uint64_t offset() const { return offset_; }
 
   // `pages` pages of the task from `address` on stand at `offset` now. Ascending addresses only,
@@ -45,10 +59,13 @@ class PageSink {
 
   void Add(const Run& run);
 
-  PageSink(UniqueFd file, uint32_t pages_id) : file_(std::move(file)), pages_id_(pages_id) {}
+  PageSink(UniqueFd file, PageStream* stream, uint32_t pages_id)
+      : file_(std::move(file)), stream_(stream), pages_id_(pages_id) {}
 
   UniqueFd file_;
+  PageStream* stream_;
   uint32_t pages_id_;
+  bool direct_ = false;
   uint64_t offset_ = 0;
   std::vector<Run> runs_;
 };

@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "dump/image/page_run.h"
 #include "dump/mm/memory_source.h"
-#include "dump/mm/page_run.h"
 
 namespace dumpctl {
 

@@ -10,7 +10,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "dump/mm/page_run.h"
+#include "dump/image/page_run.h"
 #include "dumpctl/remote_address.h"
 #include "dumpctl/unique_fd.h"
 #include "proc/proc_fs.h"

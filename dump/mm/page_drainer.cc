@@ -8,6 +8,7 @@
 #include <atomic>
 #include <cerrno>
 #include <cstddef>
+#include <cstdlib>
 #include <memory>
 #include <mutex>
 #include <vector>
@@ -22,7 +23,6 @@
 namespace dumpctl {
 namespace {
 
-constexpr uint64_t kBufferPages = kDrainBuffer / kImagePageSize;
 constexpr absl::Duration kProgressInterval = absl::Milliseconds(100);
 
 absl::Status WriteError(int error, uint64_t total) {
@@ -50,12 +50,13 @@ uint64_t BytesOf(std::span<const PageRun> runs) {
 // Cuts runs into buffers full.
 class Batches {
  public:
-  explicit Batches(std::span<const PageRun> runs) : runs_(runs) {}
+  Batches(std::span<const PageRun> runs, uint64_t most_bytes)
+      : runs_(runs), most_pages_(most_bytes / kImagePageSize) {}
 
   // Replaces what is in `batch` (so that its memory is used again); empty when all have been given.
   void Next(std::vector<PageRun>& batch) {
     batch.clear();
-    for (uint64_t room = kBufferPages; room > 0 && next_ < runs_.size();) {
+    for (uint64_t room = most_pages_; room > 0 && next_ < runs_.size();) {
       const PageRun& run = runs_[next_];
       const uint64_t pages = std::min(room, run.pages - taken_);
       if (pages > 0) batch.push_back({run.start + taken_ * kImagePageSize, pages});
@@ -69,8 +70,13 @@ class Batches {
 
  private:
   std::span<const PageRun> runs_;
+  uint64_t most_pages_;
   size_t next_ = 0;
   uint64_t taken_ = 0;  // pages of runs_[next_]
+};
+
+struct Free {
+  void operator()(void* memory) const { std::free(memory); }
 };
 
 // A copy of all runs into one file, made by as many threads as call Work. Each takes the next
@@ -81,8 +87,9 @@ class Copy {
   Copy(const MemorySource& source, std::span<const PageRun> runs, const PageSink& sink)
       : source_(source),
         file_(sink.file()),
+        buffer_(sink.direct() ? kDirectBuffer : kDrainBuffer),
         total_(BytesOf(runs)),
-        batches_(runs),
+        batches_(runs, buffer_),
         offset_(sink.offset()) {}
 
   uint64_t total() const { return total_; }
@@ -90,7 +97,10 @@ class Copy {
   // Until nothing is left or an error has occurred, here or in another thread. Progress is for one
   // of them to tell.
   void Work(const DrainProgress& progress) {
-    const auto buffer = std::make_unique_for_overwrite<std::byte[]>(kDrainBuffer);
+    // O_DIRECT takes memory that begins with a page alone.
+    const std::unique_ptr<std::byte, Free> buffer(
+        static_cast<std::byte*>(std::aligned_alloc(kImagePageSize, buffer_)));
+    if (!buffer) return Finish(absl::ResourceExhaustedError("no memory to copy pages with"), 0);
     std::vector<PageRun> batch;
     absl::Time reported = absl::Now();
     for (uint64_t offset = Take(batch); !batch.empty(); offset = Take(batch)) {
@@ -130,6 +140,8 @@ class Copy {
     while (!bytes.empty()) {
       const ssize_t n = pwrite(file_.get(), bytes.data(), bytes.size(), static_cast<off_t>(offset));
       if (n < 0 && errno == EINTR) continue;
+      // O_DIRECT was taken, and is of another mind about alignment: the page cache has none.
+      if (n < 0 && errno == EINVAL && LeaveDirect()) continue;
       if (n <= 0) return WriteError(n < 0 ? errno : EIO, total_);
       bytes = bytes.subspan(static_cast<size_t>(n));
       offset += static_cast<uint64_t>(n);
@@ -137,8 +149,14 @@ class Copy {
     return absl::OkStatus();
   }
 
+  bool LeaveDirect() const {
+    const int flags = fcntl(file_.get(), F_GETFL);
+    return (flags & O_DIRECT) != 0 && fcntl(file_.get(), F_SETFL, flags & ~O_DIRECT) == 0;
+  }
+
   const MemorySource& source_;
   const BorrowedFd file_;
+  const uint64_t buffer_;
   const uint64_t total_;
   std::atomic<uint64_t> done_ = 0;
   std::mutex mutex_;  // holds the rest
@@ -161,10 +179,31 @@ void WorkByTwo(Copy& copy, const DrainProgress& progress) {
   if (helped) pthread_join(second, nullptr);
 }
 
-}  // namespace
+// In order, while the stream's thread writes what was read before.
+absl::Status Pass(const MemorySource& source, std::span<const PageRun> runs, const PageSink& sink,
+                  const DrainProgress& progress) {
+  PageStream& stream = *sink.stream();
+  const uint64_t total = BytesOf(runs);
+  RETURN_IF_ERROR(stream.BeginPages(sink.pages_id(), total));
+  Batches batches(runs, Block::kSize);
+  std::vector<PageRun> batch;
+  uint64_t done = 0;
+  absl::Time reported = absl::Now();
+  for (batches.Next(batch); !batch.empty(); batches.Next(batch)) {
+    ASSIGN_OR_RETURN(Block block, stream.TakeBlock());
+    block.used = BytesOf(batch);
+    done += block.used;
+    RETURN_IF_ERROR(source.Read(batch, std::span(block.bytes.get(), block.used)));
+    RETURN_IF_ERROR(stream.Put(batch, std::move(block)));
+    if (!progress || absl::Now() - reported < kProgressInterval) continue;
+    RETURN_IF_ERROR(progress(done, total));
+    reported = absl::Now();
+  }
+  return absl::OkStatus();
+}
 
-absl::Status DrainPages(const MemorySource& source, std::span<const PageRun> runs, PageSink& sink,
-                        const DrainProgress& progress) {
+absl::Status CopyToFile(const MemorySource& source, std::span<const PageRun> runs,
+                        const PageSink& sink, const DrainProgress& progress) {
   Copy copy(source, runs, sink);
   RETURN_IF_ERROR(Reserve(sink, copy.total()));
   if (copy.total() >= kDrainByTwo) {
@@ -172,8 +211,16 @@ absl::Status DrainPages(const MemorySource& source, std::span<const PageRun> run
   } else {
     copy.Work(progress);
   }
-  RETURN_IF_ERROR(copy.status());
-  if (progress) RETURN_IF_ERROR(progress(copy.total(), copy.total()));
+  return copy.status();
+}
+
+}  // namespace
+
+absl::Status DrainPages(const MemorySource& source, std::span<const PageRun> runs, PageSink& sink,
+                        const DrainProgress& progress) {
+  const auto way = sink.stream() == nullptr ? CopyToFile : Pass;
+  RETURN_IF_ERROR(way(source, runs, sink, progress));
+  if (progress) RETURN_IF_ERROR(progress(BytesOf(runs), BytesOf(runs)));
   for (const PageRun& run : runs) sink.Account(run.start, run.pages);
   return absl::OkStatus();
 }

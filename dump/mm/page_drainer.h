@@ -6,9 +6,9 @@
 #include <span>
 
 #include "absl/status/status.h"
+#include "dump/image/page_run.h"
 #include "dump/image/page_sink.h"
 #include "dump/mm/memory_source.h"
-#include "dump/mm/page_run.h"
 
 namespace dumpctl {
 
@@ -17,8 +17,8 @@ namespace dumpctl {
 using DrainProgress = std::function<absl::Status(uint64_t done, uint64_t total)>;
 
 // Writes the pages of `runs` (ascending) behind what `sink` holds, and accounts them. Memory is
-// bounded whatever the size: a kDrainBuffer for each of at most two threads. The space is reserved
-// first, so that a full disk shows before anything is copied.
+// bounded whatever the size: a kDrainBuffer for each of at most two threads, or what a stream
+// holds. A file's space is reserved first, so that a full disk shows before anything is copied.
 //
 // Errors: Failure::kNoSpace when the disk is full, Failure::kTargetDied, MemorySource's, those of
 // `progress`. Nothing is accounted then, and the file is of no use.
@@ -26,6 +26,8 @@ absl::Status DrainPages(const MemorySource& source, std::span<const PageRun> run
                         const DrainProgress& progress = {});
 
 inline constexpr uint64_t kDrainBuffer = 1 << 20;
+// With O_DIRECT a disk is asked for each piece, and likes them large.
+inline constexpr uint64_t kDirectBuffer = 4 << 20;
 // A second thread copies along from this size on.
 inline constexpr uint64_t kDrainByTwo = 8 << 20;
 

@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "dump/image/page_run.h"
 #include "dump/mm/guard_range.h"
-#include "dump/mm/page_run.h"
 #include "proc/kernel_features.h"
 #include "proc/proc_fs.h"
 #include "proc/vma_list.h"

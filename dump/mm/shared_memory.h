@@ -13,8 +13,8 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "dump/image/page_run.h"
 #include "dump/mm/memory_source.h"
-#include "dump/mm/page_run.h"
 #include "dumpctl/resource_refusal.h"
 #include "dumpctl/unique_fd.h"
 #include "proc/vma_list.h"

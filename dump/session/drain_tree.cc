@@ -33,7 +33,9 @@ class Drain {
       RETURN_IF_ERROR(DrainTask(i, Within()));
       done_ += BytesOf(i);
     }
-    if (small_.size() < 2) return DrainSmall(progress_);
+    // A stream takes one after the other.
+    const bool in_order = !sinks_.empty() && sinks_.front().stream() != nullptr;
+    if (in_order || small_.size() < 2) return DrainSmall(progress_);
     std::future<absl::Status> beside = std::async(std::launch::async, [this] {
       const TraceSpan span(TraceKind::kThread, "copy tasks");
       return DrainSmall({});

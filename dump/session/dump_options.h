@@ -27,6 +27,7 @@ enum class SnapshotMode : uint8_t { kAuto, kCow, kOff };
 
 struct SnapshotOptions {
   SnapshotMode mode = SnapshotMode::kAuto;
+  uint64_t worth = 4 << 20;           // bytes of memory from which on a task is worth a copy
   std::optional<uint64_t> max_extra;  // bytes of memory that copies may come to take
 };
 
@@ -35,6 +36,10 @@ struct DumpOptions {
   pid_t pid = 0;
   std::string images_dir = ".";
   std::string work_dir;  // of logs and statistics; empty: the images directory
+  // Where the whole dump goes as one archive, "-" for standard output; images_dir is empty then.
+  std::string output;
+  bool sync = false;    // --sync: what is written is on the disk when a dump stands
+  bool direct = false;  // --direct: pages files are written past the page cache
   Outcome outcome = Outcome::kKilled;
   SnapshotOptions snapshot;            // of who is left running
   TerminalOptions terminals;           // --shell-job, --external tty[...]

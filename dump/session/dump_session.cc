@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <future>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -14,6 +15,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "dump/image/image_archive.h"
 #include "dump/image/image_directory.h"
 #include "dump/image/page_sink.h"
 #include "dump/session/action_scripts.h"
@@ -62,6 +64,8 @@ absl::StatusOr<std::string> NewRunId() {
 SnapshotOptions SnapshotOptionsOf(const DumpOptions& options, const ActionScripts& scripts) {
   SnapshotOptions snapshot = options.snapshot;
   if (options.outcome != Outcome::kRunning || !scripts.empty()) snapshot.mode = SnapshotMode::kOff;
+  // Who reads a stream may be slow.
+  if (!options.output.empty() || snapshot.mode == SnapshotMode::kCow) snapshot.worth = 1;
   return snapshot;
 }
 
@@ -123,9 +127,9 @@ class Session {
   absl::Status RunPhases() {
     RETURN_IF_ERROR(PrepareSnapshot());
     ASSIGN_OR_RETURN(Preflight preflight, LookOver());
-    ASSIGN_OR_RETURN(ImageDirectory directory, OpenDirectory());
+    ASSIGN_OR_RETURN(const std::unique_ptr<ImageSink> images, OpenImages());
     std::vector<PageSink> sinks;
-    RETURN_IF_ERROR(OpenSinks(directory, targets_.size() + preflight.shared_memory.size(), sinks));
+    RETURN_IF_ERROR(OpenSinks(*images, targets_.size() + preflight.shared_memory.size(), sinks));
     const std::optional<BpfVmFlags> by_bpf = TakeFlagsByBpf(preflight);
     CgroupFreezer freezer(options_.cgroups.freeze_cgroup);
     Helper helper;
@@ -140,13 +144,13 @@ class Session {
     RETURN_IF_ERROR(Collect(tree, preflight, facts));
     RETURN_IF_ERROR(ReadConnections(tree, facts, connections));
     // For those that have come since the tree was looked over.
-    RETURN_IF_ERROR(OpenSinks(directory, facts.tasks.size() + facts.shared_memory.size(), sinks));
+    RETURN_IF_ERROR(OpenSinks(*images, facts.tasks.size() + facts.shared_memory.size(), sinks));
     if (snapshot_.prepared() && MayCopy(freezer)) {
       RETURN_IF_ERROR(LearnFlags(tree, Await(flags), facts));
       RETURN_IF_ERROR(TakeSnapshot(tree, facts));
     }
     RETURN_IF_ERROR(SaveMemory(tree, facts, sinks));
-    RETURN_IF_ERROR(SaveNameless(tree, facts, directory));
+    RETURN_IF_ERROR(SaveNameless(tree, facts, *images));
     if (flags.valid()) RETURN_IF_ERROR(LearnFlags(tree, Await(flags), facts));
     ASSIGN_OR_RETURN(facts.cgroups, Await(cgroups));
     CloseFiles(preflight, facts);
@@ -155,8 +159,8 @@ class Session {
     if (runs_early) RETURN_IF_ERROR(Release(tree, freezer, connections));
     if (snapshot_.copies() > 0) RETURN_IF_ERROR(SaveCopies(facts, sinks));
     LinkRemaps links;
-    RETURN_IF_ERROR(Serialise(facts, sinks, directory, links));
-    RETURN_IF_ERROR(Commit(directory));
+    RETURN_IF_ERROR(Serialise(facts, sinks, *images, links));
+    RETURN_IF_ERROR(Commit(*images));
     links.Keep();
     return Complete(tree, freezer, facts, connections, runs_early);
   }
@@ -186,19 +190,27 @@ class Session {
     return std::nullopt;
   }
 
-  absl::StatusOr<ImageDirectory> OpenDirectory() {
+  absl::StatusOr<std::unique_ptr<ImageSink>> OpenDestination() const {
+    if (!options_.output.empty()) {
+      return ImageArchive::Open(options_.output, options_.timeout, options_.may_go_on);
+    }
+    ASSIGN_OR_RETURN(ImageDirectory directory, ImageDirectory::Open(options_.images_dir));
+    return std::make_unique<ImageDirectory>(std::move(directory));
+  }
+
+  absl::StatusOr<std::unique_ptr<ImageSink>> OpenImages() {
     const TraceSpan span(TraceKind::kPhase, "images");
     RETURN_IF_ERROR(Begin("images"));
-    ASSIGN_OR_RETURN(ImageDirectory directory, ImageDirectory::Open(options_.images_dir));
+    ASSIGN_OR_RETURN(std::unique_ptr<ImageSink> images, OpenDestination());
     // What is written there comes last, when the process may be dead: so it is looked at first.
-    RETURN_IF_ERROR(CheckWritable(kWorkDirectory, WorkDirectory()));
+    if (!WorkDirectory().empty()) RETURN_IF_ERROR(CheckWritable(kWorkDirectory, WorkDirectory()));
     if (!options_.pidfile.empty()) {
       const auto parent = std::filesystem::path(options_.pidfile).parent_path();
       RETURN_IF_ERROR(CheckWritable({"pid file's directory", "--pidfile"},
                                     parent.empty() ? "." : parent.string()));
     }
     if (!options_.trace.empty()) RETURN_IF_ERROR(CheckTraceFile(options_.trace));
-    return directory;
+    return images;
   }
 
   absl::StatusOr<FrozenTree> Freeze(CgroupFreezer& freezer) {
@@ -275,9 +287,12 @@ class Session {
   }
 
   // Sinks for so many tasks and objects of shared memory. Which they are is known when all stand.
-  absl::Status OpenSinks(ImageDirectory& directory, size_t tasks, std::vector<PageSink>& sinks) {
+  absl::Status OpenSinks(ImageSink& images, size_t tasks, std::vector<PageSink>& sinks) {
     while (sinks.size() < tasks) {
-      ASSIGN_OR_RETURN(PageSink sink, PageSink::Create(directory, sinks.size() + 1));
+      ASSIGN_OR_RETURN(PageSink sink, images.CreatePages(static_cast<uint32_t>(sinks.size()) + 1));
+      if (options_.direct && !sink.WriteDirectly() && sinks.empty()) {
+        log_.Warn("The file system takes no O_DIRECT: pages go through its cache");
+      }
       sinks.push_back(std::move(sink));
     }
     return absl::OkStatus();
@@ -348,10 +363,10 @@ class Session {
   }
 
   // Here, where nobody can write to them.
-  absl::Status SaveNameless(const FrozenTree& tree, TreeFacts& facts, ImageDirectory& directory) {
+  absl::Status SaveNameless(const FrozenTree& tree, TreeFacts& facts, ImageSink& images) {
     const TraceSpan span(TraceKind::kPhase, "ghosts");
     RETURN_IF_ERROR(Begin("ghosts"));
-    ASSIGN_OR_RETURN(GhostFiles ghosts, GhostFiles::Create(directory, options_.may_go_on));
+    ASSIGN_OR_RETURN(GhostFiles ghosts, GhostFiles::Create(images, options_.may_go_on));
     RETURN_IF_ERROR(SaveGhosts(tree, facts, ghosts));
     facts.ghosts = ghosts.table();
     report_.bytes_written += ghosts.bytes();
@@ -446,8 +461,8 @@ class Session {
     return absl::OkStatus();
   }
 
-  absl::Status Serialise(const TreeFacts& facts, std::span<const PageSink> sinks,
-                         ImageDirectory& directory, LinkRemaps& links) {
+  absl::Status Serialise(const TreeFacts& facts, std::span<const PageSink> sinks, ImageSink& sink,
+                         LinkRemaps& links) {
     const TraceSpan span(TraceKind::kPhase, "serialise");
     RETURN_IF_ERROR(Begin("serialise"));
     TraceSpan build(TraceKind::kWork, "build images");
@@ -456,26 +471,28 @@ class Session {
     if (!images.refusals.empty()) return RefusedStatus(images.refusals, true);
     for (const PageSink& sink : sinks) report_.bytes_written += sink.offset();
     for (const ImageWriter& image : images.images) {
-      RETURN_IF_ERROR(directory.Write(image));
+      RETURN_IF_ERROR(sink.Write(image));
       report_.bytes_written += image.bytes().size();
       log_.Debug(absl::StrCat("Wrote ", image.name(), " (", image.bytes().size(), " bytes)"));
     }
     RETURN_IF_ERROR(Begin("link"));
     if (images.links.empty()) return absl::OkStatus();
-    ASSIGN_OR_RETURN(CommitMark mark, directory.Mark());
+    if (sink.directory() == nullptr) return absl::InternalError("links without a directory");
+    ASSIGN_OR_RETURN(CommitMark mark, sink.directory()->Mark());
     return links.Make(images.links, facts.linked, std::move(mark));
   }
 
-  absl::Status Commit(ImageDirectory& directory) {
+  absl::Status Commit(ImageSink& images) {
     const TraceSpan span(TraceKind::kPhase, "commit");
-    if (!scripts_.empty()) {
-      RETURN_IF_ERROR(scripts_.AfterDump(directory.staging()));
-      RETURN_IF_ERROR(directory.AdoptOthers());
+    if (ImageDirectory* const directory = images.directory();
+        directory != nullptr && !scripts_.empty()) {
+      RETURN_IF_ERROR(scripts_.AfterDump(directory->staging()));
+      RETURN_IF_ERROR(directory->AdoptOthers());
     }
     RETURN_IF_ERROR(Begin("commit"));
-    RETURN_IF_ERROR(directory.Commit(false));
-    log_.Info(absl::StrCat("Committed ", report_.bytes_written, " bytes of images to ",
-                           options_.images_dir));
+    RETURN_IF_ERROR(images.Commit(options_.sync));
+    log_.Info(
+        absl::StrCat("Committed ", report_.bytes_written, " bytes of images to ", Destination()));
     return absl::OkStatus();
   }
 
@@ -508,7 +525,7 @@ class Session {
 
   absl::Status Unfinished(std::string_view what, const absl::Status& why) const {
     return MakeFailure(Failure::kUnfinished, why.code(),
-                       absl::StrCat("the dump in ", options_.images_dir, " is whole, but ",
+                       absl::StrCat("the dump in ", Destination(), " is whole, but ",
                                     std::string(what), ": ", std::string(why.message())));
   }
 
@@ -519,7 +536,7 @@ class Session {
     if (options_.outcome != Outcome::kKilled) report_.died = IsDead(root());
     report_.pid = root().pid;
     report_.comm = root().stat.comm;
-    report_.images_dir = options_.images_dir;
+    report_.images_dir = Destination();
     report_.outcome = options_.outcome;
     report_.tasks = facts.tasks.size();
     for (const FrozenFacts& task : facts.tasks) AddNotCaptured(task.process);
@@ -536,7 +553,9 @@ class Session {
     }
     ASSIGN_OR_RETURN(const ImageWriter stats, StatsImage(report_));
     const absl::Status written =
-        WriteInto(kWorkDirectory, WorkDirectory(), stats.name(), stats.bytes());
+        WorkDirectory().empty()
+            ? absl::OkStatus()
+            : WriteInto(kWorkDirectory, WorkDirectory(), stats.name(), stats.bytes());
     // The process may be dead: a failure now would be taken for that of the dump.
     if (!written.ok()) log_.Warn(absl::StrCat("No statistics: ", written.message()));
     if (options_.pidfile.empty()) return absl::OkStatus();
@@ -558,6 +577,11 @@ class Session {
     return std::span(targets_).first(all_needed_ ? targets_.size() : 1);
   }
 
+  std::string Destination() const {
+    return options_.output.empty() ? options_.images_dir : ArchiveName(options_.output);
+  }
+
+  // Empty where there is none: an archive needs none.
   const std::string& WorkDirectory() const {
     return options_.work_dir.empty() ? options_.images_dir : options_.work_dir;
   }

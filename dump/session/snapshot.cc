@@ -17,8 +17,6 @@
 namespace dumpctl {
 namespace {
 
-// What is written as fast as it is copied, and the least that a child costs.
-constexpr uint64_t kWorthACopy = 4 << 20;
 // Of pages that a copy does not have: bounded memory, and read in the freeze.
 constexpr uint64_t kMostKept = 16 << 20;
 constexpr absl::Duration kReapTimeout = absl::Seconds(10);
@@ -94,10 +92,10 @@ std::string WhyNoCopy(const FrozenTask& task, const FrozenFacts& facts) {
 
 absl::Status Snapshot::Prepare(std::span<const Target> targets) {
   if (options_.mode == SnapshotMode::kOff) return absl::OkStatus();
-  const bool worth = std::any_of(targets.begin(), targets.end(), [](const Target& target) {
-    return ResidentBytes(target.dir) >= kWorthACopy;
+  const bool worth = std::any_of(targets.begin(), targets.end(), [this](const Target& target) {
+    return ResidentBytes(target.dir) >= options_.worth;
   });
-  if (!worth && options_.mode == SnapshotMode::kAuto) return absl::OkStatus();
+  if (!worth) return absl::OkStatus();
   ASSIGN_OR_RETURN(room_, MemoryHeadroom(targets.front().dir));
   // Copies are not all that wants memory.
   room_ -= room_ / 8;
@@ -134,7 +132,7 @@ absl::StatusOr<std::vector<std::string>> Snapshot::Take(const FrozenTree& tree,
     memory_.emplace_back();
     const FrozenFacts& task = facts.tasks[i];
     const uint64_t bytes = task.pages.pages * kImagePageSize;
-    if (bytes == 0 || (bytes < kWorthACopy && options_.mode == SnapshotMode::kAuto)) continue;
+    if (bytes < options_.worth) continue;
     std::string why;
     if (bytes > room_) {
       why = absl::StrCat("its ", bytes >> 20,

@@ -36,6 +36,7 @@ enum class Failure : int {
   kUnfinished = 20,     // the dump is whole, but not all that was to follow could be done
   kConfig = 21,         // a configuration file is bad
   kScript = 22,         // an action script failed
+  kPeer = 23,           // who was to take the images has ended
 };
 
 inline constexpr std::string_view kFailurePayload = "dumpctl/failure";

@@ -31,6 +31,10 @@ function(dumpctl_use_archives)
   string(REGEX REPLACE "\\.so$" ".a" archives "${libraries}")
   set_target_properties(PkgConfig::LIBNL PROPERTIES INTERFACE_LINK_LIBRARIES
                         "${archives};Threads::Threads")
+  # Of libarchive, what reads tar takes no other library.
+  get_target_property(libraries PkgConfig::LIBARCHIVE INTERFACE_LINK_LIBRARIES)
+  string(REGEX REPLACE "\\.so$" ".a" archives "${libraries}")
+  set_target_properties(PkgConfig::LIBARCHIVE PROPERTIES INTERFACE_LINK_LIBRARIES "${archives}")
   set_target_properties(spdlog::spdlog_header_only PROPERTIES INTERFACE_LINK_LIBRARIES
                         "Threads::Threads;fmt::fmt-header-only")
 endfunction()

@@ -1,4 +1,5 @@
 #include "dump/fd/ghost_files.h"
+#include "dump/image/image_directory.h"
 
 #include <fcntl.h>
 #include <unistd.h>

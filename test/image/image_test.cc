@@ -254,7 +254,7 @@ std::vector<image::pagemap_entry> EntriesOf(const ImageWriter& pagemap) {
 TEST_F(ImageDirectoryTest, PagemapMergesNeighboursAndKeepsHoles) {
   auto directory = ImageDirectory::Open(path_);
   ASSERT_TRUE(directory.ok());
-  auto sink = PageSink::Create(*directory, 1);
+  auto sink = directory->CreatePages(1);
   ASSERT_TRUE(sink.ok());
   sink->Account(RemoteAddress(0x1000), 2);
   sink->Account(RemoteAddress(0x3000), 1);
@@ -274,7 +274,7 @@ TEST_F(ImageDirectoryTest, PagemapMergesNeighboursAndKeepsHoles) {
 TEST_F(ImageDirectoryTest, PagemapTellsWhichPagesTheParentHas) {
   auto directory = ImageDirectory::Open(path_);
   ASSERT_TRUE(directory.ok());
-  auto sink = PageSink::Create(*directory, 1);
+  auto sink = directory->CreatePages(1);
   ASSERT_TRUE(sink.ok());
   sink->Account(RemoteAddress(0x1000), 1);
   sink->AccountInParent(RemoteAddress(0x2000), 1);

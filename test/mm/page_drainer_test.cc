@@ -45,7 +45,7 @@ class TempDir {
 class Sink {
  public:
   explicit Sink(const std::string& path)
-      : directory_(*ImageDirectory::Open(path)), sink_(*PageSink::Create(directory_, 1)) {}
+      : directory_(*ImageDirectory::Open(path)), sink_(*directory_.CreatePages(1)) {}
 
   PageSink& operator*() { return sink_; }
 

@@ -19,7 +19,7 @@ def _dumping(scene, witness, *options):
 @case
 def options_that_are_not_served(scene):
     with open(scene.options_source) as source:
-        row = r"""^    \{"([\w-]+)", (?:0|'(.)'), (\w+)(, kNegatable)?\}"""
+        row = r"""^    \{"([\w-]+)", (?:0|'(.)'), (\w+)(, kNegatable)?(?:, false, ".*")?\}"""
         rows = re.findall(row, source.read(), re.MULTILINE)
     require(len(rows) >= 40, f"only {len(rows)} options were found")
     witness = scene.witness()

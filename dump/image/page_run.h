@@ -1,12 +1,13 @@
-#ifndef DUMP_MM_PAGE_RUN_H_
-#define DUMP_MM_PAGE_RUN_H_
+#ifndef DUMP_IMAGE_PAGE_RUN_H_
+#define DUMP_IMAGE_PAGE_RUN_H_
 
 #include <cstdint>
 
-#include "dump/image/page_sink.h"
 #include "dumpctl/remote_address.h"
 
 namespace dumpctl {
+
+inline constexpr uint64_t kImagePageSize = 4096;
 
 // Pages of a task that lie one behind the other, kImagePageSize each.
 struct PageRun {
@@ -20,4 +21,4 @@ struct PageRun {
 
 }  // namespace dumpctl
 
-#endif  // DUMP_MM_PAGE_RUN_H_
+#endif  // DUMP_IMAGE_PAGE_RUN_H_

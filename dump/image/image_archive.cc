@@ -1,0 +1,166 @@
+#include "dump/image/image_archive.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "dump/image/image_directory.h"
+#include "dump/image/page_sink.h"
+#include "dump/image/tar_header.h"
+#include "dumpctl/failure.h"
+#include "dumpctl/status_macros.h"
+
+namespace dumpctl {
+namespace {
+
+constexpr char kStandardOutput[] = "-";
+
+bool IsToBeReplaced(const std::string& path) {
+  struct stat there = {};
+  return stat(path.c_str(), &there) < 0 || S_ISREG(there.st_mode);
+}
+
+std::string TemporaryName(const std::string& path) {
+  const std::filesystem::path whole(path);
+  return (whole.parent_path() / absl::StrCat(".", whole.filename().string(), ".new")).string();
+}
+
+absl::Status Terminal() {
+  return MakeFailure(Failure::kUsage, absl::StatusCode::kInvalidArgument,
+                     "standard output is a terminal, which takes no images; write into a pipe or a "
+                     "file (--output FILE)");
+}
+
+absl::Status CannotOpen(int error, const std::string& path) {
+  return MakeFailure(Failure::kImagesDir, absl::ErrnoToStatusCode(error),
+                     absl::StrCat(path, ": ", std::strerror(error),
+                                  "; name a file that can be written (--output)"));
+}
+
+absl::Status NotAsLong(const std::string& name) {
+  return absl::InternalError(absl::StrCat(name, " is not as long as was said"));
+}
+
+}  // namespace
+
+std::string ArchiveName(const std::string& path) {
+  return path == kStandardOutput ? "standard output" : path;
+}
+
+// One that was announced with its size.
+class ImageArchive::File final : public ImageFile {
+ public:
+  File(WriteBehind& writer, std::string name, uint64_t size)
+      : writer_(writer), name_(std::move(name)), left_(size), padding_(TarPadding(size)) {}
+
+  absl::Status Append(std::string_view bytes) override {
+    if (bytes.size() > left_) return NotAsLong(name_);
+    left_ -= bytes.size();
+    RETURN_IF_ERROR(writer_.Put(std::string(bytes)));
+    return left_ == 0 ? writer_.Put(std::exchange(padding_, std::string())) : absl::OkStatus();
+  }
+
+ private:
+  WriteBehind& writer_;
+  std::string name_;
+  uint64_t left_;
+  std::string padding_;
+};
+
+absl::StatusOr<std::unique_ptr<ImageArchive>> ImageArchive::Open(
+    const std::string& path, absl::Duration patience, std::function<absl::Status()> may_go_on) {
+  UniqueFd file;
+  std::string temporary;
+  if (path == kStandardOutput) {
+    if (isatty(STDOUT_FILENO) != 0) return Terminal();
+  } else {
+    if (IsToBeReplaced(path)) temporary = TemporaryName(path);
+    file.Reset(
+        temporary.empty()
+            ? open(path.c_str(), O_WRONLY | O_CLOEXEC | O_NOCTTY)
+            : open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644));
+    if (!file) return CannotOpen(errno, path);
+  }
+  const BorrowedFd to(file ? file.get() : STDOUT_FILENO);
+  std::unique_ptr<ImageArchive> archive(
+      new ImageArchive(path, std::move(temporary), std::move(file)));
+  ASSIGN_OR_RETURN(Outlet outlet,
+                   Outlet::Open(to, absl::StrCat("the dump to ", ArchiveName(path)), patience));
+  ASSIGN_OR_RETURN(archive->writer_, WriteBehind::Start(std::move(outlet), std::move(may_go_on)));
+  return archive;
+}
+
+ImageArchive::~ImageArchive() {
+  writer_.reset();
+  if (!temporary_.empty()) unlink(temporary_.c_str());
+}
+
+absl::Status ImageArchive::PutWhole(const std::string& name, const std::string& bytes) {
+  return writer_->Put(
+      absl::StrCat(TarHeader(name, bytes.size(), absl::Now()), bytes, TarPadding(bytes.size())));
+}
+
+absl::Status ImageArchive::Write(const ImageWriter& image) {
+  if (image.name() == ImageName(ImageKind::kInventory)) {
+    inventory_ = image.bytes();
+    return absl::OkStatus();
+  }
+  return PutWhole(image.name(), image.bytes());
+}
+
+absl::StatusOr<std::unique_ptr<ImageFile>> ImageArchive::CreateFile(const std::string& name,
+                                                                    uint64_t size) {
+  RETURN_IF_ERROR(writer_->Put(TarHeader(name, size, absl::Now())));
+  return std::make_unique<File>(*writer_, name, size);
+}
+
+absl::StatusOr<PageSink> ImageArchive::CreatePages(uint32_t pages_id) {
+  return PageSink::ToStream(*this, pages_id);
+}
+
+absl::Status ImageArchive::BeginPages(uint32_t pages_id, uint64_t bytes) {
+  static_assert(kImagePageSize % kTarRecord == 0);  // no padding behind them
+  return writer_->Put(TarHeader(ImageName(ImageKind::kPages, pages_id), bytes, absl::Now()));
+}
+
+absl::StatusOr<Block> ImageArchive::TakeBlock() { return writer_->Take(); }
+
+absl::Status ImageArchive::Put(std::span<const PageRun> /*runs*/, Block block) {
+  return writer_->Put(std::move(block));
+}
+
+absl::Status ImageArchive::Commit(bool sync) {
+  if (inventory_.empty()) {
+    return absl::InternalError("a dump without an inventory cannot be committed");
+  }
+  RETURN_IF_ERROR(PutWhole(ImageName(ImageKind::kInventory), inventory_));
+  RETURN_IF_ERROR(writer_->Put(TarEnd()));
+  RETURN_IF_ERROR(writer_->Finish());
+  return FinishFile(sync);
+}
+
+absl::Status ImageArchive::FinishFile(bool sync) {
+  const int fd = file_ ? file_.get() : STDOUT_FILENO;
+  // What is no file answers that it cannot.
+  if (sync && fsync(fd) < 0 && errno != EINVAL && errno != EROFS) {
+    return ImageWriteError(errno, ArchiveName(path_));
+  }
+  if (temporary_.empty()) return absl::OkStatus();
+  if (rename(temporary_.c_str(), path_.c_str()) < 0) return ImageWriteError(errno, path_);
+  temporary_.clear();
+  if (!sync) return absl::OkStatus();
+  const auto parent = std::filesystem::path(path_).parent_path();
+  const UniqueFd directory(
+      open(parent.empty() ? "." : parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!directory || fsync(directory.get()) < 0) return ImageWriteError(errno, path_);
+  return absl::OkStatus();
+}
+
+}  // namespace dumpctl

@@ -1,0 +1,164 @@
+#include "dump/image/unpack_archive.h"
+
+#include <archive.h>
+#include <archive_entry.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <memory>
+#include <set>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "dump/image/image_directory.h"
+#include "dumpctl/failure.h"
+#include "dumpctl/printable.h"
+#include "dumpctl/status_macros.h"
+
+namespace dumpctl {
+namespace {
+
+constexpr size_t kPiece = 1 << 20;
+// Two empty records.
+constexpr int64_t kEndOfArchive = 1024;
+
+absl::Status BadArchive(std::string_view why) {
+  return MakeFailure(Failure::kBadImage, absl::StatusCode::kDataLoss,
+                     absl::StrCat("the archive ", std::string(why), "; nothing was unpacked"));
+}
+
+absl::Status BadEntry(const std::string& name, std::string_view why) {
+  return BadArchive(absl::StrCat("has an entry ", Printable(name), ", ", std::string(why)));
+}
+
+class Unpacking {
+ public:
+  Unpacking(BorrowedFd from, std::string path, ImageDirectory& directory)
+      : from_(from), path_(std::move(path)), directory_(directory) {}
+
+  absl::StatusOr<Unpacked> Run() {
+    archive_read_support_format_tar(archive_.get());
+    if (archive_read_open_fd(archive_.get(), from_.get(), kPiece) != ARCHIVE_OK) return Broken();
+    for (;;) {
+      archive_entry* entry = nullptr;
+      const int result = archive_read_next_header(archive_.get(), &entry);
+      if (result == ARCHIVE_EOF) break;
+      if (result != ARCHIVE_OK) return Broken();
+      RETURN_IF_ERROR(Take(entry));
+    }
+    RETURN_IF_ERROR(CheckEnd());
+    return unpacked_;
+  }
+
+ private:
+  struct Close {
+    void operator()(archive* open) const { archive_read_free(open); }
+  };
+
+  absl::Status Broken() const {
+    const char* const why = archive_error_string(archive_.get());
+    if (archive_errno(archive_.get()) == ENOMEM) return absl::ResourceExhaustedError("no memory");
+    return BadArchive(absl::StrCat("cannot be read (", why == nullptr ? "unknown" : why,
+                                   "): it is cut short, damaged, or no plain tar archive (a "
+                                   "compressed one is to be decompressed first)"));
+  }
+
+  absl::Status Take(archive_entry* entry) {
+    const char* const given = archive_entry_pathname(entry);
+    const std::string path = given == nullptr ? "" : given;
+    const auto type = archive_entry_filetype(entry);
+    if (type == AE_IFDIR && (path == "." || path == "./")) return absl::OkStatus();
+    if (type != AE_IFREG || archive_entry_hardlink(entry) != nullptr) {
+      return BadEntry(path, "which is no regular file");
+    }
+    const std::optional<std::string> name = NameInDump(path);
+    if (!name) return BadEntry(path, "whose name is none of an image");
+    if (!names_.insert(*name).second) return BadEntry(path, "which it has twice");
+    // Images are an earlier dump's, which is replaced as a whole. Anything else stays.
+    struct stat there = {};
+    if (!KindOfImageName(*name) && lstat(absl::StrCat(path_, "/", *name).c_str(), &there) == 0) {
+      return BadEntry(path, "which is no image and is in the directory already");
+    }
+    return Write(*name, entry);
+  }
+
+  absl::Status Write(const std::string& name, archive_entry* entry) {
+    ASSIGN_OR_RETURN(const UniqueFd file, directory_.Create(name));
+    for (;;) {
+      const void* bytes = nullptr;
+      size_t size = 0;
+      la_int64_t offset = 0;
+      const int result = archive_read_data_block(archive_.get(), &bytes, &size, &offset);
+      if (result == ARCHIVE_EOF) break;
+      if (result != ARCHIVE_OK) return Broken();
+      RETURN_IF_ERROR(WriteAt(file, {static_cast<const char*>(bytes), size}, offset, name));
+    }
+    // It may end with a hole.
+    const la_int64_t size = archive_entry_size(entry);
+    if (ftruncate(file.get(), size) < 0) return ImageWriteError(errno, name);
+    ++unpacked_.images;
+    unpacked_.bytes += static_cast<uint64_t>(size);
+    return absl::OkStatus();
+  }
+
+  static absl::Status WriteAt(const UniqueFd& file, std::string_view bytes, off_t offset,
+                              const std::string& name) {
+    while (!bytes.empty()) {
+      const ssize_t written = pwrite(file.get(), bytes.data(), bytes.size(), offset);
+      if (written < 0 && errno == EINTR) continue;
+      if (written < 0) return ImageWriteError(errno, name);
+      bytes.remove_prefix(static_cast<size_t>(written));
+      offset += written;
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status CheckEnd() {
+    // libarchive takes the end of the input for that of the archive.
+    const int64_t last =
+        archive_filter_bytes(archive_.get(), 0) - archive_read_header_position(archive_.get());
+    if (last < kEndOfArchive) return BadArchive("is cut short: its end is missing");
+    if (!names_.contains(ImageName(ImageKind::kInventory))) {
+      return BadArchive("holds no inventory.img, so that it is no whole dump");
+    }
+    // Who writes it shall not meet a closed pipe: tar(1) fills up its last block.
+    const auto rest = std::make_unique<std::array<char, kPiece>>();
+    while (read(from_.get(), rest->data(), rest->size()) > 0) {
+    }
+    return absl::OkStatus();
+  }
+
+  BorrowedFd from_;
+  std::string path_;
+  ImageDirectory& directory_;
+  std::unique_ptr<archive, Close> archive_{archive_read_new()};
+  std::set<std::string> names_;
+  Unpacked unpacked_;
+};
+
+}  // namespace
+
+std::optional<std::string> NameInDump(std::string_view entry) {
+  constexpr size_t kMost = 255;
+  if (entry.starts_with("./")) entry.remove_prefix(2);
+  if (entry.empty() || entry.size() > kMost || entry.front() == '.') return std::nullopt;
+  const bool plain = std::all_of(entry.begin(), entry.end(), [](char c) {
+    return absl::ascii_isalnum(static_cast<unsigned char>(c)) ||
+           std::string_view("._+-").find(c) != std::string_view::npos;
+  });
+  if (!plain) return std::nullopt;
+  return std::string(entry);
+}
+
+absl::StatusOr<Unpacked> UnpackArchive(BorrowedFd from, const std::string& path, bool sync) {
+  ASSIGN_OR_RETURN(ImageDirectory directory, ImageDirectory::Open(path));
+  ASSIGN_OR_RETURN(const Unpacked unpacked, Unpacking(from, path, directory).Run());
+  RETURN_IF_ERROR(directory.Commit(sync));
+  return unpacked;
+}
+
+}  // namespace dumpctl

@@ -1,0 +1,35 @@
+#ifndef DUMP_IMAGE_UNPACK_ARCHIVE_H_
+#define DUMP_IMAGE_UNPACK_ARCHIVE_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "dumpctl/unique_fd.h"
+
+namespace dumpctl {
+
+struct Unpacked {
+  size_t images = 0;
+  uint64_t bytes = 0;
+};
+
+// Makes a directory of a whole dump of the tar archive that `from` reads, which may be anybody's:
+// of an ImageArchive, or what tar(1) has made of such a directory. All or nothing becomes visible
+// there, as ImageDirectory has it; `sync` is its Commit's.
+//
+// Errors: Failure::kBadImage for what is no tar archive, is not whole, has no inventory, or holds
+// anything but regular files with plain names; those of ImageDirectory.
+absl::StatusOr<Unpacked> UnpackArchive(BorrowedFd from, const std::string& directory, bool sync);
+
+// What an entry of an archive is to be called in the directory: letters, digits and "._+-", not
+// hidden, below no directory but "./". None for any other name.
+std::optional<std::string> NameInDump(std::string_view entry);
+
+}  // namespace dumpctl
+
+#endif  // DUMP_IMAGE_UNPACK_ARCHIVE_H_
