@@ -25,9 +25,6 @@ namespace {
 
 constexpr absl::Duration kPatience = absl::Seconds(10);
 constexpr absl::Duration kPause = absl::Milliseconds(2);
-// A copy that nobody knows of was about to be made when we died: then it is there at once, or
-// never.
-constexpr absl::Duration kUnknownPatience = absl::Milliseconds(200);
 
 uint64_t TicksSinceBoot() {
   timespec now = {};
@@ -79,30 +76,36 @@ void CopyGuardian::Made(size_t copy, pid_t pid_inside) {
 
 void CopyGuardian::Done(size_t copy) { table_->entries[copy].state.store(kNone); }
 
-// Of a maker that stood still: its youngest child without an exit signal is ours. 0: there is none.
-pid_t CopyGuardian::FindCopy(const Entry& entry) {
-  const absl::StatusOr<ProcDir> maker = ProcDir::OpenTask(entry.maker);
-  if (!maker.ok()) return 0;
-  const std::string text =
-      maker->Read(absl::StrCat("task/", entry.maker, "/children")).value_or("");
-  const absl::StatusOr<std::vector<pid_t>> children = ParseChildren(text);
-  if (!children.ok()) return 0;
-  for (const pid_t pid : *children) {
+// Of a maker that stood still: the first child since then that has no exit signal is ours. The
+// kernel lists them by age. 0: there is none. Unavailable: it has not ended yet, for a copy that
+// nobody holds exits at once, but has its memory to free.
+absl::StatusOr<pid_t> CopyGuardian::FindCopy(const Entry& entry) {
+  ASSIGN_OR_RETURN(const ProcDir maker, ProcDir::OpenTask(entry.maker));
+  ASSIGN_OR_RETURN(const std::string text,
+                   maker.Read(absl::StrCat("task/", entry.maker, "/children")));
+  ASSIGN_OR_RETURN(const std::vector<pid_t> children, ParseChildren(text));
+  for (const pid_t pid : children) {
     const absl::StatusOr<ProcDir> child = ProcDir::OpenTask(pid);
     if (!child.ok()) continue;
     const absl::StatusOr<TaskStat> stat = ParseStat(child->Read("stat").value_or(""));
-    if (!stat.ok() || stat->exit_signal != 0 || !stat->zombie()) continue;
-    // In clock ticks, cut off.
-    if (stat->start_time < entry.begun || stat->start_time > entry.begun + 1) continue;
-    return PidInside(*child).value_or(0);
+    // It is dated when its memory is copied, which may take seconds.
+    if (!stat.ok() || stat->exit_signal != 0 || stat->start_time < entry.begun) continue;
+    if (!stat->zombie()) return absl::UnavailableError("it has not ended");
+    return PidInside(*child);
   }
   return 0;
 }
 
 absl::Status CopyGuardian::Reap(const Entry& entry) {
-  pid_t pid_inside = entry.state == kMade ? entry.pid_inside : FindCopy(entry);
-  if (pid_inside == 0) return absl::UnavailableError("no copy yet");
-  return ReapCopy(entry.maker, entry.start_time, pid_inside, absl::Now() + kPatience);
+  const absl::Time deadline = absl::Now() + kPatience;
+  pid_t pid_inside = entry.pid_inside;
+  if (entry.state == kBegun) {
+    // It was being made when we died.
+    RETURN_IF_ERROR(ExpectHome(entry.maker, entry.start_time, deadline));
+    ASSIGN_OR_RETURN(pid_inside, FindCopy(entry));
+    if (pid_inside == 0) return absl::OkStatus();
+  }
+  return ReapCopy(entry.maker, entry.start_time, pid_inside, deadline);
 }
 
 void CopyGuardian::ReapAll(void* shared) {
@@ -112,9 +115,7 @@ void CopyGuardian::ReapAll(void* shared) {
     left = false;
     for (size_t i = 0; i < std::min(table->used.load(), kMostCopies); ++i) {
       Entry& entry = table->entries[i];
-      const int state = entry.state.load();
-      if (state == kNone) continue;
-      if (state == kBegun && absl::Now() - woken > kUnknownPatience) continue;
+      if (entry.state == kNone) continue;
       if (Reap(entry).ok()) {
         entry.state.store(kNone);
       } else {

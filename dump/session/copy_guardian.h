@@ -50,7 +50,7 @@ class CopyGuardian {
 
   static void ReapAll(void* table);
   static absl::Status Reap(const Entry& entry);
-  static pid_t FindCopy(const Entry& entry);
+  static absl::StatusOr<pid_t> FindCopy(const Entry& entry);
 
   Guardian guardian_;
   Table* table_ = nullptr;  // memory that both see

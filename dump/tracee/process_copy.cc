@@ -14,6 +14,7 @@
 #include <string_view>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/strings/str_cat.h"
 #include "dump/tracee/ptrace_ops.h"
 #include "dump/tracee/remote_memory.h"
@@ -68,6 +69,24 @@ bool IsThere(pid_t pid, uint64_t start_time) {
   return stat.ok() && !stat->zombie() && stat->start_time == start_time;
 }
 
+// Does something with a process that is frozen for it, if it is there.
+absl::Status WithCalls(
+    pid_t pid, uint64_t start_time, absl::Time deadline,
+    absl::FunctionRef<absl::Status(RemoteSyscalls& calls, const FrozenTask& task)> deed) {
+  if (!IsThere(pid, start_time)) return absl::OkStatus();
+  absl::StatusOr<FrozenTask> task = FrozenTask::Freeze(pid, deadline);
+  if (!IsThere(pid, start_time)) return absl::OkStatus();
+  RETURN_IF_ERROR(task.status());
+  absl::Status status;
+  {
+    ASSIGN_OR_RETURN(RemoteSyscalls calls, RemoteSyscalls::Create(*task));
+    status = deed(calls, *task);
+    status.Update(calls.Close());
+  }
+  status.Update(task->Resume());
+  return status;
+}
+
 // The process, which stands, waits for the child.
 absl::Status LetWait(RemoteSyscalls& calls, const FrozenTask& task, pid_t pid_inside) {
   const RemoteCall wait = {SYS_wait4, {static_cast<uint64_t>(pid_inside), 0, __WALL | WNOHANG, 0}};
@@ -103,20 +122,15 @@ void ProcessCopy::End() {
   if (const pid_t pid = std::exchange(pid_, 0); pid > 0) EndByPid(pid);
 }
 
+absl::Status ExpectHome(pid_t maker, uint64_t start_time, absl::Time deadline) {
+  return WithCalls(maker, start_time, deadline,
+                   [](RemoteSyscalls&, const FrozenTask&) { return absl::OkStatus(); });
+}
+
 absl::Status ReapCopy(pid_t maker, uint64_t start_time, pid_t pid_inside, absl::Time deadline) {
-  if (!IsThere(maker, start_time)) return absl::OkStatus();
-  absl::StatusOr<FrozenTask> frozen = FrozenTask::Freeze(maker, deadline);
-  if (!IsThere(maker, start_time)) return absl::OkStatus();
-  RETURN_IF_ERROR(frozen.status());
-  FrozenTask& task = *frozen;
-  absl::Status status;
-  {
-    ASSIGN_OR_RETURN(RemoteSyscalls calls, RemoteSyscalls::Create(task));
-    status = LetWait(calls, task, pid_inside);
-    status.Update(calls.Close());
-  }
-  status.Update(task.Resume());
-  return status;
+  return WithCalls(maker, start_time, deadline, [&](RemoteSyscalls& calls, const FrozenTask& task) {
+    return LetWait(calls, task, pid_inside);
+  });
 }
 
 }  // namespace dumpctl

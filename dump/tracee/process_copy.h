@@ -53,6 +53,11 @@ class ProcessCopy {
   ProcDir dir_;
 };
 
+// OK once the process, frozen for a moment, is seen on its own code, or is there no more (see
+// ReapCopy): a copy that was being made when its tracer died is there then, or never will be.
+// Errors: FrozenTask::Freeze's, Unavailable while it is on its way home.
+absl::Status ExpectHome(pid_t maker, uint64_t start_time, absl::Time deadline);
+
 // Lets a process, frozen for that moment, wait for a copy of it that has ended. OK also where it,
 // or the child, is not there any more; `start_time` tells it from another one of its pid
 // (TaskStat). Errors: FrozenTask::Freeze's, Unavailable while the copy has not ended.

@@ -1,11 +1,11 @@
 // Kills a dumper at many instants of a dump, and looks each time whether its target has noticed.
 //
-//   kill_safety BUSY-TARGET KILLS DUMPER [ARGUMENT]...
+//   kill_safety BUSY-TARGET MEBIBYTES KILLS DUMPER [ARGUMENT]...
 //
-// runs DUMPER ARGUMENT... -t PID -D DIR -R. First measures how long it takes undisturbed. Then
-// kills it KILLS times, half of them spread over all of that time and half over the time in which
-// it traces, and a quarter as often again just when a thread of the target is seen to run the
-// dumper's code.
+// with so much memory in the target, runs DUMPER ARGUMENT... -t PID -D DIR -R. First measures how
+// long it takes undisturbed. Then kills it KILLS times, half of them spread over all of that time
+// and half over the time in which it traces, and a quarter as often again just when a thread of the
+// target is seen to run the dumper's code.
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -35,7 +35,6 @@ using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
 constexpr milliseconds kPatience(5000);
-constexpr int kMebibytes = 16;
 // Part of the kills that have to hit while the target is frozen.
 constexpr double kWantedInside = 0.25;
 
@@ -124,8 +123,8 @@ enum class After { kStart, kTracing, kItsCode };
 
 class Test {
  public:
-  Test(std::string program, std::vector<std::string> dumper)
-      : program_(std::move(program)), dumper_(std::move(dumper)) {
+  Test(std::string program, int mebibytes, std::vector<std::string> dumper)
+      : program_(std::move(program)), mebibytes_(mebibytes), dumper_(std::move(dumper)) {
     char name[] = "/tmp/kill_safety.XXXXXX";
     directory_ = mkdtemp(name);
     images_ = directory_ + "/images";
@@ -152,7 +151,7 @@ class Test {
  private:
   BusyProgram& target() {
     if (!target_) {
-      target_ = std::make_unique<BusyProgram>(program_, directory_ + "/state", kMebibytes);
+      target_ = std::make_unique<BusyProgram>(program_, directory_ + "/state", mebibytes_);
     }
     return *target_;
   }
@@ -296,6 +295,7 @@ class Test {
   }
 
   std::string program_;
+  int mebibytes_;
   std::vector<std::string> dumper_;
   std::string directory_;
   std::string images_;
@@ -312,9 +312,10 @@ class Test {
 
 int main(int argc, char** argv) {
   setvbuf(stdout, nullptr, _IOLBF, 0);
-  if (argc < 4) {
-    fprintf(stderr, "usage: %s BUSY-TARGET KILLS DUMPER [ARGUMENT]...\n", argv[0]);
+  if (argc < 5) {
+    fprintf(stderr, "usage: %s BUSY-TARGET MEBIBYTES KILLS DUMPER [ARGUMENT]...\n", argv[0]);
     return 2;
   }
-  return dumpctl::Test(argv[1], std::vector<std::string>(argv + 3, argv + argc)).Run(atoi(argv[2]));
+  return dumpctl::Test(argv[1], atoi(argv[2]), std::vector<std::string>(argv + 4, argv + argc))
+      .Run(atoi(argv[3]));
 }
