@@ -17,6 +17,7 @@
 #include "dump/fd/fd_collector.h"
 #include "dump/fd/file_refusal.h"
 #include "dump/fd/pidfd_file.h"
+#include "dump/mm/page_drainer.h"
 #include "dump/mm/shared_memory.h"
 #include "dump/mm/shared_order.h"
 #include "dump/mm/vma_collector.h"
@@ -94,14 +95,34 @@ size_t CountMappings(const std::string& maps_text) {
   return static_cast<size_t>(std::count(maps_text.begin(), maps_text.end(), '\n'));
 }
 
+// In pages; about what it is when the target stands still.
+struct Resident {
+  uint64_t all = 0;
+  uint64_t shared = 0;  // with files
+};
+
+// Nothing of who has gone.
+Resident ResidentOf(const Target& target) {
+  // statm: the size, and what is resident of it.
+  const std::vector<std::string> statm = absl::StrSplit(target.dir.Read("statm").value_or(""), ' ');
+  Resident resident;
+  if (statm.size() < 3 || !absl::SimpleAtoi(statm[1], &resident.all) ||
+      !absl::SimpleAtoi(statm[2], &resident.shared)) {
+    return {};
+  }
+  return resident;
+}
+
 // What reading the flags of these mappings from smaps takes, in us, while the target stands still:
 // some 6 for a mapping and 11 for a resident MB.
-uint64_t SmapsCost(const Target& target, size_t mappings) {
-  // statm: the size, and what is resident of it, in pages.
-  uint64_t resident = 0;
-  const std::vector<std::string> statm = absl::StrSplit(target.dir.Read("statm").value_or(""), ' ');
-  if (statm.size() > 1 && !absl::SimpleAtoi(statm[1], &resident)) resident = 0;
-  return 6 * mappings + 11 * resident / 256;
+uint64_t SmapsCost(const Resident& resident, size_t mappings) {
+  return 6 * mappings + 11 * resident.all / 256;
+}
+
+// What it is read into, by two.
+uint64_t BufferFor(const Resident& resident) {
+  const uint64_t own = resident.all - std::min(resident.all, resident.shared);
+  return std::min(own * kImagePageSize, 2 * kDrainBuffer);
 }
 
 // Loading a BPF program takes 4 ms on another CPU, while the targets run.
@@ -144,6 +165,7 @@ absl::Status ReadMaps(std::span<const Target> targets, size_t descriptors,
   constexpr size_t kHeapForDescriptor = 2048;
   constexpr uint64_t kSlow = 10'000;
   uint64_t cost = 0;
+  uint64_t buffer = 0;
   size_t heap = descriptors * kHeapForDescriptor;
   for (const Target& target : targets) {
     absl::StatusOr<std::string> read = target.dir.Read("maps");
@@ -153,9 +175,11 @@ absl::Status ReadMaps(std::span<const Target> targets, size_t descriptors,
     const size_t mappings = CountMappings(text);
     // Their list, with its names, and what becomes of it.
     heap += mappings * kHeapForMapping + text.size();
-    cost += SmapsCost(target, mappings);
+    const Resident resident = ResidentOf(target);
+    cost += SmapsCost(resident, mappings);
+    buffer = std::max(buffer, BufferFor(resident));
   }
-  ReserveHeap(heap);
+  ReserveHeap(heap + buffer);
   if (features.Has(KernelFeature::kBpfTaskVma) && cost > kSlow) LoadFlagsByBpf(targets, preflight);
   return absl::OkStatus();
 }
