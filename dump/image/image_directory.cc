@@ -117,11 +117,15 @@ class FileInDirectory final : public ImageFile {
 }  // namespace
 
 absl::Status ImageWriteError(int error, std::string_view what) {
-  const std::string message = absl::StrCat(
-      "writing ", std::string(what), ": ", std::strerror(error),
-      error == ENOSPC || error == EDQUOT ? "; free some space or choose another -D" : "");
+  std::string message = absl::StrCat("writing ", std::string(what), ": ", std::strerror(error));
   if (error == ENOSPC || error == EDQUOT) {
+    message += "; free some space or choose another -D";
     return MakeFailure(Failure::kNoSpace, absl::StatusCode::kResourceExhausted, message);
+  }
+  // There is one for each process, and some more.
+  if (error == EMFILE) {
+    message += "; raise dumpctl's RLIMIT_NOFILE (ulimit -n)";
+    return MakeFailure(Failure::kHost, absl::StatusCode::kResourceExhausted, message);
   }
   return MakeFailure(Failure::kImagesDir, absl::ErrnoToStatusCode(error), message);
 }

@@ -99,7 +99,8 @@ absl::Status WriteInto(const DirectoryRole& role, const std::string& directory,
 // link.
 absl::Status WritePidfile(const std::string& path, pid_t pid);
 
-// A status for a failed write: Failure::kNoSpace when the disk or a quota is full.
+// A status for a failed write: Failure::kNoSpace when the disk or a quota is full, kHost when we
+// may not have more files open.
 absl::Status ImageWriteError(int error, std::string_view what);
 
 }  // namespace dumpctl

@@ -12,6 +12,7 @@
 #include "dump/session/memory_headroom.h"
 #include "dumpctl/failure.h"
 #include "dumpctl/status_macros.h"
+#include "dumpctl/trace.h"
 #include "proc/stat_parser.h"
 
 namespace dumpctl {
@@ -106,6 +107,7 @@ absl::Status Snapshot::Prepare(std::span<const Target> targets) {
 }
 
 absl::Status Snapshot::CopyTask(const FrozenTask& task, const FrozenFacts& facts) {
+  const TraceSpan span(TraceKind::kTask, "copy", {{"pid", task.pid()}});
   ASSIGN_OR_RETURN(const std::string text, task.dir().ReadWhole("stat"));
   ASSIGN_OR_RETURN(const TaskStat stat, ParseStat(text));
   ASSIGN_OR_RETURN(const FrozenTaskMemory memory,
@@ -160,6 +162,8 @@ absl::Status Snapshot::End() {
   absl::Status status;
   for (Copy& copy : copies_) copy.copy.End();
   for (const Copy& copy : copies_) {
+    // It stands still once more.
+    const TraceSpan span(TraceKind::kTask, "reap the copy of", {{"pid", copy.maker}});
     const absl::Status reaped =
         ReapCopy(copy.maker, copy.start_time, copy.copy.pid_inside(), absl::Now() + kReapTimeout);
     if (reaped.ok()) {

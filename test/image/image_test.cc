@@ -235,6 +235,7 @@ TEST(ImageWriteErrorTest, AFullDiskHasItsOwnExitCode) {
   EXPECT_EQ(FailureOf(ImageWriteError(ENOSPC, "pages-1.img")), Failure::kNoSpace);
   EXPECT_EQ(FailureOf(ImageWriteError(EDQUOT, "pages-1.img")), Failure::kNoSpace);
   EXPECT_EQ(FailureOf(ImageWriteError(EIO, "pages-1.img")), Failure::kImagesDir);
+  EXPECT_EQ(FailureOf(ImageWriteError(EMFILE, "pages-1.img")), Failure::kHost);
 }
 
 // Its entries, behind the head.
