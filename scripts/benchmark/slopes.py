@@ -1,31 +1,40 @@
 """How a dump grows with what it is of: a line through some sizes, and how much it bends."""
 
 from measure import COLUMNS, TooSlow, medians
+from target import BenchFailure
 
 
 def measure_axis(axis, bench, rounds, limit, say):
-    """Medians by dumper and size. Who takes more than `limit` seconds is spared the larger sizes."""
+    """Medians by dumper and size. Who takes more than `limit` seconds, or fails, is spared the larger
+    sizes, and there is a sentence on it in "notes"."""
     points = {dumper: {} for dumper in bench.programs}
-    slow = {}
+    notes = {}
+    stopped = {}
     for size in axis.sizes:
         with bench.target(axis.shape(size)) as target:
             samples = {dumper: [] for dumper in bench.programs}
             for i in range(rounds + 1):  # the first does not count
                 for dumper in bench.programs:
-                    if dumper in slow:
+                    if dumper in stopped:
                         continue
                     try:
                         sample = bench.dump(dumper, target, False, axis.bytes_of(size), limit)
                     except TooSlow:
-                        slow[dumper] = size
+                        stopped[dumper] = f"takes more than {limit} s"
+                        continue
+                    except BenchFailure as failure:
+                        say(str(failure))
+                        stopped[dumper] = "fails"
                         continue
                     if i > 0:
                         samples[dumper].append(sample)
+        for dumper in stopped.keys() - notes.keys():
+            notes[dumper] = f"{dumper} {stopped[dumper]} with {size:g} x {axis.unit}."
         for dumper, measured in samples.items():
-            if measured and dumper not in slow:
+            if measured and dumper not in stopped:
                 points[dumper][size] = medians(measured)
                 say(f"{axis.title}, {size:g} x {axis.unit}, {dumper}: {_in_words(points[dumper][size])}")
-    return {"points": points, "slow": slow}
+    return {"points": points, "notes": list(notes.values())}
 
 
 def _in_words(point):

@@ -63,9 +63,7 @@ def of_slopes(result):
             cells.append(" / ".join(_or_dash(slope(p, column), milliseconds) for p in points))
             cells.append(" / ".join(_or_dash(bend(p, column), "{:.2f}".format) for p in points))
         lines.append("| " + " | ".join(cells) + " |")
-        for dumper, size in row["slow"].items():
-            notes.append(f"{dumper} took more than {result['limit']} s for {size:g} x {row['unit']} "
-                         "and was not asked for more.")
+        notes += row["notes"]
     return "\n".join(lines + ([""] + notes if notes else []))
 
 
