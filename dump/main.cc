@@ -12,6 +12,7 @@
 #include "dump/cli/dump_command.h"
 #include "dump/cli/explain_command.h"
 #include "dump/cli/interruption.h"
+#include "dump/cli/page_server_command.h"
 #include "dump/cli/show_command.h"
 #include "dump/cli/unpack_command.h"
 #include "dump/cli/verbosity.h"
@@ -48,6 +49,7 @@ constexpr Command kCommands[] = {{"dump", dumpctl::AddDumpCommand},
                                  {"explain", dumpctl::AddExplainCommand},
                                  {"check", dumpctl::AddCheckCommand},
                                  {"show", dumpctl::AddShowCommand},
+                                 {"page-server", dumpctl::AddPageServerCommand},
                                  {"unpack", dumpctl::AddUnpackCommand}};
 
 // That which is asked for comes first, and the options of others are a tenth of the time that a

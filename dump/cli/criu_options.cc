@@ -9,7 +9,6 @@ using enum TakesValue;
 constexpr bool kNegatable = true;
 
 constexpr CriuOption kUnserved[] = {
-    {"address", 0, kYes},
     {"all", 0, kNo},
     {"auto-dedup", 0, kNo, kNegatable},
     {"close", 0, kYes},
@@ -39,8 +38,6 @@ constexpr CriuOption kUnserved[] = {
     {"lsm-profile", 0, kYes},
     {"mntns-compat-mode", 0, kNo, kNegatable},
     {"ms", 0, kNo},
-    {"page-server", 0, kNo, kNegatable},
-    {"port", 0, kYes},
     {"pre-dump-mode", 0, kYes},
     {"prev-images-dir", 0, kYes},
     {"ps-socket", 0, kYes},

@@ -35,6 +35,8 @@ struct DumpArguments {
   bool leave_running = false;
   bool leave_stopped = false;
   bool json = false;
+  bool page_server = false;
+  ServerPlace server;
 };
 
 // Logs, pid files and traces are relative to the work directory, as criu(8) has it.
@@ -51,6 +53,7 @@ absl::Status RunDump(DumpArguments arguments) {
   if (arguments.leave_running) options.outcome = Outcome::kRunning;
   if (arguments.leave_stopped) options.outcome = Outcome::kStopped;
   options.timeout = absl::Seconds(arguments.timeout_seconds);
+  if (arguments.page_server) options.page_server = arguments.server;
   if (!options.output.empty()) options.images_dir.clear();
   options.kernel_features = ForcedKernelFeatures();
   options.fault = FromEnvironment("DUMPCTL_FAULT");
@@ -77,6 +80,22 @@ absl::Status RunDump(DumpArguments arguments) {
   return absl::OkStatus();
 }
 
+// A page server takes memory alone: where images go is another matter.
+void AddPageServerOptions(CLI::App& command, DumpArguments& arguments, CLI::Option* output) {
+  CLI::Option* port =
+      command.add_option("--port", arguments.server.port, "where a page server listens")
+          ->type_name("PORT");
+  CLI::Option* address =
+      command.add_option("--address", arguments.server.address, "where a page server listens")
+          ->type_name("ADDRESS");
+  command
+      .add_flag("--page-server,!--no-page-server", arguments.page_server,
+                "send memory to a page server")
+      ->needs(port)
+      ->needs(address)
+      ->excludes(output);
+}
+
 }  // namespace
 
 void AddDumpCommand(CLI::App& app, CommandAction& action) {
@@ -97,6 +116,7 @@ void AddDumpCommand(CLI::App& app, CommandAction& action) {
           ->excludes(images)
           ->excludes(command->get_option("--link-remap"))
           ->type_name("FILE");
+  AddPageServerOptions(*command, *arguments, output);
   command->add_flag("--sync,!--no-sync", options.sync,
                     "the dump stands only when it is on the disk (fsync)");
   command

@@ -27,9 +27,25 @@ bool IsToBeReplaced(const std::string& path) {
   return stat(path.c_str(), &there) < 0 || S_ISREG(there.st_mode);
 }
 
+std::string ParentOf(const std::string& path) {
+  const auto parent = std::filesystem::path(path).parent_path();
+  return parent.empty() ? "." : parent.string();
+}
+
+// What a file is called for the moment between its own name and none: two dumps may write at once.
 std::string TemporaryName(const std::string& path) {
-  const std::filesystem::path whole(path);
-  return (whole.parent_path() / absl::StrCat(".", whole.filename().string(), ".new")).string();
+  return absl::StrCat(ParentOf(path), "/.", std::filesystem::path(path).filename().string(), ".",
+                      getpid(), ".new");
+}
+
+// Without a name, where the file system can: nothing is left of it then when we are killed.
+// `temporary` becomes its name, where it has one.
+UniqueFd CreateUnnamed(const std::string& path, std::string& temporary) {
+  UniqueFd file(open(ParentOf(path).c_str(), O_WRONLY | O_TMPFILE | O_CLOEXEC, 0644));
+  if (file || (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL)) return file;
+  temporary = TemporaryName(path);
+  return UniqueFd(
+      open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644));
 }
 
 absl::Status Terminal() {
@@ -78,19 +94,18 @@ absl::StatusOr<std::unique_ptr<ImageArchive>> ImageArchive::Open(
     const std::string& path, absl::Duration patience, std::function<absl::Status()> may_go_on) {
   UniqueFd file;
   std::string temporary;
+  bool replaces = false;
   if (path == kStandardOutput) {
     if (isatty(STDOUT_FILENO) != 0) return Terminal();
   } else {
-    if (IsToBeReplaced(path)) temporary = TemporaryName(path);
-    file.Reset(
-        temporary.empty()
-            ? open(path.c_str(), O_WRONLY | O_CLOEXEC | O_NOCTTY)
-            : open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644));
+    replaces = IsToBeReplaced(path);
+    file = replaces ? CreateUnnamed(path, temporary)
+                    : UniqueFd(open(path.c_str(), O_WRONLY | O_CLOEXEC | O_NOCTTY));
     if (!file) return CannotOpen(errno, path);
   }
   const BorrowedFd to(file ? file.get() : STDOUT_FILENO);
   std::unique_ptr<ImageArchive> archive(
-      new ImageArchive(path, std::move(temporary), std::move(file)));
+      new ImageArchive(path, std::move(temporary), std::move(file), replaces));
   ASSIGN_OR_RETURN(Outlet outlet,
                    Outlet::Open(to, absl::StrCat("the dump to ", ArchiveName(path)), patience));
   ASSIGN_OR_RETURN(archive->writer_, WriteBehind::Start(std::move(outlet), std::move(may_go_on)));
@@ -125,7 +140,8 @@ absl::StatusOr<PageSink> ImageArchive::CreatePages(uint32_t pages_id) {
   return PageSink::ToStream(*this, pages_id);
 }
 
-absl::Status ImageArchive::BeginPages(uint32_t pages_id, uint64_t bytes) {
+absl::Status ImageArchive::BeginPages(uint32_t pages_id, const PagesOwner& /*owner*/,
+                                      uint64_t bytes) {
   static_assert(kImagePageSize % kTarRecord == 0);  // no padding behind them
   return writer_->Put(TarHeader(ImageName(ImageKind::kPages, pages_id), bytes, absl::Now()));
 }
@@ -152,13 +168,20 @@ absl::Status ImageArchive::FinishFile(bool sync) {
   if (sync && fsync(fd) < 0 && errno != EINVAL && errno != EROFS) {
     return ImageWriteError(errno, ArchiveName(path_));
   }
-  if (temporary_.empty()) return absl::OkStatus();
+  if (!replaces_) return absl::OkStatus();
+  if (temporary_.empty()) {
+    const std::string name = TemporaryName(path_);
+    unlink(name.c_str());
+    if (linkat(AT_FDCWD, absl::StrCat("/dev/fd/", fd).c_str(), AT_FDCWD, name.c_str(),
+               AT_SYMLINK_FOLLOW) < 0) {
+      return ImageWriteError(errno, path_);
+    }
+    temporary_ = name;
+  }
   if (rename(temporary_.c_str(), path_.c_str()) < 0) return ImageWriteError(errno, path_);
   temporary_.clear();
   if (!sync) return absl::OkStatus();
-  const auto parent = std::filesystem::path(path_).parent_path();
-  const UniqueFd directory(
-      open(parent.empty() ? "." : parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  const UniqueFd directory(open(ParentOf(path_).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!directory || fsync(directory.get()) < 0) return ImageWriteError(errno, path_);
   return absl::OkStatus();
 }

@@ -38,22 +38,26 @@ class ImageArchive final : public ImageSink, public PageStream {
   // When it returns without an error the reader of a pipe has taken all of it.
   absl::Status Commit(bool sync) override;
 
-  absl::Status BeginPages(uint32_t pages_id, uint64_t bytes) override;
+  absl::Status BeginPages(uint32_t pages_id, const PagesOwner& owner, uint64_t bytes) override;
   absl::StatusOr<Block> TakeBlock() override;
   absl::Status Put(std::span<const PageRun> runs, Block block) override;
 
  private:
   class File;
 
-  ImageArchive(std::string path, std::string temporary, UniqueFd file)
-      : path_(std::move(path)), temporary_(std::move(temporary)), file_(std::move(file)) {}
+  ImageArchive(std::string path, std::string temporary, UniqueFd file, bool replaces)
+      : path_(std::move(path)),
+        temporary_(std::move(temporary)),
+        file_(std::move(file)),
+        replaces_(replaces) {}
 
   absl::Status PutWhole(const std::string& name, const std::string& bytes);
   absl::Status FinishFile(bool sync);
 
   std::string path_;
-  std::string temporary_;  // what a regular file is called until then; else empty
+  std::string temporary_;  // what a regular file is called until then; empty where it has no name
   UniqueFd file_;          // none for standard output
+  bool replaces_;          // it takes the place of what is at path_, if there is anything
   std::string inventory_;
   // Ends before the file is closed.
   std::unique_ptr<WriteBehind> writer_;

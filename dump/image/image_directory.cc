@@ -100,6 +100,12 @@ absl::Status SyncIf(bool wanted, const UniqueFd& directory, const std::string& p
   return absl::OkStatus();
 }
 
+bool IsOfPages(const std::string& name) {
+  const auto kind = KindOfImageName(name);
+  return kind == ImageKind::kPages || kind == ImageKind::kPagemap ||
+         kind == ImageKind::kSharedPagemap;
+}
+
 class FileInDirectory final : public ImageFile {
  public:
   FileInDirectory(UniqueFd file, std::string name)
@@ -189,7 +195,8 @@ ImageDirectory::ImageDirectory(ImageDirectory&& other) noexcept
     : path_(std::move(other.path_)),
       directory_(std::move(other.directory_)),
       staging_(std::move(other.staging_)),
-      names_(std::move(other.names_)) {}
+      names_(std::move(other.names_)),
+      leaves_pages_(other.leaves_pages_) {}
 
 ImageDirectory::~ImageDirectory() { RemoveStaging(); }
 
@@ -221,6 +228,47 @@ absl::StatusOr<std::unique_ptr<ImageFile>> ImageDirectory::CreateFile(const std:
 absl::StatusOr<PageSink> ImageDirectory::CreatePages(uint32_t pages_id) {
   ASSIGN_OR_RETURN(UniqueFd file, Create(ImageName(ImageKind::kPages, pages_id)));
   return PageSink::ToFile(std::move(file), pages_id);
+}
+
+absl::Status ImageDirectory::LeavePages() {
+  ASSIGN_OR_RETURN(const std::vector<std::string> there, NamesIn(directory_.get()));
+  for (const std::string& name : there) {
+    if (!IsOfPages(name)) continue;
+    return MakeFailure(
+        Failure::kImagesDir, absl::StatusCode::kFailedPrecondition,
+        absl::StrCat("images directory ", path_, " has ", name,
+                     " of an earlier dump, which would be taken for what the page server keeps; "
+                     "remove its images or choose another -D"));
+  }
+  leaves_pages_ = true;
+  return absl::OkStatus();
+}
+
+absl::Status ImageDirectory::ExpectNoImages() {
+  ASSIGN_OR_RETURN(const std::vector<std::string> there, NamesIn(directory_.get()));
+  for (const std::string& name : there) {
+    if (!KindOfImageName(name).has_value()) continue;
+    return MakeFailure(Failure::kImagesDir, absl::StatusCode::kFailedPrecondition,
+                       absl::StrCat("images directory ", path_, " has ", name,
+                                    " of another dump; remove its images or choose another -D"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ImageDirectory::CommitPages(bool sync) {
+  if (sync && syncfs(staging_.get()) < 0) return ImageWriteError(errno, path_);
+  absl::Status moved;
+  for (const std::string& name : names_) {
+    moved = MoveOut(name);
+    if (!moved.ok()) break;
+  }
+  if (moved.ok()) moved = SyncIf(sync, directory_, path_);
+  if (!moved.ok()) {
+    for (const std::string& name : names_) (void)unlinkat(directory_.get(), name.c_str(), 0);
+    return moved;
+  }
+  RemoveStaging();
+  return absl::OkStatus();
 }
 
 absl::Status ImageDirectory::AdoptOthers() {
@@ -259,6 +307,7 @@ absl::Status ImageDirectory::Remove(const std::string& name) {
 absl::Status ImageDirectory::RemoveOldImages() {
   ASSIGN_OR_RETURN(const std::vector<std::string> there, NamesIn(directory_.get()));
   for (const std::string& name : there) {
+    if (leaves_pages_ && IsOfPages(name)) continue;
     if (KindOfImageName(name).has_value()) RETURN_IF_ERROR(Remove(name));
   }
   return absl::OkStatus();

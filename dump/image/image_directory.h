@@ -52,10 +52,20 @@ class ImageDirectory final : public ImageSink {
   absl::StatusOr<PageSink> CreatePages(uint32_t pages_id) override;
   ImageDirectory* directory() override { return this; }
 
+  // Memory goes to a page server, which may keep it in this very directory: pages and pagemaps stay
+  // when the images are committed. Failure::kImagesDir where there are some by now, for these would
+  // be taken for the dump's.
+  absl::Status LeavePages();
+
   // Where the images stand until they are committed.
   BorrowedFd staging() const { return BorrowedFd(staging_); }
   // What somebody else has put there is committed with them.
   absl::Status AdoptOthers();
+
+  // For pages alone, of a dump whose other images go elsewhere. ExpectNoImages is
+  // Failure::kImagesDir where there is any, for a mixture of two dumps would come about.
+  absl::Status ExpectNoImages();
+  absl::Status CommitPages(bool sync);
 
   // Of the inventory that was written.
   absl::StatusOr<CommitMark> Mark() const;
@@ -78,6 +88,7 @@ class ImageDirectory final : public ImageSink {
   UniqueFd directory_;
   UniqueFd staging_;
   std::vector<std::string> names_;
+  bool leaves_pages_ = false;
 };
 
 // What a directory is to the user: its name in errors, and the option that chooses it.

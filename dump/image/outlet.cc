@@ -78,11 +78,14 @@ absl::Status Outlet::AwaitRoom() const {
 }
 
 absl::Status Outlet::Write(std::string_view bytes) {
-  const bool may_be_stuck = kind_ != Kind::kFile;
   while (!bytes.empty()) {
-    if (may_be_stuck) RETURN_IF_ERROR(AwaitRoom());
+    if (kind_ == Kind::kSharedPipe) RETURN_IF_ERROR(AwaitRoom());
     const ssize_t written = WriteSome(bytes);
-    if (written < 0 && (errno == EINTR || errno == EAGAIN)) continue;
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0 && errno == EAGAIN) {
+      RETURN_IF_ERROR(AwaitRoom());
+      continue;
+    }
     if (written < 0) return Error(errno);
     bytes.remove_prefix(static_cast<size_t>(written));
   }

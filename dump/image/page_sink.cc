@@ -12,6 +12,7 @@ namespace {
 
 // Of a pagemap_entry.
 constexpr uint32_t kParent = 1 << 0;
+constexpr uint32_t kLazy = 1 << 1;
 constexpr uint32_t kPresent = 1 << 2;
 
 }  // namespace
@@ -23,9 +24,9 @@ bool PageSink::WriteDirectly() {
   return direct_;
 }
 
-void PageSink::Account(RemoteAddress address, uint64_t pages) {
+void PageSink::Account(RemoteAddress address, uint64_t pages, bool lazy) {
   offset_ += pages * kImagePageSize;
-  Add({address, pages, kPresent});
+  Add({address, pages, lazy ? kPresent | kLazy : kPresent});
 }
 
 void PageSink::AccountInParent(RemoteAddress address, uint64_t pages) {

@@ -30,6 +30,10 @@ class PageSink {
   }
 
   uint32_t pages_id() const { return pages_id_; }
+  // Whose pages; known when all tasks stand.
+  void BelongTo(const PagesOwner& owner) { owner_ = owner; }
+  const PagesOwner& owner() const { return owner_; }
+  bool keeps_pagemap() const { return stream_ == nullptr || !stream_->keeps_pagemaps(); }
   // Null where there is a file.
   PageStream* stream() const { return stream_; }
   BorrowedFd file() const { return BorrowedFd(file_); }
@@ -42,7 +46,8 @@ class PageSink {
 
   // `pages` pages of the task from `address` on stand at `offset` now. Ascending addresses only,
   // those of AccountInParent included.
-  void Account(RemoteAddress address, uint64_t pages);
+  // `lazy`: a restore may ask for them later.
+  void Account(RemoteAddress address, uint64_t pages, bool lazy = false);
   // The same pages stand in the parent images: in the pagemap of the same name, in the directory
   // that the link "parent" beside this one leads to (criu(8), --prev-images-dir).
   void AccountInParent(RemoteAddress address, uint64_t pages);
@@ -65,6 +70,7 @@ class PageSink {
   UniqueFd file_;
   PageStream* stream_;
   uint32_t pages_id_;
+  PagesOwner owner_;
   bool direct_ = false;
   uint64_t offset_ = 0;
   std::vector<Run> runs_;

@@ -9,6 +9,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "dump/image/page_run.h"
+#include "dump/image/page_server_protocol.h"
 
 namespace dumpctl {
 
@@ -26,8 +27,10 @@ class PageStream {
  public:
   virtual ~PageStream() = default;
 
-  // The pages of one object come next, `bytes` in all.
-  virtual absl::Status BeginPages(uint32_t pages_id, uint64_t bytes) = 0;
+  // Whether the other end writes the pagemaps.
+  virtual bool keeps_pagemaps() const { return false; }
+  // The pages of `owner` come next, `bytes` in all.
+  virtual absl::Status BeginPages(uint32_t pages_id, const PagesOwner& owner, uint64_t bytes) = 0;
   // To be filled with up to Block::kSize bytes of pages. Waits while too many are on their way.
   virtual absl::StatusOr<Block> TakeBlock() = 0;
   // What fills it: the pages of `runs`, ascending.

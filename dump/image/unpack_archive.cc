@@ -22,7 +22,7 @@
 namespace dumpctl {
 namespace {
 
-constexpr size_t kPiece = 1 << 20;
+constexpr size_t kArchivePiece = 1 << 20;
 // Two empty records.
 constexpr int64_t kEndOfArchive = 1024;
 
@@ -42,7 +42,8 @@ class Unpacking {
 
   absl::StatusOr<Unpacked> Run() {
     archive_read_support_format_tar(archive_.get());
-    if (archive_read_open_fd(archive_.get(), from_.get(), kPiece) != ARCHIVE_OK) return Broken();
+    if (archive_read_open_fd(archive_.get(), from_.get(), kArchivePiece) != ARCHIVE_OK)
+      return Broken();
     for (;;) {
       archive_entry* entry = nullptr;
       const int result = archive_read_next_header(archive_.get(), &entry);
@@ -126,7 +127,7 @@ class Unpacking {
       return BadArchive("holds no inventory.img, so that it is no whole dump");
     }
     // Who writes it shall not meet a closed pipe: tar(1) fills up its last block.
-    const auto rest = std::make_unique<std::array<char, kPiece>>();
+    const auto rest = std::make_unique<std::array<char, kArchivePiece>>();
     while (read(from_.get(), rest->data(), rest->size()) > 0) {
     }
     return absl::OkStatus();

@@ -56,8 +56,13 @@ void WriteBehind::WriteAll() {
 absl::Status WriteBehind::Write(const Item& item) {
   RETURN_IF_ERROR(outlet_.Write(item.bytes));
   if (!item.block.bytes) return absl::OkStatus();
-  return outlet_.Write(
-      std::string_view(reinterpret_cast<const char*>(item.block.bytes.get()), item.block.used));
+  std::string_view rest(reinterpret_cast<const char*>(item.block.bytes.get()), item.block.used);
+  for (const Part& part : item.parts) {
+    RETURN_IF_ERROR(outlet_.Write(part.framed));
+    RETURN_IF_ERROR(outlet_.Write(rest.substr(0, part.bytes)));
+    rest.remove_prefix(part.bytes);
+  }
+  return outlet_.Write(rest);
 }
 
 absl::Status WriteBehind::Await(std::unique_lock<std::mutex>& lock,
@@ -83,9 +88,9 @@ absl::StatusOr<Block> WriteBehind::Take() {
   return block;
 }
 
-absl::Status WriteBehind::Put(Block block) {
+absl::Status WriteBehind::Put(Block block, std::vector<Part> parts) {
   const std::lock_guard lock(mutex_);
-  items_.push_back({.block = std::move(block)});
+  items_.push_back({.block = std::move(block), .parts = std::move(parts)});
   changed_.notify_all();
   return status_;
 }

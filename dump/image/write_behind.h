@@ -38,7 +38,12 @@ class WriteBehind {
 
   // Waits until there is room for it.
   absl::StatusOr<Block> Take();
-  absl::Status Put(Block block);
+  // Of a block in parts, what is framed before each.
+  struct Part {
+    std::string framed;
+    size_t bytes = 0;
+  };
+  absl::Status Put(Block block, std::vector<Part> parts = {});
   absl::Status Put(std::string bytes);
 
   // Until all is written, and the reader has it (Outlet::AwaitTaken).
@@ -48,6 +53,7 @@ class WriteBehind {
   struct Item {
     std::string bytes;
     Block block;
+    std::vector<Part> parts;  // empty: it is one
   };
 
   WriteBehind(Outlet outlet, std::function<absl::Status()> may_go_on)

@@ -184,7 +184,7 @@ absl::Status Pass(const MemorySource& source, std::span<const PageRun> runs, con
                   const DrainProgress& progress) {
   PageStream& stream = *sink.stream();
   const uint64_t total = BytesOf(runs);
-  RETURN_IF_ERROR(stream.BeginPages(sink.pages_id(), total));
+  RETURN_IF_ERROR(stream.BeginPages(sink.pages_id(), sink.owner(), total));
   Batches batches(runs, Block::kSize);
   std::vector<PageRun> batch;
   uint64_t done = 0;

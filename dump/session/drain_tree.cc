@@ -19,7 +19,7 @@ class Drain {
         std::span<PageSink> sinks, const DrainProgress& progress)
       : tree_(tree), facts_(facts), snapshot_(snapshot), sinks_(sinks), progress_(progress) {
     for (size_t i = 0; i < facts_.tasks.size(); ++i) {
-      if ((snapshot_.MemoryOf(i) == nullptr) != (tree_ != nullptr)) continue;
+      if (!IsOurs(i)) continue;
       total_ += BytesOf(i);
       (BytesOf(i) < kDrainByTwo ? small_ : large_).push_back(i);
     }
@@ -28,14 +28,14 @@ class Drain {
   }
 
   absl::Status Run() {
+    NameOwners();
+    if (!sinks_.empty() && sinks_.front().stream() != nullptr) return DrainInOrder();
     if (tree_ != nullptr) RETURN_IF_ERROR(DrainShared());
     for (const size_t i : large_) {
       RETURN_IF_ERROR(DrainTask(i, Within()));
       done_ += BytesOf(i);
     }
-    // A stream takes one after the other.
-    const bool in_order = !sinks_.empty() && sinks_.front().stream() != nullptr;
-    if (in_order || small_.size() < 2) return DrainSmall(progress_);
+    if (small_.size() < 2) return DrainSmall(progress_);
     std::future<absl::Status> beside = std::async(std::launch::async, [this] {
       const TraceSpan span(TraceKind::kThread, "copy tasks");
       return DrainSmall({});
@@ -46,12 +46,34 @@ class Drain {
   }
 
  private:
+  bool IsOurs(size_t i) const { return (snapshot_.MemoryOf(i) == nullptr) == (tree_ != nullptr); }
+
   uint64_t BytesOf(size_t i) const { return facts_.tasks[i].pages.pages * kImagePageSize; }
 
   // What a part tells, as part of the whole; nothing where nobody wants to be told.
   DrainProgress Within() const {
     if (!progress_) return {};
     return [this](uint64_t done, uint64_t) { return progress_(done_ + done, total_); };
+  }
+
+  void NameOwners() {
+    for (size_t i = 0; i < facts_.tasks.size(); ++i) {
+      sinks_[i].BelongTo({ImageKind::kPagemap, static_cast<uint32_t>(facts_.tasks[i].process.pid)});
+    }
+    size_t sink = facts_.tasks.size();
+    for (const auto& [id, object] : facts_.shared_memory) {
+      sinks_[sink++].BelongTo({ImageKind::kSharedPagemap, static_cast<uint32_t>(id)});
+    }
+  }
+
+  // A stream takes one after the other, the root of the tree first.
+  absl::Status DrainInOrder() {
+    for (size_t i = 0; i < facts_.tasks.size(); ++i) {
+      if (!IsOurs(i)) continue;
+      RETURN_IF_ERROR(DrainTask(i, Within()));
+      done_ += BytesOf(i);
+    }
+    return tree_ == nullptr ? absl::OkStatus() : DrainShared();
   }
 
   absl::Status DrainShared() {

@@ -13,6 +13,7 @@
 #include "absl/time/time.h"
 #include "dump/cg/cgroup_options.h"
 #include "dump/fd/file_name.h"
+#include "dump/image/page_server_client.h"
 #include "dump/sk/inet_policy.h"
 #include "dump/tty/terminal_refusal.h"
 
@@ -38,6 +39,7 @@ struct DumpOptions {
   std::string work_dir;  // of logs and statistics; empty: the images directory
   // Where the whole dump goes as one archive, "-" for standard output; images_dir is empty then.
   std::string output;
+  std::optional<ServerPlace> page_server;  // --page-server: where memory goes instead
   bool sync = false;    // --sync: what is written is on the disk when a dump stands
   bool direct = false;  // --direct: pages files are written past the page cache
   Outcome outcome = Outcome::kKilled;

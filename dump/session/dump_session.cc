@@ -17,6 +17,7 @@
 #include "absl/time/clock.h"
 #include "dump/image/image_archive.h"
 #include "dump/image/image_directory.h"
+#include "dump/image/page_server_client.h"
 #include "dump/image/page_sink.h"
 #include "dump/session/action_scripts.h"
 #include "dump/session/cgroup_freezer.h"
@@ -195,6 +196,7 @@ class Session {
       return ImageArchive::Open(options_.output, options_.timeout, options_.may_go_on);
     }
     ASSIGN_OR_RETURN(ImageDirectory directory, ImageDirectory::Open(options_.images_dir));
+    if (options_.page_server) RETURN_IF_ERROR(directory.LeavePages());
     return std::make_unique<ImageDirectory>(std::move(directory));
   }
 
@@ -202,6 +204,12 @@ class Session {
     const TraceSpan span(TraceKind::kPhase, "images");
     RETURN_IF_ERROR(Begin("images"));
     ASSIGN_OR_RETURN(std::unique_ptr<ImageSink> images, OpenDestination());
+    if (options_.page_server) {
+      ASSIGN_OR_RETURN(page_server_, PageServerClient::Connect(
+                                         *options_.page_server,
+                                         {ImageKind::kPagemap, static_cast<uint32_t>(root().pid)},
+                                         options_.timeout, options_.may_go_on));
+    }
     // What is written there comes last, when the process may be dead: so it is looked at first.
     if (!WorkDirectory().empty()) RETURN_IF_ERROR(CheckWritable(kWorkDirectory, WorkDirectory()));
     if (!options_.pidfile.empty()) {
@@ -289,7 +297,12 @@ class Session {
   // Sinks for so many tasks and objects of shared memory. Which they are is known when all stand.
   absl::Status OpenSinks(ImageSink& images, size_t tasks, std::vector<PageSink>& sinks) {
     while (sinks.size() < tasks) {
-      ASSIGN_OR_RETURN(PageSink sink, images.CreatePages(static_cast<uint32_t>(sinks.size()) + 1));
+      const auto number = static_cast<uint32_t>(sinks.size()) + 1;
+      if (page_server_ != nullptr) {
+        sinks.push_back(PageSink::ToStream(*page_server_, number));
+        continue;
+      }
+      ASSIGN_OR_RETURN(PageSink sink, images.CreatePages(number));
       if (options_.direct && !sink.WriteDirectly() && sinks.empty()) {
         log_.Warn("The file system takes no O_DIRECT: pages go through its cache");
       }
@@ -484,6 +497,7 @@ class Session {
 
   absl::Status Commit(ImageSink& images) {
     const TraceSpan span(TraceKind::kPhase, "commit");
+    if (page_server_ != nullptr) RETURN_IF_ERROR(page_server_->Finish());
     if (ImageDirectory* const directory = images.directory();
         directory != nullptr && !scripts_.empty()) {
       RETURN_IF_ERROR(scripts_.AfterDump(directory->staging()));
@@ -592,6 +606,7 @@ class Session {
   FaultPoints faults_;
   KernelFeatures features_;
   std::vector<Target> targets_;
+  std::unique_ptr<PageServerClient> page_server_;  // none where pages go beside the images
   bool all_needed_ = false;
   Snapshot snapshot_;
   absl::Status copies_left_;

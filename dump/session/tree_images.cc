@@ -97,12 +97,17 @@ class ImageBuilder {
     RETURN_IF_ERROR(AddTasks());
     RETURN_IF_ERROR(AddZombies());
     for (size_t i = 0; i < facts_.tasks.size(); ++i) {
+      if (!sinks[i].keeps_pagemap()) continue;
       const auto pid = static_cast<uint32_t>(facts_.tasks[i].process.pid);
       ASSIGN_OR_RETURN(ImageWriter pagemap, sinks[i].Pagemap(ImageKind::kPagemap, pid));
       images_.Add(std::move(pagemap));
     }
     size_t sink = facts_.tasks.size();
     for (const auto& [id, object] : facts_.shared_memory) {
+      if (!sinks[sink].keeps_pagemap()) {
+        ++sink;
+        continue;
+      }
       ASSIGN_OR_RETURN(ImageWriter pagemap,
                        sinks[sink++].Pagemap(ImageKind::kSharedPagemap, static_cast<uint32_t>(id)));
       images_.Add(std::move(pagemap));

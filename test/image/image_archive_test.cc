@@ -93,13 +93,13 @@ std::string WriteArchive(const std::string& path) {
   auto archive = ImageArchive::Open(path, kPatience, {});
   EXPECT_TRUE(archive.ok()) << archive.status();
   EXPECT_TRUE((*archive)->Write(InventoryImage()).ok());
-  EXPECT_TRUE((*archive)->BeginPages(1, 2 * kImagePageSize).ok());
+  EXPECT_TRUE((*archive)->BeginPages(1, {}, 2 * kImagePageSize).ok());
   auto block = (*archive)->TakeBlock();
   EXPECT_TRUE(block.ok()) << block.status();
   block->used = 2 * kImagePageSize;
   std::memset(block->bytes.get(), 'p', block->used);
   EXPECT_TRUE((*archive)->Put({}, *std::move(block)).ok());
-  EXPECT_TRUE((*archive)->BeginPages(2, 0).ok());
+  EXPECT_TRUE((*archive)->BeginPages(2, {}, 0).ok());
   auto file = (*archive)->CreateFile("ghost-file-1.img", 5);
   EXPECT_TRUE(file.ok()) << file.status();
   EXPECT_TRUE((*file)->Append("ab").ok());
@@ -138,7 +138,7 @@ TEST_F(ImageArchiveTest, LeavesNothingAndWhatWasThereWithoutACommit) {
   {
     auto archive = ImageArchive::Open(archive_, kPatience, {});
     ASSERT_TRUE(archive.ok()) << archive.status();
-    ASSERT_TRUE((*archive)->BeginPages(1, 0).ok());
+    ASSERT_TRUE((*archive)->BeginPages(1, {}, 0).ok());
     EXPECT_EQ((*archive)->Commit(false).code(), absl::StatusCode::kInternal);
   }
   EXPECT_EQ(Contents(archive_), "earlier");

@@ -1,0 +1,30 @@
+#ifndef DUMP_IMAGE_PAGE_RECEIVER_H_
+#define DUMP_IMAGE_PAGE_RECEIVER_H_
+
+#include <cstddef>
+#include <cstdint>
+
+#include "absl/status/statusor.h"
+#include "dump/image/image_directory.h"
+#include "dumpctl/unique_fd.h"
+
+namespace dumpctl {
+
+struct ReceivedPages {
+  size_t objects = 0;  // tasks, and objects that they share
+  uint64_t pages = 0;
+};
+
+// Takes the pages that one dump sends over `socket` as a page server of criu(8) does, from dumpers
+// of either size of heads, and leaves them with their pagemaps in `directory`, which they become
+// visible in together. The dump is told that it has succeeded when they stand there; `sync`: on the
+// disk.
+//
+// The peer may be anybody: what it sends is refused as soon as it is not what a dump sends, and
+// nothing is left then. Memory is bounded. Errors: Failure::kPeer when the peer ends early or sends
+// what is not understood (pages in parent images are not), those of ImageDirectory.
+absl::StatusOr<ReceivedPages> ReceivePages(BorrowedFd socket, ImageDirectory& directory, bool sync);
+
+}  // namespace dumpctl
+
+#endif  // DUMP_IMAGE_PAGE_RECEIVER_H_

@@ -1,0 +1,152 @@
+#include "dump/image/page_server_client.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "dump/image/server_address.h"
+#include "dumpctl/failure.h"
+#include "dumpctl/status_macros.h"
+
+namespace dumpctl {
+namespace {
+
+// How long an old server, which has nothing else to do, may take for its first answer.
+absl::Duration FirstAnswer(int socket) {
+  constexpr absl::Duration kAtLeast = absl::Milliseconds(500);
+  tcp_info info = {};
+  socklen_t size = sizeof info;
+  if (getsockopt(socket, IPPROTO_TCP, TCP_INFO, &info, &size) < 0) return kAtLeast;
+  return std::max(kAtLeast, 10 * absl::Microseconds(info.tcpi_rtt));
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<PageServerClient>> PageServerClient::Connect(
+    const ServerPlace& place, const PagesOwner& first, absl::Duration patience,
+    std::function<absl::Status()> may_go_on) {
+  const std::string name = absl::StrCat("page server ", place.address, " port ", place.port);
+  ASSIGN_OR_RETURN(const SocketAddress address, SocketAddress::Parse(place.address, place.port));
+  UniqueFd socket(::socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (!socket) return absl::ErrnoToStatus(errno, "socket");
+  // Also the time that connect(2) may take.
+  const timeval limit = absl::ToTimeval(patience);
+  setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
+  if (connect(socket.get(), address.get(), address.size()) < 0) {
+    return MakeFailure(Failure::kPeer, absl::ErrnoToStatusCode(errno),
+                       absl::StrCat(name, ": ", std::strerror(errno),
+                                    "; start one there (dumpctl page-server), or see to the way"));
+  }
+  const int one = 1;
+  setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+  std::unique_ptr<PageServerClient> client(new PageServerClient(std::move(socket), name, patience));
+  RETURN_IF_ERROR(client->AskForHeads(first));
+  ASSIGN_OR_RETURN(Outlet outlet, Outlet::Open(BorrowedFd(client->socket_),
+                                               absl::StrCat("memory pages to ", name), patience));
+  ASSIGN_OR_RETURN(client->writer_, WriteBehind::Start(std::move(outlet), std::move(may_go_on)));
+  return client;
+}
+
+absl::Status PageServerClient::Silent() const {
+  return MakeFailure(
+      Failure::kTimeout, absl::StatusCode::kDeadlineExceeded,
+      absl::StrCat(name_, " did not answer for ", absl::FormatDuration(patience_).c_str(),
+                   "; see whether it is one, or give more time (--timeout)"));
+}
+
+absl::Status PageServerClient::Ended(int error) const {
+  return MakeFailure(Failure::kPeer, absl::StatusCode::kFailedPrecondition,
+                     absl::StrCat(name_, " has ended the connection",
+                                  error == 0 ? "" : absl::StrCat(" (", std::strerror(error), ")"),
+                                  " before it had all pages; see its log"));
+}
+
+absl::StatusOr<bool> PageServerClient::AwaitAnswer(absl::Duration patience) const {
+  pollfd look = {.fd = socket_.get(), .events = POLLIN, .revents = 0};
+  const int ready = poll(&look, 1, static_cast<int>(absl::ToInt64Milliseconds(patience)));
+  if (ready < 0) return absl::ErrnoToStatus(errno, name_);
+  return ready > 0;
+}
+
+absl::Status PageServerClient::ReadAnswer(char* bytes, size_t size) const {
+  while (size > 0) {
+    ASSIGN_OR_RETURN(const bool answered, AwaitAnswer(patience_));
+    if (!answered) return Silent();
+    const ssize_t got = recv(socket_.get(), bytes, size, MSG_DONTWAIT);
+    if (got < 0 && (errno == EINTR || errno == EAGAIN)) continue;
+    if (got <= 0) return Ended(got < 0 ? errno : 0);
+    bytes += got;
+    size -= static_cast<size_t>(got);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status PageServerClient::AskForHeads(const PagesOwner& first) {
+  open_ = ObjectOf(first);
+  unanswered_ = 1;
+  const std::string head =
+      FormatHead({.command = PageServerHead::kOpen, .object = open_}, HeadSize::kOld);
+  // The last field of either is the object: what an old head has there, a new one has as its
+  // address, which says nothing in this one.
+  const std::string_view object = std::string_view(head).substr(head.size() - sizeof open_);
+  if (send(socket_.get(), head.data(), head.size(), MSG_NOSIGNAL) < 0) return Ended(errno);
+  ASSIGN_OR_RETURN(const bool answered, AwaitAnswer(FirstAnswer(socket_.get())));
+  if (!answered) {
+    heads_ = HeadSize::kNew;
+    if (send(socket_.get(), object.data(), object.size(), MSG_NOSIGNAL) < 0) return Ended(errno);
+    ASSIGN_OR_RETURN(const bool answered_now, AwaitAnswer(patience_));
+    if (!answered_now) return Silent();
+  }
+  char end = 0;
+  if (recv(socket_.get(), &end, 1, MSG_PEEK | MSG_DONTWAIT) == 0) return Ended(0);
+  return absl::OkStatus();
+}
+
+absl::Status PageServerClient::BeginPages(uint32_t /*pages_id*/, const PagesOwner& owner,
+                                          uint64_t /*bytes*/) {
+  const uint64_t object = ObjectOf(owner);
+  if (object == open_) return absl::OkStatus();
+  open_ = object;
+  ++unanswered_;
+  return writer_->Put(FormatHead({.command = PageServerHead::kOpen, .object = object}, heads_));
+}
+
+absl::StatusOr<Block> PageServerClient::TakeBlock() { return writer_->Take(); }
+
+absl::Status PageServerClient::Put(std::span<const PageRun> runs, Block block) {
+  std::vector<WriteBehind::Part> parts;
+  for (const PageRun& run : runs) {
+    parts.push_back({FormatHead({.command = PageServerHead::kAdd,
+                                 .flags = PageServerHead::kPresent,
+                                 .pages = run.pages,
+                                 .address = run.start.value(),
+                                 .object = open_},
+                                heads_),
+                     run.bytes()});
+  }
+  return writer_->Put(std::move(block), std::move(parts));
+}
+
+absl::Status PageServerClient::Finish() {
+  RETURN_IF_ERROR(writer_->Put(FormatHead({.command = PageServerHead::kClose}, heads_)));
+  RETURN_IF_ERROR(writer_->Finish());
+  std::string answers(unanswered_, '\0');
+  RETURN_IF_ERROR(ReadAnswer(answers.data(), answers.size()));
+  int32_t status = 0;
+  RETURN_IF_ERROR(ReadAnswer(reinterpret_cast<char*>(&status), sizeof status));
+  if (status == 0 && answers == std::string(unanswered_, '\0')) return absl::OkStatus();
+  return MakeFailure(Failure::kPeer, absl::StatusCode::kFailedPrecondition,
+                     absl::StrCat(name_, " says that something went wrong (", status,
+                                  "), or that it has parent images, which a dump of all pages does "
+                                  "not go with; see its log, and give it an empty directory"));
+}
+
+}  // namespace dumpctl

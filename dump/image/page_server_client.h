@@ -1,0 +1,66 @@
+#ifndef DUMP_IMAGE_PAGE_SERVER_CLIENT_H_
+#define DUMP_IMAGE_PAGE_SERVER_CLIENT_H_
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "dump/image/page_server_protocol.h"
+#include "dump/image/page_stream.h"
+#include "dump/image/write_behind.h"
+#include "dumpctl/unique_fd.h"
+
+namespace dumpctl {
+
+// Where a page server listens: an address of IPv4 or IPv6, by numbers.
+struct ServerPlace {
+  std::string address;
+  uint16_t port = 0;
+};
+
+// Sends pages to a page server of criu(8), which keeps them and their pagemaps.
+class PageServerClient final : public PageStream {
+ public:
+  // Connects, and finds out which heads the server takes: it is sent the short form of the one that
+  // opens `first`'s pages, which an old server answers at once, and after a while of silence what
+  // is missing of the long form. A wrong guess makes the server fail, and is an error here. Errors:
+  // Failure::kPeer, Failure::kUsage for a bad address, Failure::kTimeout.
+  static absl::StatusOr<std::unique_ptr<PageServerClient>> Connect(
+      const ServerPlace& place, const PagesOwner& first, absl::Duration patience,
+      std::function<absl::Status()> may_go_on);
+
+  bool keeps_pagemaps() const override { return true; }
+  absl::Status BeginPages(uint32_t pages_id, const PagesOwner& owner, uint64_t bytes) override;
+  absl::StatusOr<Block> TakeBlock() override;
+  absl::Status Put(std::span<const PageRun> runs, Block block) override;
+
+  // All has been sent. When it returns without an error the server has said that it has all.
+  absl::Status Finish();
+
+ private:
+  PageServerClient(UniqueFd socket, std::string name, absl::Duration patience)
+      : socket_(std::move(socket)), name_(std::move(name)), patience_(patience) {}
+
+  absl::StatusOr<bool> AwaitAnswer(absl::Duration patience) const;
+  absl::Status ReadAnswer(char* bytes, size_t size) const;
+  absl::Status AskForHeads(const PagesOwner& first);
+  absl::Status Silent() const;
+  absl::Status Ended(int error) const;
+
+  UniqueFd socket_;
+  std::string name_;
+  absl::Duration patience_;
+  HeadSize heads_ = HeadSize::kOld;
+  uint64_t open_ = 0;      // object whose pages are sent
+  size_t unanswered_ = 0;  // opens
+  std::unique_ptr<WriteBehind> writer_;
+};
+
+}  // namespace dumpctl
+
+#endif  // DUMP_IMAGE_PAGE_SERVER_CLIENT_H_
