@@ -47,7 +47,6 @@ constexpr CriuOption kUnserved[] = {
     {"skip-file-rwx-check", 0, kNo, kNegatable},
     {"skip-mnt", 0, kYes},
     {"status-fd", 0, kYes},
-    {"stream", 0, kNo, kNegatable},
     {"tls", 0, kNo, kNegatable},
     {"tls-cacert", 0, kYes},
     {"tls-cacrl", 0, kYes},

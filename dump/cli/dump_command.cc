@@ -81,7 +81,8 @@ absl::Status RunDump(DumpArguments arguments) {
 }
 
 // A page server takes memory alone: where images go is another matter.
-void AddPageServerOptions(CLI::App& command, DumpArguments& arguments, CLI::Option* output) {
+void AddPageServerOptions(CLI::App& command, DumpArguments& arguments, CLI::Option* output,
+                          CLI::Option* stream) {
   CLI::Option* port =
       command.add_option("--port", arguments.server.port, "where a page server listens")
           ->type_name("PORT");
@@ -93,7 +94,8 @@ void AddPageServerOptions(CLI::App& command, DumpArguments& arguments, CLI::Opti
                 "send memory to a page server")
       ->needs(port)
       ->needs(address)
-      ->excludes(output);
+      ->excludes(output)
+      ->excludes(stream);
 }
 
 }  // namespace
@@ -116,13 +118,20 @@ void AddDumpCommand(CLI::App& app, CommandAction& action) {
           ->excludes(images)
           ->excludes(command->get_option("--link-remap"))
           ->type_name("FILE");
-  AddPageServerOptions(*command, *arguments, output);
+  CLI::Option* stream =
+      command
+          ->add_flag("--stream,!--no-stream", options.stream,
+                     "send all images to the image streamer that waits in the images directory")
+          ->excludes(output)
+          ->excludes(command->get_option("--link-remap"));
+  AddPageServerOptions(*command, *arguments, output, stream);
   command->add_flag("--sync,!--no-sync", options.sync,
                     "the dump stands only when it is on the disk (fsync)");
   command
       ->add_flag("--direct,!--no-direct", options.direct,
                  "write memory past the page cache (O_DIRECT)")
-      ->excludes(output);
+      ->excludes(output)
+      ->excludes(stream);
   command
       ->add_option("-W,--work-dir", options.work_dir,
                    "where log and statistics go (default: the images directory)")
@@ -168,6 +177,7 @@ void AddDumpCommand(CLI::App& app, CommandAction& action) {
       ->take_all()
       ->expected(1)
       ->excludes(output)
+      ->excludes(stream)
       ->type_name("FILE");
   command
       ->add_option("--trace", options.trace,

@@ -40,6 +40,7 @@ struct DumpOptions {
   // Where the whole dump goes as one archive, "-" for standard output; images_dir is empty then.
   std::string output;
   std::optional<ServerPlace> page_server;  // --page-server: where memory goes instead
+  bool stream = false;                     // --stream: to the streamer that waits in images_dir
   bool sync = false;    // --sync: what is written is on the disk when a dump stands
   bool direct = false;  // --direct: pages files are written past the page cache
   Outcome outcome = Outcome::kKilled;

@@ -17,6 +17,7 @@
 #include "absl/time/clock.h"
 #include "dump/image/image_archive.h"
 #include "dump/image/image_directory.h"
+#include "dump/image/image_streamer.h"
 #include "dump/image/page_server_client.h"
 #include "dump/image/page_sink.h"
 #include "dump/session/action_scripts.h"
@@ -194,6 +195,9 @@ class Session {
   absl::StatusOr<std::unique_ptr<ImageSink>> OpenDestination() const {
     if (!options_.output.empty()) {
       return ImageArchive::Open(options_.output, options_.timeout, options_.may_go_on);
+    }
+    if (options_.stream) {
+      return ImageStreamer::Open(options_.images_dir, options_.timeout, options_.may_go_on);
     }
     ASSIGN_OR_RETURN(ImageDirectory directory, ImageDirectory::Open(options_.images_dir));
     if (options_.page_server) RETURN_IF_ERROR(directory.LeavePages());

@@ -1,7 +1,7 @@
 """Dumps that go elsewhere than into a directory: archives, their readers, and who unpacks them."""
 
 import os
-import subprocess
+import socket
 import tarfile
 
 from registry import case
@@ -114,4 +114,30 @@ def images_that_are_on_the_disk(scene):
     require(order.count("fsync") >= 3, f"turns of the directory were not synced: {order}")
     require("fsync" in order[last - 2 : last + 3], f"the inventory was not synced: {order}")
     scene.expect_whole_dump()
+    witness.expect_unharmed()
+
+
+@case
+def streamer_that_is_not_there(scene):
+    witness = scene.witness()
+    result = scene.dump(witness.pid, "--stream")
+    scene.expect_failure(result, "Peer", "streamer-capture.sock", "start criu-image-streamer")
+    scene.expect_images({})
+    witness.expect_unharmed()
+
+
+@case
+def streamer_that_ends_early(scene):
+    witness = scene.witness("poll", "big")
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(os.path.join(scene.images, "streamer-capture.sock"))
+    listener.listen()
+
+    def end(_):
+        connection, _ = listener.accept()
+        connection.recv(4)
+        connection.close()
+
+    result = scene.run(*scene.command(witness.pid, "--stream"), meanwhile=end)
+    scene.expect_failure(result, "Peer", "image streamer")
     witness.expect_unharmed()
