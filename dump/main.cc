@@ -14,6 +14,7 @@
 #include "dump/cli/interruption.h"
 #include "dump/cli/page_server_command.h"
 #include "dump/cli/show_command.h"
+#include "dump/cli/tracking_command.h"
 #include "dump/cli/unpack_command.h"
 #include "dump/cli/verbosity.h"
 #include "dumpctl/failure.h"
@@ -45,12 +46,12 @@ struct Command {
   std::string_view name;
   void (*add)(CLI::App& app, dumpctl::CommandAction& action);
 };
-constexpr Command kCommands[] = {{"dump", dumpctl::AddDumpCommand},
-                                 {"explain", dumpctl::AddExplainCommand},
-                                 {"check", dumpctl::AddCheckCommand},
-                                 {"show", dumpctl::AddShowCommand},
-                                 {"page-server", dumpctl::AddPageServerCommand},
-                                 {"unpack", dumpctl::AddUnpackCommand}};
+constexpr Command kCommands[] = {
+    {"dump", dumpctl::AddDumpCommand},       {"pre-dump", dumpctl::AddPreDumpCommand},
+    {"untrack", dumpctl::AddUntrackCommand}, {"dedup", dumpctl::AddDedupCommand},
+    {"explain", dumpctl::AddExplainCommand}, {"check", dumpctl::AddCheckCommand},
+    {"show", dumpctl::AddShowCommand},       {"page-server", dumpctl::AddPageServerCommand},
+    {"unpack", dumpctl::AddUnpackCommand}};
 
 // That which is asked for comes first, and the options of others are a tenth of the time that a
 // dump of a small process takes.

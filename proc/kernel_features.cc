@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <linux/userfaultfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -94,6 +95,18 @@ bool HasSoftDirty(const ProcDir& self) {
   return page.valid() && (EntryOf(self, page) & abi::kPagemapSoftDirty) != 0;
 }
 
+// Whether we can watch writes to our own memory, and take a descriptor from a thread.
+bool HasWriteWatch(const ProcDir& self) {
+  if (!CanScanFor(self, abi::kPageIsWritten)) return false;
+  const UniqueFd uffd(
+      static_cast<int>(syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK | abi::kUffdUserModeOnly)));
+  uffdio_api api = {.api = UFFD_API, .features = abi::kUffdFeatureWpAsync};
+  if (!uffd || ioctl(uffd.get(), UFFDIO_API, &api) < 0) return false;
+  const UniqueFd thread(
+      static_cast<int>(syscall(SYS_pidfd_open, syscall(SYS_gettid), abi::kPidfdThread)));
+  return thread.valid();
+}
+
 // Whether a program may be loaded and there are types to write it by. Whether the kernel then takes
 // it shows when it is loaded, which is too dear for a question.
 bool MayIterateByBpf() {
@@ -120,8 +133,10 @@ constexpr KernelFeatures::Description kDescriptions[] = {
     {KernelFeature::kDupfdQuery, "dupfd_query", "Linux 6.10",
      "finding descriptors that share an open file", "kcmp(2) is asked"},
     {KernelFeature::kSoftDirty, "soft_dirty", "CONFIG_MEM_SOFT_DIRTY",
-     "tracking what is written between dumps",
-     "none is needed: no dump of this version builds on another"},
+     "tracking what is written between dumps", "write_watch does it"},
+    {KernelFeature::kWriteWatch, "write_watch", "Linux 6.9 with CONFIG_USERFAULTFD",
+     "tracking what is written between dumps (pre-dump, --track-mem)",
+     "no dump builds on another: each is whole"},
     {KernelFeature::kBpfTaskVma, "bpf_task_vma",
      "Linux 6.1 with CONFIG_DEBUG_INFO_BTF, and CAP_BPF",
      "the flags of many mappings without walking their pages", "smaps is read"},
@@ -144,6 +159,8 @@ bool Ask(KernelFeature feature, const ProcDir& self) {
       return HasDupfdQuery(self);
     case KernelFeature::kSoftDirty:
       return HasSoftDirty(self);
+    case KernelFeature::kWriteWatch:
+      return HasWriteWatch(self);
     case KernelFeature::kBpfTaskVma:
     case KernelFeature::kBpfTaskFile:
       return MayIterateByBpf();

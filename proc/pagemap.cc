@@ -100,6 +100,55 @@ absl::Status Pagemap::Scan(RemoteAddress start, RemoteAddress end, PageFilter fi
   return absl::OkStatus();
 }
 
+absl::StatusOr<bool> Pagemap::IsWatched(RemoteAddress start) const {
+  if (!can_scan_) return false;
+  abi::PageRegion region = {};
+  abi::PmScanArg arg = {.size = sizeof arg,
+                        .flags = abi::kPmScanCheckWpAsync,
+                        .start = start.value(),
+                        .end = start.value() + kPageSize,
+                        .vec = reinterpret_cast<uint64_t>(&region),
+                        .vec_len = 1,
+                        .category_mask = abi::kPageIsPresent,
+                        .return_mask = abi::kPageIsPresent};
+  if (ioctl(file_.get(), abi::kPagemapScan, &arg) >= 0) return true;
+  if (errno == EPERM) return false;
+  return Error(errno);
+}
+
+absl::StatusOr<bool> Pagemap::FindWritten(
+    RemoteAddress start, RemoteAddress end, bool over_file, bool protect,
+    absl::FunctionRef<void(RemoteAddress, RemoteAddress)> found) {
+  ASSIGN_OR_RETURN(const bool watched, IsWatched(start));
+  if (!watched) return false;
+  abi::PageRegion regions[kRegions];
+  abi::PmScanArg arg = {.size = sizeof arg,
+                        .flags = abi::kPmScanCheckWpAsync | (protect ? abi::kPmScanWpMatching : 0),
+                        .end = end.value(),
+                        .vec = reinterpret_cast<uint64_t>(regions),
+                        .vec_len = kRegions,
+                        .category_mask = abi::kPageIsWritten,
+                        .category_anyof_mask = kHasContent,
+                        .return_mask = abi::kPageIsWritten};
+  if (over_file) {
+    arg.category_mask = arg.category_inverted = abi::kPageIsFile;
+    arg.return_mask |= abi::kPageIsSwapped;
+  }
+  for (arg.start = start.value(); arg.start < end.value();) {
+    const int n = ioctl(file_.get(), abi::kPagemapScan, &arg);
+    if (n < 0) return Error(errno);
+    for (int i = 0; i < n; ++i) {
+      if ((regions[i].categories & (abi::kPageIsWritten | abi::kPageIsSwapped)) == 0) continue;
+      found(RemoteAddress(regions[i].start), RemoteAddress(regions[i].end));
+    }
+    // Not further than the walk went: what was not walked is not protected yet. See kRegions.
+    const uint64_t next = n > 0 ? std::max(arg.walk_end, regions[n - 1].end) : arg.walk_end;
+    if (next <= arg.start) return absl::InternalError("PAGEMAP_SCAN does not get on");
+    arg.start = next;
+  }
+  return true;
+}
+
 bool Pagemap::Matches(uint64_t entry, PageFilter filter) const {
   if (filter == PageFilter::kGuards) return false;
   if (!(entry & (abi::kPagemapPresent | abi::kPagemapSwapped))) return false;

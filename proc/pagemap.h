@@ -45,6 +45,22 @@ class Pagemap {
   absl::Status Find(RemoteAddress start, RemoteAddress end, PageFilter filter,
                     absl::FunctionRef<void(const FoundPages&)> found);
 
+  // Whether writes to the mapping that begins at `start` are watched: see FindWritten. False on
+  // older kernels.
+  absl::StatusOr<bool> IsWatched(RemoteAddress start) const;
+  // Of a mapping whose writes are watched (userfaultfd's asynchronous write protection, Linux 6.7):
+  // calls `found` for what in [start, end), ascending, may have been written since it was protected
+  // last. False, and nothing found, where no writes are watched there. What is empty is never
+  // found, whatever it was before.
+  //
+  // `over_file`: private memory over a file, of which the file's own pages are left out, and
+  // swapped pages are always found: the kernel leaves a mark that looks like one where a protected
+  // page was given back. `protect`: what is found is protected again, at the same moment; nothing
+  // else is, so that empty memory gets no page tables.
+  absl::StatusOr<bool> FindWritten(RemoteAddress start, RemoteAddress end, bool over_file,
+                                   bool protect,
+                                   absl::FunctionRef<void(RemoteAddress, RemoteAddress)> found);
+
   // Whether guards are told from pages. Where they are not (Linux 6.13 and 6.14) they look like
   // swapped pages, and are found as such; reading them fails.
   bool knows_guards() const { return knows_guards_; }

@@ -11,6 +11,7 @@
 #include "absl/strings/str_format.h"
 #include "dump/cli/environment.h"
 #include "dump/session/host_check.h"
+#include "dumpctl/failure.h"
 #include "dumpctl/status_macros.h"
 
 namespace dumpctl {
@@ -60,6 +61,21 @@ std::string Json(const std::vector<HostFinding>& findings) {
   return absl::StrCat(report.dump(), "\n");
 }
 
+// As criu(8) spells them.
+constexpr char kMemDirtyTrack[] = "mem_dirty_track";
+
+absl::Status CheckFeature(const std::string& name) {
+  ASSIGN_OR_RETURN(const KernelFeatures features, KernelFeatures::Probe(ForcedKernelFeatures()));
+  if (!features.Has(KernelFeature::kWriteWatch)) {
+    return MakeFailure(
+        Failure::kHost, absl::StatusCode::kFailedPrecondition,
+        absl::StrCat(name, " is not supported: it takes Linux 6.9 with CONFIG_USERFAULTFD"));
+  }
+  std::printf("%s is supported\n", name.c_str());
+  return std::fflush(stdout) == 0 ? absl::OkStatus()
+                                  : absl::ErrnoToStatus(errno, "cannot write to stdout");
+}
+
 absl::Status Check(bool json) {
   ASSIGN_OR_RETURN(const HostFacts facts, ReadHostFacts());
   // As a dump does.
@@ -79,7 +95,14 @@ void AddCheckCommand(CLI::App& app, CommandAction& action) {
       app.add_subcommand("check", "say what this host and this caller can and cannot do");
   auto json = std::make_shared<bool>(false);
   command->add_flag("--json", *json, "as one JSON object");
-  command->callback([json, &action] { action = [json] { return Check(*json); }; });
+  auto feature = std::make_shared<std::string>();
+  command
+      ->add_option("--feature", *feature, "say of that alone whether it is there: mem_dirty_track")
+      ->check(CLI::IsMember({kMemDirtyTrack}))
+      ->type_name("NAME");
+  command->callback([json, feature, &action] {
+    action = [json, feature] { return feature->empty() ? Check(*json) : CheckFeature(*feature); };
+  });
 }
 
 }  // namespace dumpctl

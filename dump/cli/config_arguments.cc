@@ -26,6 +26,7 @@ namespace dumpctl {
 namespace {
 
 constexpr std::string_view kDump = "dump";
+constexpr std::string_view kPreDump = "pre-dump";
 constexpr std::string_view kExplain = "explain";
 
 absl::Status FileError(const std::string& path, std::string_view why) {
@@ -88,6 +89,7 @@ class Commands {
  public:
   explicit Commands(const std::string& command) {
     AddDumpCommand(app_, action_);
+    AddPreDumpCommand(app_, action_);
     AddExplainCommand(app_, action_);
     dump_ = app_.get_subcommand(std::string(kDump));
     asked_ = app_.get_subcommand(command);
@@ -142,9 +144,9 @@ ConfigPlaces ConfigPlaces::OfThisProcess() {
 
 absl::StatusOr<std::vector<std::string>> WithConfigFiles(std::vector<std::string> arguments,
                                                          const ConfigPlaces& places) {
-  if (arguments.empty() || (arguments.front() != kDump && arguments.front() != kExplain)) {
-    return arguments;
-  }
+  if (arguments.empty()) return arguments;
+  const std::string_view command = arguments.front();
+  if (command != kDump && command != kPreDump && command != kExplain) return arguments;
   const std::vector<std::string> files = FilesToRead(NamedBy(arguments), places);
   if (files.empty()) return arguments;
   Commands commands(arguments.front());

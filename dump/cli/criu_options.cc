@@ -10,7 +10,6 @@ constexpr bool kNegatable = true;
 
 constexpr CriuOption kUnserved[] = {
     {"all", 0, kNo},
-    {"auto-dedup", 0, kNo, kNegatable},
     {"close", 0, kYes},
     {"cpu-cap", 0, kOptional},
     {"daemon", 0, kNo},  // its -d is --restore-detached's
@@ -39,7 +38,6 @@ constexpr CriuOption kUnserved[] = {
     {"mntns-compat-mode", 0, kNo, kNegatable},
     {"ms", 0, kNo},
     {"pre-dump-mode", 0, kYes},
-    {"prev-images-dir", 0, kYes},
     {"ps-socket", 0, kYes},
     {"restore-detached", 'd', kNo, kNegatable},
     {"restore-sibling", 'S', kNo, kNegatable},
@@ -53,7 +51,6 @@ constexpr CriuOption kUnserved[] = {
     {"tls-cert", 0, kYes},
     {"tls-key", 0, kYes},
     {"tls-no-cn-verify", 0, kNo},
-    {"track-mem", 0, kNo, kNegatable},
     {"veth-pair", 0, kYes},
     {"weak-sysctls", 0, kNo, kNegatable},
 };

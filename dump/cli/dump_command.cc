@@ -14,6 +14,7 @@
 #include "dump/cli/target_options.h"
 #include "dump/cli/verbosity.h"
 #include "dump/session/dump_session.h"
+#include "dump/session/pre_dump.h"
 #include "dumpctl/failure.h"
 #include "dumpctl/status_macros.h"
 
@@ -37,6 +38,7 @@ struct DumpArguments {
   bool json = false;
   bool page_server = false;
   ServerPlace server;
+  absl::StatusOr<DumpReport> (*run)(const DumpOptions&, Log&) = Dump;
 };
 
 // Logs, pid files and traces are relative to the work directory, as criu(8) has it.
@@ -67,7 +69,7 @@ absl::Status RunDump(DumpArguments arguments) {
     options.may_go_on = [&interruption] { return interruption.Check(); };
     ProgressBar bar;
     options.progress = [&bar](uint64_t done, uint64_t total) { bar.Show(done, total); };
-    report = Dump(options, *log);
+    report = arguments.run(options, *log);
   }
   if (!report.ok()) {
     // Who asked is told by main; the file is for who looks later.
@@ -95,7 +97,38 @@ void AddPageServerOptions(CLI::App& command, DumpArguments& arguments, CLI::Opti
       ->needs(port)
       ->needs(address)
       ->excludes(output)
-      ->excludes(stream);
+      ->excludes(stream)
+      ->excludes(command.get_option("--prev-images-dir"));
+}
+
+// Those of every command that writes images.
+void AddCommonOptions(CLI::App& command, DumpArguments& arguments) {
+  DumpOptions& options = arguments.options;
+  AddTargetOptions(command, options);
+  command.add_option("-D,--images-dir", options.images_dir, "where the images go (default: .)")
+      ->type_name("DIR");
+  command
+      .add_option("-W,--work-dir", options.work_dir,
+                  "where log and statistics go (default: the images directory)")
+      ->type_name("DIR");
+  command.add_option("-o,--log-file", arguments.log_file, "log there, not to stderr")
+      ->type_name("FILE");
+  command
+      .add_option("--verbosity", arguments.verbosity,
+                  "or -vN: log 1 errors, 2 warnings (default), 3 information, 4 all")
+      ->type_name("N");
+  command
+      .add_option("--timeout", arguments.timeout_seconds,
+                  "seconds that freezing may take (default: 10)")
+      ->check(WhyNoNumber)
+      ->type_name("SECONDS");
+  command
+      .add_option("--prev-images-dir", options.prev_images_dir,
+                  "leave to the images there, relative to -D, what is not written since")
+      ->type_name("DIR");
+  command.add_flag("--auto-dedup,!--no-auto-dedup", options.auto_dedup,
+                   "free in these what is written again");
+  command.add_flag("--json", arguments.json, "tell what was done as JSON");
 }
 
 }  // namespace
@@ -104,10 +137,7 @@ void AddDumpCommand(CLI::App& app, CommandAction& action) {
   auto arguments = std::make_shared<DumpArguments>();
   CLI::App* command = app.add_subcommand("dump", "write the state of a process into images");
   DumpOptions& options = arguments->options;
-  AddTargetOptions(*command, options);
-  CLI::Option* images =
-      command->add_option("-D,--images-dir", options.images_dir, "where the images go (default: .)")
-          ->type_name("DIR");
+  AddCommonOptions(*command, *arguments);
   CLI::Option* output =
       command
           ->add_option("--output", options.output,
@@ -115,7 +145,8 @@ void AddDumpCommand(CLI::App& app, CommandAction& action) {
           ->check(CLI::Validator(
               [](const std::string& file) { return file.empty() ? "it takes a file, or -" : ""; },
               ""))
-          ->excludes(images)
+          ->excludes(command->get_option("--images-dir"))
+          ->excludes(command->get_option("--prev-images-dir"))
           ->excludes(command->get_option("--link-remap"))
           ->type_name("FILE");
   CLI::Option* stream =
@@ -132,16 +163,6 @@ void AddDumpCommand(CLI::App& app, CommandAction& action) {
                  "write memory past the page cache (O_DIRECT)")
       ->excludes(output)
       ->excludes(stream);
-  command
-      ->add_option("-W,--work-dir", options.work_dir,
-                   "where log and statistics go (default: the images directory)")
-      ->type_name("DIR");
-  command->add_option("-o,--log-file", arguments->log_file, "log there, not to stderr")
-      ->type_name("FILE");
-  command
-      ->add_option("--verbosity", arguments->verbosity,
-                   "or -vN: log 1 errors, 2 warnings (default), 3 information, 4 all")
-      ->type_name("N");
   command
       ->add_option("--network-lock", options.network_lock,
                    "what keeps packets of connections away: iptables (default), nftables, skip")
@@ -164,11 +185,6 @@ void AddDumpCommand(CLI::App& app, CommandAction& action) {
       ->type_name("SIZE");
   command->add_flag("-s,--leave-stopped", arguments->leave_stopped, "leave the process stopped")
       ->excludes(running);
-  command
-      ->add_option("--timeout", arguments->timeout_seconds,
-                   "seconds that freezing may take (default: 10)")
-      ->check(WhyNoNumber)
-      ->type_name("SECONDS");
   command->add_option("--pidfile", options.pidfile, "write the pid of the process there")
       ->type_name("FILE");
   command
@@ -183,7 +199,23 @@ void AddDumpCommand(CLI::App& app, CommandAction& action) {
       ->add_option("--trace", options.trace,
                    "write there what the dump's time went into, for Perfetto")
       ->type_name("FILE");
-  command->add_flag("--json", arguments->json, "tell what was done as JSON");
+  command->add_flag("--track-mem,!--no-track-mem", options.track_mem,
+                    "let the next dump save only what is written from now on");
+  TakeTheLast(*command);
+  RefuseUnservedCriuOptions(*command);
+  command->callback([arguments, &action] { action = [arguments] { return RunDump(*arguments); }; });
+}
+
+void AddPreDumpCommand(CLI::App& app, CommandAction& action) {
+  auto arguments = std::make_shared<DumpArguments>();
+  arguments->run = PreDump;
+  arguments->leave_running = true;
+  arguments->options.track_mem = true;
+  CLI::App* command = app.add_subcommand(
+      "pre-dump",
+      "save memory alone, and let the next dump save only what is written from then on");
+  AddCommonOptions(*command, *arguments);
+  command->add_flag("--track-mem")->description("taken, and of no effect: it is always so");
   TakeTheLast(*command);
   RefuseUnservedCriuOptions(*command);
   command->callback([arguments, &action] { action = [arguments] { return RunDump(*arguments); }; });

@@ -9,6 +9,8 @@ namespace dumpctl {
 
 // Adds `dump`, whose options are spelled as in criu(8).
 void AddDumpCommand(CLI::App& app, CommandAction& action);
+// Adds `pre-dump`.
+void AddPreDumpCommand(CLI::App& app, CommandAction& action);
 
 }  // namespace dumpctl
 

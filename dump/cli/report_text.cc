@@ -67,6 +67,11 @@ std::string ReportText(const DumpReport& report) {
       report.threads, report.descriptors, report.vmas, report.files_opened, report.files_borrowed,
       report.files_closed, report.files_skipped, report.pages_written, ByCopyText(report),
       SizeText(report.bytes_written), Milliseconds(report.frozen), Milliseconds(report.total));
+  if (report.pages_in_parent > 0) {
+    absl::StrAppend(&text, "  previous     ", report.pages_in_parent,
+                    " pages stand in the previous images\n");
+  }
+  if (report.tracked) absl::StrAppend(&text, "  tracked      what is written from now on\n");
   for (const std::string& words : report.not_captured) {
     absl::StrAppend(&text, "  not captured ", words, "\n");
   }
@@ -92,6 +97,8 @@ std::string ReportJson(const DumpReport& report) {
   json["pages_scanned"] = report.pages_scanned;
   json["pages_written"] = report.pages_written;
   json["pages_by_copy"] = report.pages_by_copy;
+  json["pages_in_parent"] = report.pages_in_parent;
+  json["tracked"] = report.tracked;
   json["bytes_written"] = report.bytes_written;
   json["freezing_us"] = absl::ToInt64Microseconds(report.freezing);
   json["frozen_us"] = absl::ToInt64Microseconds(report.frozen);

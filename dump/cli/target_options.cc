@@ -11,13 +11,6 @@
 namespace dumpctl {
 namespace {
 
-std::string WhyNoPid(const std::string& text) {
-  if (text.find_first_not_of('0') == std::string::npos) {
-    return absl::StrCat("\"", text, "\" is not the pid of a process");
-  }
-  return WhyNoNumber(text);
-}
-
 // What is given by --external; what is wrong with it, or nothing.
 std::string WhyNotExternal(const std::string& text) {
   if (ParseExternalFile(text) || ParseExternalTerminal(text)) return "";
@@ -97,6 +90,13 @@ void TakeTheLast(CLI::App& command) {
       option->take_last();
     }
   }
+}
+
+std::string WhyNoPid(const std::string& text) {
+  if (text.find_first_not_of('0') == std::string::npos) {
+    return absl::StrCat("\"", text, "\" is not the pid of a process");
+  }
+  return WhyNoNumber(text);
 }
 
 std::string WhyNoNumber(const std::string& text) {

@@ -20,6 +20,8 @@ void TakeTheLast(CLI::App& command);
 // CLI11 takes an empty text for 0, and the greatest number for what is beyond it. This says what is
 // wrong with a number, or nothing.
 std::string WhyNoNumber(const std::string& text);
+// The same of a process's number.
+std::string WhyNoPid(const std::string& text);
 
 // The same of a size, "1M" as criu(8) has it; and the bytes of one that is right.
 std::string WhyNoSize(const std::string& text);

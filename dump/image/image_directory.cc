@@ -271,6 +271,14 @@ absl::Status ImageDirectory::CommitPages(bool sync) {
   return absl::OkStatus();
 }
 
+absl::Status ImageDirectory::LinkParent(const std::string& path) {
+  if (symlinkat(path.c_str(), staging_.get(), kParentLink) < 0) {
+    return ImageWriteError(errno, kParentLink);
+  }
+  names_.emplace_back(kParentLink);
+  return absl::OkStatus();
+}
+
 absl::Status ImageDirectory::AdoptOthers() {
   ASSIGN_OR_RETURN(const std::vector<std::string> there, NamesIn(staging_.get()));
   for (const std::string& name : there) {
@@ -309,6 +317,12 @@ absl::Status ImageDirectory::RemoveOldImages() {
   for (const std::string& name : there) {
     if (leaves_pages_ && IsOfPages(name)) continue;
     if (KindOfImageName(name).has_value()) RETURN_IF_ERROR(Remove(name));
+  }
+  // Whatever else has that name is no image, and stays: MoveOut then says so.
+  struct stat parent = {};
+  if (fstatat(directory_.get(), kParentLink, &parent, AT_SYMLINK_NOFOLLOW) == 0 &&
+      S_ISLNK(parent.st_mode)) {
+    RETURN_IF_ERROR(Remove(kParentLink));
   }
   return absl::OkStatus();
 }

@@ -56,6 +56,8 @@ class ImageDirectory final : public ImageSink {
   // when the images are committed. Failure::kImagesDir where there are some by now, for these would
   // be taken for the dump's.
   absl::Status LeavePages();
+  // The link to the images that these build upon; a relative path counts from this directory.
+  absl::Status LinkParent(const std::string& path);
 
   // Where the images stand until they are committed.
   BorrowedFd staging() const { return BorrowedFd(staging_); }

@@ -103,6 +103,10 @@ struct ImageType {
   uint64_t (*parts)(const google::protobuf::Message& entry) = nullptr;
 };
 
+// The symbolic link in a directory that leads to the images that these build upon (criu(8),
+// --prev-images-dir).
+inline constexpr char kParentLink[] = "parent";
+
 inline constexpr uint32_t kCommonMagic = 0x54564319;
 inline constexpr uint32_t kServiceMagic = 0x55105940;
 

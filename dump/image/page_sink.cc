@@ -2,7 +2,9 @@
 
 #include <fcntl.h>
 
+#include <algorithm>
 #include <limits>
+#include <vector>
 
 #include "dumpctl/status_macros.h"
 #include "proto/mm.pb.h"
@@ -49,7 +51,10 @@ absl::StatusOr<ImageWriter> PageSink::Pagemap(ImageKind kind, uint32_t id) const
   image::pagemap_head head;
   head.set_pages_id(pages_id_);
   RETURN_IF_ERROR(image.Add(head));
-  for (const Run& run : runs_) {
+  std::vector<Run> ascending = runs_;
+  std::stable_sort(ascending.begin(), ascending.end(),
+                   [](const Run& a, const Run& b) { return a.address < b.address; });
+  for (const Run& run : ascending) {
     image::pagemap_entry entry;
     entry.set_vaddr(run.address.value());
     // Restorers before 4.2 read this field alone; 4.2 takes it.

@@ -44,12 +44,12 @@ class PageSink {
   bool direct() const { return direct_; }
   uint64_t offset() const { return offset_; }
 
-  // `pages` pages of the task from `address` on stand at `offset` now. Ascending addresses only,
-  // those of AccountInParent included.
+  // `pages` pages of the task from `address` on stand at `offset` now. Ascending addresses only.
   // `lazy`: a restore may ask for them later.
   void Account(RemoteAddress address, uint64_t pages, bool lazy = false);
   // The same pages stand in the parent images: in the pagemap of the same name, in the directory
-  // that the link "parent" beside this one leads to (criu(8), --prev-images-dir).
+  // that the link "parent" beside this one leads to (criu(8), --prev-images-dir). Ascending by
+  // themselves: the pagemap has both in their order.
   void AccountInParent(RemoteAddress address, uint64_t pages);
 
   // Of the task, or whatever else `kind` is for, that has the number `id`.

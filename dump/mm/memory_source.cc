@@ -165,4 +165,36 @@ absl::Status FrozenTaskMemory::Read(std::span<const PageRun> runs,
   return batch.Flush();
 }
 
+absl::StatusOr<LivingTaskMemory> LivingTaskMemory::Open(pid_t pid, const ProcDir& task) {
+  ASSIGN_OR_RETURN(UniqueFd mem, task.Open("mem", O_RDONLY));
+  return LivingTaskMemory(pid, std::move(mem));
+}
+
+absl::Status LivingTaskMemory::ReadRun(RemoteAddress address, std::span<std::byte> bytes) const {
+  while (!bytes.empty()) {
+    const ssize_t n =
+        pread(mem_.get(), bytes.data(), bytes.size(), static_cast<off_t>(address.value()));
+    if (n == 0) return Died(pid_);
+    if (n < 0 && errno != EIO && errno != EFAULT) return Error(errno, pid_, address);
+    auto done = static_cast<size_t>(n);
+    if (n < 0) {
+      // Gone since, or a guard by now: this page, and perhaps more.
+      done = std::min<size_t>(bytes.size(), kImagePageSize - address.value() % kImagePageSize);
+      std::fill_n(bytes.begin(), done, std::byte{0});
+    }
+    bytes = bytes.subspan(done);
+    address = address + done;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status LivingTaskMemory::Read(std::span<const PageRun> runs,
+                                    std::span<std::byte> bytes) const {
+  for (const PageRun& run : runs) {
+    RETURN_IF_ERROR(ReadRun(run.start, bytes.first(run.bytes())));
+    bytes = bytes.subspan(run.bytes());
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace dumpctl

@@ -63,6 +63,25 @@ class FrozenTaskMemory final : public MemorySource {
   std::vector<Range> unreadable_;  // ascending
 };
 
+// From a task that runs, whose writes are watched (WriteWatch), so that what it changes meanwhile
+// is saved once more by the next dump: by /proc/PID/mem, which stays with the address space that
+// the task had when this was opened. What is there no more reads as zeros: it is never told from
+// what was written.
+class LivingTaskMemory final : public MemorySource {
+ public:
+  static absl::StatusOr<LivingTaskMemory> Open(pid_t pid, const ProcDir& task);
+
+  absl::Status Read(std::span<const PageRun> runs, std::span<std::byte> bytes) const override;
+
+ private:
+  LivingTaskMemory(pid_t pid, UniqueFd mem) : pid_(pid), mem_(std::move(mem)) {}
+
+  absl::Status ReadRun(RemoteAddress address, std::span<std::byte> bytes) const;
+
+  pid_t pid_;
+  UniqueFd mem_;
+};
+
 }  // namespace dumpctl
 
 #endif  // DUMP_MM_MEMORY_SOURCE_H_

@@ -18,10 +18,13 @@ namespace dumpctl {
 struct ScannedPages {
   // Ascending, none touching the next.
   std::vector<PageRun> runs;
+  // Those that parent images hold, as they are (PageTracking::Split); not in `runs`.
+  std::vector<PageRun> in_parent;
   // Ascending. Nullopt where this kernel does not tell (CollectVmas takes it as it is).
   std::optional<std::vector<GuardRange>> guards;
-  uint64_t pages = 0;          // in all runs
-  uint64_t pages_scanned = 0;  // of address space that was looked through
+  uint64_t pages = 0;            // in all runs
+  uint64_t pages_in_parent = 0;  // in all of in_parent
+  uint64_t pages_scanned = 0;    // of address space that was looked through
 };
 
 // Finds the pages of a frozen task that restore cannot get elsewhere: private memory that is

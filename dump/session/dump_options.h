@@ -56,6 +56,9 @@ struct DumpOptions {
   std::optional<NetworkLock> network_lock;     // --network-lock
   absl::Duration timeout = absl::Seconds(10);  // for freezing
   std::vector<std::string> action_scripts;     // --action-script, as they were given
+  std::string prev_images_dir;                 // --prev-images-dir; empty: none
+  bool track_mem = false;                      // --track-mem
+  bool auto_dedup = false;                     // --auto-dedup
   std::string pidfile;                         // empty: none is written
   std::string trace;                           // a file for TraceText; empty: none is written
   std::string kernel_features;                 // see KernelFeatures::Probe

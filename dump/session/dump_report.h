@@ -36,8 +36,12 @@ struct DumpReport {
 
   uint64_t pages_scanned = 0;
   uint64_t pages_written = 0;
-  uint64_t pages_by_copy = 0;  // of those written: while the process ran on
-  uint64_t bytes_written = 0;  // all images
+  uint64_t pages_by_copy = 0;    // of those written: while the process ran on
+  uint64_t pages_in_parent = 0;  // that were not, because the previous images hold them
+  uint64_t bytes_written = 0;    // all images
+
+  // The next dump can build upon this one.
+  bool tracked = false;
 
   absl::Duration freezing;  // from the first seize until all was stopped
   absl::Duration frozen;    // from the first seize until it ran again, or was dead

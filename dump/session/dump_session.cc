@@ -1,7 +1,5 @@
 #include "dump/session/dump_session.h"
 
-#include <sys/resource.h>
-
 #include <filesystem>
 #include <future>
 #include <memory>
@@ -12,9 +10,9 @@
 #include <vector>
 
 #include "absl/cleanup/cleanup.h"
-#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "dump/image/dedup.h"
 #include "dump/image/image_archive.h"
 #include "dump/image/image_directory.h"
 #include "dump/image/image_streamer.h"
@@ -28,7 +26,9 @@
 #include "dump/session/heap.h"
 #include "dump/session/helper.h"
 #include "dump/session/link_remaps.h"
+#include "dump/session/page_tracking.h"
 #include "dump/session/preflight.h"
+#include "dump/session/run_setup.h"
 #include "dump/session/snapshot.h"
 #include "dump/session/target.h"
 #include "dump/session/tcp_connections.h"
@@ -47,20 +47,6 @@
 
 namespace dumpctl {
 namespace {
-
-// A copy of every descriptor of every task is held while it is dumped.
-void RaiseOpenFileLimit() {
-  rlimit limit = {};
-  if (getrlimit(RLIMIT_NOFILE, &limit) < 0) return;
-  limit.rlim_cur = limit.rlim_max;
-  setrlimit(RLIMIT_NOFILE, &limit);
-}
-
-absl::StatusOr<std::string> NewRunId() {
-  ASSIGN_OR_RETURN(const ProcDir proc, ProcDir::OpenRoot());
-  ASSIGN_OR_RETURN(const std::string uuid, proc.Read("sys/kernel/random/uuid"));
-  return std::string(absl::StripAsciiWhitespace(uuid));
-}
 
 // Copies are for who runs on at once: not for who is to stand while scripts look at it.
 SnapshotOptions SnapshotOptionsOf(const DumpOptions& options, const ActionScripts& scripts) {
@@ -104,12 +90,13 @@ T Await(std::future<T>& found) {
 class Session {
  public:
   Session(const DumpOptions& options, Log& log, FaultPoints faults, KernelFeatures features,
-          std::vector<Target> targets)
+          PageTracking tracking, std::vector<Target> targets)
       : options_(options),
         scripts_(options),
         log_(log),
         faults_(std::move(faults)),
         features_(features),
+        tracking_(std::move(tracking)),
         targets_(std::move(targets)),
         snapshot_(SnapshotOptionsOf(options, scripts_)) {}
 
@@ -160,10 +147,12 @@ class Session {
     const bool runs_early = options_.outcome == Outcome::kRunning && scripts_.empty();
     if (runs_early) RETURN_IF_ERROR(Release(tree, freezer, connections));
     if (snapshot_.copies() > 0) RETURN_IF_ERROR(SaveCopies(facts, sinks));
+    AccountInParent(facts, sinks);
     LinkRemaps links;
     RETURN_IF_ERROR(Serialise(facts, sinks, *images, links));
     RETURN_IF_ERROR(Commit(*images));
     links.Keep();
+    KeepTracking(facts);
     return Complete(tree, freezer, facts, connections, runs_early);
   }
 
@@ -180,6 +169,7 @@ class Session {
                            "): ", targets_.size(), " in the tree"));
     ASSIGN_OR_RETURN(Preflight preflight, RunPreflight(options_, targets_, features_));
     if (!preflight.blockers.empty()) return RefusedStatus(preflight.blockers, false);
+    RETURN_IF_ERROR(tracking_.ReadParent(targets_));
     return preflight;
   }
 
@@ -201,6 +191,9 @@ class Session {
     }
     ASSIGN_OR_RETURN(ImageDirectory directory, ImageDirectory::Open(options_.images_dir));
     if (options_.page_server) RETURN_IF_ERROR(directory.LeavePages());
+    if (const ParentImages* const parent = tracking_.parent()) {
+      RETURN_IF_ERROR(directory.LinkParent(parent->path()));
+    }
     return std::make_unique<ImageDirectory>(std::move(directory));
   }
 
@@ -264,6 +257,8 @@ class Session {
     for (size_t i = 0; i < facts.tasks.size(); ++i) {
       RETURN_IF_ERROR(AskTask(tree.tasks()[i], facts.tasks[i]));
     }
+    RETURN_IF_ERROR(Begin("track"));
+    RETURN_IF_ERROR(tracking_.Watch(tree, root()));
     return facts;
   }
 
@@ -271,6 +266,11 @@ class Session {
     const TraceSpan span(TraceKind::kPhase, "holdings");
     RETURN_IF_ERROR(Begin("holdings"));
     RETURN_IF_ERROR(ReadHoldings(tree, preflight, features_, facts));
+    for (size_t i = 0; i < facts.tasks.size(); ++i) {
+      FrozenFacts& task = facts.tasks[i];
+      RETURN_IF_ERROR(tracking_.Split(tree.tasks()[i], task.vmas, task.pages));
+      report_.pages_in_parent += task.pages.pages_in_parent;
+    }
     for (const FrozenFacts& task : facts.tasks) {
       report_.threads += task.threads.size();
       report_.descriptors += task.descriptors ? task.descriptors->size() : 0;
@@ -379,6 +379,14 @@ class Session {
     return absl::OkStatus();
   }
 
+  static void AccountInParent(const TreeFacts& facts, std::vector<PageSink>& sinks) {
+    for (size_t i = 0; i < facts.tasks.size(); ++i) {
+      for (const PageRun& run : facts.tasks[i].pages.in_parent) {
+        sinks[i].AccountInParent(run.start, run.pages);
+      }
+    }
+  }
+
   // Here, where nobody can write to them.
   absl::Status SaveNameless(const FrozenTree& tree, TreeFacts& facts, ImageSink& images) {
     const TraceSpan span(TraceKind::kPhase, "ghosts");
@@ -403,10 +411,13 @@ class Session {
     size_t mappings = 0;
     for (size_t i = 0; i < facts.tasks.size(); ++i) {
       ReadFlags& flags = (*read)[i];
+      const ProcDir& dir = tree.tasks()[i].dir();
+      RETURN_IF_ERROR(LeaveOutWatch(dir, features_, flags.flags));
       absl::Status learnt = facts.tasks[i].vmas.LearnFlags(flags.flags);
       if (!learnt.ok() && flags.by_bpf) {
         log_.Info(absl::StrCat("VmFlags by BPF are of other mappings: ", learnt.message()));
         ASSIGN_OR_RETURN(flags, ReadFlagsFromSmaps(tree.tasks()[i]));
+        RETURN_IF_ERROR(LeaveOutWatch(dir, features_, flags.flags));
         learnt = facts.tasks[i].vmas.LearnFlags(flags.flags);
       }
       RETURN_IF_ERROR(learnt);
@@ -514,6 +525,21 @@ class Session {
     return absl::OkStatus();
   }
 
+  // Without it the next dump writes all once more, and is as right.
+  void KeepTracking(const TreeFacts& facts) {
+    const absl::Status kept = tracking_.Keep(root(), facts.run_id);
+    report_.tracked = kept.ok() && tracking_.tracks();
+    if (!kept.ok())
+      log_.Warn(absl::StrCat("Nothing is tracked for the next dump: ", kept.message()));
+    if (!options_.auto_dedup || tracking_.parent() == nullptr) return;
+    const absl::StatusOr<DedupCounts> freed = DedupParents(options_.images_dir);
+    if (!freed.ok()) {
+      log_.Warn(absl::StrCat("Not all superseded pages are freed: ", freed.status().message()));
+    } else {
+      log_.Info(absl::StrCat("Freed ", freed->pages, " superseded pages in previous images"));
+    }
+  }
+
   // The dump stands, whatever goes wrong now: an error says so.
   absl::Status Complete(FrozenTree& tree, CgroupFreezer& freezer, const TreeFacts& facts,
                         TcpConnections& connections, bool released_before) {
@@ -609,6 +635,7 @@ class Session {
   Log& log_;
   FaultPoints faults_;
   KernelFeatures features_;
+  PageTracking tracking_;
   std::vector<Target> targets_;
   std::unique_ptr<PageServerClient> page_server_;  // none where pages go beside the images
   bool all_needed_ = false;
@@ -630,6 +657,7 @@ absl::StatusOr<DumpReport> Dump(const DumpOptions& options, Log& log) {
   ASSIGN_OR_RETURN(const KernelFeatures features, KernelFeatures::Probe(options.kernel_features));
   RETURN_IF_ERROR(CheckSnapshotMode(options));
   RaiseOpenFileLimit();
+  ASSIGN_OR_RETURN(PageTracking tracking, PageTracking::Prepare(options, features));
   constexpr size_t kSmallDump = 1 << 20;
   ReserveHeap(kSmallDump);
   ASSIGN_OR_RETURN(std::vector<Target> targets, FindTree(options.pid));
@@ -639,7 +667,8 @@ absl::StatusOr<DumpReport> Dump(const DumpOptions& options, Log& log) {
     ASSIGN_OR_RETURN(targets, FindTree(options.pid));
   }
   looking.End();
-  Session session(options, log, std::move(faults), features, std::move(targets));
+  Session session(options, log, std::move(faults), features, std::move(tracking),
+                  std::move(targets));
   absl::StatusOr<DumpReport> report = session.Run();
   if (trace && session.froze()) {
     const absl::Status written = trace->Write(options.trace, session.traced(), report.status());

@@ -20,6 +20,7 @@
 #include "proc/map_file_opener.h"
 #include "proc/smaps_entries.h"
 #include "proc/smaps_parser.h"
+#include "proc/status_parser.h"
 #include "proc/timers_parser.h"
 
 namespace dumpctl {
@@ -60,20 +61,6 @@ absl::StatusOr<std::optional<std::string>> ReadMapsIfChanged(const FrozenTask& t
   }));
   if (!changed && same < before.size()) changed = before.substr(0, same);
   return changed;
-}
-
-absl::StatusOr<VmaList> ReadMappings(const FrozenTask& task, Preflight& preflight) {
-  // A task that was not there yet is as if all of its mappings had changed.
-  TaskPreflight& before = preflight.tasks[task.pid()];
-  ASSIGN_OR_RETURN(std::optional<std::string> changed, ReadMapsIfChanged(task, before.maps_text));
-  // The same text is the same list: the same addresses, and the same files there. Another file that
-  // came in between, under the same name even, has another inode, because those of the list are
-  // held open and their numbers are not given again.
-  if (!changed && before.vmas) return *std::exchange(before.vmas, std::nullopt);
-  ASSIGN_OR_RETURN(std::vector<Mapping> mappings, ParseMaps(changed ? *changed : before.maps_text));
-  ProcMapFileOpener opener(task.dir(), preflight.kernel_tmpfs);
-  const VmaList::Shared shared{preflight.cache.get(), preflight.mount_namespace};
-  return VmaList::Build(std::move(mappings), opener, &shared);
 }
 
 // No system call may be run in such a thread: strict mode would kill it.
@@ -205,6 +192,20 @@ absl::StatusOr<ReadFlags> ReadFlagsOf(const FrozenTask& task, const BpfVmFlags* 
 
 }  // namespace
 
+absl::StatusOr<VmaList> ReadMappings(const FrozenTask& task, Preflight& preflight) {
+  // A task that was not there yet is as if all of its mappings had changed.
+  TaskPreflight& before = preflight.tasks[task.pid()];
+  ASSIGN_OR_RETURN(std::optional<std::string> changed, ReadMapsIfChanged(task, before.maps_text));
+  // The same text is the same list: the same addresses, and the same files there. Another file that
+  // came in between, under the same name even, has another inode, because those of the list are
+  // held open and their numbers are not given again.
+  if (!changed && before.vmas) return *std::exchange(before.vmas, std::nullopt);
+  ASSIGN_OR_RETURN(std::vector<Mapping> mappings, ParseMaps(changed ? *changed : before.maps_text));
+  ProcMapFileOpener opener(task.dir(), preflight.kernel_tmpfs);
+  const VmaList::Shared shared{preflight.cache.get(), preflight.mount_namespace};
+  return VmaList::Build(std::move(mappings), opener, &shared);
+}
+
 absl::StatusOr<FrozenFacts> ReadTaskFacts(const FrozenTask& task, SeccompCollector& seccomp) {
   const TraceSpan span(TraceKind::kTask, "facts",
                        {{"pid", task.pid()}, {"threads", task.threads().size()}});
@@ -213,6 +214,15 @@ absl::StatusOr<FrozenFacts> ReadTaskFacts(const FrozenTask& task, SeccompCollect
   ASSIGN_OR_RETURN(facts.process, ReadProcessFacts(task));
   RETURN_IF_ERROR(ReadThreads(task, seccomp, facts));
   return facts;
+}
+
+absl::Status CheckMayRunCalls(const FrozenTask& task) {
+  RETURN_IF_ERROR(RefuseForeignRegisters(task));
+  const FrozenThread& leader = task.threads().front();
+  if (leader.seccomp_suspended) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const std::string text, task.dir().ReadWhole("status"));
+  ASSIGN_OR_RETURN(const TaskStatus status, ParseStatus(text));
+  return status.seccomp_mode == 0 ? absl::OkStatus() : CannotSuspendSeccomp(task, leader.tid);
 }
 
 absl::Status AskTask(const FrozenTask& task, FrozenFacts& facts) {

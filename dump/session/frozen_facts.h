@@ -99,8 +99,15 @@ struct TreeFacts {
 // A process and its threads, as procfs and ptrace tell of them from outside.
 absl::StatusOr<FrozenFacts> ReadTaskFacts(const FrozenTask& task, SeccompCollector& seccomp);
 
+// Whether system calls may be run in its leader, which ReadTaskFacts finds out, too. Errors:
+// kForeignAbi for 32-bit code, kPermission where a seccomp filter would see them.
+absl::Status CheckMayRunCalls(const FrozenTask& task);
+
 // What only the task itself can tell. When this returns, the task stands as it stood before.
 absl::Status AskTask(const FrozenTask& task, FrozenFacts& facts);
+
+// The mappings of one. Those that were there in preflight open nothing.
+absl::StatusOr<VmaList> ReadMappings(const FrozenTask& task, Preflight& preflight);
 
 // What the tasks hold: mappings, pages, descriptors and the rest.
 absl::Status ReadHoldings(const FrozenTree& tree, Preflight& preflight,

@@ -80,6 +80,25 @@ FileMaker PidfdMaker(std::function<bool(pid_t)> is_in_tree) {
   };
 }
 
+image::inventory_entry InventoryOf(const NamespaceLinks& dumper, const std::string& run_id) {
+  image::task_kobj_ids_entry ids;
+  SetNamespaceIds(dumper, ids);
+  ids.set_vm_id(kDumperObject);
+  ids.set_files_id(kDumperObject);
+  ids.set_fs_id(kDumperObject);
+  ids.set_sighand_id(kDumperObject);
+  image::inventory_entry inventory;
+  inventory.set_img_version(2);
+  inventory.set_fdinfo_per_id(true);
+  *inventory.mutable_root_ids() = ids;
+  inventory.set_ns_per_id(true);
+  inventory.set_root_cg_set(kDumpersCgroups);
+  inventory.set_lsmtype(image::NO_LSM);
+  inventory.mutable_plugins_entry();
+  inventory.set_dump_criu_run_id(run_id);
+  return inventory;
+}
+
 class ImageBuilder {
  public:
   ImageBuilder(const TreeFacts& facts, const KernelFeatures& features, const DumpOptions& options)
@@ -325,23 +344,9 @@ class ImageBuilder {
   }
 
   absl::Status AddInventory() {
-    image::task_kobj_ids_entry ids;
-    SetNamespaceIds(dumper_namespaces_, ids);
-    ids.set_vm_id(kDumperObject);
-    ids.set_files_id(kDumperObject);
-    ids.set_fs_id(kDumperObject);
-    ids.set_sighand_id(kDumperObject);
-    image::inventory_entry inventory;
-    inventory.set_img_version(2);
-    inventory.set_fdinfo_per_id(true);
-    *inventory.mutable_root_ids() = ids;
-    inventory.set_ns_per_id(true);
-    inventory.set_root_cg_set(kDumpersCgroups);
-    inventory.set_lsmtype(image::NO_LSM);
+    image::inventory_entry inventory = InventoryOf(dumper_namespaces_, facts_.run_id);
     inventory.set_network_lock_method(static_cast<uint32_t>(facts_.network_lock));
     if (options_.inet.tcp_close) inventory.set_tcp_close(true);
-    inventory.mutable_plugins_entry();
-    inventory.set_dump_criu_run_id(facts_.run_id);
     return images_.AddOne(ImageKind::kInventory, 0, inventory);
   }
 
@@ -363,6 +368,14 @@ absl::StatusOr<TreeImages> BuildImages(const TreeFacts& facts, std::span<const P
   return ImageBuilder(facts, features, options).Build(sinks);
 }
 
+absl::StatusOr<ImageWriter> PreDumpInventory(const std::string& run_id) {
+  ASSIGN_OR_RETURN(const ProcDir self, ProcDir::OpenTask(getpid()));
+  ASSIGN_OR_RETURN(const NamespaceLinks namespaces, ReadNamespaces(self));
+  ImageWriter image(ImageKind::kInventory);
+  RETURN_IF_ERROR(image.Add(InventoryOf(namespaces, run_id)));
+  return image;
+}
+
 absl::StatusOr<ImageWriter> StatsImage(const DumpReport& report) {
   image::stats_entry stats;
   image::dump_stats_entry* dump = stats.mutable_dump();
@@ -371,7 +384,7 @@ absl::StatusOr<ImageWriter> StatsImage(const DumpReport& report) {
   dump->set_memdump_time(Microseconds(report.memory_read));
   dump->set_memwrite_time(Microseconds(report.memory_written));
   dump->set_pages_scanned(report.pages_scanned);
-  dump->set_pages_skipped_parent(0);
+  dump->set_pages_skipped_parent(report.pages_in_parent);
   dump->set_pages_written(report.pages_written);
   dump->set_pages_lazy(0);
   dump->set_irmap_resolve(0);

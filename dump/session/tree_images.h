@@ -2,6 +2,7 @@
 #define DUMP_SESSION_TREE_IMAGES_H_
 
 #include <span>
+#include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -26,6 +27,9 @@ struct TreeImages {
 // may run again, or be dead.
 absl::StatusOr<TreeImages> BuildImages(const TreeFacts& facts, std::span<const PageSink> sinks,
                                        const KernelFeatures& features, const DumpOptions& options);
+
+// The inventory of a pre-dump, which holds nothing but pages: only the run is told.
+absl::StatusOr<ImageWriter> PreDumpInventory(const std::string& run_id);
 
 // stats-dump, for people and for tools that show it.
 absl::StatusOr<ImageWriter> StatsImage(const DumpReport& report);

@@ -1,5 +1,6 @@
 #include "dump/tracee/healer_x86_64.h"
 
+#include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -65,7 +66,11 @@ constexpr size_t kCopySize = 10;
 constexpr size_t kCopyExitSize = 12;
 constexpr size_t kCopy = kAskTold + 5;  // clone, as registers say; r14 = result; tell
 constexpr size_t kCopyTold = kCopy + kCopySize + kTellSize;  // then back to unmapping
-static_assert(kCopyTold + 5 + kCopyExitSize <= Healer::kCodeSize);
+constexpr size_t kSpawn =
+    kCopyTold + 5 + kCopyExitSize;      // clone; then the caller tells as after a table
+constexpr size_t kAside = kSpawn + 12;  // a system call of the new thread; then its end
+constexpr size_t kAsideEnd = kAside + 2;
+static_assert(kAsideEnd + 7 <= Healer::kCodeSize);
 
 static_assert(sizeof(stack_t) == sizeof(Healer::AnswerSlot::altstack));
 
@@ -208,6 +213,17 @@ void EmitCopy(Assembler& assembler) {
   assembler.Syscall();
 }
 
+// clone(2), as registers say. The new thread finds 0 in rax and ends, without a look at anything.
+void EmitSpawn(Assembler& assembler) {
+  assembler.Syscall();
+  assembler.Emit({0x48, 0x89, 0xc1});  // mov %rax, %rcx
+  assembler.Emit({0xe3, 0x07});        // jrcxz kAsideEnd
+  assembler.Jump(kTable + kTableSize);
+  assembler.Syscall();                  // kAside
+  assembler.Immediate(kRax, SYS_exit);  // kAsideEnd; whatever is in rdi
+  assembler.Syscall();
+}
+
 GeneralRegisters At(const Healer::Guest& guest, RemoteAddress address) {
   GeneralRegisters registers = guest.registers;
   registers.rip = address.value();
@@ -238,6 +254,7 @@ std::vector<std::byte> Healer::Code() {
   EmitTell(assembler);
   assembler.Jump(kHome);
   EmitCopy(assembler);
+  EmitSpawn(assembler);
   return assembler.Take(kCodeSize);
 }
 
@@ -277,6 +294,26 @@ Healer::Task Healer::WorkThrough(const Guest& guest, RemoteAddress scratch, size
   registers.r12 = scratch.value();
   registers.r13 = count;
   return {registers, base_ + kTableTold};
+}
+
+Healer::Task Healer::Spawn(const Guest& guest, RemoteAddress scratch) const {
+  GeneralRegisters registers = At(guest, base_ + kSpawn);
+  registers.rax = SYS_clone;
+  // Not CLONE_FILES: what the thread opens is in no other thread's table.
+  registers.rdi = CLONE_VM | CLONE_SIGHAND | CLONE_THREAD | CLONE_PTRACE;
+  registers.rsi = registers.rdx = registers.r10 = registers.r8 = 0;
+  registers.r12 = scratch.value();
+  return {registers, base_ + kTableTold};
+}
+
+GeneralRegisters Healer::Aside(GeneralRegisters registers, long number,
+                               const std::array<uint64_t, 2>& arguments) const {
+  registers.rip = (base_ + kAside).value();
+  registers.rax = static_cast<uint64_t>(number);
+  registers.rdi = arguments[0];
+  registers.rsi = arguments[1];
+  registers.orig_rax = ~0ull;
+  return registers;
 }
 
 Healer::Task Healer::Unmap(const Guest& guest, RemoteAddress scratch) const {

@@ -43,7 +43,7 @@ class Healer {
   explicit Healer(RemoteAddress base) : base_(base) {}
 
   // Bytes needed at `base`: the code, and so many places behind it.
-  static constexpr size_t kCodeSize = 432;
+  static constexpr size_t kCodeSize = 456;
   static constexpr size_t kPlaceSize = 152;
   static constexpr size_t kScratchSize = 16384;
 
@@ -91,6 +91,13 @@ class Healer {
   // Make a copy of its process, by clone(2) with `flags`. The result, a pid in its own pid
   // namespace or a negative errno, is then in r14. The copy itself exits when it is let run.
   Task Copy(const Guest& guest, RemoteAddress scratch, uint64_t flags) const;
+  // Start another thread, with a descriptor table of its own, a copy. It has the signal mask of who
+  // started it, so it takes no signals; it is traced as that one is, and stops before its first
+  // instruction. Left alone there, it ends at once: nothing is left of it, not even a zombie.
+  Task Spawn(const Guest& guest, RemoteAddress scratch) const;
+  // Registers that make the new thread run one system call before it ends. `registers`: its own.
+  GeneralRegisters Aside(GeneralRegisters registers, long number,
+                         const std::array<uint64_t, 2>& arguments) const;
 
   // Of all others. Ask for what ThreadAnswers holds; the kernel writes some of it into a slot in
   // the scratch memory.

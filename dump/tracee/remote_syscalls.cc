@@ -12,9 +12,11 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "dump/tracee/aside_thread.h"
 #include "dump/tracee/ptrace_ops.h"
 #include "dumpctl/status_macros.h"
 #include "dumpctl/trace.h"
+#include "proc/proc_fs.h"
 #include "proc/status_parser.h"
 
 namespace dumpctl {
@@ -254,6 +256,39 @@ absl::StatusOr<std::vector<std::optional<ThreadAnswers>>> RemoteSyscalls::Interv
     for (size_t i = 0; i < count; ++i) answers[indices[begin + i]] = some[i];
   }
   return answers;
+}
+
+absl::StatusOr<pid_t> RemoteSyscalls::Spawn() {
+  if (!away_) RETURN_IF_ERROR(Leave(task_->threads().front()));
+  done_.clear();
+  RETURN_IF_ERROR(Do(healer_.Spawn(away_->guest(), scratch_)).status());
+  // What clone(2) returned is the number in the task's own pid namespace. So the thread is looked
+  // for: the others are all known, and stand.
+  ASSIGN_OR_RETURN(const std::vector<int> tids, ListNumbers(task_->dir(), "task"));
+  for (const pid_t tid : tids) {
+    const auto is_it = [tid](const FrozenThread& thread) { return thread.tid == tid; };
+    if (std::none_of(task_->threads().begin(), task_->threads().end(), is_it)) return tid;
+  }
+  return absl::ResourceExhaustedError(
+      absl::StrCat("process ", task_->pid(),
+                   " cannot start a thread (see its RLIMIT_NPROC and the pids.max of its cgroup)"));
+}
+
+absl::StatusOr<UniqueFd> RemoteSyscalls::OpenAside(long number,
+                                                   const std::array<uint64_t, 2>& arguments) {
+  ASSIGN_OR_RETURN(const pid_t tid, Spawn());
+  AsideThread thread(tid);
+  RETURN_IF_ERROR(thread.WaitUntilStopped());
+  ASSIGN_OR_RETURN(const GeneralRegisters registers, GetGeneralRegisters(tid));
+  RETURN_IF_ERROR(SetGeneralRegisters(tid, healer_.Aside(registers, number, arguments)));
+  ASSIGN_OR_RETURN(const int64_t result, thread.RunOneCall());
+  if (result < 0) {
+    return absl::ErrnoToStatus(static_cast<int>(-result),
+                               absl::StrCat("system call ", number, " in process ", task_->pid()));
+  }
+  ASSIGN_OR_RETURN(UniqueFd taken, TakeFromThread(tid, static_cast<int>(result)));
+  RETURN_IF_ERROR(thread.End());
+  return taken;
 }
 
 absl::Status RemoteSyscalls::Close() {

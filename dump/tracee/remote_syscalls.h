@@ -17,6 +17,7 @@
 #include "dump/tracee/injection_site.h"
 #include "dump/tracee/remote_memory.h"
 #include "dump/tracee/thread_answers.h"
+#include "dumpctl/unique_fd.h"
 
 namespace dumpctl {
 
@@ -80,6 +81,15 @@ class RemoteSyscalls {
   // Where our code stands meanwhile, in the copy as well.
   const InjectionSite& site() const { return site_; }
 
+  // Runs a call that opens something, and takes what it has opened: in a thread that is started for
+  // it, has a copy of the descriptor table, and ends with it. So the process has no such descriptor
+  // at any instant, whenever we die, and no child of it inherits one. The thread lives some 100 us;
+  // whoever lists threads then sees one more. The copy is made as by fork(2).
+  //
+  // FailedPrecondition (Failure::kHost) where the kernel gives no descriptor of a thread (before
+  // Linux 6.9, PIDFD_THREAD); the call's errno when that fails.
+  absl::StatusOr<UniqueFd> OpenAside(long number, const std::array<uint64_t, 2>& arguments);
+
   absl::Status Close();
 
  private:
@@ -99,6 +109,8 @@ class RemoteSyscalls {
   absl::Status ComeHome();
   // Sees to it that calls are run in this thread.
   absl::Status SendAway(const FrozenThread& thread);
+  // A new thread, stopped; its number as we see it.
+  absl::StatusOr<pid_t> Spawn();
   // Of all that there are slots for in the scratch memory: what they tell with registers, and what
   // they answer. None of them may be the thread that is away.
   absl::StatusOr<std::vector<GeneralRegisters>> LetTell(

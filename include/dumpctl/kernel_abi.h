@@ -99,6 +99,14 @@ inline constexpr int kMadvGuardRemove = 103;
 // --- fcntl(2): do two descriptors share one open file? 1 or 0. Linux 6.10.
 inline constexpr int kFDupfdQuery = 1024 + 3;
 
+// --- pidfd_open(2): of a thread, not of its process. Linux 6.9.
+inline constexpr unsigned kPidfdThread = 0200;  // O_EXCL
+
+// --- userfaultfd(2): writes to protected pages are let through and remembered (PAGE_IS_WRITTEN
+// tells), without any handler. Linux 6.7.
+inline constexpr uint64_t kUffdFeatureWpAsync = 1u << 15;
+inline constexpr uint64_t kUffdUserModeOnly = 1;
+
 // --- mmap(2), mseal(2).
 inline constexpr int kMapDroppable = 0x08;  // Linux 6.11
 inline constexpr long kSysMseal = 462;      // Linux 6.10

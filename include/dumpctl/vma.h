@@ -64,6 +64,7 @@ class VmFlags {
     for (const VmFlag flag : flags) Set(flag);
   }
   constexpr void Set(VmFlag flag) { bits_ |= uint64_t{1} << static_cast<int>(flag); }
+  constexpr void Clear(VmFlag flag) { bits_ &= ~(uint64_t{1} << static_cast<int>(flag)); }
   constexpr bool Has(VmFlag flag) const { return bits_ >> static_cast<int>(flag) & 1; }
   friend constexpr bool operator==(VmFlags, VmFlags) = default;
 

@@ -54,7 +54,7 @@ TEST(CriuOptionsTest, EachIsRefusedByItsName) {
 }
 
 TEST(CriuOptionsTest, IsRefusedBeforeWhatIsMissingIsAskedFor) {
-  EXPECT_EQ(Parse({"--auto-dedup"}), "--auto-dedup is not served by this version");
+  EXPECT_EQ(Parse({"--weak-sysctls"}), "--weak-sysctls is not served by this version");
   EXPECT_EQ(Parse({"-d"}), "-d, --restore-detached is not served by this version");
 }
 

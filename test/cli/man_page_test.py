@@ -33,7 +33,7 @@ def main():
 
     plain = text.replace("\\-", "-")
     compared = 0
-    commands = re.findall(r"^  ([\w-]+)  ", subprocess.run(
+    commands = re.findall(r"^  (\w[\w-]*)  ", subprocess.run(
         [DUMPCTL, "--help"], check=True, stdout=subprocess.PIPE, text=True).stdout, re.M)
     for command in commands:
         begin = plain.find(".SH %s\n" % command.upper())

@@ -1,4 +1,5 @@
 #include "dump/image/image_reader.h"
+#include "dump/image/parent_images.h"
 #include "dumpctl/failure.h"
 #include "test/fuzz/check.h"
 
@@ -26,12 +27,23 @@ void ReadAll(const std::string& name, std::string_view bytes) {
   }
 }
 
+// What is read of a pagemap ascends.
+void ReadRuns(std::string_view bytes) {
+  const auto pagemap = ReadPagemap("pagemap-1.img", bytes);
+  if (!pagemap.ok()) return RequireBadImage(pagemap.status());
+  for (size_t i = 1; i < pagemap->runs.size(); ++i) {
+    const SavedPages& before = pagemap->runs[i - 1];
+    Require(before.start + before.pages * 4096 <= pagemap->runs[i].start);
+  }
+}
+
 }  // namespace
 }  // namespace dumpctl
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::string_view bytes = dumpctl::TextOf(data, size);
   dumpctl::ReadAll("image", bytes);
+  dumpctl::ReadRuns(bytes);
   const auto reader = dumpctl::ImageReader::Create("image", bytes);
   if (!reader.ok()) return 0;
   for (const dumpctl::ImageType& type : dumpctl::ImageTypes()) {

@@ -3,6 +3,7 @@
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
@@ -11,8 +12,10 @@
 #include <unistd.h>
 
 #include <cstring>
+#include <filesystem>
 #include <thread>
 
+#include "dumpctl/failure.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "test/tracee/child.h"
@@ -176,6 +179,87 @@ void KillTracerWhileAThreadWorks(size_t index) {
 
 TEST(RemoteSyscallsTest, AThreadFindsHomeWhenItsTracerIsKilledWhileItWorks) {
   for (size_t index = 0; index < 2; ++index) KillTracerWhileAThreadWorks(index);
+}
+
+size_t CountIn(pid_t pid, const char* directory) {
+  size_t count = 0;
+  for (const auto& entry :
+       std::filesystem::directory_iterator("/proc/" + std::to_string(pid) + "/" + directory)) {
+    (void)entry;
+    ++count;
+  }
+  return count;
+}
+
+TEST(RemoteSyscallsTest, TakesWhatIsOpenedAsideAndLeavesNothing) {
+  Child child(SleepInTwoThreads);
+  WaitUntilBlocked(child.pid());
+  const std::string before = Maps(child.pid());
+  const size_t files = CountIn(child.pid(), "fd");
+  {
+    auto task = FrozenTask::Freeze(child.pid(), Soon());
+    ASSERT_TRUE(task.ok()) << task.status();
+    auto calls = RemoteSyscalls::Create(*task);
+    ASSERT_TRUE(calls.ok()) << calls.status();
+    const auto opened = calls->OpenAside(SYS_eventfd2, {17, EFD_CLOEXEC});
+    if (FailureOf(opened.status()) == Failure::kHost) GTEST_SKIP() << opened.status();
+    ASSERT_TRUE(opened.ok()) << opened.status();
+    uint64_t counter = 0;
+    EXPECT_EQ(read(opened->get(), &counter, sizeof counter), 8);
+    EXPECT_EQ(counter, 17u);
+    EXPECT_EQ(CountIn(child.pid(), "fd"), files);
+    EXPECT_EQ(CountIn(child.pid(), "task"), 2u);
+    // What fails says so, and calls go on.
+    EXPECT_EQ(calls->OpenAside(SYS_eventfd2, {0, ~0u}).status().code(),
+              absl::StatusCode::kInvalidArgument);
+    const RemoteCall query[] = {{SYS_getpid, {}}};
+    const auto told = calls->Run(task->threads().front(), query);
+    ASSERT_TRUE(told.ok()) << told.status();
+    EXPECT_THAT(*told, testing::ElementsAre(child.pid()));
+    EXPECT_TRUE(calls->Close().ok());
+  }
+  EXPECT_EQ(CountIn(child.pid(), "task"), 2u);
+  EXPECT_EQ(Maps(child.pid()), before);
+  EXPECT_EQ(child.Join(), 0);
+}
+
+TEST(RemoteSyscallsTest, NothingIsLeftOfWhatIsOpenedAsideWhenItsTracerIsKilled) {
+  for (int round = 0; round < 24; ++round) {
+    SCOPED_TRACE(round);
+    Child child([](int ready) {
+      Ready(ready);
+      pause();
+      return 0;
+    });
+    WaitUntilBlocked(child.pid());
+    const std::string before = Maps(child.pid());
+    const size_t files = CountIn(child.pid(), "fd");
+    const pid_t tracer = fork();
+    if (tracer == 0) {
+      auto task = FrozenTask::Freeze(child.pid(), Soon());
+      if (!task.ok()) _exit(1);
+      auto calls = RemoteSyscalls::Create(*task);
+      if (!calls.ok()) _exit(2);
+      const itimerval soon = {{0, 0}, {0, 1000 + 97 * round}};
+      setitimer(ITIMER_REAL, &soon, nullptr);
+      while (calls->OpenAside(SYS_eventfd2, {0, 0}).ok()) {
+      }
+      _exit(3);
+    }
+    int status = 0;
+    waitpid(tracer, &status, 0);
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 3 && round == 0) GTEST_SKIP() << "no Linux 6.9";
+    ASSERT_TRUE(WIFSIGNALED(status)) << "exit " << WEXITSTATUS(status);
+    const absl::Time deadline = Soon();
+    while ((Maps(child.pid()) != before || CountIn(child.pid(), "task") != 1) &&
+           absl::Now() < deadline) {
+      usleep(200);
+    }
+    EXPECT_EQ(Maps(child.pid()), before);
+    EXPECT_EQ(CountIn(child.pid(), "task"), 1u);
+    EXPECT_EQ(CountIn(child.pid(), "fd"), files);
+    WaitUntilBlocked(child.pid());
+  }
 }
 
 // A program with handlers for all of them: no signal may tell where a thread is.

@@ -1,0 +1,130 @@
+#include "dump/image/dedup.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "dump/image/image_reader.h"
+#include "dump/image/page_sink.h"
+#include "dump/image/parent_images.h"
+#include "dumpctl/failure.h"
+#include "dumpctl/status_macros.h"
+#include "dumpctl/unique_fd.h"
+
+namespace dumpctl {
+namespace {
+
+struct Range {
+  uint64_t start;
+  uint64_t end;
+};
+// Ascending, none touching the next; by the name of the pagemap.
+using Superseded = std::map<std::string, std::vector<Range>>;
+
+uint64_t EndOf(const SavedPages& run) { return run.start.value() + run.pages * kImagePageSize; }
+
+absl::StatusOr<std::vector<std::string>> PagemapsIn(const std::string& directory) {
+  const std::unique_ptr<DIR, int (*)(DIR*)> dir(opendir(directory.c_str()), closedir);
+  if (!dir) return absl::ErrnoToStatus(errno, directory);
+  std::vector<std::string> names;
+  while (const dirent* entry = readdir(dir.get())) {
+    const auto kind = KindOfImageName(entry->d_name);
+    if (kind == ImageKind::kPagemap || kind == ImageKind::kSharedPagemap) {
+      names.emplace_back(entry->d_name);
+    }
+  }
+  return names;
+}
+
+absl::StatusOr<SavedPagemap> PagemapAt(const std::string& path) {
+  ASSIGN_OR_RETURN(const std::string bytes, ReadImageFile(path));
+  return ReadPagemap(path, bytes);
+}
+
+void AddWritten(const SavedPagemap& pagemap, std::vector<Range>& ranges) {
+  for (const SavedPages& run : pagemap.runs) {
+    if (!run.in_parent) ranges.push_back({run.start.value(), EndOf(run)});
+  }
+  std::sort(ranges.begin(), ranges.end(),
+            [](const Range& a, const Range& b) { return a.start < b.start; });
+  std::vector<Range> merged;
+  for (const Range& range : ranges) {
+    if (!merged.empty() && range.start <= merged.back().end) {
+      merged.back().end = std::max(merged.back().end, range.end);
+    } else {
+      merged.push_back(range);
+    }
+  }
+  ranges = std::move(merged);
+}
+
+absl::Status Punch(BorrowedFd file, const std::string& path, uint64_t offset, uint64_t bytes) {
+  if (fallocate(file.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(offset),
+                static_cast<off_t>(bytes)) == 0) {
+    return absl::OkStatus();
+  }
+  return MakeFailure(Failure::kImagesDir, absl::StatusCode::kFailedPrecondition,
+                     absl::StrCat("freeing pages in ", path, ": ", std::strerror(errno),
+                                  errno == EOPNOTSUPP ? "; its file system cannot" : ""));
+}
+
+absl::StatusOr<uint64_t> FreeIn(const std::string& directory, const SavedPagemap& pagemap,
+                                const std::vector<Range>& ranges) {
+  const std::string path =
+      absl::StrCat(directory, "/", ImageName(ImageKind::kPages, pagemap.pages_id));
+  const UniqueFd file(open(path.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+  if (!file) return absl::ErrnoToStatus(errno, path);
+  struct stat stat = {};
+  if (fstat(file.get(), &stat) < 0 || !S_ISREG(stat.st_mode)) {
+    return absl::InvalidArgumentError(absl::StrCat(path, " is no regular file"));
+  }
+  uint64_t freed = 0;
+  size_t next = 0;
+  for (const SavedPages& run : pagemap.runs) {
+    if (run.in_parent) continue;
+    const uint64_t start = run.start.value();
+    while (next < ranges.size() && ranges[next].end <= start) ++next;
+    for (size_t i = next; i < ranges.size() && ranges[i].start < EndOf(run); ++i) {
+      const uint64_t from = std::max(start, ranges[i].start);
+      const uint64_t bytes = std::min(EndOf(run), ranges[i].end) - from;
+      RETURN_IF_ERROR(Punch(BorrowedFd(file), path, run.offset + (from - start), bytes));
+      freed += bytes / kImagePageSize;
+    }
+  }
+  return freed;
+}
+
+}  // namespace
+
+absl::StatusOr<DedupCounts> DedupParents(const std::string& images_dir) {
+  ASSIGN_OR_RETURN(const std::vector<std::string> parents, ParentDirectories(images_dir));
+  DedupCounts counts{.directories = parents.size()};
+  Superseded superseded;
+  std::string nearer = images_dir;
+  for (const std::string& directory : parents) {
+    ASSIGN_OR_RETURN(const std::vector<std::string> names, PagemapsIn(nearer));
+    for (const std::string& name : names) {
+      ASSIGN_OR_RETURN(const SavedPagemap pagemap, PagemapAt(absl::StrCat(nearer, "/", name)));
+      AddWritten(pagemap, superseded[name]);
+    }
+    for (const auto& [name, ranges] : superseded) {
+      const absl::StatusOr<SavedPagemap> older = PagemapAt(absl::StrCat(directory, "/", name));
+      if (absl::IsNotFound(older.status())) continue;
+      RETURN_IF_ERROR(older.status());
+      ASSIGN_OR_RETURN(const uint64_t freed, FreeIn(directory, *older, ranges));
+      counts.pages += freed;
+    }
+    nearer = directory;
+  }
+  return counts;
+}
+
+}  // namespace dumpctl

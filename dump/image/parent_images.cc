@@ -1,0 +1,145 @@
+#include "dump/image/parent_images.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <cstring>
+#include <set>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "dump/image/image_reader.h"
+#include "dump/image/page_sink.h"
+#include "dumpctl/failure.h"
+#include "dumpctl/status_macros.h"
+#include "proto/inventory.pb.h"
+#include "proto/mm.pb.h"
+
+namespace dumpctl {
+namespace {
+
+constexpr uint32_t kParentFlag = 1 << 0;
+constexpr uint32_t kPresentFlag = 1 << 2;
+
+absl::Status ParentError(const std::string& path, std::string_view what) {
+  return MakeFailure(Failure::kImagesDir, absl::StatusCode::kFailedPrecondition,
+                     absl::StrCat("previous images ", path, ": ", std::string(what),
+                                  " (--prev-images-dir, relative to -D)"));
+}
+
+absl::StatusOr<std::pair<dev_t, ino_t>> IdentityOf(const std::string& path) {
+  struct stat stat = {};
+  if (::stat(path.c_str(), &stat) < 0) return ParentError(path, std::strerror(errno));
+  if (!S_ISDIR(stat.st_mode)) return ParentError(path, "it is no directory");
+  return std::pair(stat.st_dev, stat.st_ino);
+}
+
+std::string Within(const std::string& directory, const std::string& path) {
+  return path.starts_with('/') ? path : absl::StrCat(directory, "/", path);
+}
+
+// Flags since criu 1.8, the old field before.
+uint32_t FlagsOf(const image::pagemap_entry& entry) {
+  if (entry.has_flags()) return entry.flags();
+  return entry.in_parent() ? kParentFlag : kPresentFlag;
+}
+
+absl::Status BadPagemap(const std::string& name, const std::string& what) {
+  return MakeFailure(Failure::kBadImage, absl::StatusCode::kDataLoss,
+                     absl::StrCat(name, ": ", what));
+}
+
+}  // namespace
+
+absl::StatusOr<SavedPagemap> ReadPagemap(const std::string& name, std::string_view bytes) {
+  ASSIGN_OR_RETURN(ImageReader reader, ImageReader::Create(name, bytes));
+  if (reader.type().kind != ImageKind::kPagemap &&
+      reader.type().kind != ImageKind::kSharedPagemap) {
+    return BadPagemap(name, "this is no pagemap");
+  }
+  SavedPagemap pagemap;
+  ASSIGN_OR_RETURN(const ImageReader::Entry head, reader.Next());
+  if (head.message == nullptr) return BadPagemap(name, "a pagemap without a head");
+  pagemap.pages_id = static_cast<const image::pagemap_head&>(*head.message).pages_id();
+  uint64_t offset = 0;
+  uint64_t end = 0;
+  for (;;) {
+    ASSIGN_OR_RETURN(const ImageReader::Entry next, reader.Next());
+    if (next.message == nullptr) return pagemap;
+    const auto& entry = static_cast<const image::pagemap_entry&>(*next.message);
+    const uint64_t pages = entry.has_nr_pages() ? entry.nr_pages() : entry.compat_nr_pages();
+    constexpr uint64_t kMostPages = ~uint64_t{0} / kImagePageSize;
+    if (entry.vaddr() % kImagePageSize != 0 || entry.vaddr() < end ||
+        pages > kMostPages - entry.vaddr() / kImagePageSize) {
+      return BadPagemap(
+          name, absl::StrCat("the run at 0x", absl::Hex(entry.vaddr()), " does not ascend"));
+    }
+    end = entry.vaddr() + pages * kImagePageSize;
+    const uint32_t flags = FlagsOf(entry);
+    const bool present = (flags & kPresentFlag) != 0;
+    const bool in_parent = !present && (flags & kParentFlag) != 0;
+    if (!present && !in_parent) continue;
+    pagemap.runs.push_back({RemoteAddress(entry.vaddr()), pages, in_parent, present ? offset : 0});
+    if (present) offset += pages * kImagePageSize;
+  }
+}
+
+absl::StatusOr<std::vector<std::string>> ParentDirectories(const std::string& images_dir) {
+  std::vector<std::string> parents;
+  std::set<std::pair<dev_t, ino_t>> seen;
+  std::string at = images_dir;
+  for (;;) {
+    ASSIGN_OR_RETURN(const auto identity, IdentityOf(at));
+    if (!seen.insert(identity).second) return ParentError(images_dir, "it builds upon itself");
+    at = Within(at, kParentLink);
+    struct stat link = {};
+    if (lstat(at.c_str(), &link) < 0) {
+      if (errno == ENOENT) return parents;
+      return ParentError(at, std::strerror(errno));
+    }
+    parents.push_back(at);
+  }
+}
+
+absl::StatusOr<ParentImages> ParentImages::Open(const std::string& images_dir,
+                                                const std::string& path) {
+  const std::string directory = Within(images_dir, path);
+  ASSIGN_OR_RETURN(const auto own, IdentityOf(images_dir));
+  UniqueFd lock(open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!lock) return ParentError(path, std::strerror(errno));
+  ASSIGN_OR_RETURN(std::vector<std::string> chain, ParentDirectories(directory));
+  chain.push_back(directory);
+  for (const std::string& each : chain) {
+    ASSIGN_OR_RETURN(const auto identity, IdentityOf(each));
+    if (identity != own) continue;
+    return ParentError(path,
+                       "the new images would overwrite what they build upon; choose another -D");
+  }
+  if (flock(lock.get(), LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK) {
+    return ParentError(path, "another dump is being written there");
+  }
+  ParentImages parent(path, directory, std::move(lock));
+  const std::string name = Within(directory, ImageName(ImageKind::kInventory));
+  const absl::StatusOr<std::string> bytes = ReadImageFile(name);
+  if (!bytes.ok()) return ParentError(path, "there is no dump and no pre-dump in it");
+  ASSIGN_OR_RETURN(ImageReader reader, ImageReader::Create(name, *bytes));
+  ASSIGN_OR_RETURN(const ImageReader::Entry entry, reader.Next());
+  if (entry.message == nullptr || reader.type().kind != ImageKind::kInventory) {
+    return BadPagemap(name, "this is no inventory");
+  }
+  parent.run_id_ = static_cast<const image::inventory_entry&>(*entry.message).dump_criu_run_id();
+  return parent;
+}
+
+absl::StatusOr<std::optional<SavedPagemap>> ParentImages::Pagemap(ImageKind kind,
+                                                                  uint32_t id) const {
+  const std::string name = Within(directory_, ImageName(kind, id));
+  const absl::StatusOr<std::string> bytes = ReadImageFile(name);
+  if (absl::IsNotFound(bytes.status())) return std::nullopt;
+  RETURN_IF_ERROR(bytes.status());
+  return ReadPagemap(name, *bytes);
+}
+
+}  // namespace dumpctl

@@ -1,0 +1,91 @@
+#ifndef DUMP_SESSION_PAGE_TRACKING_H_
+#define DUMP_SESSION_PAGE_TRACKING_H_
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "dump/image/image_directory.h"
+#include "dump/image/page_sink.h"
+#include "dump/image/parent_images.h"
+#include "dump/mm/write_watch.h"
+#include "dump/session/dump_options.h"
+#include "dump/session/frozen_facts.h"
+#include "dump/session/target.h"
+#include "dump/session/tracking_holder.h"
+#include "dump/tracee/frozen_tree.h"
+#include "proc/kernel_features.h"
+
+namespace dumpctl {
+
+// Which pages of a tree stand in its parent images (--prev-images-dir), and what is done so that
+// the next dump can tell that of this one's (--track-mem, pre-dump).
+//
+// A page is left to the parent images only when all of this is sure: its task is the very one that
+// was watched since these images were made, and since no others were; nobody has written to it
+// meanwhile; and they hold it. All else is written again.
+//
+// From the moment on when pages are protected for a new round, nothing is known of the old one: so
+// what the holder has is taken from it before, and given to a new one when the new images stand.
+// If we fail or die in between, nobody holds it, the watch ends, and the next dump writes all.
+class PageTracking {
+ public:
+  // To be called early: see TrackingHolder::Start. Errors: Failure::kHost where this kernel cannot
+  // track, Failure::kImagesDir as ParentImages::Open.
+  static absl::StatusOr<PageTracking> Prepare(const DumpOptions& options,
+                                              const KernelFeatures& features);
+
+  PageTracking(PageTracking&&) noexcept = default;
+  ~PageTracking();
+
+  bool tracks() const { return holder_.has_value(); }
+  const ParentImages* parent() const { return parent_ ? &*parent_ : nullptr; }
+
+  // What the parent images hold of these, which is read before they are frozen.
+  absl::Status ReadParent(std::span<const Target> targets);
+
+  // Once all stand, so that no other dump of them is under way, and before their maps are read:
+  // finds out what is known since the parent images and, if tracks(), lets all their writes be
+  // watched.
+  absl::Status Watch(const FrozenTree& tree, const Target& root);
+
+  // What of `pages` has to be written, and what stands in the parent images. With another round, if
+  // tracks().
+  absl::Status Split(const FrozenTask& task, const VmaList& vmas, ScannedPages& pages);
+
+  // The images of `run_id` stand. Errors: nothing is tracked any more.
+  absl::Status Keep(const Target& root, const std::string& run_id);
+
+ private:
+  struct Watched {
+    pid_t pid = 0;
+    uint64_t identity = 0;
+    UniqueFd pidfd;
+    WriteWatch watch;
+  };
+
+  explicit PageTracking(KernelFeatures features) : features_(features) {}
+
+  absl::StatusOr<WriteWatch> WatchOf(const FrozenTask& task, TrackedTree& taken) const;
+  // Whether nobody but a watch since the parent images could have told of a write.
+  bool IsTrusted(pid_t pid, uint64_t identity) const;
+
+  KernelFeatures features_;
+  std::optional<ParentImages> parent_;
+  std::map<pid_t, std::vector<PageRun>> saved_;  // by the parent images
+  std::optional<TrackingHolder> holder_;
+  std::vector<WatchedTask> since_parent_;  // watched since these; no descriptors
+  std::vector<Watched> watched_;
+};
+
+// Ends the tracking of a tree; whether there was any.
+absl::StatusOr<bool> EndTracking(const Target& root);
+
+}  // namespace dumpctl
+
+#endif  // DUMP_SESSION_PAGE_TRACKING_H_

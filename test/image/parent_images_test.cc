@@ -1,0 +1,174 @@
+#include "dump/image/parent_images.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+
+#include "dump/image/dedup.h"
+#include "dump/image/image_writer.h"
+#include "dump/image/page_sink.h"
+#include "dumpctl/failure.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "proto/inventory.pb.h"
+#include "proto/mm.pb.h"
+
+namespace dumpctl {
+namespace {
+
+using ::testing::HasSubstr;
+
+constexpr uint64_t kBase = 0x10000;
+
+// A letter a page: what one run after the other is. P present, p in the parent, l lazy.
+ImageWriter Pagemap(uint32_t pages_id, const std::string& pages) {
+  ImageWriter image(ImageKind::kPagemap, 7);
+  image::pagemap_head head;
+  head.set_pages_id(pages_id);
+  EXPECT_TRUE(image.Add(head).ok());
+  for (size_t i = 0; i < pages.size(); ++i) {
+    if (pages[i] == '-') continue;
+    image::pagemap_entry entry;
+    entry.set_vaddr(kBase + i * kImagePageSize);
+    entry.set_compat_nr_pages(1);
+    entry.set_flags(pages[i] == 'P' ? 4 : pages[i] == 'p' ? 1 : 2);
+    EXPECT_TRUE(image.Add(entry).ok());
+  }
+  return image;
+}
+
+class ParentImagesTest : public ::testing::Test {
+ protected:
+  ParentImagesTest() {
+    char name[] = "/tmp/dumpctl-parent-XXXXXX";
+    place_ = mkdtemp(name);
+  }
+  ~ParentImagesTest() override { std::filesystem::remove_all(place_); }
+
+  std::string Path(const std::string& name) const { return place_ + "/" + name; }
+
+  void Put(const std::string& directory, const std::string& name, const std::string& bytes) {
+    std::filesystem::create_directories(Path(directory));
+    std::ofstream(Path(directory) + "/" + name, std::ios::binary) << bytes;
+  }
+
+  // Images of process 7, with pages of its memory.
+  void MakeImages(const std::string& directory, const std::string& pages,
+                  const std::string& parent = "") {
+    ImageWriter inventory(ImageKind::kInventory);
+    image::inventory_entry entry;
+    entry.set_img_version(2);
+    entry.set_dump_criu_run_id("run of " + directory);
+    EXPECT_TRUE(inventory.Add(entry).ok());
+    Put(directory, "inventory.img", inventory.bytes());
+    Put(directory, "pagemap-7.img", Pagemap(3, pages).bytes());
+    const auto present = std::count(pages.begin(), pages.end(), 'P');
+    Put(directory, "pages-3.img", std::string(present * kImagePageSize, 'x'));
+    if (!parent.empty()) std::filesystem::create_symlink(parent, Path(directory) + "/parent");
+  }
+
+  // Which pages of a pages file are there: x, or . where there is a hole.
+  std::string Held(const std::string& directory) {
+    std::ifstream file(Path(directory) + "/pages-3.img", std::ios::binary);
+    std::string held;
+    for (char page[kImagePageSize]; file.read(page, sizeof page);) held += page[9] == 0 ? '.' : 'x';
+    return held;
+  }
+
+  absl::Status OpenStatus(const std::string& directory, const std::string& path) {
+    return ParentImages::Open(Path(directory), path).status();
+  }
+
+  std::string place_;
+};
+
+TEST_F(ParentImagesTest, ReadsAPagemap) {
+  const auto pagemap = ReadPagemap("pagemap-7.img", Pagemap(3, "PP-plP").bytes());
+  ASSERT_TRUE(pagemap.ok()) << pagemap.status();
+  EXPECT_EQ(pagemap->pages_id, 3u);
+  ASSERT_EQ(pagemap->runs.size(), 4u);
+  EXPECT_EQ(pagemap->runs[1].offset, kImagePageSize);
+  EXPECT_TRUE(pagemap->runs[2].in_parent);
+  EXPECT_EQ(pagemap->runs[3].start.value(), kBase + 5 * kImagePageSize);
+  EXPECT_EQ(pagemap->runs[3].offset, 2 * kImagePageSize);
+}
+
+TEST_F(ParentImagesTest, RefusesAPagemapThatIsNone) {
+  ImageWriter twice(ImageKind::kPagemap, 7);
+  image::pagemap_head head;
+  head.set_pages_id(1);
+  ASSERT_TRUE(twice.Add(head).ok());
+  for (int i = 0; i < 2; ++i) {
+    image::pagemap_entry entry;
+    entry.set_vaddr(kBase);
+    entry.set_compat_nr_pages(1);
+    entry.set_flags(4);
+    ASSERT_TRUE(twice.Add(entry).ok());
+  }
+  for (const std::string& bytes :
+       {std::string("no image"), twice.bytes(), ImageWriter(ImageKind::kPagemap, 7).bytes(),
+        ImageWriter(ImageKind::kInventory).bytes()}) {
+    EXPECT_EQ(FailureOf(ReadPagemap("pagemap-7.img", bytes).status()), Failure::kBadImage);
+  }
+}
+
+TEST_F(ParentImagesTest, FindsThemBesideTheImages) {
+  MakeImages("1", "PPP");
+  MakeImages("2", "");
+  const auto parent = ParentImages::Open(Path("2"), "../1");
+  ASSERT_TRUE(parent.ok()) << parent.status();
+  EXPECT_EQ(parent->run_id(), "run of 1");
+  EXPECT_EQ(parent->path(), "../1");
+  const auto pagemap = parent->Pagemap(ImageKind::kPagemap, 7);
+  ASSERT_TRUE(pagemap.ok() && *pagemap);
+  EXPECT_EQ((*pagemap)->runs.size(), 3u);
+  const auto none = parent->Pagemap(ImageKind::kPagemap, 8);
+  ASSERT_TRUE(none.ok());
+  EXPECT_FALSE(*none);
+  EXPECT_TRUE(ParentImages::Open(Path("2"), Path("1")).ok());
+}
+
+TEST_F(ParentImagesTest, RefusesWhatCannotBeBuiltUpon) {
+  MakeImages("1", "P");
+  MakeImages("2", "P", "../1");
+  Put("empty", "other", "");
+  EXPECT_THAT(std::string(OpenStatus("2", "../none").message()), HasSubstr("No such file"));
+  EXPECT_THAT(std::string(OpenStatus("2", "../1/inventory.img").message()),
+              HasSubstr("Not a directory"));
+  EXPECT_THAT(std::string(OpenStatus("2", "../empty").message()), HasSubstr("no dump"));
+  EXPECT_THAT(std::string(OpenStatus("2", ".").message()), HasSubstr("overwrite"));
+  EXPECT_THAT(std::string(OpenStatus("1", "../2").message()), HasSubstr("overwrite"));
+  std::filesystem::create_symlink("../2", Path("1/parent"));
+  EXPECT_THAT(std::string(OpenStatus("empty", "../2").message()), HasSubstr("upon itself"));
+  EXPECT_EQ(FailureOf(OpenStatus("2", "../none")), Failure::kImagesDir);
+}
+
+TEST_F(ParentImagesTest, FreesWhatIsWrittenAgain) {
+  MakeImages("1", "PPPPP-P");
+  MakeImages("2", "pPPpp-p", "../1");
+  MakeImages("3", "PpPp-P", "../2");
+  const auto freed = DedupParents(Path("3"));
+  ASSERT_TRUE(freed.ok()) << freed.status();
+  EXPECT_EQ(freed->directories, 2u);
+  EXPECT_EQ(freed->pages, 1u + 3u);
+  EXPECT_EQ(Held("1"), "...xxx");
+  EXPECT_EQ(Held("2"), "x.");
+  EXPECT_EQ(Held("3"), "xxx");
+  EXPECT_TRUE(DedupParents(Path("3")).ok());
+  EXPECT_EQ(Held("1"), "...xxx");
+  EXPECT_EQ(DedupParents(Path("1"))->directories, 0u);
+}
+
+TEST_F(ParentImagesTest, AnErrorInAPagemapIsTold) {
+  MakeImages("1", "P");
+  MakeImages("2", "P", "../1");
+  Put("1", "pagemap-7.img", "none");
+  EXPECT_EQ(FailureOf(DedupParents(Path("2")).status()), Failure::kBadImage);
+  EXPECT_EQ(Held("1"), "x");
+}
+
+}  // namespace
+}  // namespace dumpctl

@@ -1,0 +1,277 @@
+#!/usr/bin/python3
+"""Dumps of one target that build upon each other, restored by stock criu.
+
+  run_incremental.py --dumper PROGRAM --case CASE TARGET
+
+chain:   three pre-dumps and a dump of a target that goes on writing; restored, and checked.
+dedup:   the same, and what is superseded is freed in the images before.
+lost:    tracking that was lost, or is of other images, leaves nothing to the images before.
+reused:  neither does that of another process which had the pid.
+untrack: ended on request, tracking leaves nothing in the target.
+killed:  nor does a pre-dump, or a dump that tracks, which fails or is killed at any step.
+
+Exit status: 0 passed, 1 failed, 77 skipped.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import dumper as dumpers
+import one_target
+import proc_facts
+import target_process
+
+
+class Wrong(Exception):
+    pass
+
+
+def require(condition, what):
+    if not condition:
+        raise Wrong(what)
+
+
+class Incremental:
+    def __init__(self, options, directory):
+        self._options = options
+        self._directory = directory
+        self._start = one_target.Start(options, directory)
+        self._images = []
+
+    @property
+    def target(self):
+        return self._start.target
+
+    def start(self):
+        self._start.run()
+
+    def images(self, number):
+        path = os.path.join(self._directory, str(number))
+        if not os.path.isdir(path):
+            os.mkdir(path)
+            self._images.append(path)
+        return path
+
+    def run(self, command, *arguments, fault=""):
+        """The exit code, and what it printed."""
+        path = os.path.join(self._directory, "printed")
+        environment = dict(os.environ, DUMPCTL_FAULT=fault)
+        with open(path, "wb") as out:
+            pid = self._start.reaper.start([self._options.dumper, command, *arguments],
+                                           stdout=out.fileno(), env=environment)
+        code = self._start.reaper.wait(pid, self._start.deadline)
+        self._start.reaper.forget(pid)
+        with open(path) as printed:
+            return code, printed.read()
+
+    def dump(self, command, number, *arguments, previous=None):
+        """Its report."""
+        arguments = ["-t", str(self.target.pid), "-D", self.images(number), "--json", *arguments]
+        if previous is not None:
+            arguments += ["--prev-images-dir", f"../{previous}"]
+        code, printed = self.run(command, *arguments)
+        require(code == 0, f"{command} {' '.join(arguments)}: ended with {code}: {printed}")
+        require("{" in printed, f"{command}: {printed}")
+        return json.loads(printed[printed.index("{"):])
+
+    def write_a_while(self):
+        time.sleep(0.03)
+
+    def expect_no_traces(self):
+        for pid in self.target.tree():
+            with open(f"/proc/{pid}/smaps") as smaps:
+                require(" uw" not in smaps.read(), f"process {pid} is watched still")
+            for name in os.listdir(f"/proc/{pid}/fd"):
+                link = os.readlink(f"/proc/{pid}/fd/{name}")
+                require("userfaultfd" not in link, f"process {pid} has {link}")
+
+    def holders(self):
+        found = []
+        for name in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                with open(f"/proc/{name}/comm") as comm, open(f"/proc/{name}/stat") as stat:
+                    if comm.read() == "dumpctl-holder\n" and ") Z" not in stat.read():
+                        found.append(int(name))
+            except (FileNotFoundError, ProcessLookupError):
+                pass
+        return found
+
+    def expect_holders(self, count):
+        while len(self.holders()) != count:
+            require(time.monotonic() < self._start.deadline, f"holders: {self.holders()}")
+            self._start.reaper.wait(self.target.pid, time.monotonic() + 0.002)
+
+    def restore(self, number, pids):
+        self.target.wait_gone(pids, self._start.deadline)
+        restorer = dumpers.Dumper(self._start.reaper, self._options.dumper, self._options.stock)
+        restorer.restore(self.images(number), self._start.deadline)
+        self.check("restored")
+
+    def check(self, event):
+        self.target.go(event)
+        self.target.check_verdict(self._start.deadline)
+
+    def logs(self):
+        return "".join(dumpers.log_tails(images) for images in self._images)
+
+
+def chain(test, *options):
+    test.start()
+    whole = test.dump("pre-dump", 1, *options)
+    require(whole["pages_in_parent"] == 0 and whole["tracked"], f"the first: {whole}")
+    for number in (2, 3):
+        test.write_a_while()
+        more = test.dump("pre-dump", number, *options, previous=number - 1)
+        require(more["pages_in_parent"] > 0, f"pre-dump {number}: {more}")
+        require(more["pages_written"] < whole["pages_written"], f"pre-dump {number}: {more}")
+    test.expect_holders(1)
+    test.write_a_while()
+    pids = test.target.tree()
+    last = test.dump("dump", 4, *options, previous=3)
+    require(last["pages_in_parent"] > 0 and not last["tracked"], f"the last: {last}")
+    test.expect_holders(0)
+    return pids
+
+
+def case_chain(test):
+    test.restore(4, chain(test))
+
+
+def blocks(images):
+    return sum(os.stat(os.path.join(images, name)).st_blocks
+               for name in os.listdir(images) if name.startswith("pages-"))
+
+
+def case_dedup(test):
+    pids = chain(test, "--auto-dedup")
+    before = blocks(test.images(1))
+    # What was freed already, it frees again, and nothing else.
+    code, printed = test.run("dedup", "-D", test.images(4))
+    require(code == 0 and "in 3 directories" in printed, f"dedup: {code}, {printed}")
+    size = sum(os.path.getsize(os.path.join(test.images(1), name))
+               for name in os.listdir(test.images(1)) if name.startswith("pages-"))
+    require(blocks(test.images(1)) == before < size // 512, f"{before} blocks of {size} bytes")
+    test.restore(4, pids)
+
+
+def case_lost(test):
+    test.start()
+    test.dump("dump", 1, "-R", "--track-mem")
+    test.expect_holders(1)
+    os.kill(test.holders()[0], signal.SIGKILL)
+    test.expect_holders(0)
+    test.expect_no_traces()
+    report = test.dump("pre-dump", 2, previous=1)
+    require(report["pages_in_parent"] == 0, f"without a holder: {report}")
+    report = test.dump("dump", 3, "-R", previous=1)
+    require(report["pages_in_parent"] == 0, f"upon other images: {report}")
+    test.write_a_while()
+    report = test.dump("dump", 4, "-R", "--track-mem", previous=2)
+    require(report["pages_in_parent"] > 0, f"the holder stays beside a dump: {report}")
+    # One that fails after it has begun a round of its own.
+    code, _ = test.run("pre-dump", "-t", str(test.target.pid), "-D", test.images(5),
+                       fault="commit=fail")
+    require(code != 0, "it was to fail")
+    test.expect_holders(0)
+    test.expect_no_traces()
+    pids = test.target.tree()
+    report = test.dump("dump", 6, previous=4)
+    require(report["pages_in_parent"] == 0, f"after one that failed: {report}")
+    test.restore(6, pids)
+
+
+def case_reused(test):
+    test.start()
+    test.dump("pre-dump", 1)
+    pids = test.target.tree()
+    for pid in reversed(pids):
+        os.kill(pid, signal.SIGKILL)
+    test.target.wait_gone(pids, time.monotonic() + 10)
+    os.remove(os.path.join(test._start.work_dir, "status"))
+    try:
+        with open("/proc/sys/kernel/ns_last_pid", "w") as last:
+            last.write(str(pids[0] - 1))
+    except OSError as error:
+        raise one_target.Skipped(f"pids cannot be chosen: {error}") from error
+    test.start()
+    require(test.target.pid == pids[0], f"pid {test.target.pid}, not {pids[0]}")
+    report = test.dump("dump", 2, "-R", previous=1)
+    require(report["pages_in_parent"] == 0, f"another process: {report}")
+    test.check("resumed")
+
+
+def case_untrack(test):
+    test.start()
+    before = proc_facts.snapshot(test.target.pid)
+    test.dump("pre-dump", 1)
+    code, printed = test.run("untrack", "-t", str(test.target.pid))
+    require(code == 0 and "tracked no more" in printed, f"untrack: {code}, {printed}")
+    changed = proc_facts.differences(before, proc_facts.snapshot(test.target.pid))
+    require(not changed, "tracking left:\n" + "\n".join(changed))
+    test.expect_no_traces()
+    test.expect_holders(0)
+    code, printed = test.run("untrack", "-t", str(test.target.pid))
+    require(code == 0 and "is not tracked" in printed, f"untrack again: {code}, {printed}")
+    report = test.dump("dump", 2, "-R", previous=1)
+    require(report["pages_in_parent"] == 0, f"not tracked: {report}")
+    test.check("resumed")
+
+
+def case_killed(test):
+    test.start()
+    before = proc_facts.snapshot(test.target.pid)
+    steps = ("preflight", "images", "freeze", "track", "holdings", "resume", "memory", "serialise",
+             "commit")
+    runs = [("pre-dump", step, way) for step in steps for way in ("fail", "kill")]
+    runs += [("dump", step, "kill") for step in ("track", "holdings", "memory", "commit")]
+    for number, (command, step, way) in enumerate(runs):
+        arguments = ["-t", str(test.target.pid), "-D", test.images(number)]
+        if command == "dump":
+            arguments += ["-R", "--track-mem"]
+        code, printed = test.run(command, *arguments, fault=f"{step}={way}")
+        require(code == (-9 if way == "kill" else 1), f"{command}, {step}={way}: {code} {printed}")
+        require(os.listdir(test.images(number)) in ([], [".dumpctl-staging"]), f"images of {step}")
+        test.expect_holders(0)
+        test.expect_no_traces()
+        changed = proc_facts.differences(before, proc_facts.snapshot(test.target.pid))
+        require(not changed, f"{command}, {step}={way} left:\n" + "\n".join(changed))
+    test.check("resumed")
+
+
+CASES = {"chain": case_chain, "dedup": case_dedup, "lost": case_lost, "reused": case_reused,
+         "untrack": case_untrack, "killed": case_killed}
+
+
+def run(options, directory):
+    if options.dumper == "stock":
+        raise one_target.Skipped("stock tracks nothing on this kernel")
+    done = subprocess.run([options.dumper, "check", "--feature", "mem_dirty_track"],
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    if done.returncode == 17:
+        raise one_target.Skipped(done.stdout.strip())
+    test = Incremental(options, directory)
+    try:
+        require(done.returncode == 0, f"check: {done.stdout}")
+        CASES[options.case](test)
+    except (target_process.TargetFailure, dumpers.DumpFailure, Wrong) as failure:
+        print(f"{failure}\n--- target printed:\n{test.target.status()}\n{test.logs()}")
+        return 1
+    return 0
+
+
+def main():
+    parser = one_target.parser(__doc__)
+    parser.add_argument("--case", required=True, choices=CASES)
+    parser.add_argument("--suite", default="trixie", help="whose criu restores")
+    options = parser.parse_args()
+    options.stock = dumpers.stock(suite=options.suite)
+    return one_target.main(options, "incremental", run)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
