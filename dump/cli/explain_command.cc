@@ -26,7 +26,7 @@ constexpr uint64_t kPage = 4096;
 uint64_t PagesOf(const Explanation& explanation) {
   uint64_t pages = explanation.shared_pages;
   for (const ExplainedTask& task : explanation.tasks) pages += task.pages;
-  return pages;
+  return pages - explanation.repeated_pages;
 }
 
 std::set<std::string> NeededOptions(const Explanation& explanation) {
@@ -101,6 +101,7 @@ std::string Json(const Explanation& explanation) {
     json["tasks"].push_back(std::move(each));
   }
   json["shared_pages"] = explanation.shared_pages;
+  json["repeated_pages"] = explanation.repeated_pages;
   json["bytes_of_memory"] = PagesOf(explanation) * kPage;
   json["images"] = explanation.images;
   json["blockers"] = nlohmann::ordered_json::array();

@@ -72,6 +72,10 @@ std::string ReportText(const DumpReport& report) {
                     " pages stand in the previous images\n");
   }
   if (report.tracked) absl::StrAppend(&text, "  tracked      what is written from now on\n");
+  if (report.pages_not_repeated > 0) {
+    absl::StrAppendFormat(&text, "  shared       %d pages written once, %d not repeated\n",
+                          report.pages_written_once, report.pages_not_repeated);
+  }
   for (const std::string& words : report.not_captured) {
     absl::StrAppend(&text, "  not captured ", words, "\n");
   }
@@ -99,6 +103,8 @@ std::string ReportJson(const DumpReport& report) {
   json["pages_by_copy"] = report.pages_by_copy;
   json["pages_in_parent"] = report.pages_in_parent;
   json["tracked"] = report.tracked;
+  json["pages_written_once"] = report.pages_written_once;
+  json["pages_not_repeated"] = report.pages_not_repeated;
   json["bytes_written"] = report.bytes_written;
   json["freezing_us"] = absl::ToInt64Microseconds(report.freezing);
   json["frozen_us"] = absl::ToInt64Microseconds(report.frozen);

@@ -1,6 +1,8 @@
 #include "dump/cli/target_options.h"
 
 #include <cstdint>
+#include <map>
+#include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -10,6 +12,8 @@
 
 namespace dumpctl {
 namespace {
+
+const std::map<std::string, bool> kWriteOnce = {{"auto", true}, {"off", false}};
 
 // What is given by --external; what is wrong with it, or nothing.
 std::string WhyNotExternal(const std::string& text) {
@@ -77,6 +81,11 @@ void AddTargetOptions(CLI::App& command, DumpOptions& options) {
           "save deleted files of up to so many bytes (default: 1M)")
       ->check(WhyNoSize)
       ->type_name("SIZE");
+  command
+      .add_option("--write-once", options.write_once,
+                  "write pages that forked processes share once: auto (default), off")
+      ->transform(CLI::CheckedTransformer(kWriteOnce))
+      ->type_name("WHETHER");
   command.add_flag("--ghost-fiemap,!--no-ghost-fiemap")
       ->description("taken, and of no effect: holes are found without it");
   command.add_flag("--unprivileged,!--no-unprivileged")

@@ -20,6 +20,7 @@ namespace dumpctl {
 namespace {
 
 constexpr char kStaging[] = ".dumpctl-staging";
+// What restorers call it.
 constexpr DirectoryRole kImagesDirectory = {"images directory", "-D"};
 
 absl::Status DirectoryError(int error, const DirectoryRole& role, const std::string& path) {
@@ -72,13 +73,20 @@ void Empty(int directory) {
   }
 }
 
+// Images alone: of an earlier dump.
+bool HoldsImagesOnly(int directory) {
+  const auto names = NamesIn(directory);
+  return names.ok() && std::all_of(names->begin(), names->end(), [](const std::string& name) {
+           return KindOfImageName(name).has_value();
+         });
+}
+
 // Best effort: what cannot be removed now is removed by the next dump.
-void RemoveStagingDirectory(int directory) {
-  const UniqueFd staging(
-      openat(directory, kStaging, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
-  if (!staging) return;
-  Empty(staging.get());
-  unlinkat(directory, kStaging, AT_REMOVEDIR);
+void RemoveDirectory(int directory, const char* name) {
+  const UniqueFd inner(openat(directory, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
+  if (!inner) return;
+  Empty(inner.get());
+  unlinkat(directory, name, AT_REMOVEDIR);
 }
 
 // `what` is written: see ImageWriteError.
@@ -179,7 +187,7 @@ absl::StatusOr<ImageDirectory> ImageDirectory::Open(const std::string& path) {
         absl::StrCat("images directory ", path,
                      ": another dump is being written there; wait for it or choose another -D"));
   }
-  RemoveStagingDirectory(directory.get());
+  RemoveDirectory(directory.get(), kStaging);
   if (mkdirat(directory.get(), kStaging, 0700) < 0) {
     const int error = errno;
     if (error == ENOSPC || error == EDQUOT) return ImageWriteError(error, path);
@@ -195,6 +203,7 @@ ImageDirectory::ImageDirectory(ImageDirectory&& other) noexcept
     : path_(std::move(other.path_)),
       directory_(std::move(other.directory_)),
       staging_(std::move(other.staging_)),
+      parent_(std::move(other.parent_)),
       names_(std::move(other.names_)),
       leaves_pages_(other.leaves_pages_) {}
 
@@ -202,8 +211,9 @@ ImageDirectory::~ImageDirectory() { RemoveStaging(); }
 
 void ImageDirectory::RemoveStaging() {
   if (!staging_) return;
+  parent_.Reset();
   staging_.Reset();
-  RemoveStagingDirectory(directory_.get());
+  RemoveDirectory(directory_.get(), kStaging);
 }
 
 absl::StatusOr<UniqueFd> ImageDirectory::Create(const std::string& name) {
@@ -255,6 +265,40 @@ absl::Status ImageDirectory::ExpectNoImages() {
   return absl::OkStatus();
 }
 
+absl::StatusOr<UniqueFd> ImageDirectory::CreateInParent(const std::string& name) {
+  if (!parent_) {
+    // As others may read what is not in it.
+    constexpr mode_t kMode = 0755;
+    if (mkdirat(staging_.get(), kParentLink, kMode) < 0) return ImageWriteError(errno, kParentLink);
+    names_.emplace_back(kParentLink);
+    parent_.Reset(
+        openat(staging_.get(), kParentLink, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
+    if (!parent_) return ImageWriteError(errno, kParentLink);
+  }
+  UniqueFd file(openat(parent_.get(), name.c_str(),
+                       O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644));
+  if (!file) return ImageWriteError(errno, absl::StrCat(kParentLink, "/", name));
+  return file;
+}
+
+absl::StatusOr<PageSink> ImageDirectory::CreatePagesInParent(uint32_t pages_id) {
+  ASSIGN_OR_RETURN(UniqueFd file, CreateInParent(ImageName(ImageKind::kPages, pages_id)));
+  return PageSink::ToFile(std::move(file), pages_id);
+}
+
+absl::Status ImageDirectory::WriteInParent(const ImageWriter& image,
+                                           std::span<const std::string> also) {
+  ASSIGN_OR_RETURN(const UniqueFd file, CreateInParent(image.name()));
+  RETURN_IF_ERROR(WriteAll(BorrowedFd(file), image.bytes(), image.name()));
+  for (const std::string& name : also) {
+    if (linkat(parent_.get(), image.name().c_str(), parent_.get(), name.c_str(), 0) == 0) continue;
+    // A file system without links, or one name too many.
+    ASSIGN_OR_RETURN(const UniqueFd copy, CreateInParent(name));
+    RETURN_IF_ERROR(WriteAll(BorrowedFd(copy), image.bytes(), name));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status ImageDirectory::CommitPages(bool sync) {
   if (sync && syncfs(staging_.get()) < 0) return ImageWriteError(errno, path_);
   absl::Status moved;
@@ -277,6 +321,16 @@ absl::Status ImageDirectory::LinkParent(const std::string& path) {
   }
   names_.emplace_back(kParentLink);
   return absl::OkStatus();
+}
+
+bool ImageDirectory::can_have_parent() const {
+  struct stat there = {};
+  if (fstatat(directory_.get(), kParentLink, &there, AT_SYMLINK_NOFOLLOW) < 0)
+    return errno == ENOENT;
+  if (S_ISLNK(there.st_mode)) return true;
+  const UniqueFd old(
+      openat(directory_.get(), kParentLink, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
+  return old && HoldsImagesOnly(old.get());
 }
 
 absl::Status ImageDirectory::AdoptOthers() {
@@ -318,11 +372,18 @@ absl::Status ImageDirectory::RemoveOldImages() {
     if (leaves_pages_ && IsOfPages(name)) continue;
     if (KindOfImageName(name).has_value()) RETURN_IF_ERROR(Remove(name));
   }
-  // Whatever else has that name is no image, and stays: MoveOut then says so.
-  struct stat parent = {};
-  if (fstatat(directory_.get(), kParentLink, &parent, AT_SYMLINK_NOFOLLOW) == 0 &&
-      S_ISLNK(parent.st_mode)) {
-    RETURN_IF_ERROR(Remove(kParentLink));
+  return RemoveOldParent();
+}
+
+// The parent images of the earlier dump, or the link to them; what else has that name is nobody's
+// dump.
+absl::Status ImageDirectory::RemoveOldParent() {
+  if (!can_have_parent()) return absl::OkStatus();
+  if (unlinkat(directory_.get(), kParentLink, 0) == 0 || errno == ENOENT) return absl::OkStatus();
+  if (errno != EISDIR) return ImageWriteError(errno, kParentLink);
+  RemoveDirectory(directory_.get(), kParentLink);
+  if (faccessat(directory_.get(), kParentLink, F_OK, AT_SYMLINK_NOFOLLOW) == 0) {
+    return ImageWriteError(ENOTEMPTY, kParentLink);
   }
   return absl::OkStatus();
 }
@@ -358,6 +419,7 @@ absl::Status ImageDirectory::Commit(bool sync) {
   if (!replaced.ok()) {
     // Half of a dump is of no use: take back what has been moved out.
     for (const std::string& name : names_) (void)unlinkat(directory_.get(), name.c_str(), 0);
+    if (parent_) RemoveDirectory(directory_.get(), kParentLink);
     return replaced;
   }
   RemoveStaging();

@@ -4,6 +4,7 @@
 #include <sys/types.h>
 
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -29,6 +30,10 @@ struct CommitMark {
 // A directory that is to hold one whole dump. Images are written into a hidden directory inside it
 // and moved out together by Commit, the inventory last: a directory with an inventory holds one
 // whole dump, always. Images of an earlier dump are replaced or removed then, never before.
+//
+// A dump may bring parent images of its own: a directory "parent" in this one, where restorers look
+// for pages that a pagemap says to be in the parent images (criu(8), --prev-images-dir). It comes
+// and goes with the dump.
 //
 // Destroyed without Commit, it leaves nothing of its own behind; what a killed dump has left is
 // removed by the next one.
@@ -58,6 +63,14 @@ class ImageDirectory final : public ImageSink {
   absl::Status LeavePages();
   // The link to the images that these build upon; a relative path counts from this directory.
   absl::Status LinkParent(const std::string& path);
+  // The same among parent images of its own. The first makes their directory. Not where
+  // can_have_parent() is false: something else than images stands in its place.
+  absl::StatusOr<UniqueFd> CreateInParent(const std::string& name);
+  // Their pages files have numbers of their own.
+  absl::StatusOr<PageSink> CreatePagesInParent(uint32_t pages_id);
+  // `also`: more names of the same image.
+  absl::Status WriteInParent(const ImageWriter& image, std::span<const std::string> also);
+  bool can_have_parent() const;
 
   // Where the images stand until they are committed.
   BorrowedFd staging() const { return BorrowedFd(staging_); }
@@ -82,6 +95,7 @@ class ImageDirectory final : public ImageSink {
 
   absl::Status Remove(const std::string& name);
   absl::Status RemoveOldImages();
+  absl::Status RemoveOldParent();
   absl::Status Replace(bool sync);
   absl::Status MoveOut(const std::string& name);
   void RemoveStaging();
@@ -89,6 +103,7 @@ class ImageDirectory final : public ImageSink {
   std::string path_;
   UniqueFd directory_;
   UniqueFd staging_;
+  UniqueFd parent_;  // in staging_; none before something is in it
   std::vector<std::string> names_;
   bool leaves_pages_ = false;
 };

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <utility>
 #include <vector>
 
 #include "dumpctl/status_macros.h"
@@ -28,22 +29,29 @@ bool PageSink::WriteDirectly() {
 
 void PageSink::Account(RemoteAddress address, uint64_t pages, bool lazy) {
   offset_ += pages * kImagePageSize;
-  Add({address, pages, lazy ? kPresent | kLazy : kPresent});
+  Add({address, pages, lazy ? kPresent | kLazy : kPresent}, runs_);
 }
 
 void PageSink::AccountInParent(RemoteAddress address, uint64_t pages) {
-  Add({address, pages, kParent});
+  Add({address, pages, kParent}, in_parent_);
 }
 
-void PageSink::Add(const Run& run) {
-  if (!runs_.empty()) {
-    Run& last = runs_.back();
+void PageSink::Add(const Run& run, std::vector<Run>& runs) {
+  if (!runs.empty()) {
+    Run& last = runs.back();
     if (last.flags == run.flags && last.address + last.pages * kImagePageSize == run.address) {
       last.pages += run.pages;
       return;
     }
   }
-  runs_.push_back(run);
+  runs.push_back(run);
+}
+
+std::vector<PageSink::Run> PageSink::AllRuns() const {
+  std::vector<Run> all(runs_.size() + in_parent_.size());
+  std::merge(runs_.begin(), runs_.end(), in_parent_.begin(), in_parent_.end(), all.begin(),
+             [](const Run& a, const Run& b) { return a.address < b.address; });
+  return all;
 }
 
 absl::StatusOr<ImageWriter> PageSink::Pagemap(ImageKind kind, uint32_t id) const {
@@ -51,10 +59,7 @@ absl::StatusOr<ImageWriter> PageSink::Pagemap(ImageKind kind, uint32_t id) const
   image::pagemap_head head;
   head.set_pages_id(pages_id_);
   RETURN_IF_ERROR(image.Add(head));
-  std::vector<Run> ascending = runs_;
-  std::stable_sort(ascending.begin(), ascending.end(),
-                   [](const Run& a, const Run& b) { return a.address < b.address; });
-  for (const Run& run : ascending) {
+  for (const Run& run : AllRuns()) {
     image::pagemap_entry entry;
     entry.set_vaddr(run.address.value());
     // Restorers before 4.2 read this field alone; 4.2 takes it.

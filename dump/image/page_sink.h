@@ -48,8 +48,8 @@ class PageSink {
   // `lazy`: a restore may ask for them later.
   void Account(RemoteAddress address, uint64_t pages, bool lazy = false);
   // The same pages stand in the parent images: in the pagemap of the same name, in the directory
-  // that the link "parent" beside this one leads to (criu(8), --prev-images-dir). Ascending by
-  // themselves: the pagemap has both in their order.
+  // "parent" of this one, or what a link of that name leads to (criu(8), --prev-images-dir).
+  // Ascending addresses only, but before or after those of Account as it comes.
   void AccountInParent(RemoteAddress address, uint64_t pages);
 
   // Of the task, or whatever else `kind` is for, that has the number `id`.
@@ -62,7 +62,8 @@ class PageSink {
     uint32_t flags;  // as in pagemap_entry
   };
 
-  void Add(const Run& run);
+  static void Add(const Run& run, std::vector<Run>& runs);
+  std::vector<Run> AllRuns() const;
 
   PageSink(UniqueFd file, PageStream* stream, uint32_t pages_id)
       : file_(std::move(file)), stream_(stream), pages_id_(pages_id) {}
@@ -74,6 +75,7 @@ class PageSink {
   bool direct_ = false;
   uint64_t offset_ = 0;
   std::vector<Run> runs_;
+  std::vector<Run> in_parent_;
 };
 
 }  // namespace dumpctl

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "dump/mm/memory_source.h"
+#include "dump/session/write_once.h"
 #include "dumpctl/status_macros.h"
 #include "dumpctl/trace.h"
 
@@ -23,6 +24,9 @@ class Drain {
       total_ += BytesOf(i);
       (BytesOf(i) < kDrainByTwo ? small_ : large_).push_back(i);
     }
+    for (const PageFamily& family : facts_.shared_pages.families) {
+      if (IsNow(family)) total_ += family.pages * kImagePageSize;
+    }
     if (tree_ == nullptr) return;
     for (const auto& [id, object] : facts_.shared_memory) total_ += object.pages * kImagePageSize;
   }
@@ -31,6 +35,7 @@ class Drain {
     NameOwners();
     if (!sinks_.empty() && sinks_.front().stream() != nullptr) return DrainInOrder();
     if (tree_ != nullptr) RETURN_IF_ERROR(DrainShared());
+    RETURN_IF_ERROR(DrainFamilies());
     for (const size_t i : large_) {
       RETURN_IF_ERROR(DrainTask(i, Within()));
       done_ += BytesOf(i);
@@ -49,6 +54,10 @@ class Drain {
   bool IsOurs(size_t i) const { return (snapshot_.MemoryOf(i) == nullptr) == (tree_ != nullptr); }
 
   uint64_t BytesOf(size_t i) const { return facts_.tasks[i].pages.pages * kImagePageSize; }
+
+  bool IsNow(const PageFamily& family) const {
+    return IsCopied(family, snapshot_) == (tree_ == nullptr);
+  }
 
   // What a part tells, as part of the whole; nothing where nobody wants to be told.
   DrainProgress Within() const {
@@ -86,6 +95,18 @@ class Drain {
     return absl::OkStatus();
   }
 
+  absl::Status DrainFamilies() {
+    size_t sink = facts_.tasks.size() + facts_.shared_memory.size();
+    for (const PageFamily& family : facts_.shared_pages.families) {
+      PageSink& into = sinks_[sink++];
+      if (!IsNow(family)) continue;
+      ASSIGN_OR_RETURN(const FamilyMemory memory, FamilyMemory::Open(tree_, snapshot_, family));
+      RETURN_IF_ERROR(DrainPages(memory, RunsOf(family), into, Within()));
+      done_ += family.pages * kImagePageSize;
+    }
+    return absl::OkStatus();
+  }
+
   absl::Status DrainSmall(const DrainProgress& progress) {
     for (size_t next = next_++; next < small_.size() && !failed_; next = next_++) {
       absl::Status status = DrainTask(small_[next], {});
@@ -102,6 +123,7 @@ class Drain {
     const FrozenFacts& facts = facts_.tasks[i];
     const pid_t pid = facts.process.pid;
     const TraceSpan span(TraceKind::kTask, "memory", {{"pid", pid}, {"bytes", BytesOf(i)}});
+    AccountInFamily(i);
     if (tree_ == nullptr) {
       return DrainPages(*snapshot_.MemoryOf(i), facts.pages.runs, sinks_[i], progress);
     }
@@ -109,6 +131,13 @@ class Drain {
     ASSIGN_OR_RETURN(const FrozenTaskMemory memory,
                      FrozenTaskMemory::Open(task.pid(), task.dir(), facts.vmas));
     return DrainPages(memory, facts.pages.runs, sinks_[i], progress);
+  }
+
+  void AccountInFamily(size_t i) {
+    if (facts_.shared_pages.in_family.empty()) return;
+    for (const PageRun& run : facts_.shared_pages.in_family[i]) {
+      sinks_[i].AccountInParent(run.start, run.pages);
+    }
   }
 
   const FrozenTree* tree_;

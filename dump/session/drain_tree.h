@@ -13,9 +13,9 @@
 namespace dumpctl {
 
 // Writes the pages of all tasks that `snapshot` has no copy of to their sinks, which are in the
-// tasks' order, and behind them those of shared memory, each object once, in the objects' order.
-// Two threads work: at one task where it has much, else each at a task of its own. Errors:
-// DrainPages's.
+// tasks' order, and behind them those of shared memory, each object once, in the objects' order,
+// and those that families of tasks share, in the families' order. Two threads work: at one task
+// where it has much, else each at a task of its own. Errors: DrainPages's.
 absl::Status DrainTree(const FrozenTree& tree, const TreeFacts& facts, const Snapshot& snapshot,
                        std::span<PageSink> sinks, const DrainProgress& progress);
 

@@ -52,6 +52,7 @@ struct DumpOptions {
   bool file_locks = false;
   bool link_remap = false;
   std::vector<ExternalFile> external_files;    // --external file[...]
+  bool write_once = true;                      // --write-once: pages that forked tasks share
   uint64_t ghost_limit = 1 << 20;              // bytes of a deleted file that are saved
   std::optional<NetworkLock> network_lock;     // --network-lock
   absl::Duration timeout = absl::Seconds(10);  // for freezing

@@ -36,9 +36,11 @@ struct DumpReport {
 
   uint64_t pages_scanned = 0;
   uint64_t pages_written = 0;
-  uint64_t pages_by_copy = 0;    // of those written: while the process ran on
-  uint64_t pages_in_parent = 0;  // that were not, because the previous images hold them
-  uint64_t bytes_written = 0;    // all images
+  uint64_t pages_by_copy = 0;       // of those written: while the process ran on
+  uint64_t pages_written_once = 0;  // of those written: that several tasks have
+  uint64_t pages_not_repeated = 0;  // what these would have been more, each written by each
+  uint64_t pages_in_parent = 0;     // that were not, because the previous images hold them
+  uint64_t bytes_written = 0;       // all images
 
   // The next dump can build upon this one.
   bool tracked = false;

@@ -9,9 +9,11 @@
 #include "dump/fd/file_refusal.h"
 #include "dump/mm/page_scanner.h"
 #include "dump/mm/shared_memory.h"
+#include "dump/mm/shared_pages.h"
 #include "dump/session/image_forecast.h"
 #include "dump/session/preflight.h"
 #include "dump/session/target.h"
+#include "dump/session/write_once.h"
 #include "dump/task/shared_objects.h"
 #include "dumpctl/status_macros.h"
 #include "proc/kernel_features.h"
@@ -37,17 +39,19 @@ absl::Status CountDescriptors(const Target& target, ExplainedTask& task) {
 }
 
 absl::Status LookAtMemory(const Target& target, const VmaList& vmas, const KernelFeatures& features,
-                          SharedObjects& shared, ExplainedTask& task) {
+                          SharedObjects& shared, std::vector<PageRun>& runs, ExplainedTask& task) {
   task.mappings = vmas.size();
   for (const Vma& vma : vmas) task.file_mappings += vma.fd() >= 0;
-  ASSIGN_OR_RETURN(const ScannedPages scanned, ScanPages(target.dir, vmas, features));
+  ASSIGN_OR_RETURN(ScannedPages scanned, ScanPages(target.dir, vmas, features));
   task.pages = scanned.pages;
+  if (MayShare(vmas)) runs = scanned.runs;
   ASSIGN_OR_RETURN(shared, FindSharedObjects(vmas, std::move(shared)));
   return absl::OkStatus();
 }
 
 absl::StatusOr<ExplainedTask> LookAt(const Target& target, const Preflight& preflight,
-                                     const KernelFeatures& features, SharedObjects& shared) {
+                                     const KernelFeatures& features, SharedObjects& shared,
+                                     std::vector<PageRun>& runs) {
   ExplainedTask task{.pid = target.pid,
                      .parent = target.stat.ppid,
                      .comm = target.stat.comm,
@@ -57,8 +61,17 @@ absl::StatusOr<ExplainedTask> LookAt(const Target& target, const Preflight& pref
   const auto looked_at = preflight.tasks.find(target.pid);
   if (looked_at == preflight.tasks.end() || !looked_at->second.vmas) return task;
   RETURN_IF_ERROR(
-      IgnoreGone(LookAtMemory(target, *looked_at->second.vmas, features, shared, task)));
+      IgnoreGone(LookAtMemory(target, *looked_at->second.vmas, features, shared, runs, task)));
   return task;
+}
+
+// None where one of them ends meanwhile.
+absl::StatusOr<SharedPages> SharedBy(std::span<const Target> targets,
+                                     std::span<const std::vector<PageRun>> runs) {
+  std::vector<SharingTask> tasks;
+  for (size_t i = 0; i < targets.size(); ++i) tasks.push_back({&targets[i].dir, runs[i]});
+  absl::StatusOr<SharedPages> shared = FindSharedPages(tasks);
+  return absl::IsNotFound(shared.status()) ? SharedPages() : std::move(shared);
 }
 
 }  // namespace
@@ -70,13 +83,23 @@ absl::StatusOr<Explanation> Explain(const DumpOptions& options) {
   RETURN_IF_ERROR(ExplainByDeath(preflight.status(), std::span(targets).first(1)));
   Explanation explanation;
   SharedObjects shared;
+  std::vector<std::vector<PageRun>> runs;
   for (const Target& target : targets) {
-    ASSIGN_OR_RETURN(ExplainedTask task, LookAt(target, *preflight, features, shared));
+    ASSIGN_OR_RETURN(ExplainedTask task,
+                     LookAt(target, *preflight, features, shared, runs.emplace_back()));
     if (target.pid == options.pid) task.parent = 0;
     explanation.tasks.push_back(std::move(task));
   }
   for (const auto& [id, object] : shared) explanation.shared_pages += object.pages;
   ASSIGN_OR_RETURN(explanation.images, ForecastImages(options, targets, *preflight));
+  if (options.write_once) {
+    ASSIGN_OR_RETURN(const SharedPages once, SharedBy(targets, runs));
+    explanation.repeated_pages = once.references;
+    for (const PageFamily& family : once.families) explanation.repeated_pages -= family.pages;
+    for (std::string& name : ForecastFamilies(targets, once)) {
+      explanation.images.push_back(std::move(name));
+    }
+  }
   explanation.blockers = std::move(preflight->blockers);
   return explanation;
 }

@@ -31,6 +31,7 @@ struct ExplainedTask {
 struct Explanation {
   std::vector<ExplainedTask> tasks;  // parents before their children
   uint64_t shared_pages = 0;         // of memory that processes share, saved once
+  uint64_t repeated_pages = 0;       // of those of tasks, written once, by other tasks
   std::vector<std::string> images;   // see ForecastImages
   ResourceRefusals blockers;
 };

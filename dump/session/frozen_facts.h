@@ -17,6 +17,7 @@
 #include "dump/fd/ghost_files.h"
 #include "dump/mm/page_scanner.h"
 #include "dump/mm/shared_memory.h"
+#include "dump/mm/shared_pages.h"
 #include "dump/ns/namespaces.h"
 #include "dump/ns/sysv_ipc.h"
 #include "dump/session/helper.h"
@@ -79,6 +80,7 @@ struct TreeFacts {
   LinkedFiles linked;
   TeedPipes pipes;
   SharedObjects shared_memory;
+  SharedPages shared_pages;  // that are not among the tasks' own pages
   std::vector<SysvAttachment> sysv_attachments;
   SysvIpc sysv;
   UnixSockets unix_sockets;

@@ -8,6 +8,7 @@
 #include <set>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "dump/fd/descriptor.h"
 #include "dump/fd/file_refusal.h"
 #include "dump/image/image_table.h"
@@ -194,6 +195,21 @@ absl::StatusOr<std::vector<std::string>> ForecastImages(const DumpOptions& optio
   if (options.inet.tcp_established) RETURN_IF_ERROR(AddStreams(found.sockets, names));
   RETURN_IF_ERROR(AddSysv(found.attachments, pids, names));
   return std::move(names).Take();
+}
+
+std::vector<std::string> ForecastFamilies(std::span<const Target> targets,
+                                          const SharedPages& shared) {
+  std::vector<std::string> names;
+  const auto add = [&names](ImageKind kind, uint64_t id) {
+    names.push_back(absl::StrCat("parent/", ImageName(kind, static_cast<uint32_t>(id))));
+  };
+  for (size_t i = 0; i < shared.families.size(); ++i) {
+    add(ImageKind::kPages, i + 1);
+    for (const size_t task : shared.families[i].members) {
+      add(ImageKind::kPagemap, static_cast<uint64_t>(targets[task].pid));
+    }
+  }
+  return names;
 }
 
 }  // namespace dumpctl

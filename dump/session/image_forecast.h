@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "dump/mm/shared_pages.h"
 #include "dump/session/dump_options.h"
 #include "dump/session/preflight.h"
 #include "dump/session/target.h"
@@ -16,6 +17,10 @@ namespace dumpctl {
 absl::StatusOr<std::vector<std::string>> ForecastImages(const DumpOptions& options,
                                                         std::span<const Target> targets,
                                                         const Preflight& preflight);
+
+// Those of pages that are shared, by names relative to the images directory.
+std::vector<std::string> ForecastFamilies(std::span<const Target> targets,
+                                          const SharedPages& shared);
 
 }  // namespace dumpctl
 

@@ -138,7 +138,8 @@ class ImageBuilder {
     RETURN_IF_ERROR(AddPstree());
     RETURN_IF_ERROR(AddInventory());
     images_.Refuse(images_.files.refusals());
-    return TreeImages{std::move(images_.images), std::move(images_.refusals),
+    ASSIGN_OR_RETURN(std::vector<FamilyPagemap> families, FamilyPagemaps(facts_, sinks));
+    return TreeImages{std::move(images_.images), std::move(families), std::move(images_.refusals),
                       images_.files.links()};
   }
 
@@ -384,7 +385,8 @@ absl::StatusOr<ImageWriter> StatsImage(const DumpReport& report) {
   dump->set_memdump_time(Microseconds(report.memory_read));
   dump->set_memwrite_time(Microseconds(report.memory_written));
   dump->set_pages_scanned(report.pages_scanned);
-  dump->set_pages_skipped_parent(report.pages_in_parent);
+  dump->set_pages_skipped_parent(report.pages_in_parent + report.pages_not_repeated +
+                                 report.pages_written_once);
   dump->set_pages_written(report.pages_written);
   dump->set_pages_lazy(0);
   dump->set_irmap_resolve(0);

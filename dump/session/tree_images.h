@@ -10,6 +10,7 @@
 #include "dump/image/page_sink.h"
 #include "dump/session/dump_report.h"
 #include "dump/session/frozen_facts.h"
+#include "dump/session/write_once.h"
 #include "dumpctl/resource_refusal.h"
 
 namespace dumpctl {
@@ -18,6 +19,7 @@ namespace dumpctl {
 // say nothing.
 struct TreeImages {
   std::vector<ImageWriter> images;
+  std::vector<FamilyPagemap> family_pagemaps;
   ResourceRefusals refusals;
   // Names that a restore needs besides.
   std::vector<FileTable::Link> links;

@@ -43,6 +43,8 @@ REMAP_GHOST = 1
 PTY = 1  # a TtyType
 PTMX = 5 << 8 | 2  # the device number of masters
 PAGE = 4096
+# Flags of a run of pages.
+PARENT, PRESENT = 1, 4
 # The stack the target waits on, and what its wait and stock's own code dirty beside it.
 PAGES_IN_USE = 8
 # Places in rseq(2)'s area, of 4 bytes each: where the kernel says on which processor a thread runs.
@@ -264,6 +266,26 @@ def processor_places(core):
     return [area + place for place in RSEQ_CPU_PLACES] if area else []
 
 
+def run_length(run):
+    # 4.2 counts in another field than 4.1, which has a name of its own there.
+    return run.get("nr_pages") or run["compat_nr_pages"]
+
+
+def parent_pages(directory, name):
+    """Address to contents, of all pages that the parent images have of a task."""
+    path = os.path.join(directory, "parent", name)
+    if not os.path.exists(path):
+        return {}
+    pages = {}
+    with open(path, "rb") as image:
+        head, *runs = pycriu.images.load(image, pretty=False)["entries"]
+    with open(os.path.join(directory, "parent", f"pages-{head['pages_id']}.img"), "rb") as image:
+        for run in runs:
+            for page in range(run_length(run)):
+                pages[run["vaddr"] + page * PAGE] = image.read(PAGE)
+    return pages
+
+
 def load_pages(directory, images):
     """Task and address to contents, of every page that was saved and is not all zeros; the pages
     of shared memory by object and offset.
@@ -282,12 +304,13 @@ def load_pages(directory, images):
                 moving.setdefault(place // PAGE * PAGE, []).append(place % PAGE)
         with open(os.path.join(directory, name), "rb") as image:
             head, *runs = pycriu.images.load(image, pretty=False)["entries"]
+        inherited = parent_pages(directory, name)
         with open(os.path.join(directory, f"pages-{head['pages_id']}.img"), "rb") as image:
             for run in runs:
-                # 4.2 counts in another field than 4.1, which has a name of its own there.
-                for page in range(run.get("nr_pages") or run["compat_nr_pages"]):
-                    contents = image.read(PAGE)
+                for page in range(run_length(run)):
                     address = run["vaddr"] + page * PAGE
+                    in_parent = run.get("flags", PRESENT) & PARENT
+                    contents = inherited[address] if in_parent else image.read(PAGE)
                     for offset in moving.get(address, []):
                         contents = contents[:offset] + bytes(4) + contents[offset + 4:]
                     if contents.count(0) != PAGE:

@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <set>
 
 #include "dump/image/image_directory.h"
 #include "dump/image/page_sink.h"
@@ -231,6 +232,80 @@ TEST_F(ImageDirectoryTest, APidFileHoldsTheNumberAlone) {
   EXPECT_THAT(std::string(full.message()), HasSubstr("pid file /dev/full"));
 }
 
+// A dump with parent images of its own, of two tasks that share a page.
+void CommitWithParent(const std::string& path, int tasks) {
+  auto directory = ImageDirectory::Open(path);
+  ASSERT_TRUE(directory.ok());
+  EXPECT_TRUE(directory->can_have_parent());
+  auto sink = directory->CreatePagesInParent(1);
+  ASSERT_TRUE(sink.ok()) << sink.status();
+  sink->Account(RemoteAddress(0x1000), 1);
+  auto pagemap = sink->Pagemap(ImageKind::kPagemap, 1);
+  ASSERT_TRUE(pagemap.ok());
+  std::vector<std::string> also;
+  for (int task = 2; task <= tasks; ++task) also.push_back(ImageName(ImageKind::kPagemap, task));
+  EXPECT_TRUE(directory->WriteInParent(*pagemap, also).ok());
+  EXPECT_TRUE(directory->Write(ImageWriter(ImageKind::kInventory)).ok());
+  EXPECT_TRUE(directory->Commit(false).ok());
+}
+
+std::set<std::string> NamesIn(const std::string& path) {
+  std::set<std::string> names;
+  for (const auto& entry : std::filesystem::directory_iterator(path)) {
+    names.insert(entry.path().filename());
+  }
+  return names;
+}
+
+TEST_F(ImageDirectoryTest, ParentImagesComeAndGoWithTheirDump) {
+  CommitWithParent(path_, 3);
+  EXPECT_THAT(NamesIn(path_ + "/parent"), UnorderedElementsAre("pages-1.img", "pagemap-1.img",
+                                                               "pagemap-2.img", "pagemap-3.img"));
+  CommitWithParent(path_, 2);
+  EXPECT_THAT(NamesIn(path_ + "/parent"),
+              UnorderedElementsAre("pages-1.img", "pagemap-1.img", "pagemap-2.img"));
+  auto directory = ImageDirectory::Open(path_);
+  ASSERT_TRUE(directory.ok());
+  EXPECT_TRUE(directory->Write(ImageWriter(ImageKind::kInventory)).ok());
+  EXPECT_TRUE(directory->Commit(false).ok());
+  EXPECT_THAT(NamesIn(path_), UnorderedElementsAre("inventory.img"));
+}
+
+TEST_F(ImageDirectoryTest, ALinkToParentImagesGoesWithItsDump) {
+  std::filesystem::create_directory(path_ + "/before");
+  std::ofstream(path_ + "/before/pages-1.img") << "pages";
+  std::filesystem::create_symlink("before", path_ + "/parent");
+  CommitWithParent(path_, 2);
+  EXPECT_FALSE(std::filesystem::is_symlink(path_ + "/parent"));
+  EXPECT_EQ(Contents("before/pages-1.img"), "pages");
+}
+
+TEST_F(ImageDirectoryTest, WhatIsNoParentOfADumpIsLeftAlone) {
+  std::filesystem::create_directory(path_ + "/parent");
+  std::ofstream(path_ + "/parent/letter.txt") << "Dear";
+  auto directory = ImageDirectory::Open(path_);
+  ASSERT_TRUE(directory.ok());
+  EXPECT_FALSE(directory->can_have_parent());
+  EXPECT_TRUE(directory->Write(ImageWriter(ImageKind::kInventory)).ok());
+  EXPECT_TRUE(directory->Commit(false).ok());
+  EXPECT_EQ(Contents("parent/letter.txt"), "Dear");
+}
+
+TEST_F(ImageDirectoryTest, ParentImagesOfAKilledDumpAreRemoved) {
+  const pid_t child = fork();
+  if (child == 0) {
+    auto directory = ImageDirectory::Open(path_);
+    if (!directory.ok() || !directory->CreateInParent("pages-1.img").ok()) _exit(1);
+    _exit(0);  // as if killed: nothing is destroyed
+  }
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  ASSERT_EQ(status, 0);
+  EXPECT_TRUE(std::filesystem::exists(path_ + "/.dumpctl-staging/parent/pages-1.img"));
+  ASSERT_TRUE(ImageDirectory::Open(path_).ok());
+  EXPECT_TRUE(std::filesystem::is_empty(path_));
+}
+
 TEST(ImageWriteErrorTest, AFullDiskHasItsOwnExitCode) {
   EXPECT_EQ(FailureOf(ImageWriteError(ENOSPC, "pages-1.img")), Failure::kNoSpace);
   EXPECT_EQ(FailureOf(ImageWriteError(EDQUOT, "pages-1.img")), Failure::kNoSpace);
@@ -279,8 +354,8 @@ TEST_F(ImageDirectoryTest, PagemapTellsWhichPagesTheParentHas) {
   ASSERT_TRUE(sink.ok());
   sink->Account(RemoteAddress(0x1000), 1);
   sink->AccountInParent(RemoteAddress(0x2000), 1);
-  sink->AccountInParent(RemoteAddress(0x3000), 2);
   sink->Account(RemoteAddress(0x5000), 1);
+  sink->AccountInParent(RemoteAddress(0x3000), 2);
   EXPECT_EQ(sink->offset(), 2 * kImagePageSize);
   auto image = sink->Pagemap(ImageKind::kPagemap, 7);
   ASSERT_TRUE(image.ok());

@@ -17,6 +17,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <memory>
 #include <random>
 #include <set>
@@ -47,6 +48,20 @@ std::set<std::string> NamesIn(const std::string& directory) {
 }
 
 bool IsTraced(pid_t pid) { return StatusField("/proc/" + std::to_string(pid), "TracerPid") != "0"; }
+
+// A killed dumper may leave processes that put back what it could not: ours by then (see main).
+// Waits until all of them have ended.
+void WaitForOrphans(pid_t target) {
+  const std::string path = "/proc/self/task/" + std::to_string(getpid()) + "/children";
+  const auto deadline = steady_clock::now() + kPatience;
+  for (bool left = true; left && steady_clock::now() < deadline; usleep(200)) {
+    left = false;
+    std::ifstream children(path);
+    for (pid_t pid = 0; children >> pid;) {
+      if (pid != target && waitpid(pid, nullptr, WNOHANG) == 0) left = true;
+    }
+  }
+}
 
 // One run of the dumper.
 class Dumper {
@@ -247,6 +262,7 @@ class Test {
     const bool traced = IsTraced(target().pid());
     const bool foreign = traced && StandsInVdso(target().pid());
     if (!dumper.Kill()) return false;
+    WaitForOrphans(target().pid());
     ++series.kills;
     if (traced) ++series.inside;
     if (foreign) ++series.foreign;
@@ -312,6 +328,7 @@ class Test {
 
 int main(int argc, char** argv) {
   setvbuf(stdout, nullptr, _IOLBF, 0);
+  prctl(PR_SET_CHILD_SUBREAPER, 1);
   if (argc < 5) {
     fprintf(stderr, "usage: %s BUSY-TARGET MEBIBYTES KILLS DUMPER [ARGUMENT]...\n", argv[0]);
     return 2;

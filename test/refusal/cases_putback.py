@@ -16,7 +16,7 @@ from cases_inet import _rules
 from scene import require, tracer_of, wait_until
 
 # "resume" comes before "serialise" where the processes run on.
-STEPS = ("preflight", "images", "freeze", "collect", "ask", "holdings", "lock", "memory", "ghosts",
+STEPS = ("preflight", "images", "freeze", "collect", "ask", "holdings", "share", "lock", "memory", "ghosts",
          "flags", "serialise", "link", "commit")
 # Where memory is written from copies.
 COPYING = ("snapshot", "memory", "flags", "resume", "copies", "serialise", "commit")

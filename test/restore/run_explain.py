@@ -33,7 +33,8 @@ def run(options, directory):
     except (target_process.TargetFailure, dumpers.DumpFailure) as failure:
         print(f"{failure}\n--- target printed:\n{target.status()}{dumpers.log_tails(images)}")
         return 1
-    written = set(os.listdir(images)) - UNTOLD
+    written = {os.path.relpath(os.path.join(place, name), images)
+               for place, _, names in os.walk(images) for name in names} - UNTOLD
     if len(told["images"]) == len(set(told["images"])) and set(told["images"]) == written:
         return 0
     print(f"told and not written: {sorted(set(told['images']) - written)}")

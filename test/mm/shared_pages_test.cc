@@ -1,0 +1,187 @@
+#include "dump/mm/shared_pages.h"
+
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "proc/page_places.h"
+#include "test/mm/mapped_child.h"
+
+namespace dumpctl {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+using Runs = std::vector<std::pair<uint64_t, uint64_t>>;
+
+constexpr size_t kInherited = 8;
+
+PageRun PagesAt(uint64_t page, uint64_t pages) {
+  return {RemoteAddress(page * kImagePageSize), pages};
+}
+
+TEST(RunsWithoutTest, CutsWhatIsTaken) {
+  const std::vector<PageRun> runs = {PagesAt(1, 4), PagesAt(10, 4), PagesAt(20, 1)};
+  EXPECT_EQ(RunsWithout(runs, {}), runs);
+  EXPECT_THAT(RunsWithout(runs, runs), IsEmpty());
+  EXPECT_THAT(
+      RunsWithout(runs, std::vector{PagesAt(1, 1), PagesAt(3, 1), PagesAt(12, 2), PagesAt(20, 1)}),
+      ElementsAre(PagesAt(2, 1), PagesAt(4, 1), PagesAt(10, 2)));
+}
+
+// Memory that this process wrote, and what children that inherited it have made of it.
+class SharedPagesTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    memory_ = Map(kMapped);
+    ASSERT_NE(memory_, nullptr);
+    ASSERT_EQ(madvise(memory_, kMapped * kPage, MADV_NOHUGEPAGE), 0);
+    for (size_t page = 0; page < kInherited; ++page) FillPage(memory_ + page * kPage, page);
+    const ProcDir self = *ProcDir::OpenTask(getpid());
+    uint64_t entry = 0;
+    ASSERT_TRUE(PagePlaces::Open(self)->Read(Address(0), {&entry, 1}).ok());
+    if (HidesPlace(entry)) GTEST_SKIP() << "frames are shown to CAP_SYS_ADMIN alone";
+  }
+  void TearDown() override { munmap(memory_, kMapped * kPage); }
+
+  RemoteAddress Address(uint64_t page) const {
+    return RemoteAddress(reinterpret_cast<uint64_t>(memory_)) + page * kPage;
+  }
+
+  // A child that has written these pages since.
+  void Fork(std::initializer_list<size_t> written) {
+    children_.push_back(std::make_unique<MappedChild>([&]() -> void* {
+      for (const size_t page : written) memory_[page * kPage] = 'x';
+      return memory_;
+    }));
+  }
+
+  SharedPages Find(const std::vector<PageRun>& runs) {
+    dirs_.clear();
+    for (const auto& child : children_) dirs_.push_back(child->Dir());
+    std::vector<SharingTask> tasks;
+    for (const ProcDir& dir : dirs_) tasks.push_back({&dir, runs});
+    auto shared = FindSharedPages(tasks);
+    EXPECT_TRUE(shared.ok()) << shared.status();
+    return *std::move(shared);
+  }
+  SharedPages Find() { return Find({{Address(0), kInherited}}); }
+
+  Runs Places(const std::vector<PageRun>& runs) const {
+    Runs places;
+    for (const PageRun& run : runs)
+      places.emplace_back((run.start - Address(0)) / kPage, run.pages);
+    return places;
+  }
+  // With the reader of each.
+  std::vector<std::vector<uint64_t>> Stretches(const PageFamily& family) const {
+    std::vector<std::vector<uint64_t>> stretches;
+    for (const SharedStretch& each : family.stretches) {
+      stretches.push_back({(each.run.start - Address(0)) / kPage, each.run.pages, each.reader});
+    }
+    return stretches;
+  }
+
+  static constexpr size_t kMapped = 128 * 512;
+  char* memory_ = nullptr;
+  std::vector<std::unique_ptr<MappedChild>> children_;
+  std::vector<ProcDir> dirs_;
+};
+
+TEST_F(SharedPagesTest, FindsWhatNobodyHasWritten) {
+  Fork({2});
+  Fork({2, 3});
+  const SharedPages shared = Find();
+  ASSERT_THAT(shared.families, SizeIs(1));
+  EXPECT_THAT(shared.families[0].members, ElementsAre(0, 1));
+  EXPECT_EQ(shared.families[0].pages, 6u);
+  EXPECT_THAT(Stretches(shared.families[0]),
+              ElementsAre(ElementsAre(0, 2, 0), ElementsAre(4, 4, 0)));
+  for (const auto& runs : shared.in_family) {
+    EXPECT_THAT(Places(runs), ElementsAre(std::pair(0, 2), std::pair(4, 4)));
+  }
+  EXPECT_EQ(shared.references, 12u);
+}
+
+TEST_F(SharedPagesTest, TakesOnlyWhatIsToBeSaved) {
+  Fork({});
+  Fork({});
+  const SharedPages shared = Find({{Address(1), 1}, {Address(3), 2}});
+  ASSERT_THAT(shared.families, SizeIs(1));
+  EXPECT_THAT(Places(shared.in_family[1]), ElementsAre(std::pair(1, 1), std::pair(3, 2)));
+}
+
+TEST_F(SharedPagesTest, ATaskThatHasWrittenAllIsNoMember) {
+  Fork({});
+  Fork({0, 1, 2, 3, 4, 5, 6, 7});
+  Fork({});
+  const SharedPages shared = Find();
+  ASSERT_THAT(shared.families, SizeIs(1));
+  EXPECT_THAT(shared.families[0].members, ElementsAre(0, 2));
+  EXPECT_THAT(shared.in_family[1], IsEmpty());
+}
+
+// As a child of ours that rewrites pages and then forks.
+TEST_F(SharedPagesTest, OfTwoVersionsTheFamilyHasTheOneOfMost) {
+  for (int i = 0; i < 3; ++i) Fork({});
+  for (const size_t page : {0, 1}) FillPage(memory_ + page * kPage, 100 + page);
+  for (int i = 0; i < 2; ++i) Fork({});
+  const SharedPages shared = Find();
+  ASSERT_THAT(shared.families, SizeIs(1));
+  EXPECT_THAT(shared.families[0].members, ElementsAre(0, 1, 2, 3, 4));
+  EXPECT_THAT(Places(shared.in_family[0]), ElementsAre(std::pair(0, 8)));
+  EXPECT_THAT(Places(shared.in_family[3]), ElementsAre(std::pair(2, 6)));
+  EXPECT_EQ(shared.families[0].pages, 8u);
+}
+
+TEST_F(SharedPagesTest, FamiliesWithNothingInCommonHaveTheSameAddresses) {
+  for (int i = 0; i < 2; ++i) Fork({});
+  for (size_t page = 0; page < kInherited; ++page) FillPage(memory_ + page * kPage, 100 + page);
+  for (int i = 0; i < 3; ++i) Fork({});
+  const SharedPages shared = Find();
+  ASSERT_THAT(shared.families, SizeIs(2));
+  EXPECT_THAT(shared.families[0].members, ElementsAre(0, 1));
+  EXPECT_THAT(Stretches(shared.families[0]), ElementsAre(ElementsAre(0, 8, 0)));
+  EXPECT_THAT(shared.families[1].members, ElementsAre(2, 3, 4));
+  EXPECT_THAT(Stretches(shared.families[1]), ElementsAre(ElementsAre(0, 8, 2)));
+  EXPECT_EQ(shared.references, 40u);
+}
+
+// By two threads, and in the order of addresses.
+TEST_F(SharedPagesTest, FindsPagesFarFromEachOther) {
+  std::vector<PageRun> runs;
+  for (size_t page = 0; page < kMapped; page += 512) {
+    FillPage(memory_ + page * kPage, page);
+    runs.push_back({Address(page), 1});
+  }
+  Fork({512});
+  Fork({});
+  const SharedPages shared = Find(runs);
+  ASSERT_THAT(shared.families, SizeIs(1));
+  EXPECT_EQ(shared.families[0].pages, runs.size() - 1);
+  runs.erase(runs.begin() + 1);
+  EXPECT_EQ(shared.in_family[0], runs);
+  EXPECT_EQ(shared.in_family[1], runs);
+}
+
+TEST_F(SharedPagesTest, ATaskThatIsGoneIsNotFound) {
+  Fork({});
+  Fork({});
+  const ProcDir gone = children_[1]->Dir();
+  const ProcDir lives = children_[0]->Dir();
+  children_[1]->Kill();
+  const std::vector<PageRun> runs = {{Address(0), kInherited}};
+  const std::vector<SharingTask> tasks = {{&lives, runs}, {&gone, runs}};
+  EXPECT_TRUE(absl::IsNotFound(FindSharedPages(tasks).status()));
+}
+
+}  // namespace
+}  // namespace dumpctl
