@@ -9,6 +9,7 @@
 #include <cstring>
 #include <map>
 #include <memory>
+#include <set>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -47,6 +48,19 @@ absl::StatusOr<std::vector<std::string>> PagemapsIn(const std::string& directory
 absl::StatusOr<SavedPagemap> PagemapAt(const std::string& path) {
   ASSIGN_OR_RETURN(const std::string bytes, ReadImageFile(path));
   return ReadPagemap(path, bytes);
+}
+
+// The pages files of a directory that several pagemaps name: pages that forked tasks share. What
+// one of them has no use for, another may have.
+absl::StatusOr<std::set<uint32_t>> SharedFilesIn(const std::string& directory) {
+  ASSIGN_OR_RETURN(const std::vector<std::string> names, PagemapsIn(directory));
+  std::set<uint32_t> once;
+  std::set<uint32_t> shared;
+  for (const std::string& name : names) {
+    ASSIGN_OR_RETURN(const SavedPagemap pagemap, PagemapAt(absl::StrCat(directory, "/", name)));
+    if (!once.insert(pagemap.pages_id).second) shared.insert(pagemap.pages_id);
+  }
+  return shared;
 }
 
 void AddWritten(const SavedPagemap& pagemap, std::vector<Range>& ranges) {
@@ -115,10 +129,12 @@ absl::StatusOr<DedupCounts> DedupParents(const std::string& images_dir) {
       ASSIGN_OR_RETURN(const SavedPagemap pagemap, PagemapAt(absl::StrCat(nearer, "/", name)));
       AddWritten(pagemap, superseded[name]);
     }
+    ASSIGN_OR_RETURN(const std::set<uint32_t> shared, SharedFilesIn(directory));
     for (const auto& [name, ranges] : superseded) {
       const absl::StatusOr<SavedPagemap> older = PagemapAt(absl::StrCat(directory, "/", name));
       if (absl::IsNotFound(older.status())) continue;
       RETURN_IF_ERROR(older.status());
+      if (shared.contains(older->pages_id)) continue;
       ASSIGN_OR_RETURN(const uint64_t freed, FreeIn(directory, *older, ranges));
       counts.pages += freed;
     }

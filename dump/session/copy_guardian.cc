@@ -40,6 +40,11 @@ absl::StatusOr<pid_t> PidInside(const ProcDir& child) {
   return status.ns_pids.empty() ? pid_t{0} : status.ns_pids.back();
 }
 
+pid_t TracerOf(const ProcDir& task) {
+  const absl::StatusOr<TaskStatus> status = ParseStatus(task.Read("status").value_or(""));
+  return status.ok() ? status->tracer_pid : 0;
+}
+
 }  // namespace
 
 CopyGuardian::~CopyGuardian() {
@@ -90,7 +95,12 @@ absl::StatusOr<pid_t> CopyGuardian::FindCopy(const Entry& entry) {
     const absl::StatusOr<TaskStat> stat = ParseStat(child->Read("stat").value_or(""));
     // It is dated when its memory is copied, which may take seconds.
     if (!stat.ok() || stat->exit_signal != 0 || stat->start_time < entry.begun) continue;
-    if (!stat->zombie()) return absl::UnavailableError("it has not ended");
+    if (!stat->zombie()) {
+      // Kernel trap: clone(2) decides early whether the child will be traced, and gives it to who
+      // traces its maker in the end. That is us where we have frozen the maker in the middle of it.
+      if (TracerOf(*child) == getpid()) EndCopy(pid);
+      return absl::UnavailableError("it has not ended");
+    }
     return PidInside(*child);
   }
   return 0;

@@ -53,14 +53,6 @@ absl::Status ClearSite(const ProcDir& copy, const InjectionSite& site) {
   return memory.Write(site.address(), zeros);
 }
 
-void EndByPid(pid_t pid) {
-  kill(pid, SIGKILL);
-  for (;;) {
-    const absl::StatusOr<Stop> stop = WaitStop(pid);
-    if (!stop.ok() || stop->kind == Stop::Kind::kGone) return;
-  }
-}
-
 // Not dead, and not another one.
 bool IsThere(pid_t pid, uint64_t start_time) {
   const absl::StatusOr<ProcDir> dir = ProcDir::OpenTask(pid);
@@ -102,6 +94,14 @@ absl::Status LetWait(RemoteSyscalls& calls, const FrozenTask& task, pid_t pid_in
 
 }  // namespace
 
+void EndCopy(pid_t pid) {
+  kill(pid, SIGKILL);
+  for (;;) {
+    const absl::StatusOr<Stop> stop = WaitStop(pid);
+    if (!stop.ok() || stop->kind == Stop::Kind::kGone) return;
+  }
+}
+
 absl::StatusOr<ProcessCopy> ProcessCopy::Make(const FrozenTask& task) {
   ASSIGN_OR_RETURN(RemoteSyscalls calls, RemoteSyscalls::Create(task));
   ASSIGN_OR_RETURN(const RemoteSyscalls::Copied copied, calls.Copy(task.threads().front()));
@@ -109,7 +109,7 @@ absl::StatusOr<ProcessCopy> ProcessCopy::Make(const FrozenTask& task) {
   absl::Status status = dir.status();
   if (status.ok()) status = ClearSite(*dir, calls.site());
   if (!status.ok()) {
-    EndByPid(copied.pid);
+    EndCopy(copied.pid);
     LetWait(calls, task, copied.pid_inside).IgnoreError();
     return status;
   }
@@ -119,7 +119,7 @@ absl::StatusOr<ProcessCopy> ProcessCopy::Make(const FrozenTask& task) {
 }
 
 void ProcessCopy::End() {
-  if (const pid_t pid = std::exchange(pid_, 0); pid > 0) EndByPid(pid);
+  if (const pid_t pid = std::exchange(pid_, 0); pid > 0) EndCopy(pid);
 }
 
 absl::Status ExpectHome(pid_t maker, uint64_t start_time, absl::Time deadline) {

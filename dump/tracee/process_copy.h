@@ -53,6 +53,9 @@ class ProcessCopy {
   ProcDir dir_;
 };
 
+// Kills a copy that we trace, and waits until it is dead.
+void EndCopy(pid_t pid);
+
 // OK once the process, frozen for a moment, is seen on its own code, or is there no more (see
 // ReapCopy): a copy that was being made when its tracer died is there then, or never will be.
 // Errors: FrozenTask::Freeze's, Unavailable while it is on its way home.

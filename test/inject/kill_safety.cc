@@ -157,7 +157,8 @@ class Test {
     spread += KillOverFreeze(kills / 2);
     const Series aimed = KillInItsCode(kills / 4);
     const bool alive = EndsWell();
-    const bool enough = spread.inside >= kWantedInside * kills && aimed.foreign >= kills / 16;
+    const bool enough =
+        spread.inside >= kWantedInside * kills && spread.foreign + aimed.foreign >= kills / 16;
     if (!enough) printf("too few kills hit where it matters: nothing is shown\n");
     const bool all = spread.survived == kills && aimed.survived == kills / 4;
     return all && enough && alive ? 0 : 1;
