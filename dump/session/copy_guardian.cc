@@ -1,6 +1,8 @@
 #include "dump/session/copy_guardian.h"
 
+#include <signal.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -24,6 +26,7 @@ namespace dumpctl {
 namespace {
 
 constexpr absl::Duration kPatience = absl::Seconds(10);
+constexpr absl::Duration kAttempt = absl::Seconds(1);
 constexpr absl::Duration kPause = absl::Milliseconds(2);
 
 uint64_t TicksSinceBoot() {
@@ -107,7 +110,7 @@ absl::StatusOr<pid_t> CopyGuardian::FindCopy(const Entry& entry) {
 }
 
 absl::Status CopyGuardian::Reap(const Entry& entry) {
-  const absl::Time deadline = absl::Now() + kPatience;
+  const absl::Time deadline = absl::Now() + kAttempt;
   pid_t pid_inside = entry.pid_inside;
   if (entry.state == kBegun) {
     // It was being made when we died.
@@ -118,6 +121,24 @@ absl::Status CopyGuardian::Reap(const Entry& entry) {
   return ReapCopy(entry.maker, entry.start_time, pid_inside, deadline);
 }
 
+// In a process of its own, whose end lets go whatever it holds: whether an attempt fails in the
+// middle or hangs, the maker is not held by it for longer than kAttempt.
+bool CopyGuardian::ReapApart(const Entry& entry) {
+  const pid_t pid = fork();
+  if (pid == 0) _exit(Reap(entry).ok() ? 0 : 1);
+  if (pid < 0) return false;
+  const absl::Time deadline = absl::Now() + kAttempt;
+  int status = 0;
+  for (;;) {
+    const pid_t ended = waitpid(pid, &status, WNOHANG);
+    if (ended == pid) break;
+    if (ended < 0 && errno != EINTR) return false;
+    if (absl::Now() >= deadline) kill(pid, SIGKILL);
+    absl::SleepFor(kPause / 4);
+  }
+  return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
 void CopyGuardian::ReapAll(void* shared) {
   Table* const table = static_cast<Table*>(shared);
   const absl::Time woken = absl::Now();
@@ -126,7 +147,7 @@ void CopyGuardian::ReapAll(void* shared) {
     for (size_t i = 0; i < std::min(table->used.load(), kMostCopies); ++i) {
       Entry& entry = table->entries[i];
       if (entry.state == kNone) continue;
-      if (Reap(entry).ok()) {
+      if (ReapApart(entry)) {
         entry.state.store(kNone);
       } else {
         left = true;

@@ -50,6 +50,7 @@ class CopyGuardian {
 
   static void ReapAll(void* table);
   static absl::Status Reap(const Entry& entry);
+  static bool ReapApart(const Entry& entry);
   static absl::StatusOr<pid_t> FindCopy(const Entry& entry);
 
   Guardian guardian_;
