@@ -6,6 +6,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "dump/mm/kept_pages.h"
@@ -23,12 +24,11 @@ constexpr uint64_t kMostKept = 16 << 20;
 constexpr absl::Duration kReapTimeout = absl::Seconds(10);
 
 uint64_t ResidentBytes(const ProcDir& task) {
-  const std::string statm = task.Read("statm").value_or("");
-  const size_t space = statm.find(' ');
+  // The size, and what is resident of it, in pages.
+  const std::vector<std::string> statm = absl::StrSplit(task.Read("statm").value_or(""), ' ');
   uint64_t pages = 0;
-  if (space == std::string::npos) return 0;
-  const std::string resident = statm.substr(space + 1, statm.find(' ', space + 1) - space - 1);
-  return absl::SimpleAtoi(resident, &pages) ? pages * kImagePageSize : 0;
+  const bool is_told = statm.size() > 1 && absl::SimpleAtoi(statm[1], &pages);
+  return is_told ? pages * kImagePageSize : 0;
 }
 
 // Whose pages fork(2) leaves out of a copy, or may fail to keep there (a huge page that is written
