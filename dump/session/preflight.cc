@@ -11,9 +11,7 @@
 #include <variant>
 #include <vector>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
 #include "dump/fd/fd_collector.h"
 #include "dump/fd/file_refusal.h"
 #include "dump/fd/pidfd_file.h"
@@ -93,24 +91,6 @@ absl::StatusOr<uint64_t> MountNamespace(const Target& target) {
 
 size_t CountMappings(const std::string& maps_text) {
   return static_cast<size_t>(std::count(maps_text.begin(), maps_text.end(), '\n'));
-}
-
-// In pages; about what it is when the target stands still.
-struct Resident {
-  uint64_t all = 0;
-  uint64_t shared = 0;  // with files
-};
-
-// Nothing of who has gone.
-Resident ResidentOf(const Target& target) {
-  // statm: the size, and what is resident of it.
-  const std::vector<std::string> statm = absl::StrSplit(target.dir.Read("statm").value_or(""), ' ');
-  Resident resident;
-  if (statm.size() < 3 || !absl::SimpleAtoi(statm[1], &resident.all) ||
-      !absl::SimpleAtoi(statm[2], &resident.shared)) {
-    return {};
-  }
-  return resident;
 }
 
 // What reading the flags of these mappings from smaps takes, in us, while the target stands still:

@@ -4,9 +4,7 @@
 #include <utility>
 
 #include "absl/status/status.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "dump/mm/kept_pages.h"
@@ -23,14 +21,6 @@ namespace {
 constexpr uint64_t kMostKept = 16 << 20;
 constexpr absl::Duration kReapTimeout = absl::Seconds(10);
 
-uint64_t ResidentBytes(const ProcDir& task) {
-  // The size, and what is resident of it, in pages.
-  const std::vector<std::string> statm = absl::StrSplit(task.Read("statm").value_or(""), ' ');
-  uint64_t pages = 0;
-  const bool is_told = statm.size() > 1 && absl::SimpleAtoi(statm[1], &pages);
-  return is_told ? pages * kImagePageSize : 0;
-}
-
 // Whose pages fork(2) leaves out of a copy, or may fail to keep there (a huge page that is written
 // to where there is no other).
 bool IsKept(const Vma& vma) {
@@ -38,14 +28,14 @@ bool IsKept(const Vma& vma) {
          vma.mapping.Has(VmFlag::kDroppable) || vma.mapping.Has(VmFlag::kHugeTlb);
 }
 
-std::vector<PageRun> KeptRuns(const FrozenFacts& facts) {
+std::vector<PageRun> KeptRuns(const VmaList& vmas, const std::vector<PageRun>& runs) {
   std::vector<PageRun> kept;
-  auto run = facts.pages.runs.begin();
-  for (const Vma& vma : facts.vmas) {
+  auto run = runs.begin();
+  for (const Vma& vma : vmas) {
     if (!IsKept(vma)) continue;
-    while (run != facts.pages.runs.end() && run->end() <= vma.start()) ++run;
+    while (run != runs.end() && run->end() <= vma.start()) ++run;
     // A run may reach over several mappings.
-    for (auto next = run; next != facts.pages.runs.end() && next->start < vma.end(); ++next) {
+    for (auto next = run; next != runs.end() && next->start < vma.end(); ++next) {
       const RemoteAddress start = std::max(next->start, vma.start());
       const RemoteAddress end = std::min(next->end(), vma.end());
       kept.push_back({start, (end - start) / kImagePageSize});
@@ -82,10 +72,6 @@ std::string WhyNoCopy(const FrozenTask& task, const FrozenFacts& facts) {
     }
   }
   if (HasOtherNamespaceForChildren(task)) return "its children have namespaces of their own";
-  if (BytesOf(KeptRuns(facts)) > kMostKept) {
-    return "it has too many pages that a copy would not have (MADV_DONTFORK, MADV_WIPEONFORK, huge "
-           "pages)";
-  }
   return "";
 }
 
@@ -94,7 +80,7 @@ std::string WhyNoCopy(const FrozenTask& task, const FrozenFacts& facts) {
 absl::Status Snapshot::Prepare(std::span<const Target> targets) {
   if (options_.mode == SnapshotMode::kOff) return absl::OkStatus();
   const bool worth = std::any_of(targets.begin(), targets.end(), [this](const Target& target) {
-    return ResidentBytes(target.dir) >= options_.worth;
+    return ResidentOf(target).all * kImagePageSize >= options_.worth;
   });
   if (!worth) return absl::OkStatus();
   ASSIGN_OR_RETURN(room_, MemoryHeadroom(targets.front().dir));
@@ -106,13 +92,14 @@ absl::Status Snapshot::Prepare(std::span<const Target> targets) {
   return absl::OkStatus();
 }
 
-absl::Status Snapshot::CopyTask(const FrozenTask& task, const FrozenFacts& facts) {
+absl::Status Snapshot::CopyTask(const FrozenTask& task, const FrozenFacts& facts,
+                                std::vector<PageRun> kept_runs) {
   const TraceSpan span(TraceKind::kTask, "copy", {{"pid", task.pid()}});
   ASSIGN_OR_RETURN(const std::string text, task.dir().ReadWhole("stat"));
   ASSIGN_OR_RETURN(const TaskStat stat, ParseStat(text));
   ASSIGN_OR_RETURN(const FrozenTaskMemory memory,
                    FrozenTaskMemory::Open(task.pid(), task.dir(), facts.vmas));
-  ASSIGN_OR_RETURN(KeptPages kept, KeptPages::Read(memory, KeptRuns(facts)));
+  ASSIGN_OR_RETURN(KeptPages kept, KeptPages::Read(memory, std::move(kept_runs)));
   ASSIGN_OR_RETURN(const size_t number, guardian_.Begin(task.pid(), stat.start_time));
   absl::StatusOr<ProcessCopy> copy = ProcessCopy::Make(task);
   if (!copy.ok()) {
@@ -129,6 +116,7 @@ absl::Status Snapshot::CopyTask(const FrozenTask& task, const FrozenFacts& facts
 
 absl::StatusOr<std::vector<std::string>> Snapshot::Take(const FrozenTree& tree,
                                                         const TreeFacts& facts) {
+  const auto& shared = facts.shared_pages.in_family;
   std::vector<std::string> not_copied;
   for (size_t i = 0; i < facts.tasks.size(); ++i) {
     memory_.emplace_back();
@@ -144,8 +132,18 @@ absl::StatusOr<std::vector<std::string>> Snapshot::Take(const FrozenTree& tree,
     } else {
       why = WhyNoCopy(tree.tasks()[i], task);
     }
+    std::vector<PageRun> kept = KeptRuns(task.vmas, task.pages.runs);
+    if (why.empty() && BytesOf(kept) > kMostKept) {
+      why =
+          "it has too many pages that a copy would not have (MADV_DONTFORK, MADV_WIPEONFORK, huge "
+          "pages)";
+    }
+    // They may be read from this task for all who share them.
+    if (why.empty() && !shared.empty() && !KeptRuns(task.vmas, shared[i]).empty()) {
+      why = "it shares pages that a copy would not have (MADV_DONTFORK, MADV_WIPEONFORK)";
+    }
     if (why.empty()) {
-      const absl::Status status = CopyTask(tree.tasks()[i], task);
+      const absl::Status status = CopyTask(tree.tasks()[i], task, std::move(kept));
       if (FailureOf(status) == Failure::kTargetDied) return status;
       if (status.ok()) {
         room_ -= bytes;

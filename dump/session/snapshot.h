@@ -59,7 +59,8 @@ class Snapshot {
     ProcessCopy copy;
   };
 
-  absl::Status CopyTask(const FrozenTask& task, const FrozenFacts& facts);
+  absl::Status CopyTask(const FrozenTask& task, const FrozenFacts& facts,
+                        std::vector<PageRun> kept_runs);
 
   SnapshotOptions options_;
   bool prepared_ = false;

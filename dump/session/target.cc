@@ -11,7 +11,9 @@
 #include <set>
 #include <utility>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
 #include "dumpctl/failure.h"
 #include "dumpctl/printable.h"
@@ -244,6 +246,17 @@ bool IsDead(const Target& target) {
 bool HasEnded(const Target& target) {
   return absl::IsNotFound(target.dir.ReadLink("cwd").status()) ||
          absl::IsNotFound(target.dir.ReadLink("exe").status());
+}
+
+Resident ResidentOf(const Target& target) {
+  // statm: the size, and what is resident of it.
+  const std::vector<std::string> statm = absl::StrSplit(target.dir.Read("statm").value_or(""), ' ');
+  Resident resident;
+  if (statm.size() < 3 || !absl::SimpleAtoi(statm[1], &resident.all) ||
+      !absl::SimpleAtoi(statm[2], &resident.shared)) {
+    return {};
+  }
+  return resident;
 }
 
 absl::Status ExplainByDeath(absl::Status status, std::span<const Target> targets) {

@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <cstdint>
 #include <span>
 #include <vector>
 
@@ -39,6 +40,15 @@ bool IsDead(const Target& target);
 // Of a process that is about to end memory and fs are gone before it is a zombie, and kcmp(2) takes
 // nothing for the same as nothing. Who still has both had them before, too.
 bool HasEnded(const Target& target);
+
+// What is in memory of it, in pages; about what it is when the target stands still.
+struct Resident {
+  uint64_t all = 0;
+  uint64_t shared = 0;  // with files
+};
+
+// Nothing of who has gone.
+Resident ResidentOf(const Target& target);
 
 // The same error, said as Failure::kTargetDied when the death of one of them explains it.
 absl::Status ExplainByDeath(absl::Status status, std::span<const Target> targets);

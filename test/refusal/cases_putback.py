@@ -75,24 +75,24 @@ class _Tree:
                    f"the removal of {set(os.listdir(self._place)) ^ set(self._files)}")
 
 
-@case_each(shape for shape in SHAPES if shape != "connected")
-def every_step_fails(scene, shape):
-    tree = _Tree(scene, shape)
-    for step in STEPS:
-        result = scene.dump(tree.pid, *tree.options, fault=f"{step}=fail")
+def _fail_each(scene, tree, steps, *options):
+    for step in steps:
+        result = scene.dump(tree.pid, *tree.options, *options, fault=f"{step}=fail")
         scene.expect_failure(result, "Internal", f"made to fail at {step}")
         scene.expect_images({})
         tree.expect_put_back()
+
+
+@case_each(shape for shape in SHAPES if shape != "connected")
+def every_step_fails(scene, shape):
+    tree = _Tree(scene, shape)
+    _fail_each(scene, tree, STEPS)
 
 
 @case_each(shape for shape in SHAPES if not shape.startswith("linked"))
 def every_step_fails_left_running(scene, shape):
     tree = _Tree(scene, shape)
-    for step in STEPS + ("resume",):
-        result = scene.dump(tree.pid, *tree.options, "-R", fault=f"{step}=fail")
-        scene.expect_failure(result, "Internal", f"made to fail at {step}")
-        scene.expect_images({})
-        tree.expect_put_back()
+    _fail_each(scene, tree, STEPS + ("resume",), "-R")
     scene.expect_success(scene.dump(tree.pid, *tree.options, "-R"))
     scene.expect_whole_dump()
     tree.expect_put_back()
@@ -101,11 +101,7 @@ def every_step_fails_left_running(scene, shape):
 @case_each(shape for shape in SHAPES if not shape.startswith("linked"))
 def every_step_fails_with_copies(scene, shape):
     tree = _Tree(scene, shape)
-    for step in COPYING:
-        result = scene.dump(tree.pid, *tree.options, *COPIES, fault=f"{step}=fail")
-        scene.expect_failure(result, "Internal", f"made to fail at {step}")
-        scene.expect_images({})
-        tree.expect_put_back()
+    _fail_each(scene, tree, COPYING, *COPIES)
     result = scene.dump(tree.pid, *tree.options, *COPIES)
     scene.expect_success(result)
     require("from copies" in result.out, f"nothing was copied: {result}")
