@@ -10,6 +10,8 @@
 #include <type_traits>
 #include <utility>
 
+#include "dumpctl/trace.h"
+
 namespace dumpctl {
 
 // Another thread, which does what it is given, one thing after the other. Made before the freeze:
@@ -49,6 +51,13 @@ class Helper {
   std::deque<std::packaged_task<void()>> tasks_;
   bool finish_ = false;
 };
+
+// What another thread has found.
+template <typename T>
+T Await(std::future<T>& found) {
+  const TraceSpan span(TraceKind::kPhase, "wait");
+  return found.get();
+}
 
 }  // namespace dumpctl
 

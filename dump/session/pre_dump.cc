@@ -7,7 +7,6 @@
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
-#include "dump/image/dedup.h"
 #include "dump/image/image_directory.h"
 #include "dump/image/page_sink.h"
 #include "dump/mm/memory_source.h"
@@ -15,6 +14,8 @@
 #include "dump/mm/page_scanner.h"
 #include "dump/session/aio_rings.h"
 #include "dump/session/cgroup_freezer.h"
+#include "dump/session/dump_ending.h"
+#include "dump/session/dump_run.h"
 #include "dump/session/fault_points.h"
 #include "dump/session/frozen_facts.h"
 #include "dump/session/heap.h"
@@ -41,9 +42,7 @@ class PreDumpSession {
  public:
   PreDumpSession(const DumpOptions& options, Log& log, FaultPoints faults, KernelFeatures features,
                  PageTracking tracking, std::vector<Target> targets)
-      : options_(options),
-        log_(log),
-        faults_(std::move(faults)),
+      : run_{options, log, std::move(faults)},
         features_(features),
         tracking_(std::move(tracking)),
         targets_(std::move(targets)) {}
@@ -51,63 +50,59 @@ class PreDumpSession {
   absl::StatusOr<DumpReport> Run() {
     const absl::Status status = RunPhases();
     if (!status.ok()) return ExplainByDeath(status, std::span(targets_).first(1));
-    report_.total = absl::Now() - begun_;
-    return std::move(report_);
+    run_.report.total = absl::Now() - begun_;
+    return std::move(run_.report);
   }
 
  private:
   absl::Status RunPhases() {
-    RETURN_IF_ERROR(Begin("preflight"));
-    ASSIGN_OR_RETURN(Preflight preflight, RunPreflight(options_, targets_, features_));
+    RETURN_IF_ERROR(run_.Begin("preflight"));
+    ASSIGN_OR_RETURN(Preflight preflight, RunPreflight(run_.options, targets_, features_));
     if (!preflight.blockers.empty()) return RefusedStatus(preflight.blockers, false);
     RETURN_IF_ERROR(tracking_.ReadParent(targets_));
-    RETURN_IF_ERROR(Begin("images"));
-    ASSIGN_OR_RETURN(ImageDirectory directory, ImageDirectory::Open(options_.images_dir));
+    RETURN_IF_ERROR(run_.Begin("images"));
+    ASSIGN_OR_RETURN(ImageDirectory directory, ImageDirectory::Open(run_.options.images_dir));
     if (tracking_.parent() != nullptr) {
       RETURN_IF_ERROR(directory.LinkParent(tracking_.parent()->path()));
     }
-    RETURN_IF_ERROR(CheckWritable(kWorkDirectory, WorkDirectory()));
+    RETURN_IF_ERROR(CheckWritable(kWorkDirectory, run_.WorkDirectory()));
     ASSIGN_OR_RETURN(const std::string run_id, NewRunId());
     ASSIGN_OR_RETURN(std::vector<TaskPages> tasks, LookInto(preflight));
     RETURN_IF_ERROR(Save(tasks, run_id, directory));
-    RETURN_IF_ERROR(Begin("commit"));
+    RETURN_IF_ERROR(run_.Begin("commit"));
     RETURN_IF_ERROR(directory.Commit(false));
     return Finish(run_id, tasks.size());
-  }
-
-  absl::Status Begin(std::string_view step) const {
-    RETURN_IF_ERROR(faults_.Reach(step));
-    return options_.may_go_on ? options_.may_go_on() : absl::OkStatus();
   }
 
   // What is done while the tree stands.
   absl::StatusOr<std::vector<TaskPages>> LookInto(Preflight& preflight) {
     const absl::Time since = absl::Now();
-    RETURN_IF_ERROR(Begin("freeze"));
-    CgroupFreezer freezer(options_.cgroups.freeze_cgroup);
-    const absl::Time deadline = since + options_.timeout;
-    RETURN_IF_ERROR(freezer.Freeze(deadline, options_.may_go_on));
+    RETURN_IF_ERROR(run_.Begin("freeze"));
+    CgroupFreezer freezer(run_.options.cgroups.freeze_cgroup);
+    const absl::Time deadline = since + run_.options.timeout;
+    RETURN_IF_ERROR(freezer.Freeze(deadline, run_.options.may_go_on));
     std::function<absl::Status()> thaw;
     if (freezer.active()) thaw = [&freezer] { return freezer.Thaw(); };
     ASSIGN_OR_RETURN(FrozenTree tree,
-                     FrozenTree::Freeze(root().pid, deadline, options_.may_go_on, thaw));
+                     FrozenTree::Freeze(root().pid, deadline, run_.options.may_go_on, thaw));
     const absl::Cleanup put_back = [&freezer] { freezer.PutBack().IgnoreError(); };
-    report_.freezing = absl::Now() - since;
-    RETURN_IF_ERROR(Begin("track"));
+    run_.report.freezing = absl::Now() - since;
+    RETURN_IF_ERROR(run_.Begin("track"));
     for (const FrozenTask& task : tree.tasks()) RETURN_IF_ERROR(CheckMayRunCalls(task));
     RETURN_IF_ERROR(tracking_.Watch(tree, root()));
-    RETURN_IF_ERROR(Begin("holdings"));
+    RETURN_IF_ERROR(run_.Begin("holdings"));
     std::vector<TaskPages> tasks;
     for (const FrozenTask& task : tree.tasks()) {
       ASSIGN_OR_RETURN(TaskPages found, LookIntoTask(task, preflight));
       tasks.push_back(std::move(found));
-      report_.threads += task.threads().size();
+      run_.report.threads += task.threads().size();
     }
-    RETURN_IF_ERROR(Begin("resume"));
+    RETURN_IF_ERROR(run_.Begin("resume"));
     RETURN_IF_ERROR(freezer.PutBack());
     RETURN_IF_ERROR(tree.Resume());
-    report_.frozen = absl::Now() - since;
-    log_.Info(absl::StrCat("Released after ", absl::ToInt64Microseconds(report_.frozen), " us"));
+    run_.report.frozen = absl::Now() - since;
+    run_.log.Info(
+        absl::StrCat("Released after ", absl::ToInt64Microseconds(run_.report.frozen), " us"));
     return tasks;
   }
 
@@ -117,10 +112,10 @@ class PreDumpSession {
     ASSIGN_OR_RETURN(ScannedPages pages, ScanPages(task.dir(), vmas, features_));
     RETURN_IF_ERROR(tracking_.Split(task, vmas, pages));
     ASSIGN_OR_RETURN(LivingTaskMemory memory, LivingTaskMemory::Open(task.pid(), task.dir()));
-    report_.vmas += vmas.size();
-    report_.pages_scanned += pages.pages_scanned;
-    report_.pages_written += pages.pages;
-    report_.pages_in_parent += pages.pages_in_parent;
+    run_.report.vmas += vmas.size();
+    run_.report.pages_scanned += pages.pages_scanned;
+    run_.report.pages_written += pages.pages;
+    run_.report.pages_in_parent += pages.pages_in_parent;
     return TaskPages{task.pid(), std::move(pages), std::move(memory)};
   }
 
@@ -135,17 +130,17 @@ class PreDumpSession {
 
   absl::Status Save(const std::vector<TaskPages>& tasks, const std::string& run_id,
                     ImageDirectory& directory) {
-    RETURN_IF_ERROR(Begin("memory"));
+    RETURN_IF_ERROR(run_.Begin("memory"));
     const absl::Time begun = absl::Now();
     uint64_t done = 0;
-    const uint64_t total = report_.pages_written * kImagePageSize;
+    const uint64_t total = run_.report.pages_written * kImagePageSize;
     std::vector<ImageWriter> images;
     for (const TaskPages& task : tasks) {
       const auto id = static_cast<uint32_t>(images.size() + 1);
       ASSIGN_OR_RETURN(PageSink sink, directory.CreatePages(id));
       RETURN_IF_ERROR(DrainPages(task.memory, task.pages.runs, sink, [&](uint64_t part, uint64_t) {
-        if (options_.progress) options_.progress(done + part, total);
-        return options_.may_go_on ? options_.may_go_on() : absl::OkStatus();
+        if (run_.options.progress) run_.options.progress(done + part, total);
+        return run_.options.may_go_on ? run_.options.may_go_on() : absl::OkStatus();
       }));
       done += task.pages.pages * kImagePageSize;
       for (const PageRun& run : task.pages.in_parent) sink.AccountInParent(run.start, run.pages);
@@ -153,56 +148,37 @@ class PreDumpSession {
                        sink.Pagemap(ImageKind::kPagemap, static_cast<uint32_t>(task.pid)));
       images.push_back(std::move(pagemap));
     }
-    report_.memory_read = report_.memory_written = absl::Now() - begun;
-    RETURN_IF_ERROR(Begin("serialise"));
+    run_.report.memory_read = run_.report.memory_written = absl::Now() - begun;
+    RETURN_IF_ERROR(run_.Begin("serialise"));
     ASSIGN_OR_RETURN(ImageWriter inventory, PreDumpInventory(run_id));
     images.push_back(std::move(inventory));
-    report_.bytes_written = total;
+    run_.report.bytes_written = total;
     for (const ImageWriter& image : images) {
       RETURN_IF_ERROR(directory.Write(image));
-      report_.bytes_written += image.bytes().size();
+      run_.report.bytes_written += image.bytes().size();
     }
     return absl::OkStatus();
   }
 
   // The images stand.
   absl::Status Finish(const std::string& run_id, size_t tasks) {
-    const absl::Status kept = tracking_.Keep(root(), run_id);
-    report_.tracked = kept.ok();
-    if (!kept.ok()) {
-      log_.Warn(absl::StrCat("Nothing is tracked for the next dump: ", kept.message()));
-    }
-    if (options_.auto_dedup && tracking_.parent() != nullptr) {
-      const absl::StatusOr<DedupCounts> freed = DedupParents(options_.images_dir);
-      if (!freed.ok()) {
-        log_.Warn(absl::StrCat("Not all superseded pages are freed: ", freed.status().message()));
-      }
-    }
-    report_.pid = root().pid;
-    report_.comm = root().stat.comm;
-    report_.images_dir = options_.images_dir;
-    report_.outcome = Outcome::kRunning;
-    report_.died = IsDead(root());
-    report_.tasks = tasks;
-    ASSIGN_OR_RETURN(const ImageWriter stats, StatsImage(report_));
-    const absl::Status written =
-        WriteInto(kWorkDirectory, WorkDirectory(), stats.name(), stats.bytes());
-    if (!written.ok()) log_.Warn(absl::StrCat("No statistics: ", written.message()));
-    return absl::OkStatus();
+    KeepTracking(run_, tracking_, root(), run_id);
+    DumpReport& report = run_.report;
+    report.pid = root().pid;
+    report.comm = root().stat.comm;
+    report.images_dir = run_.options.images_dir;
+    report.outcome = Outcome::kRunning;
+    report.died = IsDead(root());
+    report.tasks = tasks;
+    return WriteStatistics(run_);
   }
 
   const Target& root() const { return targets_.front(); }
-  const std::string& WorkDirectory() const {
-    return options_.work_dir.empty() ? options_.images_dir : options_.work_dir;
-  }
 
-  const DumpOptions& options_;
-  Log& log_;
-  FaultPoints faults_;
+  DumpRun run_;
   KernelFeatures features_;
   PageTracking tracking_;
   std::vector<Target> targets_;
-  DumpReport report_;
   absl::Time begun_ = absl::Now();
 };
 

@@ -1,0 +1,79 @@
+#include "dump/session/collect_phases.h"
+
+#include <cstddef>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "dump/session/write_once.h"
+#include "dumpctl/status_macros.h"
+#include "dumpctl/trace.h"
+
+namespace dumpctl {
+namespace {
+
+void CountFacts(DumpReport& report, const TreeFacts& facts) {
+  for (const FrozenFacts& task : facts.tasks) {
+    report.threads += task.threads.size();
+    report.descriptors += task.descriptors ? task.descriptors->size() : 0;
+    report.vmas += task.vmas.size();
+    report.pages_written += task.pages.pages;
+    report.pages_scanned += task.pages.pages_scanned;
+    report.pages_in_parent += task.pages.pages_in_parent;
+  }
+  for (const auto& [id, object] : facts.shared_memory) report.pages_written += object.pages;
+}
+
+}  // namespace
+
+absl::StatusOr<TreeFacts> Question(const DumpRun& run, const FrozenTree& tree,
+                                   PageTracking& tracking, const Target& root) {
+  TraceSpan collect(TraceKind::kPhase, "collect");
+  RETURN_IF_ERROR(run.Begin("collect"));
+  TreeFacts facts{.zombies = tree.zombies()};
+  for (const FrozenTask& task : tree.tasks()) {
+    ASSIGN_OR_RETURN(FrozenFacts read, ReadTaskFacts(task, facts.seccomp));
+    facts.tasks.push_back(std::move(read));
+  }
+  collect.End();
+  const TraceSpan ask(TraceKind::kPhase, "ask");
+  RETURN_IF_ERROR(run.Begin("ask"));
+  for (size_t i = 0; i < facts.tasks.size(); ++i) {
+    RETURN_IF_ERROR(AskTask(tree.tasks()[i], facts.tasks[i]));
+  }
+  RETURN_IF_ERROR(run.Begin("track"));
+  RETURN_IF_ERROR(tracking.Watch(tree, root));
+  return facts;
+}
+
+absl::Status Collect(DumpRun& run, const FrozenTree& tree, Preflight& preflight,
+                     const KernelFeatures& features, PageTracking& tracking, TreeFacts& facts) {
+  const TraceSpan span(TraceKind::kPhase, "holdings");
+  RETURN_IF_ERROR(run.Begin("holdings"));
+  RETURN_IF_ERROR(ReadHoldings(tree, preflight, features, facts));
+  for (size_t i = 0; i < facts.tasks.size(); ++i) {
+    FrozenFacts& task = facts.tasks[i];
+    RETURN_IF_ERROR(tracking.Split(tree.tasks()[i], task.vmas, task.pages));
+  }
+  CountFacts(run.report, facts);
+  run.log.Info(absl::StrCat("Collected: ", run.report.vmas, " mappings, ", run.report.descriptors,
+                            " descriptors, ", run.report.pages_written, " pages to save"));
+  return absl::OkStatus();
+}
+
+absl::Status ShareOut(DumpRun& run, const FrozenTree& tree, TreeFacts& facts) {
+  RETURN_IF_ERROR(run.Begin("share"));
+  const absl::Time begun = absl::Now();
+  RETURN_IF_ERROR(FindFamilies(tree, facts));
+  const SharedPages& shared = facts.shared_pages;
+  DumpReport& report = run.report;
+  for (const PageFamily& family : shared.families) report.pages_written_once += family.pages;
+  report.pages_not_repeated = shared.references - report.pages_written_once;
+  report.pages_written -= report.pages_not_repeated;
+  run.log.Info(absl::StrCat("Shared: ", report.pages_written_once, " pages of ",
+                            shared.families.size(), " families, which have ", shared.references,
+                            ", found in ", absl::ToInt64Microseconds(absl::Now() - begun), " us"));
+  return absl::OkStatus();
+}
+
+}  // namespace dumpctl

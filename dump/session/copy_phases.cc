@@ -1,0 +1,102 @@
+#include "dump/session/copy_phases.h"
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "dump/session/drain_tree.h"
+#include "dump/session/write_once.h"
+#include "dumpctl/failure.h"
+#include "dumpctl/status_macros.h"
+#include "dumpctl/trace.h"
+
+namespace dumpctl {
+namespace {
+
+// Copies are for who runs on at once: not for who is to stand while scripts look at it.
+SnapshotOptions SnapshotOptionsOf(const DumpRun& run) {
+  SnapshotOptions snapshot = run.options.snapshot;
+  if (!run.runs_early()) snapshot.mode = SnapshotMode::kOff;
+  // Who reads a stream may be slow.
+  if (!run.options.output.empty() || snapshot.mode == SnapshotMode::kCow) snapshot.worth = 1;
+  return snapshot;
+}
+
+absl::Status NoSnapshot(const std::string& why) {
+  return MakeFailure(Failure::kRefused, absl::StatusCode::kUnimplemented,
+                     absl::StrCat("refused, with all put back: no copy of ", why,
+                                  "; dump it with --snapshot=auto, which writes such memory while "
+                                  "the process stands"));
+}
+
+}  // namespace
+
+absl::Status CheckSnapshotMode(const DumpOptions& options) {
+  if (options.snapshot.mode != SnapshotMode::kCow) return absl::OkStatus();
+  const char* why = nullptr;
+  if (options.outcome != Outcome::kRunning) {
+    why = "it is for --leave-running";
+  } else if (!options.action_scripts.empty()) {
+    why = "action scripts (--action-script) find the process standing still";
+  } else if (!options.cgroups.freeze_cgroup.empty()) {
+    why = "a cgroup that --freeze-cgroup names may be frozen already, and stay so";
+  }
+  if (why == nullptr) return absl::OkStatus();
+  return MakeFailure(Failure::kUsage, absl::StatusCode::kInvalidArgument,
+                     absl::StrCat("--snapshot=cow: ", why, "; leave it out, or say auto"));
+}
+
+CopyPhases::CopyPhases(DumpRun& run) : run_(run), snapshot_(SnapshotOptionsOf(run)) {}
+
+absl::Status CopyPhases::Prepare(std::span<const Target> targets) {
+  const absl::Status status = snapshot_.Prepare(targets);
+  if (status.ok()) return status;
+  if (run_.options.snapshot.mode == SnapshotMode::kCow) return status;
+  run_.log.Info(absl::StrCat("No copies: ", status.message()));
+  return absl::OkStatus();
+}
+
+bool CopyPhases::MayTake(const CgroupFreezer& freezer) const {
+  if (!prepared()) return false;
+  if (freezer.was_frozen()) run_.log.Info("No copies: the cgroup was frozen before");
+  return !freezer.was_frozen();
+}
+
+absl::Status CopyPhases::Take(const FrozenTree& tree, const TreeFacts& facts) {
+  const TraceSpan span(TraceKind::kPhase, "snapshot");
+  RETURN_IF_ERROR(run_.Begin("snapshot"));
+  const absl::Time begun = absl::Now();
+  ASSIGN_OR_RETURN(const std::vector<std::string> not_copied, snapshot_.Take(tree, facts));
+  for (const std::string& words : not_copied) {
+    if (run_.options.snapshot.mode == SnapshotMode::kCow) return NoSnapshot(words);
+    run_.log.Info(absl::StrCat("Not copied: ", words));
+  }
+  run_.log.Info(absl::StrCat("Copied ", snapshot_.copies(), " processes in ",
+                             absl::ToInt64Microseconds(absl::Now() - begun), " us"));
+  return absl::OkStatus();
+}
+
+absl::Status CopyPhases::Save(const TreeFacts& facts, std::span<PageSink> sinks) {
+  if (snapshot_.copies() == 0) return absl::OkStatus();
+  const TraceSpan span(TraceKind::kPhase, "copies");
+  RETURN_IF_ERROR(run_.Begin("copies"));
+  const absl::Time begun = absl::Now();
+  RETURN_IF_ERROR(DrainSnapshot(facts, snapshot_, sinks, run_.MemoryProgress()));
+  DumpReport& report = run_.report;
+  for (size_t i = 0; i < facts.tasks.size(); ++i) {
+    if (snapshot_.MemoryOf(i) != nullptr) report.pages_by_copy += facts.tasks[i].pages.pages;
+  }
+  for (const PageFamily& family : facts.shared_pages.families) {
+    if (IsCopied(family, snapshot_)) report.pages_by_copy += family.pages;
+  }
+  left_ = snapshot_.End();
+  report.memory_written += absl::Now() - begun;
+  report.memory_read = report.memory_written;
+  run_.log.Info(absl::StrCat("Saved ", report.pages_by_copy, " pages from copies in ",
+                             absl::ToInt64Microseconds(absl::Now() - begun), " us"));
+  return absl::OkStatus();
+}
+
+}  // namespace dumpctl

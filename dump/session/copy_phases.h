@@ -1,0 +1,52 @@
+#ifndef DUMP_SESSION_COPY_PHASES_H_
+#define DUMP_SESSION_COPY_PHASES_H_
+
+#include <span>
+
+#include "absl/status/status.h"
+#include "dump/image/page_sink.h"
+#include "dump/session/cgroup_freezer.h"
+#include "dump/session/dump_run.h"
+#include "dump/session/frozen_facts.h"
+#include "dump/session/snapshot.h"
+#include "dump/session/target.h"
+#include "dump/tracee/frozen_tree.h"
+
+namespace dumpctl {
+
+// Failure::kUsage where copies are asked for beside what rules them out.
+absl::Status CheckSnapshotMode(const DumpOptions& options);
+
+// What a dump does with a Snapshot, before the freeze, in it, and after it. To be destroyed after
+// the frozen tree.
+class CopyPhases {
+ public:
+  // `run` must outlive it.
+  explicit CopyPhases(DumpRun& run);
+
+  // While the tree runs. Where there can be no copies, there are none; an error only where they
+  // must be.
+  absl::Status Prepare(std::span<const Target> targets);
+  bool prepared() const { return snapshot_.prepared(); }
+  // Who is to be frozen again at once cannot wait for a copy.
+  bool MayTake(const CgroupFreezer& freezer) const;
+
+  // In the freeze, with VmFlags learnt.
+  absl::Status Take(const FrozenTree& tree, const TreeFacts& facts);
+  // Writes what the tree, which runs on, had in memory when it stood, and ends the copies. Nothing
+  // where there are none.
+  absl::Status Save(const TreeFacts& facts, std::span<PageSink> sinks);
+
+  const Snapshot& snapshot() const { return snapshot_; }
+  // What Save could not put back.
+  const absl::Status& left() const { return left_; }
+
+ private:
+  DumpRun& run_;
+  Snapshot snapshot_;
+  absl::Status left_;
+};
+
+}  // namespace dumpctl
+
+#endif  // DUMP_SESSION_COPY_PHASES_H_

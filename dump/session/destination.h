@@ -1,0 +1,62 @@
+#ifndef DUMP_SESSION_DESTINATION_H_
+#define DUMP_SESSION_DESTINATION_H_
+
+#include <sys/types.h>
+
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "dump/image/image_sink.h"
+#include "dump/image/page_server_client.h"
+#include "dump/image/page_sink.h"
+#include "dump/image/parent_images.h"
+#include "dump/session/dump_run.h"
+#include "dump/session/frozen_facts.h"
+#include "dump/session/tree_images.h"
+
+namespace dumpctl {
+
+// Where one dump goes: a directory, an archive or a streamer, and maybe a page server beside it.
+// Opened before the freeze, as far as it is known by then what there will be. Images that are not
+// committed go with the object.
+class Destination {
+ public:
+  // `parent`: the images that these build upon, or null. `root` is whose memory a page server is
+  // told to expect first. Looks also at what else is written at the end. `run` must outlive it.
+  static absl::StatusOr<Destination> Open(DumpRun& run, const ParentImages* parent, pid_t root);
+
+  ImageSink& images() const { return *images_; }
+  // Of memory: in the order that DrainTree says.
+  std::span<PageSink> sinks() { return sinks_; }
+
+  // Sinks for so many tasks and objects of shared memory. Which they are is known when all stand.
+  absl::Status OpenSinks(size_t tasks);
+  // Those that are needed in the end: for those that have come since, and, right behind, for
+  // families, among the parent images. Some tasks of the tree that was looked over may be no more.
+  absl::Status OpenSinks(const TreeFacts& facts);
+
+  // Enters the pages that stand in the parent images: behind those that were written.
+  void AccountInParent(const TreeFacts& facts);
+  absl::Status Write(const TreeImages& images);
+  // All images are written: they stand when it returns.
+  absl::Status Commit();
+
+ private:
+  Destination(DumpRun& run, std::unique_ptr<ImageSink> images,
+              std::unique_ptr<PageServerClient> page_server)
+      : run_(run), page_server_(std::move(page_server)), images_(std::move(images)) {}
+
+  DumpRun& run_;
+  std::unique_ptr<PageServerClient> page_server_;  // none where pages go beside the images
+  std::unique_ptr<ImageSink> images_;
+  std::vector<PageSink> sinks_;
+};
+
+}  // namespace dumpctl
+
+#endif  // DUMP_SESSION_DESTINATION_H_
