@@ -1,7 +1,5 @@
 #include "dump/cli/check_command.h"
 
-#include <cerrno>
-#include <cstdio>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -9,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "dump/cli/answer.h"
 #include "dump/cli/environment.h"
 #include "dump/session/host_check.h"
 #include "dumpctl/failure.h"
@@ -71,9 +70,7 @@ absl::Status CheckFeature(const std::string& name) {
         Failure::kHost, absl::StatusCode::kFailedPrecondition,
         absl::StrCat(name, " is not supported: it takes Linux 6.9 with CONFIG_USERFAULTFD"));
   }
-  std::printf("%s is supported\n", name.c_str());
-  return std::fflush(stdout) == 0 ? absl::OkStatus()
-                                  : absl::ErrnoToStatus(errno, "cannot write to stdout");
+  return WriteAnswer(absl::StrCat(name, " is supported\n"));
 }
 
 absl::Status Check(bool json) {
@@ -82,9 +79,7 @@ absl::Status Check(bool json) {
   ASSIGN_OR_RETURN(const KernelFeatures features, KernelFeatures::Probe(ForcedKernelFeatures()));
   const std::vector<HostFinding> findings = JudgeHost(facts, features);
   const std::string text = json ? Json(findings) : Text(findings);
-  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0) {
-    return absl::ErrnoToStatus(errno, "cannot write to stdout");
-  }
+  RETURN_IF_ERROR(WriteAnswer(text));
   return HostStatus(findings);
 }
 

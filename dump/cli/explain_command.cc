@@ -1,6 +1,5 @@
 #include "dump/cli/explain_command.h"
 
-#include <cstdio>
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -9,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "dump/cli/answer.h"
 #include "dump/cli/environment.h"
 #include "dump/cli/report_text.h"
 #include "dump/cli/target_options.h"
@@ -123,9 +123,7 @@ absl::Status RunExplain(DumpOptions options, bool json) {
   options.kernel_features = ForcedKernelFeatures();
   ASSIGN_OR_RETURN(const Explanation explanation, Explain(options));
   const std::string text = json ? Json(explanation) : Text(explanation);
-  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0) {
-    return absl::ErrnoToStatus(errno, "cannot write to stdout");
-  }
+  RETURN_IF_ERROR(WriteAnswer(text));
   if (explanation.blockers.empty()) return absl::OkStatus();
   return MakeFailure(
       Failure::kRefused, absl::StatusCode::kUnimplemented,

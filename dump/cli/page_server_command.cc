@@ -6,12 +6,12 @@
 
 #include <cerrno>
 #include <cstdint>
-#include <cstdio>
 #include <cstring>
 #include <memory>
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "dump/cli/answer.h"
 #include "dump/cli/report_text.h"
 #include "dump/image/page_receiver.h"
 #include "dump/image/server_address.h"
@@ -73,7 +73,8 @@ absl::Status Serve(const PageServerOptions& options) {
   const std::string text = absl::StrCat(
       "Received ", received.pages, " pages, ", SizeText(received.pages * kImagePageSize), ", of ",
       received.objects, " tasks and shared objects to ", options.directory, ".\n");
-  std::fputs(text.c_str(), stdout);
+  // They are kept, whoever hears of it.
+  WriteAnswer(text).IgnoreError();
   return absl::OkStatus();
 }
 

@@ -1,8 +1,6 @@
 #include "dump/cli/show_command.h"
 
 #include <algorithm>
-#include <cerrno>
-#include <cstdio>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -11,6 +9,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "dump/cli/answer.h"
 #include "dump/cli/image_text.h"
 #include "dump/image/image_json.h"
 #include "dump/image/image_reader.h"
@@ -129,10 +128,7 @@ absl::Status Show(const ShowOptions& options) {
   std::error_code error;
   const bool directory = std::filesystem::is_directory(options.path, error);
   ASSIGN_OR_RETURN(const std::string text, directory ? ShowDirectory(options) : ShowImage(options));
-  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0) {
-    return absl::ErrnoToStatus(errno, "cannot write to stdout");
-  }
-  return absl::OkStatus();
+  return WriteAnswer(text);
 }
 
 }  // namespace

@@ -2,12 +2,11 @@
 
 #include <sys/types.h>
 
-#include <cerrno>
-#include <cstdio>
 #include <memory>
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "dump/cli/answer.h"
 #include "dump/cli/target_options.h"
 #include "dump/image/dedup.h"
 #include "dump/session/pre_dump.h"
@@ -16,23 +15,16 @@
 namespace dumpctl {
 namespace {
 
-absl::Status Tell(const std::string& text) {
-  if (std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0) {
-    return absl::OkStatus();
-  }
-  return absl::ErrnoToStatus(errno, "cannot write to stdout");
-}
-
 absl::Status RunUntrack(pid_t pid) {
   ASSIGN_OR_RETURN(const bool ended, Untrack(pid));
-  return Tell(
+  return WriteAnswer(
       absl::StrCat("Process ", pid, ended ? " is tracked no more.\n" : " is not tracked.\n"));
 }
 
 absl::Status RunDedup(const std::string& directory) {
   ASSIGN_OR_RETURN(const DedupCounts freed, DedupParents(directory));
-  return Tell(absl::StrCat("Freed ", freed.pages, " pages in ", freed.directories,
-                           " directories of previous images.\n"));
+  return WriteAnswer(absl::StrCat("Freed ", freed.pages, " pages in ", freed.directories,
+                                  " directories of previous images.\n"));
 }
 
 }  // namespace

@@ -4,12 +4,12 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdio>
 #include <cstring>
 #include <memory>
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "dump/cli/answer.h"
 #include "dump/cli/report_text.h"
 #include "dump/image/unpack_archive.h"
 #include "dumpctl/failure.h"
@@ -46,7 +46,8 @@ absl::Status Unpack(const UnpackOptions& options) {
   const std::string text =
       absl::StrCat("Unpacked ", unpacked.images, " images, ", SizeText(unpacked.bytes), ", to ",
                    options.directory, ".\n");
-  std::fputs(text.c_str(), stdout);
+  // The dump stands, whoever hears of it.
+  WriteAnswer(text).IgnoreError();
   return absl::OkStatus();
 }
 
