@@ -3,12 +3,11 @@
 #include <unistd.h>
 
 #include <cstdlib>
-#include <filesystem>
-#include <fstream>
 
 #include "dumpctl/failure.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "test/temporary_directory.h"
 
 namespace dumpctl {
 namespace {
@@ -19,17 +18,9 @@ using ::testing::HasSubstr;
 
 class ConfigArgumentsTest : public ::testing::Test {
  protected:
-  ConfigArgumentsTest() {
-    char name[] = "/tmp/dumpctl-config-XXXXXX";
-    place_ = mkdtemp(name);
-  }
-  ~ConfigArgumentsTest() override { std::filesystem::remove_all(place_); }
-
   // Its path.
   std::string File(const std::string& name, const std::string& text) {
-    const std::string path = place_ + "/" + name;
-    std::ofstream(path) << text;
-    return path;
+    return place_.Write(name, text);
   }
 
   std::vector<std::string> With(std::vector<std::string> arguments) {
@@ -48,11 +39,11 @@ class ConfigArgumentsTest : public ::testing::Test {
   }
 
   ConfigPlaces places_;
-  std::string place_;
+  const TemporaryDirectory place_;
 };
 
 TEST_F(ConfigArgumentsTest, LeavesACommandLineWithoutFiles) {
-  places_.defaults = {place_ + "/is/not/there.conf", File("file", "") + "/below"};
+  places_.defaults = {place_.Path("is/not/there.conf"), File("file", "") + "/below"};
   EXPECT_THAT(With({"dump", "-t", "1"}), ElementsAre("dump", "-t", "1"));
   EXPECT_THAT(With({}), ElementsAre());
 }

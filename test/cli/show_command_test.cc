@@ -2,9 +2,6 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <cstdlib>
-#include <filesystem>
-#include <fstream>
 #include <string>
 
 #include "dump/image/image_writer.h"
@@ -14,6 +11,7 @@
 #include "proto/inventory.pb.h"
 #include "proto/mm.pb.h"
 #include "test/cli/program.h"
+#include "test/temporary_directory.h"
 
 namespace dumpctl {
 namespace {
@@ -23,17 +21,8 @@ using ::testing::StartsWith;
 
 class ShowCommandTest : public ::testing::Test {
  protected:
-  void SetUp() override {
-    char path[] = "/tmp/dumpctl-show.XXXXXX";
-    ASSERT_NE(mkdtemp(path), nullptr);
-    directory_ = path;
-  }
-  void TearDown() override { std::filesystem::remove_all(directory_); }
-
   std::string Write(const std::string& name, std::string_view bytes) {
-    const std::string path = directory_ + "/" + name;
-    std::ofstream(path, std::ios::binary) << bytes;
-    return path;
+    return place_.Write(name, bytes);
   }
 
   // A pagemap with its head alone.
@@ -56,7 +45,8 @@ class ShowCommandTest : public ::testing::Test {
     EXPECT_EQ(RunDumpctl({"show", "--json", path}).err, run.err);
   }
 
-  std::string directory_;
+  const TemporaryDirectory place_;
+  const std::string directory_ = place_.path();
 };
 
 TEST_F(ShowCommandTest, ShowsAnImageByItsMagicWhateverItsName) {

@@ -22,6 +22,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "proc/kernel_features.h"
+#include "test/temporary_directory.h"
 
 namespace dumpctl {
 namespace {
@@ -33,18 +34,11 @@ using testing::SizeIs;
 // A directory that is this process's and its child's working directory while the test runs.
 class FdCollectorTest : public testing::TestWithParam<bool> {
  protected:
-  void SetUp() override {
-    char name[] = "/tmp/fd_collector_test.XXXXXX";
-    ASSERT_NE(mkdtemp(name), nullptr);
-    dir_ = name;
-  }
   void TearDown() override {
     if (child_ > 0) {
       kill(child_, SIGKILL);
       waitpid(child_, nullptr, 0);
     }
-    for (const char* name : {"/file", "/log", "/fifo"}) unlink((dir_ + name).c_str());
-    rmdir(dir_.c_str());
   }
 
   // A child that has the descriptors `body` opens, from 3 on, and nothing but /dev/null below.
@@ -99,7 +93,8 @@ class FdCollectorTest : public testing::TestWithParam<bool> {
     return none;
   }
 
-  std::string dir_;
+  const TemporaryDirectory place_;
+  const std::string dir_ = place_.path();
   pid_t child_ = 0;
   OpenFileIndex* index_ = nullptr;
   FileRules rules_;

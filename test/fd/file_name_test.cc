@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "test/temporary_directory.h"
 
 namespace dumpctl {
 namespace {
@@ -18,18 +19,11 @@ using testing::HasSubstr;
 class FileNameTest : public testing::Test {
  protected:
   void SetUp() override {
-    char name[] = "/tmp/file_name_test.XXXXXX";
-    ASSERT_NE(mkdtemp(name), nullptr);
-    dir_ = name;
     std::ofstream(dir_ + "/file") << "text";
     fd_ = open((dir_ + "/file").c_str(), O_RDONLY);
     Restat();
   }
-  void TearDown() override {
-    close(fd_);
-    for (const char* name : {"/file", "/moved", "/file (deleted)"}) unlink((dir_ + name).c_str());
-    rmdir(dir_.c_str());
-  }
+  void TearDown() override { close(fd_); }
 
   void Restat() { ASSERT_EQ(fstat(fd_, &stat_), 0); }
   void Move(const char* to) { ASSERT_EQ(rename((dir_ + "/file").c_str(), (dir_ + to).c_str()), 0); }
@@ -41,7 +35,8 @@ class FileNameTest : public testing::Test {
     return why_not->why;
   }
 
-  std::string dir_;
+  const TemporaryDirectory place_;
+  const std::string dir_ = place_.path();
   int fd_ = -1;
   struct stat stat_ = {};
 };

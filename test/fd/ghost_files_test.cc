@@ -4,13 +4,11 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <string>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "test/temporary_directory.h"
 
 namespace dumpctl {
 namespace {
@@ -21,23 +19,17 @@ using testing::SizeIs;
 class GhostFilesTest : public testing::Test {
  protected:
   void SetUp() override {
-    char name[] = "/tmp/ghost_files_test.XXXXXX";
-    ASSERT_NE(mkdtemp(name), nullptr);
-    dir_ = name;
     fd_ = UniqueFd(open(dir_.c_str(), O_TMPFILE | O_RDWR, 0600));
     ASSERT_TRUE(fd_);
   }
-  void TearDown() override { std::filesystem::remove_all(dir_); }
 
   // What stands in the image of a saved ghost.
   std::string Image(int number) {
-    const std::string path =
-        dir_ + "/.dumpctl-staging/ghost-file-" + std::to_string(number) + ".img";
-    std::ifstream file(path, std::ios::binary);
-    return std::string(std::istreambuf_iterator<char>(file), {});
+    return place_.Contents(".dumpctl-staging/ghost-file-" + std::to_string(number) + ".img");
   }
 
-  std::string dir_;
+  const TemporaryDirectory place_;
+  const std::string dir_ = place_.path();
   UniqueFd fd_;
   std::function<absl::Status()> may_go_on_;
 };

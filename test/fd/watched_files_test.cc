@@ -4,9 +4,7 @@
 #include <sys/inotify.h>
 #include <unistd.h>
 
-#include <cstdlib>
 #include <filesystem>
-#include <fstream>
 
 #include "absl/strings/str_cat.h"
 #include "dump/fd/inotify_file.h"
@@ -14,6 +12,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "proc/proc_fs.h"
+#include "test/temporary_directory.h"
 
 namespace dumpctl {
 namespace {
@@ -23,18 +22,11 @@ using testing::HasSubstr;
 class WatchedFilesTest : public testing::Test {
  protected:
   void SetUp() override {
-    char pattern[] = "/tmp/dumpctl-watched-XXXXXX";
-    ASSERT_NE(mkdtemp(pattern), nullptr);
-    dir_ = pattern;
     watches_.Reset(inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
     ASSERT_TRUE(watches_);
   }
-  void TearDown() override { std::filesystem::remove_all(dir_); }
 
-  std::string Make(const std::string& name) {
-    std::ofstream(dir_ + "/" + name) << name;
-    return dir_ + "/" + name;
-  }
+  std::string Make(const std::string& name) { return place_.Write(name, name); }
 
   void Watch(const std::string& path, uint32_t mask) {
     ASSERT_GT(inotify_add_watch(watches_.get(), path.c_str(), mask), 0) << path;
@@ -55,7 +47,8 @@ class WatchedFilesTest : public testing::Test {
     return std::get<WatchedFiles::Name>(*found).path;
   }
 
-  std::string dir_;
+  const TemporaryDirectory place_;
+  const std::string dir_ = place_.path();
   UniqueFd watches_;
 };
 

@@ -20,6 +20,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "proto/inventory.pb.h"
+#include "test/temporary_directory.h"
 
 namespace dumpctl {
 namespace {
@@ -31,22 +32,10 @@ constexpr absl::Duration kPatience = absl::Seconds(20);
 
 class ImageArchiveTest : public testing::Test {
  protected:
-  void SetUp() override {
-    char path[] = "/tmp/archive-test-XXXXXX";
-    ASSERT_NE(mkdtemp(path), nullptr);
-    path_ = path;
-    directory_ = path_ + "/images";
-    archive_ = path_ + "/dump.tar";
-    std::filesystem::create_directory(directory_);
-  }
-  void TearDown() override { std::filesystem::remove_all(path_); }
+  ImageArchiveTest() { std::filesystem::create_directory(directory_); }
 
   static std::vector<std::string> NamesIn(const std::string& directory) {
-    std::vector<std::string> names;
-    for (const auto& entry : std::filesystem::directory_iterator(directory)) {
-      names.push_back(entry.path().filename());
-    }
-    return names;
+    return TemporaryDirectory::NamesIn(directory);
   }
   static std::string Contents(const std::string& path) {
     std::ifstream file(path, std::ios::binary);
@@ -64,9 +53,10 @@ class ImageArchiveTest : public testing::Test {
     EXPECT_THAT(NamesIn(directory_), UnorderedElementsAre());
   }
 
-  std::string path_;
-  std::string directory_;
-  std::string archive_;
+  const TemporaryDirectory place_;
+  const std::string path_ = place_.path();
+  const std::string directory_ = place_.Path("images");
+  const std::string archive_ = place_.Path("dump.tar");
 };
 
 ImageWriter InventoryImage() {

@@ -2,8 +2,6 @@
 
 #include <sys/stat.h>
 
-#include <cstdlib>
-#include <filesystem>
 #include <fstream>
 
 #include "dump/image/image_writer.h"
@@ -14,6 +12,7 @@
 #include "proto/inventory.pb.h"
 #include "proto/mm.pb.h"
 #include "proto/sockets.pb.h"
+#include "test/temporary_directory.h"
 
 namespace dumpctl {
 namespace {
@@ -191,16 +190,14 @@ TEST(ImageReaderTest, EveryCutOfAnImageIsRefusedOrShorter) {
 }
 
 TEST(ReadImageFileTest, ReadsRegularFilesOnly) {
-  char path[] = "/tmp/image-reader-test-XXXXXX";
-  ASSERT_NE(mkdtemp(path), nullptr);
-  const std::string directory = path;
+  const TemporaryDirectory place;
+  const std::string& directory = place.path();
   std::ofstream(directory + "/file") << "text";
   EXPECT_EQ(ReadImageFile(directory + "/file").value_or("?"), "text");
   EXPECT_EQ(ReadImageFile(directory + "/none").status().code(), absl::StatusCode::kNotFound);
   ASSERT_EQ(mkfifo((directory + "/fifo").c_str(), 0600), 0);
   EXPECT_THAT(std::string(ReadImageFile(directory + "/fifo").status().message()),
               HasSubstr("no regular file"));
-  std::filesystem::remove_all(directory);
 }
 
 }  // namespace

@@ -5,11 +5,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
-#include <set>
 
 #include "dump/image/image_directory.h"
 #include "dump/image/page_sink.h"
@@ -18,6 +15,7 @@
 #include "gtest/gtest.h"
 #include "proto/inventory.pb.h"
 #include "proto/mm.pb.h"
+#include "test/temporary_directory.h"
 
 namespace dumpctl {
 namespace {
@@ -27,26 +25,11 @@ using ::testing::UnorderedElementsAre;
 
 class ImageDirectoryTest : public testing::Test {
  protected:
-  void SetUp() override {
-    char path[] = "/tmp/image-test-XXXXXX";
-    ASSERT_NE(mkdtemp(path), nullptr);
-    path_ = path;
-  }
-  void TearDown() override { std::filesystem::remove_all(path_); }
+  std::vector<std::string> Names() const { return place_.Names(); }
+  std::string Contents(const std::string& name) const { return place_.Contents(name); }
 
-  std::vector<std::string> Names() const {
-    std::vector<std::string> names;
-    for (const auto& entry : std::filesystem::directory_iterator(path_)) {
-      names.push_back(entry.path().filename());
-    }
-    return names;
-  }
-  std::string Contents(const std::string& name) const {
-    std::ifstream file(path_ + "/" + name, std::ios::binary);
-    return {std::istreambuf_iterator<char>(file), {}};
-  }
-
-  std::string path_;
+  const TemporaryDirectory place_;
+  const std::string path_ = place_.path();
 };
 
 ImageWriter Pstree(uint32_t pid) {
@@ -249,26 +232,19 @@ void CommitWithParent(const std::string& path, int tasks) {
   EXPECT_TRUE(directory->Commit(false).ok());
 }
 
-std::set<std::string> NamesIn(const std::string& path) {
-  std::set<std::string> names;
-  for (const auto& entry : std::filesystem::directory_iterator(path)) {
-    names.insert(entry.path().filename());
-  }
-  return names;
-}
-
 TEST_F(ImageDirectoryTest, ParentImagesComeAndGoWithTheirDump) {
   CommitWithParent(path_, 3);
-  EXPECT_THAT(NamesIn(path_ + "/parent"), UnorderedElementsAre("pages-1.img", "pagemap-1.img",
-                                                               "pagemap-2.img", "pagemap-3.img"));
+  EXPECT_THAT(
+      TemporaryDirectory::NamesIn(path_ + "/parent"),
+      UnorderedElementsAre("pages-1.img", "pagemap-1.img", "pagemap-2.img", "pagemap-3.img"));
   CommitWithParent(path_, 2);
-  EXPECT_THAT(NamesIn(path_ + "/parent"),
+  EXPECT_THAT(TemporaryDirectory::NamesIn(path_ + "/parent"),
               UnorderedElementsAre("pages-1.img", "pagemap-1.img", "pagemap-2.img"));
   auto directory = ImageDirectory::Open(path_);
   ASSERT_TRUE(directory.ok());
   EXPECT_TRUE(directory->Write(ImageWriter(ImageKind::kInventory)).ok());
   EXPECT_TRUE(directory->Commit(false).ok());
-  EXPECT_THAT(NamesIn(path_), UnorderedElementsAre("inventory.img"));
+  EXPECT_THAT(Names(), UnorderedElementsAre("inventory.img"));
 }
 
 TEST_F(ImageDirectoryTest, ALinkToParentImagesGoesWithItsDump) {

@@ -2,10 +2,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <cstdlib>
-#include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <string>
 #include <vector>
 
@@ -19,6 +15,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "proto/mm.pb.h"
+#include "test/temporary_directory.h"
 
 namespace dumpctl {
 namespace {
@@ -64,13 +61,6 @@ TEST(PageServerHeadTest, HasTheBytesThatStockHas) {
 
 class PageReceiverTest : public testing::TestWithParam<HeadSize> {
  protected:
-  void SetUp() override {
-    char path[] = "/tmp/page-server-test-XXXXXX";
-    ASSERT_NE(mkdtemp(path), nullptr);
-    path_ = path;
-  }
-  void TearDown() override { std::filesystem::remove_all(path_); }
-
   // Has `sent` received, and the end of it.
   absl::StatusOr<ReceivedPages> Receive(const std::string& sent) {
     int ends[2];
@@ -93,23 +83,15 @@ class PageReceiverTest : public testing::TestWithParam<HeadSize> {
     EXPECT_THAT(std::string(received.status().message()), HasSubstr(why));
     EXPECT_THAT(Names(), UnorderedElementsAre());
   }
-  std::vector<std::string> Names() const {
-    std::vector<std::string> names;
-    for (const auto& entry : std::filesystem::directory_iterator(path_)) {
-      names.push_back(entry.path().filename());
-    }
-    return names;
-  }
-  std::string Contents(const std::string& name) const {
-    std::ifstream file(path_ + "/" + name, std::ios::binary);
-    return {std::istreambuf_iterator<char>(file), {}};
-  }
+  std::vector<std::string> Names() const { return place_.Names(); }
+  std::string Contents(const std::string& name) const { return place_.Contents(name); }
 
   static std::string Page(char c, size_t count = 1) {
     return std::string(count * kImagePageSize, c);
   }
 
-  std::string path_;
+  const TemporaryDirectory place_;
+  const std::string path_ = place_.path();
   std::string answers_;
 };
 

@@ -3,7 +3,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 
@@ -15,6 +14,7 @@
 #include "gtest/gtest.h"
 #include "proto/inventory.pb.h"
 #include "proto/mm.pb.h"
+#include "test/temporary_directory.h"
 
 namespace dumpctl {
 namespace {
@@ -42,13 +42,7 @@ ImageWriter Pagemap(uint32_t pages_id, const std::string& pages) {
 
 class ParentImagesTest : public ::testing::Test {
  protected:
-  ParentImagesTest() {
-    char name[] = "/tmp/dumpctl-parent-XXXXXX";
-    place_ = mkdtemp(name);
-  }
-  ~ParentImagesTest() override { std::filesystem::remove_all(place_); }
-
-  std::string Path(const std::string& name) const { return place_ + "/" + name; }
+  std::string Path(const std::string& name) const { return place_.Path(name); }
 
   void Put(const std::string& directory, const std::string& name, const std::string& bytes) {
     std::filesystem::create_directories(Path(directory));
@@ -82,7 +76,7 @@ class ParentImagesTest : public ::testing::Test {
     return ParentImages::Open(Path(directory), path).status();
   }
 
-  std::string place_;
+  const TemporaryDirectory place_;
 };
 
 TEST_F(ParentImagesTest, ReadsAPagemap) {

@@ -7,9 +7,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdlib>
-#include <filesystem>
-#include <fstream>
 #include <string>
 #include <utility>
 #include <vector>
@@ -21,25 +18,13 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "test/mm/mapped_child.h"
+#include "test/temporary_directory.h"
 
 namespace dumpctl {
 namespace {
 
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
-
-class TempDir {
- public:
-  TempDir() {
-    char name[] = "/tmp/page_drainer_test.XXXXXX";
-    path_ = mkdtemp(name);
-  }
-  ~TempDir() { std::filesystem::remove_all(path_); }
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
 
 // An images directory and the pages file of one task in it.
 class Sink {
@@ -118,7 +103,7 @@ TEST(PageDrainerTest, WritesTheRunsOneBehindTheOther) {
   add(4000, 1800);
   add(5999, 1);
 
-  const TempDir dir;
+  const TemporaryDirectory dir;
   Sink sink(dir.path());
   // Behind what is there already.
   const std::string before(2 * kPage, 'b');
@@ -138,14 +123,14 @@ TEST(PageDrainerTest, WritesTheRunsOneBehindTheOther) {
 }
 
 TEST(PageDrainerTest, WritesNothingForNothing) {
-  const TempDir dir;
+  const TemporaryDirectory dir;
   Sink sink(dir.path());
   EXPECT_TRUE(DrainPages(Numbered(), {}, *sink).ok());
   EXPECT_THAT(sink.Bytes(), IsEmpty());
 }
 
 TEST(PageDrainerTest, TellsHowFarItIsButNotTooOften) {
-  const TempDir dir;
+  const TemporaryDirectory dir;
   Sink sink(dir.path());
   const PageRun run = {RemoteAddress(kPage), 10 * kDrainBuffer / kPage + 7};
   std::vector<std::pair<absl::Time, uint64_t>> calls;
@@ -169,7 +154,7 @@ TEST(PageDrainerTest, TellsHowFarItIsButNotTooOften) {
 }
 
 TEST(PageDrainerTest, EndsWhenItMayNotGoOn) {
-  const TempDir dir;
+  const TemporaryDirectory dir;
   Sink sink(dir.path());
   // By two threads, ten seconds of work.
   const PageRun run = {RemoteAddress(kPage), 200 * kDrainBuffer / kPage};
@@ -189,7 +174,7 @@ TEST(PageDrainerTest, SaysThatTheTargetDied) {
   const PageRun unreadable = {child.Page(5000), 10};
   child.Kill();
   for (const PageRun& run : {readable, unreadable}) {
-    const TempDir dir;
+    const TemporaryDirectory dir;
     Sink sink(dir.path());
     const absl::Status drained = DrainPages(memory, {&run, 1}, *sink);
     EXPECT_EQ(FailureOf(drained), Failure::kTargetDied) << drained;
@@ -205,7 +190,7 @@ TEST(PageDrainerTest, SaysWhichPageIsNotThere) {
     return base;
   });
   const FrozenTaskMemory memory = MemoryOf(child);
-  const TempDir dir;
+  const TemporaryDirectory dir;
   Sink sink(dir.path());
   const PageRun run = {child.base(), 8};
   const absl::Status drained = DrainPages(memory, {&run, 1}, *sink);
@@ -224,7 +209,7 @@ class Broken : public Numbered {
 };
 
 TEST(PageDrainerTest, EndsAtTheFirstErrorOfAnyThread) {
-  const TempDir dir;
+  const TemporaryDirectory dir;
   Sink sink(dir.path());
   const PageRun run = {RemoteAddress(kPage), 100 * kDrainBuffer / kPage};
   ASSERT_GE(run.bytes(), kDrainByTwo);
@@ -249,7 +234,7 @@ class PageDrainerMountTest : public ::testing::Test {
   }
   void TearDown() override { umount2(dir_.path().c_str(), MNT_DETACH); }
 
-  TempDir dir_;
+  TemporaryDirectory dir_;
 };
 
 TEST_F(PageDrainerMountTest, SaysThatTheDiskIsFull) {

@@ -13,7 +13,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <cstdlib>
 #include <fstream>
 #include <string>
 
@@ -22,6 +21,7 @@
 #include "gtest/gtest.h"
 #include "proc/smaps_parser.h"
 #include "proc/vma_kind.h"
+#include "test/temporary_directory.h"
 
 namespace dumpctl {
 namespace {
@@ -33,13 +33,7 @@ constexpr size_t kSize = 8192;
 // Maps files into the test itself, and opens them through its own map_files.
 class MapFileOpenerTest : public ::testing::Test {
  protected:
-  MapFileOpenerTest() : self_(*ProcDir::OpenTask(getpid())), opener_(self_, *KernelTmpfsDevice()) {
-    EXPECT_NE(mkdtemp(directory_.data()), nullptr);
-  }
-  ~MapFileOpenerTest() override {
-    const std::string remove = "rm -rf '" + directory_ + "'";
-    EXPECT_EQ(system(remove.c_str()), 0);
-  }
+  MapFileOpenerTest() : self_(*ProcDir::OpenTask(getpid())), opener_(self_, *KernelTmpfsDevice()) {}
 
   UniqueFd CreateFile(const std::string& name) {
     UniqueFd file(open((directory_ + "/" + name).c_str(), O_RDWR | O_CREAT, 0600));
@@ -74,7 +68,8 @@ class MapFileOpenerTest : public ::testing::Test {
     return KindOf(MappingAt(at), &opened.facts);
   }
 
-  std::string directory_ = "/tmp/map_file_opener.XXXXXX";
+  const TemporaryDirectory place_;
+  const std::string directory_ = place_.path();
   ProcDir self_;
   ProcMapFileOpener opener_;
 };

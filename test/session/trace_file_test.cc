@@ -3,7 +3,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -13,6 +12,7 @@
 #include <vector>
 
 #include "dumpctl/failure.h"
+#include "test/temporary_directory.h"
 
 namespace dumpctl {
 namespace {
@@ -177,14 +177,8 @@ TEST(TraceText, OfNothingIsATrace) {
 
 class TraceFileTest : public ::testing::Test {
  protected:
-  void SetUp() override {
-    char name[] = "/tmp/dumpctl-trace-XXXXXX";
-    ASSERT_NE(mkdtemp(name), nullptr);
-    directory_ = name;
-  }
-  void TearDown() override { std::filesystem::remove_all(directory_); }
-
-  std::filesystem::path directory_;
+  const TemporaryDirectory place_;
+  const std::filesystem::path directory_ = place_.path();
 };
 
 TEST_F(TraceFileTest, IsRefusedWhereItCannotBe) {
