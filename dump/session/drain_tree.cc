@@ -3,9 +3,11 @@
 #include <atomic>
 #include <cstdint>
 #include <future>
+#include <memory>
 #include <vector>
 
 #include "dump/mm/memory_source.h"
+#include "dump/mm/self_writer.h"
 #include "dump/session/write_once.h"
 #include "dumpctl/status_macros.h"
 #include "dumpctl/trace.h"
@@ -36,17 +38,14 @@ class Drain {
     if (!sinks_.empty() && sinks_.front().stream() != nullptr) return DrainInOrder();
     if (tree_ != nullptr) RETURN_IF_ERROR(DrainShared());
     RETURN_IF_ERROR(DrainFamilies());
-    for (const size_t i : large_) {
-      RETURN_IF_ERROR(DrainTask(i, Within()));
-      done_ += BytesOf(i);
-    }
-    if (small_.size() < 2) return DrainSmall(progress_);
-    std::future<absl::Status> beside = std::async(std::launch::async, [this] {
-      const TraceSpan span(TraceKind::kThread, "copy tasks");
-      return DrainSmall({});
-    });
-    absl::Status status = DrainSmall(progress_);
-    status.Update(beside.get());
+    std::future<absl::Status> beside;
+    // Large tasks keep us both busy, unless they write themselves.
+    if (tree_ == nullptr && !large_.empty() && !small_.empty()) beside = DrainSmallBeside();
+    absl::Status status = DrainLarge();
+    if (!status.ok()) failed_ = true;
+    if (!beside.valid() && small_.size() >= 2) beside = DrainSmallBeside();
+    status.Update(DrainSmall(progress_));
+    if (beside.valid()) status.Update(beside.get());
     return status;
   }
 
@@ -107,6 +106,21 @@ class Drain {
     return absl::OkStatus();
   }
 
+  absl::Status DrainLarge() {
+    for (const size_t i : large_) {
+      RETURN_IF_ERROR(DrainTask(i, Within()));
+      done_ += BytesOf(i);
+    }
+    return absl::OkStatus();
+  }
+
+  std::future<absl::Status> DrainSmallBeside() {
+    return std::async(std::launch::async, [this] {
+      const TraceSpan span(TraceKind::kThread, "copy tasks");
+      return DrainSmall({});
+    });
+  }
+
   absl::Status DrainSmall(const DrainProgress& progress) {
     for (size_t next = next_++; next < small_.size() && !failed_; next = next_++) {
       absl::Status status = DrainTask(small_[next], {});
@@ -125,7 +139,11 @@ class Drain {
     const TraceSpan span(TraceKind::kTask, "memory", {{"pid", pid}, {"bytes", BytesOf(i)}});
     AccountInFamily(i);
     if (tree_ == nullptr) {
-      return DrainPages(*snapshot_.MemoryOf(i), facts.pages.runs, sinks_[i], progress);
+      // Only who holds the copy, which is this thread, can have it write.
+      const std::unique_ptr<SelfWriter> writer =
+          BytesOf(i) < kDrainByTwo ? nullptr : snapshot_.WriterOf(i);
+      return DrainPages(*snapshot_.MemoryOf(i), facts.pages.runs, sinks_[i], progress,
+                        writer.get());
     }
     const FrozenTask& task = tree_->tasks()[i];
     ASSIGN_OR_RETURN(const FrozenTaskMemory memory,

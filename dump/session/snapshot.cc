@@ -9,6 +9,7 @@
 #include "absl/time/time.h"
 #include "dump/mm/kept_pages.h"
 #include "dump/session/memory_headroom.h"
+#include "dump/session/self_writing.h"
 #include "dumpctl/failure.h"
 #include "dumpctl/status_macros.h"
 #include "dumpctl/trace.h"
@@ -92,8 +93,9 @@ absl::Status Snapshot::Prepare(std::span<const Target> targets) {
   return absl::OkStatus();
 }
 
-absl::Status Snapshot::CopyTask(const FrozenTask& task, const FrozenFacts& facts,
+absl::Status Snapshot::CopyTask(size_t place, const FrozenTask& task, const FrozenFacts& facts,
                                 std::vector<PageRun> kept_runs) {
+  const bool has_all = kept_runs.empty();
   const TraceSpan span(TraceKind::kTask, "copy", {{"pid", task.pid()}});
   ASSIGN_OR_RETURN(const std::string text, task.dir().ReadWhole("stat"));
   ASSIGN_OR_RETURN(const TaskStat stat, ParseStat(text));
@@ -107,7 +109,13 @@ absl::Status Snapshot::CopyTask(const FrozenTask& task, const FrozenFacts& facts
     return copy.status();
   }
   guardian_.Made(number, copy->pid_inside());
-  copies_.push_back({task.pid(), stat.start_time, number, *std::move(copy)});
+  copies_.push_back({.maker = task.pid(),
+                     .start_time = stat.start_time,
+                     .number = number,
+                     .copy = *std::move(copy),
+                     .task = place,
+                     .has_all = has_all,
+                     .rseq = task.threads().front().rseq});
   ASSIGN_OR_RETURN(FrozenTaskMemory copied,
                    FrozenTaskMemory::OpenCopy(task.pid(), copies_.back().copy.dir()));
   memory_.back() = std::make_unique<CopiedTaskMemory>(std::move(copied), std::move(kept));
@@ -143,7 +151,7 @@ absl::StatusOr<std::vector<std::string>> Snapshot::Take(const FrozenTree& tree,
       why = "it shares pages that a copy would not have (MADV_DONTFORK, MADV_WIPEONFORK)";
     }
     if (why.empty()) {
-      const absl::Status status = CopyTask(tree.tasks()[i], task, std::move(kept));
+      const absl::Status status = CopyTask(i, tree.tasks()[i], task, std::move(kept));
       if (FailureOf(status) == Failure::kTargetDied) return status;
       if (status.ok()) {
         room_ -= bytes;
@@ -154,6 +162,16 @@ absl::StatusOr<std::vector<std::string>> Snapshot::Take(const FrozenTree& tree,
     not_copied.push_back(absl::StrCat("process ", tree.tasks()[i].pid(), ": ", why));
   }
   return not_copied;
+}
+
+std::unique_ptr<SelfWriter> Snapshot::WriterOf(size_t task) const {
+  for (const Copy& copy : copies_) {
+    if (copy.task != task || !copy.has_all) continue;
+    absl::StatusOr<std::unique_ptr<SelfWriter>> writer = dumpctl::WriterOf(copy.copy, copy.rseq);
+    // It can be read from as well.
+    return writer.ok() ? *std::move(writer) : nullptr;
+  }
+  return nullptr;
 }
 
 absl::Status Snapshot::End() {

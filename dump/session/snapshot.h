@@ -12,12 +12,14 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "dump/mm/memory_source.h"
+#include "dump/mm/self_writer.h"
 #include "dump/session/copy_guardian.h"
 #include "dump/session/dump_options.h"
 #include "dump/session/frozen_facts.h"
 #include "dump/session/target.h"
 #include "dump/tracee/frozen_tree.h"
 #include "dump/tracee/process_copy.h"
+#include "dump/tracee/rseq.h"
 
 namespace dumpctl {
 
@@ -47,6 +49,10 @@ class Snapshot {
     return task < memory_.size() ? memory_[task].get() : nullptr;
   }
 
+  // Who writes a task's pages itself. Null: its copy is not to, or has not all of them. Once the
+  // tree runs on; the writer ends before the copies do.
+  std::unique_ptr<SelfWriter> WriterOf(size_t task) const;
+
   // Ends the copies, and lets the tasks, which run by now, wait for them. An error names one that
   // could not.
   absl::Status End();
@@ -57,9 +63,12 @@ class Snapshot {
     uint64_t start_time;
     size_t number;  // of the guardian
     ProcessCopy copy;
+    size_t task;   // its place in the tree
+    bool has_all;  // of the pages
+    std::optional<RseqRegistration> rseq;
   };
 
-  absl::Status CopyTask(const FrozenTask& task, const FrozenFacts& facts,
+  absl::Status CopyTask(size_t place, const FrozenTask& task, const FrozenFacts& facts,
                         std::vector<PageRun> kept_runs);
 
   SnapshotOptions options_;

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <optional>
 
@@ -148,6 +149,19 @@ absl::StatusOr<InjectionSite> InjectionSite::Find(const ProcDir& task, const Rem
     if (IsFree(there, code)) return InjectionSite(&memory, room.begin, size);
   }
   return NoRoom(wanted);
+}
+
+absl::StatusOr<RemoteAddress> FindSyscallInstruction(const ProcDir& task,
+                                                     const RemoteMemory& memory) {
+  constexpr std::array kInstruction = {std::byte{0x0f}, std::byte{0x05}};
+  ASSIGN_OR_RETURN(const RemoteAddress vdso, VdsoAddress(task));
+  ASSIGN_OR_RETURN(const Room behind, RoomBehindVdso(memory, vdso));
+  ASSIGN_OR_RETURN(const std::vector<std::byte> image, memory.Read(vdso, behind.begin - vdso));
+  // All of it is mapped executable, so that it does not matter whose part the bytes are.
+  const auto found =
+      std::search(image.begin(), image.end(), kInstruction.begin(), kInstruction.end());
+  if (found == image.end()) return absl::NotFoundError("no system call in the vDSO");
+  return vdso + static_cast<uint64_t>(found - image.begin());
 }
 
 absl::Status InjectionSite::Clear() const {

@@ -50,6 +50,10 @@ class InjectionSite {
   size_t size_;
 };
 
+// An instruction, of its vDSO, by which a task can make system calls. NotFound where it has none.
+absl::StatusOr<RemoteAddress> FindSyscallInstruction(const ProcDir& task,
+                                                     const RemoteMemory& memory);
+
 }  // namespace dumpctl
 
 #endif  // DUMP_TRACEE_INJECTION_SITE_H_

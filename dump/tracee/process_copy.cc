@@ -40,7 +40,7 @@ absl::StatusOr<ProcDir> Hold(pid_t pid) {
   if (stop.kind == Stop::Kind::kGone) {
     return absl::NotFoundError(absl::StrCat("copy ", pid, " was killed"));
   }
-  RETURN_IF_ERROR(PtraceSetOptions(pid, PTRACE_O_EXITKILL));
+  RETURN_IF_ERROR(PtraceSetOptions(pid, PTRACE_O_EXITKILL | PTRACE_O_TRACESYSGOOD));
   ASSIGN_OR_RETURN(ProcDir dir, ProcDir::OpenTask(pid));
   OfferFirst(dir);
   return dir;

@@ -20,10 +20,10 @@ namespace dumpctl {
 // is shared is shared.
 //
 // It is a child of the process that sends no signal when it ends, so that only who waits with
-// __WALL or __WCLONE can see it. It shares its descriptors, and runs not one instruction: we hold
-// it, and when we die it dies (PTRACE_O_EXITKILL). What is left of it then, and after End, is a
-// zombie that only the process itself can be rid of: see ReapCopy. Where nobody does, the kernel
-// does at its end.
+// __WALL or __WCLONE can see it. It shares its descriptors, and runs nothing but what it is told to
+// (see CopyWriter): we hold it, and when we die it dies (PTRACE_O_EXITKILL). What is left of it
+// then, and after End, is a zombie that only the process itself can be rid of: see ReapCopy. Where
+// nobody does, the kernel does at its end.
 class ProcessCopy {
  public:
   // Errors: those of clone(2), for limits of processes or of memory. When this returns, the process

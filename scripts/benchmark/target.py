@@ -12,6 +12,7 @@ class BenchFailure(Exception):
 
 # Threads of the target that run for themselves.
 OWN_THREADS = ("measure\n", "writer\n")
+NANOSECONDS_A_TICK = 10**9 // os.sysconf("SC_CLK_TCK")
 
 
 class Target:
@@ -66,10 +67,16 @@ class Target:
         return int(self._next_line("gap ").split()[1]) / 1e9
 
     def cpu(self):
-        """Seconds that its threads and those of its children have run, OWN_THREADS aside."""
+        """Seconds that its threads and those of its children have run, OWN_THREADS aside.
+
+        Of children that it has waited for (copies of it that a dumper made), as stat tells it.
+        """
         nanoseconds = 0
         pids = [self.pid]
         for pid in pids:
+            with open(f"/proc/{pid}/stat") as stat:
+                fields = stat.read().rpartition(")")[2].split()
+            nanoseconds += (int(fields[13]) + int(fields[14])) * NANOSECONDS_A_TICK
             for tid in os.listdir(f"/proc/{pid}/task"):
                 task = f"/proc/{pid}/task/{tid}"
                 with open(f"{task}/children") as children:

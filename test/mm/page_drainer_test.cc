@@ -122,6 +122,66 @@ TEST(PageDrainerTest, WritesTheRunsOneBehindTheOther) {
   }
 }
 
+// Writes at most so many pages at a time, and none whose number is a multiple of 997.
+class Picky : public SelfWriter {
+ public:
+  explicit Picky(bool able = true) : able_(able) {}
+
+  bool Begin(BorrowedFd file) override {
+    file_ = file.get();
+    return able_;
+  }
+  uint64_t Write(std::span<const PageRun> runs, uint64_t offset) override {
+    constexpr uint64_t kMost = 300;
+    uint64_t written = 0;
+    for (const PageRun& run : runs) {
+      for (uint64_t i = 0; i < run.pages; ++i, ++written) {
+        const uint64_t number = run.start.value() / kPage + i;
+        if (written == kMost || number % 997 == 0) return written * kPage;
+        char page[kPage];
+        FillPage(page, number);
+        EXPECT_EQ(pwrite(file_, page, kPage, static_cast<off_t>(offset + written * kPage)),
+                  static_cast<ssize_t>(kPage));
+        ++pages_;
+      }
+    }
+    return written * kPage;
+  }
+  uint64_t pages() const { return pages_; }
+
+ private:
+  bool able_;
+  int file_ = -1;
+  uint64_t pages_ = 0;
+};
+
+TEST(PageDrainerTest, ATaskWritesWhatItCanItself) {
+  std::vector<PageRun> runs = {{RemoteAddress(3 * kPage), 2000}, {RemoteAddress(4000 * kPage), 1}};
+  for (uint64_t i = 0; i < 3000; ++i) {
+    runs.push_back({RemoteAddress((5000 + 3 * i) * kPage), 1 + i % 2});
+  }
+  for (const bool able : {true, false}) {
+    const TempDir dir;
+    Sink sink(dir.path());
+    (*sink).Account(RemoteAddress(kPage), 1);
+    Picky writer(able);
+    const absl::Status drained = DrainPages(Numbered(), runs, *sink, {}, &writer);
+    ASSERT_TRUE(drained.ok()) << drained;
+    EXPECT_EQ(writer.pages() > 1000, able);
+    const std::string bytes = sink.Bytes();
+    size_t at = kPage;
+    for (const PageRun& run : runs) {
+      for (uint64_t i = 0; i < run.pages; ++i, at += kPage) {
+        ASSERT_LE(at + kPage, bytes.size());
+        const uint64_t number = run.start.value() / kPage + i;
+        ASSERT_TRUE(IsFilledPage(bytes.data() + at, number)) << number;
+      }
+    }
+    EXPECT_EQ(bytes.size(), at);
+    EXPECT_EQ((*sink).offset(), at);
+  }
+}
+
 TEST(PageDrainerTest, WritesNothingForNothing) {
   const TemporaryDirectory dir;
   Sink sink(dir.path());

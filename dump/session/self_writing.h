@@ -1,0 +1,30 @@
+#ifndef DUMP_SESSION_SELF_WRITING_H_
+#define DUMP_SESSION_SELF_WRITING_H_
+
+#include <memory>
+#include <optional>
+
+#include "absl/status/statusor.h"
+#include "dump/mm/self_writer.h"
+#include "dump/tracee/process_copy.h"
+#include "dump/tracee/rseq.h"
+#include "proc/proc_fs.h"
+
+namespace dumpctl {
+
+// A copy of a task that is to write its memory into images by itself. What it does so is done as
+// its task would do it, so it is asked only where that costs the task nothing: where no cgroup that
+// we are not in limits its processors, its memory (the page cache that it fills counts) or its
+// writing, nor a resource limit the file or its time. It is given our scheduling first.
+//
+// `rseq`: see CopyWriter. Errors, which leave a copy that can be read: why it is not asked.
+absl::StatusOr<std::unique_ptr<SelfWriter>> WriterOf(const ProcessCopy& copy,
+                                                     const std::optional<RseqRegistration>& rseq);
+
+// Whether a cgroup that we are not in limits what the task uses of processors, memory or disks, or
+// may: one that does not show counts. Of all above it, too.
+bool IsLimitedApart(const ProcDir& task);
+
+}  // namespace dumpctl
+
+#endif  // DUMP_SESSION_SELF_WRITING_H_

@@ -1,0 +1,54 @@
+#ifndef DUMP_TRACEE_COPY_CALLS_H_
+#define DUMP_TRACEE_COPY_CALLS_H_
+
+#include <sys/types.h>
+
+#include <array>
+#include <cstdint>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "dump/tracee/registers_x86_64.h"
+#include "dump/tracee/remote_memory.h"
+#include "dump/tracee/rseq.h"
+#include "dumpctl/remote_address.h"
+#include "proc/proc_fs.h"
+
+namespace dumpctl {
+
+// System calls that a copy of a process (ProcessCopy) makes, one after the other. Nothing of it has
+// to lead home: it dies with its tracer. Only what its memory holds has to stay as it was.
+//
+// It stands on a system call instruction of its vDSO, and is stopped before and behind each call.
+// Signals to its process group, which it is in, reach it there and are dropped. All calls must come
+// from the thread that made the copy.
+class CopyCalls {
+ public:
+  // `rseq`: of the thread that the copy is one of (see FrozenThread). NotFound where its memory has
+  // no vDSO.
+  static absl::StatusOr<CopyCalls> Prepare(pid_t copy, const ProcDir& dir,
+                                           const std::optional<RseqRegistration>& rseq);
+
+  // What the call returned, which may be a negative errno. NotFound when the copy was killed.
+  absl::StatusOr<int64_t> Run(long number, const std::array<uint64_t, 6>& arguments);
+
+  const RemoteMemory& memory() const { return memory_; }
+
+ private:
+  CopyCalls(pid_t copy, RemoteMemory memory, RemoteAddress instruction,
+            const GeneralRegisters& registers)
+      : copy_(copy), memory_(std::move(memory)), instruction_(instruction), registers_(registers) {}
+
+  // The kernel writes to the area on each way back to user space: it is told not to.
+  absl::Status LeaveArea(const RseqRegistration& rseq);
+  absl::Status RunToStop() const;
+
+  pid_t copy_;
+  RemoteMemory memory_;
+  RemoteAddress instruction_;
+  GeneralRegisters registers_;
+};
+
+}  // namespace dumpctl
+
+#endif  // DUMP_TRACEE_COPY_CALLS_H_
