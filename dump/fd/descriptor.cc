@@ -15,6 +15,7 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "dump/fd/file_refusal.h"
+#include "dump/fd/proc_file.h"
 #include "dump/fd/timerfd_file.h"
 #include "dumpctl/failure.h"
 #include "dumpctl/status_macros.h"
@@ -56,6 +57,7 @@ absl::StatusOr<FileOwner> ReadOwner(int copy) {
   if (fcntl(copy, kGetOwnerUids, uids) < 0) return absl::ErrnoToStatus(errno, "F_GETOWNER_UIDS");
   owner.uid = uids[0];
   owner.euid = uids[1];
+  if (owner.pid_type == F_OWNER_TID) owner.later_thread = IsLaterThread(owner.pid).value_or(false);
   return owner;
 }
 
@@ -352,6 +354,15 @@ void PeekUnreadEvents(BorrowedFd pidfd, std::vector<Descriptor>& descriptors) {
     }
     descriptor.copy.Reset();
   }
+}
+
+absl::Status ReadNamedLinks(const ProcDir& self, std::vector<Descriptor>& descriptors) {
+  for (Descriptor& descriptor : descriptors) {
+    if (descriptor.link || !descriptor.copy) continue;
+    ASSIGN_OR_RETURN(std::string link, self.ReadLink(LinkName(descriptor.copy.get())));
+    if (link.starts_with('/')) descriptor.link = std::move(link);
+  }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<std::string> DescriptorLink(const ProcDir& task, int number) {

@@ -25,6 +25,7 @@ struct FileOwner {
   int pid = 0;       // 0: nobody
   uint32_t uid = 0;  // whose rights sending it is checked with (F_GETOWNER_UIDS)
   uint32_t euid = 0;
+  bool later_thread = false;  // it is a thread that is not the first of its process
 };
 
 // One descriptor of a task, as it was read. Text of procfs stays text: it is parsed after the
@@ -40,7 +41,8 @@ struct Descriptor {
   // Bytes of events that wait in an inotify or a fanotify. 0 when read from a running task.
   int waiting = 0;
   // What its link says (DescriptorLink), where there is no copy to ask (of a running task, and
-  // where the copy was given up), or where it is known without (OpenFileRow).
+  // where the copy was given up), or where it is known without (OpenFileRow). What says a name in a
+  // file system is told before the tasks run again (ReadNamedLinks).
   std::optional<std::string> link;
   uint32_t open_file = 0;  // OpenFileIndex::NumberOf; 0 without an index
   // Of an epoll that watches something. None when read from a running task.
@@ -87,6 +89,10 @@ void PeekUnreadEvents(BorrowedFd pidfd, std::vector<Descriptor>& descriptors);
 absl::StatusOr<size_t> CountDescriptors(const ProcDir& task);
 // The same at once, as st_size tells it (Linux 6.2); 0 where it does not.
 size_t QuickCountOfDescriptors(const ProcDir& task);
+
+// Fills `link` of those that have copies alone and are found by a name in a file system, which may
+// be another when the task runs again.
+absl::Status ReadNamedLinks(const ProcDir& self, std::vector<Descriptor>& descriptors);
 
 // What a descriptor's link says ("/etc/passwd", "pipe:[4711]", "socket:[4712] (TCP)").
 absl::StatusOr<std::string> DescriptorLink(const ProcDir& task, int number);

@@ -124,15 +124,10 @@ absl::StatusOr<std::optional<WhyNotText>> WhyRefused(const Descriptor& descripto
   }
   if (why_not) return TextOf(*why_not);
   if (!HasName(kind)) return std::nullopt;
-  const FileName name = ReadName(descriptor.stat, link);
+  const FileName name = ReadName(descriptor.stat, link, rules);
   // It would be read through a file opened anew, which breaks the lease.
   if (name.ghost(descriptor.stat) && HasLease(descriptor.info_text)) return TextOf(kLeasedGhost);
   return WhyNotNamed(descriptor.stat, name, static_cast<uint64_t>(info.mount_id), rules);
-}
-
-bool IsOwnedByThread(const FileOwner& owner) {
-  return owner.pid_type == F_OWNER_TID && owner.pid != 0 &&
-         IsLaterThread(owner.pid).value_or(false);
 }
 
 bool CanRead(const FdInfo& info) {
@@ -203,7 +198,7 @@ absl::StatusOr<image::file_entry> Regular(uint32_t id, const Descriptor& descrip
   image::reg_file_entry& regular = *entry.mutable_reg();
   SetCommon(id, flags, descriptor, &regular);
   regular.set_pos(info.pos);
-  RETURN_IF_ERROR(files.SetName(descriptor.stat, ReadName(descriptor.stat, link),
+  RETURN_IF_ERROR(files.SetName(descriptor.stat, ReadName(descriptor.stat, link, files.rules()),
                                 static_cast<uint64_t>(info.mount_id), regular));
   return entry;
 }
@@ -211,9 +206,9 @@ absl::StatusOr<image::file_entry> Regular(uint32_t id, const Descriptor& descrip
 }  // namespace
 
 absl::StatusOr<FdCollector> FdCollector::Create(const TeedPipes& pipes, bool with_dupfd_query,
-                                                FileTable& files) {
+                                                WatchedFiles& watched, FileTable& files) {
   ASSIGN_OR_RETURN(ProcDir self, ProcDir::OpenTask(getpid()));
-  return FdCollector(std::move(self), pipes, with_dupfd_query, files);
+  return FdCollector(std::move(self), pipes, with_dupfd_query, watched, files);
 }
 
 absl::StatusOr<std::vector<image::fdinfo_entry>> FdCollector::Collect(
@@ -253,7 +248,7 @@ absl::StatusOr<std::optional<image::fdinfo_entry>> FdCollector::Add(const Descri
     files_.Refuse(Refusal(pid_, descriptor, link, *why_not));
     return std::nullopt;
   }
-  if (IsOwnedByThread(descriptor.owner)) {
+  if (descriptor.owner.later_thread) {
     files_.Refuse(Refusal(pid_, descriptor, link, kOwnedByThread));
     return std::nullopt;
   }

@@ -48,12 +48,13 @@ using FileMaker = std::function<absl::StatusOr<MadeFile>(
 
 // Turns what was read of frozen tasks into entries; the files go into `files`, and so do refusals.
 // An open file that several tasks have (fork(2), SCM_RIGHTS) is one entry. The tasks may run again
-// by now, or be dead: links are taken from the copies, which have to stay.
+// by now, or be dead: what has a name in a file system has its link told then (Descriptor::link),
+// and links of the rest are taken from the copies, which have to stay.
 class FdCollector {
  public:
   // All arguments must outlive the object. `with_dupfd_query`: see OpenFileIndex.
   static absl::StatusOr<FdCollector> Create(const TeedPipes& pipes, bool with_dupfd_query,
-                                            FileTable& files);
+                                            WatchedFiles& watched, FileTable& files);
 
   // Files of that kind are made by `maker`. Before the first is collected.
   void MakeBy(FileKind kind, FileMaker maker) { makers_[kind] = std::move(maker); }
@@ -73,8 +74,13 @@ class FdCollector {
   const FileLocks& locks() const { return locks_; }
 
  private:
-  FdCollector(ProcDir self, const TeedPipes& pipes, bool with_dupfd_query, FileTable& files)
-      : self_(std::move(self)), pipes_(pipes), copies_(with_dupfd_query), files_(files) {}
+  FdCollector(ProcDir self, const TeedPipes& pipes, bool with_dupfd_query, WatchedFiles& watched,
+              FileTable& files)
+      : self_(std::move(self)),
+        pipes_(pipes),
+        copies_(with_dupfd_query),
+        watched_(watched),
+        files_(files) {}
 
   // None when it is refused.
   absl::StatusOr<std::optional<image::fdinfo_entry>> Add(const Descriptor& descriptor);
@@ -91,12 +97,12 @@ class FdCollector {
   ProcDir self_;
   const TeedPipes& pipes_;
   OpenFileIndex copies_;  // where there is no index of the tasks' own
+  WatchedFiles& watched_;
   FileTable& files_;
   pid_t pid_ = 0;
   std::vector<PipeData> pipe_data_;
   std::vector<PipeData> fifo_data_;
   FileLocks locks_;
-  WatchedFiles watched_;
   std::map<FileKind, FileMaker> makers_;
   std::map<uint32_t, uint32_t> ids_;  // of open files, by their number in the index
   std::set<ino_t> written_;

@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "dump/fd/names_seen.h"
 
 namespace dumpctl {
 namespace {
@@ -21,13 +22,6 @@ namespace {
 constexpr std::string_view kDeletedSuffix = " (deleted)";
 // A restore makes a ghost beside its name, with ".cr.", its number and ".ghost" behind it.
 constexpr size_t kLongestGhostName = 255 - 18;
-
-bool LeadsTo(const std::string& path, const struct stat& stat) {
-  struct stat there = {};
-  return path.starts_with('/') &&
-         fstatat(AT_FDCWD, path.c_str(), &there, AT_SYMLINK_NOFOLLOW) == 0 &&
-         there.st_dev == stat.st_dev && there.st_ino == stat.st_ino;
-}
 
 // The mount in which a path, or as much of it as exists, is found; 0 when the kernel does not say.
 uint64_t MountOf(std::string path) {
@@ -126,6 +120,13 @@ std::optional<WhyNotText> WhyNotLinked(const struct stat& stat, const FileName& 
 
 }  // namespace
 
+bool LeadsTo(const std::string& path, const struct stat& stat) {
+  struct stat there = {};
+  return path.starts_with('/') &&
+         fstatat(AT_FDCWD, path.c_str(), &there, AT_SYMLINK_NOFOLLOW) == 0 &&
+         there.st_dev == stat.st_dev && there.st_ino == stat.st_ino;
+}
+
 std::string ExternalFile::Name() const {
   return absl::StrCat("file[", absl::Hex(mount_id), ":", absl::Hex(inode), "]");
 }
@@ -162,7 +163,8 @@ uint64_t DataBytes(const struct stat& stat) {
                   static_cast<uint64_t>(stat.st_blocks) * kBlock);
 }
 
-FileName ReadName(const struct stat& stat, const std::string& link) {
+FileName ReadName(const struct stat& stat, const std::string& link, const FileRules& rules) {
+  if (rules.seen) return rules.seen->Read(stat, link);
   FileName name{.path = link};
   if (!link.starts_with('/')) return name;
   if (link.ends_with(kDeletedSuffix) && (stat.st_nlink == 0 || !LeadsTo(link, stat))) {
@@ -176,29 +178,38 @@ FileName ReadName(const struct stat& stat, const std::string& link) {
   return name;
 }
 
-FileName ReadMappedName(const struct stat& stat, std::string path, bool deleted) {
-  FileName name{.path = std::move(path), .deleted = deleted};
+FileName ReadMappedName(const struct stat& stat, const std::string& path, bool deleted,
+                        const FileRules& rules) {
+  FileName name{.path = path, .deleted = deleted};
+  if (!deleted) return name;
+  if (rules.seen) return rules.seen->ReadMapped(stat, path, deleted);
   FindSemaphore(stat, name);
   return name;
+}
+
+NameVerdict JudgeName(const struct stat& stat, const FileName& name, const FileRules& rules) {
+  if (name.proc) {
+    if (std::optional<WhyNotText> why_not = WhyNotProcFile(*name.proc)) return {why_not};
+    if (name.proc->dead) return {};
+  }
+  if (name.ghost(stat)) return {WhyNotGhost(stat, name, rules)};
+  if (name.linked(stat)) return {WhyNotLinked(stat, name, rules)};
+  if (LeadsTo(name.path, stat)) return {};
+  return {
+      WhyNotText{"its path leads to another file or to none", "put the file back under its path"},
+      MountOf(name.path)};
 }
 
 std::optional<WhyNotText> WhyNotNamed(const struct stat& stat, const FileName& name,
                                       uint64_t mount_id, const FileRules& rules) {
   if (ExternalAmong(rules, stat, mount_id)) return std::nullopt;
-  if (name.proc) {
-    if (std::optional<WhyNotText> why_not = WhyNotProcFile(*name.proc)) return why_not;
-    if (name.proc->dead) return std::nullopt;
-  }
-  if (name.ghost(stat)) return WhyNotGhost(stat, name, rules);
-  if (name.linked(stat)) return WhyNotLinked(stat, name, rules);
-  if (LeadsTo(name.path, stat)) return std::nullopt;
-  if (const uint64_t there = mount_id == 0 ? 0 : MountOf(name.path);
-      there != 0 && there != mount_id) {
+  NameVerdict verdict =
+      rules.seen ? rules.seen->Judge(stat, name, rules) : JudgeName(stat, name, rules);
+  if (mount_id != 0 && verdict.led_to != 0 && verdict.led_to != mount_id) {
     return WhyNotText{"another mount lies over its path, or its own was unmounted",
                       "unmount what lies over it"};
   }
-  return WhyNotText{"its path leads to another file or to none",
-                    "put the file back under its path"};
+  return std::move(verdict.why_not);
 }
 
 }  // namespace dumpctl

@@ -5,6 +5,7 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -29,12 +30,8 @@ struct FileName {
   bool ghost(const struct stat& stat) const { return deleted && !proc && stat.st_nlink == 0; }
 };
 
-// From what readlink(2) says of an open file: the kernel writes " (deleted)" behind a name that is
-// gone, but a living file may be called so. Asks the file system.
-FileName ReadName(const struct stat& stat, const std::string& link);
-
-// The same of a mapping, whose path is told apart from whether it is deleted already.
-FileName ReadMappedName(const struct stat& stat, std::string path, bool deleted);
+// Whether that very file is there now; a symbolic link is not followed.
+bool LeadsTo(const std::string& path, const struct stat& stat);
 
 // What of a file's size takes room, holes left out.
 uint64_t DataBytes(const struct stat& stat);
@@ -50,6 +47,8 @@ struct ExternalFile {
 };
 std::optional<ExternalFile> ParseExternalFile(std::string_view text);
 
+class NamesSeen;
+
 // What is to be saved of files.
 struct FileRules {
   uint64_t ghost_limit = 1 << 20;  // bytes of one that take room on its disk
@@ -58,7 +57,24 @@ struct FileRules {
   bool leave_running = false;
   std::vector<ExternalFile> external;
   dev_t kernel_tmpfs = 0;  // KernelTmpfsDevice: what is there never had a name
+  // What the functions below have been told already; null where they ask each time.
+  std::shared_ptr<NamesSeen> seen;
 };
+
+// From what readlink(2) says of an open file: the kernel writes " (deleted)" behind a name that is
+// gone, but a living file may be called so. Asks the file system.
+FileName ReadName(const struct stat& stat, const std::string& link, const FileRules& rules);
+
+// The same of a mapping, whose path is told apart from whether it is deleted already.
+FileName ReadMappedName(const struct stat& stat, const std::string& path, bool deleted,
+                        const FileRules& rules);
+
+// What the file system says of a name, and the rules then.
+struct NameVerdict {
+  std::optional<WhyNotText> why_not;
+  uint64_t led_to = 0;  // where the name leads elsewhere: the mount in which; 0 where not known
+};
+NameVerdict JudgeName(const struct stat& stat, const FileName& name, const FileRules& rules);
 
 // Why a file cannot be dumped by its name, or as a ghost; nothing when it can. `mount_id` as fdinfo
 // tells it, 0 where it is not known. Asks the file system.

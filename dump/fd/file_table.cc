@@ -81,19 +81,22 @@ absl::Status FileTable::SetName(const struct stat& stat, const FileName& name, u
   if (!entry.has_size() || !can_read || DataBytes(stat) < kLeastProgram) return absl::OkStatus();
   if (!MayOpen(stat, name.path)) return absl::OkStatus();
   const UniqueFd file(open(name.path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
-  if (!file) return absl::OkStatus();
+  struct stat opened = {};
+  if (!file || fstat(file.get(), &opened) < 0) return absl::OkStatus();
+  if (opened.st_dev != stat.st_dev || opened.st_ino != stat.st_ino) return absl::OkStatus();
   for (const uint32_t word : ReadBuildId(file.get())) entry.add_build_id(word);
   return absl::OkStatus();
 }
 
 bool FileTable::MayOpen(const struct stat& stat, const std::string& path) const {
-  if (untouched_devices_.contains(stat.st_dev)) return false;
-  if (untouched_.empty()) return true;
-  if (untouched_.contains({stat.st_dev, stat.st_ino})) return false;
+  if (untouched_.devices.contains(stat.st_dev)) return false;
+  if (!LeadsTo(path, stat)) return false;
+  if (untouched_.files.empty()) return true;
+  if (untouched_.files.contains({stat.st_dev, stat.st_ino})) return false;
   struct stat parent = {};
   const std::string directory = path.substr(0, path.rfind('/') + 1);
   return fstatat(AT_FDCWD, directory.c_str(), &parent, 0) < 0 ||
-         !untouched_.contains({parent.st_dev, parent.st_ino});
+         !untouched_.files.contains({parent.st_dev, parent.st_ino});
 }
 
 std::vector<image::remap_file_path_entry> FileTable::Remaps() const {

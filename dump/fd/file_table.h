@@ -21,6 +21,13 @@
 
 namespace dumpctl {
 
+// What is not to be opened: who has it would notice.
+struct UntouchedFiles {
+  // Under a lease, or watched; and what is in those that are directories.
+  std::set<std::pair<dev_t, ino_t>> files;
+  std::set<dev_t> devices;  // of file systems, with all that they hold
+};
+
 // files.img while it is built: every file of a dump, numbered from 1. Mappings, programs and
 // working directories refer to files by these numbers, as descriptors do.
 class FileTable {
@@ -32,7 +39,8 @@ class FileTable {
   };
 
   FileTable() = default;
-  FileTable(FileRules rules, GhostTable ghosts) : rules_(rules), ghosts_(std::move(ghosts)) {}
+  FileTable(FileRules rules, GhostTable ghosts, UntouchedFiles untouched = {})
+      : rules_(std::move(rules)), ghosts_(std::move(ghosts)), untouched_(std::move(untouched)) {}
 
   // A file that no descriptor of a task holds: what is mapped, run, or a working directory. The
   // same file under the same name and flags is one entry.
@@ -47,14 +55,10 @@ class FileTable {
 
   uint32_t NextId() { return next_id_++; }
   void Add(image::file_entry entry) { entries_.push_back(std::move(entry)); }
-  // The file with that identity, and what is in it if it is a directory, is not to be opened: it is
-  // under a lease, or somebody would be told.
-  void DoNotOpen(const struct stat& stat) { untouched_.insert({stat.st_dev, stat.st_ino}); }
-  // Nor is anything of that file system.
-  void DoNotOpenOn(dev_t device) { untouched_devices_.insert(device); }
   // Gives the entry of a file the name that a restore opens it by, and what goes with it: size and
   // build id, by which it notices that the file is not what it was, are left out where they say
-  // nothing (the size of a log that is only appended to, the build id of what is no program); a
+  // nothing (the size of a log that is only appended to, the build id of what is no program, or of
+  // one that has been moved since it was seen); a
   // ghost is remapped to its image, and a file whose name is gone to one of `links`. Internal when
   // a ghost was never saved.
   absl::Status SetName(const struct stat& stat, const FileName& name, uint64_t mount_id,
@@ -79,8 +83,7 @@ class FileTable {
 
   FileRules rules_;
   GhostTable ghosts_;
-  std::set<std::pair<dev_t, ino_t>> untouched_;
-  std::set<dev_t> untouched_devices_;
+  UntouchedFiles untouched_;
   uint32_t next_id_ = 1;
   std::vector<image::file_entry> entries_;
   std::vector<std::pair<size_t, image::remap_file_path_entry>> remaps_;  // with the name's length

@@ -26,7 +26,7 @@ constexpr size_t kPiece = 1 << 20;
 constexpr off_t kMostWhole = 8192;
 
 // As the kernel numbers devices for itself, and images do.
-uint32_t KernelDevice(dev_t device) { return major(device) << 20 | minor(device); }
+uint32_t InnerDevice(dev_t device) { return major(device) << 20 | minor(device); }
 
 void Fill(const timespec& from, image::timeval* to) {
   to->set_tv_sec(static_cast<uint64_t>(from.tv_sec));
@@ -38,7 +38,7 @@ image::ghost_file_entry EntryOf(const struct stat& stat) {
   entry.set_uid(stat.st_uid);
   entry.set_gid(stat.st_gid);
   entry.set_mode(stat.st_mode);
-  entry.set_dev(KernelDevice(stat.st_dev));
+  entry.set_dev(InnerDevice(stat.st_dev));
   entry.set_ino(stat.st_ino);
   // As mknod(2) takes it.
   if (S_ISCHR(stat.st_mode) || S_ISBLK(stat.st_mode)) {

@@ -8,19 +8,22 @@
 #include <variant>
 
 #include "dump/fd/file_locks.h"
-#include "dump/fd/watched_files.h"
 #include "dumpctl/status_macros.h"
 
 namespace dumpctl {
 namespace {
 
-absl::Status Leave(const WatchedInode& file, WatchedFiles& watched, FileTable& files) {
+void Add(const struct stat& stat, UntouchedFiles& files) {
+  files.files.insert({stat.st_dev, stat.st_ino});
+}
+
+absl::Status Leave(const WatchedInode& file, WatchedFiles& watched, UntouchedFiles& files) {
   ASSIGN_OR_RETURN(const WatchedFiles::Found found, watched.Find(file));
-  if (const auto* name = std::get_if<WatchedFiles::Name>(&found)) files.DoNotOpen(name->stat);
+  if (const auto* name = std::get_if<WatchedFiles::Name>(&found)) Add(name->stat, files);
   return absl::OkStatus();
 }
 
-absl::Status LeaveMarked(const FanotifyInfo& info, WatchedFiles& watched, FileTable& files) {
+absl::Status LeaveMarked(const FanotifyInfo& info, WatchedFiles& watched, UntouchedFiles& files) {
   for (const FanotifyMark& mark : info.marks) {
     if (mark.kind == FanotifyMark::Kind::kInode) {
       RETURN_IF_ERROR(Leave(mark.file, watched, files));
@@ -29,7 +32,7 @@ absl::Status LeaveMarked(const FanotifyInfo& info, WatchedFiles& watched, FileTa
     ASSIGN_OR_RETURN(const std::optional<Mount> mount, watched.FindMount(mark.mount_id));
     struct stat stat = {};
     if (mount && fstatat(AT_FDCWD, mount->mount_point.c_str(), &stat, 0) == 0) {
-      files.DoNotOpenOn(stat.st_dev);
+      files.devices.insert(stat.st_dev);
     }
   }
   return absl::OkStatus();
@@ -37,11 +40,11 @@ absl::Status LeaveMarked(const FanotifyInfo& info, WatchedFiles& watched, FileTa
 
 }  // namespace
 
-absl::Status LeaveUntouched(const std::vector<Descriptor>& descriptors, FileTable& files) {
-  WatchedFiles watched;
+absl::Status AddUntouched(const std::vector<Descriptor>& descriptors, WatchedFiles& watched,
+                          UntouchedFiles& files) {
   for (const Descriptor& descriptor : descriptors) {
     const std::string& text = descriptor.info_text;
-    if (HasLease(text)) files.DoNotOpen(descriptor.stat);
+    if (HasLease(text)) Add(descriptor.stat, files);
     if (text.find("\ninotify ") != std::string::npos) {
       ASSIGN_OR_RETURN(const std::vector<InotifyWatch> watches, ParseInotifyInfo(text));
       for (const InotifyWatch& watch : watches) {

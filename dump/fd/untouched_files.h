@@ -6,12 +6,14 @@
 #include "absl/status/status.h"
 #include "dump/fd/descriptor.h"
 #include "dump/fd/file_table.h"
+#include "dump/fd/watched_files.h"
 
 namespace dumpctl {
 
-// Has `files` open nothing of what a task would notice: what it has under a lease, and what it
-// watches by inotify(7) or fanotify(7). For all descriptors of a dump, before a file is added.
-absl::Status LeaveUntouched(const std::vector<Descriptor>& descriptors, FileTable& files);
+// Adds to `files` what a task would notice the opening of: what it has under a lease, and what it
+// watches by inotify(7) or fanotify(7). All of this `watched` has been asked for then.
+absl::Status AddUntouched(const std::vector<Descriptor>& descriptors, WatchedFiles& watched,
+                          UntouchedFiles& files);
 
 }  // namespace dumpctl
 

@@ -31,6 +31,7 @@
 #include "dump/session/page_tracking.h"
 #include "dump/session/preflight.h"
 #include "dump/session/run_setup.h"
+#include "dump/session/seen_names.h"
 #include "dump/session/target.h"
 #include "dump/session/tcp_connections.h"
 #include "dump/session/trace_file.h"
@@ -129,6 +130,9 @@ absl::Status Session::RunPhases() {
   TcpConnections connections;
   auto flags = ReadFlagsBeside(tree, by_bpf ? &*by_bpf : nullptr, helper);
   RETURN_IF_ERROR(Collect(run_, tree, preflight, features_, tracking_, facts));
+  // Before the facts go, should anything fail.
+  const absl::Cleanup seen = [&helper] { helper.Finish(); };
+  auto names = SeeNamesBeside(facts, helper);
   if (once) RETURN_IF_ERROR(ShareOut(run_, tree, facts));
   RETURN_IF_ERROR(ReadConnections(tree, facts, connections));
   RETURN_IF_ERROR(destination.OpenSinks(facts));
@@ -137,6 +141,7 @@ absl::Status Session::RunPhases() {
     RETURN_IF_ERROR(copies_.Take(tree, facts));
   }
   RETURN_IF_ERROR(SaveMemory(tree, facts, destination.sinks()));
+  ASSIGN_OR_RETURN(facts.file_rules.seen, Await(names));
   RETURN_IF_ERROR(SaveNameless(tree, facts, destination.images()));
   if (flags.valid()) RETURN_IF_ERROR(LearnFlags(run_, features_, tree, Await(flags), facts));
   ASSIGN_OR_RETURN(facts.cgroups, Await(cgroups));

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <future>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -14,7 +15,9 @@
 #include "dump/fd/descriptor.h"
 #include "dump/fd/fd_collector.h"
 #include "dump/fd/file_name.h"
+#include "dump/fd/file_table.h"
 #include "dump/fd/ghost_files.h"
+#include "dump/fd/watched_files.h"
 #include "dump/mm/page_scanner.h"
 #include "dump/mm/shared_memory.h"
 #include "dump/mm/shared_pages.h"
@@ -78,6 +81,8 @@ struct TreeFacts {
   FileRules file_rules;
   GhostTable ghosts;
   LinkedFiles linked;
+  UntouchedFiles untouched;
+  std::shared_ptr<WatchedFiles> watched = std::make_shared<WatchedFiles>();
   TeedPipes pipes;
   SharedObjects shared_memory;
   SharedPages shared_pages;  // that are not among the tasks' own pages

@@ -44,7 +44,7 @@ class Looker {
       ASSIGN_OR_RETURN(const std::string path, target.dir.ReadLink(link));
       struct stat stat = {};
       if (fstatat(target.dir.fd().get(), link, &stat, 0) < 0) continue;
-      Count(stat, ReadName(stat, path), 0);
+      Count(stat, ReadName(stat, path, rules_), 0);
     }
     return absl::OkStatus();
   }
@@ -72,7 +72,8 @@ class Looker {
     found_.terminals |= kind == FileKind::kTerminal;
     if (S_ISSOCK(descriptor.stat.st_mode)) found_.sockets.insert(descriptor.stat.st_ino);
     if (HasName(kind)) {
-      Count(descriptor.stat, ReadName(descriptor.stat, link), static_cast<uint64_t>(info.mount_id));
+      Count(descriptor.stat, ReadName(descriptor.stat, link, rules_),
+            static_cast<uint64_t>(info.mount_id));
     }
     return absl::OkStatus();
   }

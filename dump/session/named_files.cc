@@ -23,8 +23,9 @@ ResourceRefusals RefuseMappedFiles(pid_t pid, const VmaList& vmas, const FileRul
     const bool is_file = vma.kind == VmaKind::kFilePrivate || vma.kind == VmaKind::kFileShared;
     if (!is_file || vma.facts == nullptr || !seen.insert(vma.facts.get()).second) continue;
     const FileFacts& facts = *vma.facts;
-    std::optional<WhyNotText> why_not = WhyNotNamed(
-        facts.stat, ReadMappedName(facts.stat, facts.path, facts.deleted), facts.mount_id, rules);
+    std::optional<WhyNotText> why_not =
+        WhyNotNamed(facts.stat, ReadMappedName(facts.stat, facts.path, facts.deleted, rules),
+                    facts.mount_id, rules);
     if (!why_not) continue;
     refusals.push_back(
         {pid,
@@ -44,7 +45,7 @@ absl::StatusOr<ResourceRefusals> RefuseLinkedFiles(const Target& target, const F
     if (fstatat(target.dir.fd().get(), link, &stat, 0) < 0) {
       return absl::ErrnoToStatus(errno, absl::StrCat(target.dir.path(), "/", link));
     }
-    const FileName name = ReadName(stat, path);
+    const FileName name = ReadName(stat, path, rules);
     std::optional<WhyNotText> why_not = WhyNotNamed(stat, name, 0, rules);
     if (!why_not) continue;
     refusals.push_back({target.pid, absl::StrCat(std::string(what), " (", name.path, ")"),

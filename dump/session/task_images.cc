@@ -41,8 +41,9 @@ class TaskImages {
             id, images_.files.AddByPath(
                     pid_,
                     {vma.facts->stat,
-                     ReadMappedName(vma.facts->stat, vma.facts->path, vma.facts->deleted), flags,
-                     vma.facts->mount_id},
+                     ReadMappedName(vma.facts->stat, vma.facts->path, vma.facts->deleted,
+                                    images_.files.rules()),
+                     flags, vma.facts->mount_id},
                     absl::StrFormat("mapping %x-%x", vma.start().value(), vma.end().value())));
       }
       return id;
@@ -103,8 +104,8 @@ class TaskImages {
   }
 
   absl::StatusOr<uint32_t> AddNamed(const NamedFile& file, const char* what) {
-    return images_.files.AddByPath(pid_, {file.stat, ReadName(file.stat, file.path), O_RDONLY},
-                                   what);
+    return images_.files.AddByPath(
+        pid_, {file.stat, ReadName(file.stat, file.path, images_.files.rules()), O_RDONLY}, what);
   }
 
   const FrozenFacts& facts_;

@@ -26,11 +26,13 @@ class Saver {
       // Of what has names it is asked only where one of them may be gone.
       if (descriptor.stat.st_nlink != 0 && !rules_.link_remap) continue;
       if (descriptor.stat.st_nlink == 0 && HasLease(descriptor.info_text)) continue;
-      ASSIGN_OR_RETURN(const std::string link, DescriptorLink(self_, descriptor.copy.get()));
+      // What has or had a name has its link told.
+      if (!descriptor.link) continue;
+      const std::string& link = *descriptor.link;
       const auto flags = static_cast<uint32_t>(fcntl(descriptor.copy.get(), F_GETFL));
       if (!HasName(FileKindOf(descriptor.stat, link, flags))) continue;
-      RETURN_IF_ERROR(
-          Save(BorrowedFd(descriptor.copy), descriptor.stat, ReadName(descriptor.stat, link)));
+      RETURN_IF_ERROR(Save(BorrowedFd(descriptor.copy), descriptor.stat,
+                           ReadName(descriptor.stat, link, rules_)));
     }
     return absl::OkStatus();
   }
@@ -42,13 +44,13 @@ class Saver {
       if (!is_file || vma.facts == nullptr || vma.facts.get() == last || vma.fd() < 0) continue;
       last = vma.facts.get();
       RETURN_IF_ERROR(Save(BorrowedFd(vma.fd()), last->stat,
-                           ReadMappedName(last->stat, last->path, last->deleted)));
+                           ReadMappedName(last->stat, last->path, last->deleted, rules_)));
     }
     return absl::OkStatus();
   }
 
   absl::Status SaveNamed(const ProcDir& task, const char* link, const NamedFile& file) {
-    const FileName name = ReadName(file.stat, file.path);
+    const FileName name = ReadName(file.stat, file.path, rules_);
     if (!name.deleted) return absl::OkStatus();
     ASSIGN_OR_RETURN(const UniqueFd opened, task.Open(link, O_PATH));
     return Save(BorrowedFd(opened), file.stat, name);

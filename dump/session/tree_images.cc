@@ -9,7 +9,6 @@
 #include "dump/cg/cgroup_sets.h"
 #include "dump/fd/fd_collector.h"
 #include "dump/fd/pidfd_file.h"
-#include "dump/fd/untouched_files.h"
 #include "dump/mm/shared_order.h"
 #include "dump/ns/namespace_file.h"
 #include "dump/session/image_set.h"
@@ -103,7 +102,7 @@ class ImageBuilder {
  public:
   ImageBuilder(const TreeFacts& facts, const KernelFeatures& features, const DumpOptions& options)
       : facts_(facts), root_(facts.tasks.front()), features_(features), options_(options) {
-    images_.files = FileTable(facts.file_rules, facts.ghosts);
+    images_.files = FileTable(facts.file_rules, facts.ghosts, facts.untouched);
   }
 
   absl::StatusOr<TreeImages> Build(std::span<const PageSink> sinks) {
@@ -179,7 +178,7 @@ class ImageBuilder {
   absl::Status AddTasks() {
     ASSIGN_OR_RETURN(FdCollector descriptors,
                      FdCollector::Create(facts_.pipes, features_.Has(KernelFeature::kDupfdQuery),
-                                         images_.files));
+                                         *facts_.watched, images_.files));
     image::task_kobj_ids_entry ids;
     SetNamespaceIds(dumper_namespaces_, ids);
     if (own_time_) ids.set_time_ns_id(kOwnTimeNamespace);
@@ -189,7 +188,6 @@ class ImageBuilder {
     descriptors.MakeBy(FileKind::kNamespace, NamespaceMaker(root_.namespaces, ids));
     MemfdFiles memfds(facts_.shared_memory, images_.files);
     descriptors.MakeBy(FileKind::kMemfd, memfds.Maker());
-    RETURN_IF_ERROR(LeaveFilesUntouched());
     descriptors.MakeBy(FileKind::kPidfd, PidfdMaker([this](pid_t pid) { return IsInTree(pid); }));
     TerminalBuilder terminals(facts_.terminals, alive(), options_.terminals, images_.files);
     descriptors.MakeBy(FileKind::kTerminal, terminals.Maker());
@@ -217,14 +215,6 @@ class ImageBuilder {
     }
     RETURN_IF_ERROR(AddTcpStreams());
     return images_.AddAll(ImageKind::kFiles, 0, PeersFirst(images_.files.entries()));
-  }
-
-  absl::Status LeaveFilesUntouched() {
-    for (const FrozenFacts& task : facts_.tasks) {
-      if (!task.descriptors) continue;
-      RETURN_IF_ERROR(LeaveUntouched(*task.descriptors, images_.files));
-    }
-    return LeaveUntouched(facts_.queued, images_.files);
   }
 
   // Whether that process is part of the dump, living or not.

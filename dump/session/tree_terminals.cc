@@ -116,9 +116,8 @@ absl::StatusOr<MadeFile> TerminalBuilder::Make(const Descriptor& descriptor, uin
   entry.set_id(id);
   *entry.mutable_tty() = std::move(std::get<image::tty_file_entry>(made));
   if (scene_.IsExternal(terminal)) return entry;
-  ASSIGN_OR_RETURN(const ProcDir self, ProcDir::OpenTask(getpid()));
-  ASSIGN_OR_RETURN(std::string link, DescriptorLink(self, descriptor.copy.get()));
-  const FileName name{.path = PathOf(std::move(link), terminal)};
+  if (!descriptor.link) return absl::InternalError("the name of a terminal was not read");
+  const FileName name{.path = PathOf(*descriptor.link, terminal)};
   if (!terminal.hung_up) {
     if (auto why_not = WhyNotNamed(descriptor.stat, name, 0, files_.rules())) {
       return *std::move(why_not);

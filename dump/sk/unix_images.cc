@@ -7,7 +7,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "dump/image/no_owner.h"
-#include "dump/sk/unix_path.h"
 #include "dumpctl/status_macros.h"
 
 namespace dumpctl {
@@ -36,8 +35,6 @@ image::sk_opts_entry NoOptions() {
   return options;
 }
 
-bool IsPath(const std::string& name) { return !name.empty() && name.front() != '\0'; }
-
 }  // namespace
 
 UnixImages::UnixImages(const UnixSockets& sockets, bool external, uint32_t net_namespace)
@@ -50,13 +47,13 @@ absl::Status UnixImages::SetName(const UnixSocketFacts& facts, image::unix_sk_en
                                  std::optional<WhyNotText>& refusal) const {
   const std::string& name = facts.row->name;
   entry.set_name(name);
-  if (!IsPath(name) || !facts.bound) return absl::OkStatus();
-  const std::string path(name.c_str());
-  ASSIGN_OR_RETURN(const auto found, FindBoundPath(path, BorrowedFd(facts.bound), facts.directory));
+  if (facts.bound) return absl::InternalError("the path of a unix socket was not looked for");
+  if (!facts.has_path) return absl::OkStatus();
+  const std::optional<BoundPath>& found = facts.path;
   if (!found) {
-    refusal = WhyNotText{
-        absl::StrCat("the name that it was bound to (", path, ") does not lead to its file"),
-        "put the file back under that name"};
+    refusal = WhyNotText{absl::StrCat("the name that it was bound to (", name.c_str(),
+                                      ") does not lead to its file"),
+                         "put the file back under that name"};
     return absl::OkStatus();
   }
   if (!found->directory.empty()) entry.set_name_dir(found->directory);

@@ -87,4 +87,15 @@ absl::StatusOr<std::vector<UniqueFd>> UnixSockets::Read(BorrowedFd copy, ino_t i
   return queued;
 }
 
+absl::Status UnixSockets::FindPaths() {
+  for (auto& [inode, facts] : sockets_) {
+    if (!facts.bound) continue;
+    const std::string name(facts.row->name.c_str());
+    ASSIGN_OR_RETURN(facts.path, FindBoundPath(name, BorrowedFd(facts.bound), facts.directory));
+    facts.has_path = true;
+    facts.bound.Reset();
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace dumpctl

@@ -17,6 +17,7 @@
 #include "dump/sk/socket_options.h"
 #include "dump/sk/socket_queue.h"
 #include "dump/sk/unix_diag.h"
+#include "dump/sk/unix_path.h"
 #include "dumpctl/unique_fd.h"
 
 namespace dumpctl {
@@ -29,9 +30,11 @@ struct UnixSocketFacts {
   // Of packets, `files` are gone to who holds queued descriptors: `rights` says which they are.
   SocketQueue queue;
   std::vector<std::vector<size_t>> rights;  // by packet: places in the order of Read's results
-  UniqueFd bound;                           // to a path: its file (O_PATH)
-  std::string directory;                    // that some task works in which has it
-  bool held = false;                        // by a task: not only by a queue
+  UniqueFd bound;                           // to a path: its file (O_PATH), until FindPaths
+  bool has_path = false;
+  std::optional<BoundPath> path;  // none where its name does not lead to the file
+  std::string directory;          // that some task works in which has it
+  bool held = false;              // by a task: not only by a queue
 };
 
 // The unix sockets of a dump, each once, however many tasks have it.
@@ -48,6 +51,10 @@ class UnixSockets {
   // Sockets that are alike are asked for their options once. To be told before they are read, of
   // the frozen tasks.
   void Know(SocketLikenesses likenesses) { likenesses_.merge(std::move(likenesses)); }
+
+  // Finds where the paths are that they were bound to. When all are read, and before the tasks run
+  // again, which may rename and remove them.
+  absl::Status FindPaths();
 
   const std::map<uint32_t, UnixSocketFacts>& sockets() const { return sockets_; }
   // Of the whole network namespace.

@@ -78,7 +78,7 @@ class FdCollectorTest : public testing::TestWithParam<bool> {
     auto pipes = TeePipes(*descriptors);
     if (!pipes.ok()) return pipes.status();
     files_ = FileTable(rules_, ghosts_);
-    auto collector = FdCollector::Create(*pipes, GetParam(), files_);
+    auto collector = FdCollector::Create(*pipes, GetParam(), watched_, files_);
     if (!collector.ok()) return collector.status();
     auto fdinfo = collector->Collect(child_, *descriptors);
     if (!fdinfo.ok()) return fdinfo.status();
@@ -99,6 +99,7 @@ class FdCollectorTest : public testing::TestWithParam<bool> {
   OpenFileIndex* index_ = nullptr;
   FileRules rules_;
   GhostTable ghosts_;
+  WatchedFiles watched_;
   FileTable files_;
 };
 

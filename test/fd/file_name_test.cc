@@ -7,6 +7,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "dump/fd/names_seen.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "test/temporary_directory.h"
@@ -42,7 +43,7 @@ class FileNameTest : public testing::Test {
 };
 
 TEST_F(FileNameTest, AFileUnderItsOwnName) {
-  const FileName name = ReadName(stat_, dir_ + "/file");
+  const FileName name = ReadName(stat_, dir_ + "/file", {});
   EXPECT_EQ(name.path, dir_ + "/file");
   EXPECT_FALSE(name.deleted);
   EXPECT_EQ(WhyNot(name), "");
@@ -50,7 +51,7 @@ TEST_F(FileNameTest, AFileUnderItsOwnName) {
 
 TEST_F(FileNameTest, ALivingFileThatIsCalledDeleted) {
   Move("/file (deleted)");
-  const FileName name = ReadName(stat_, dir_ + "/file (deleted)");
+  const FileName name = ReadName(stat_, dir_ + "/file (deleted)", {});
   EXPECT_EQ(name.path, dir_ + "/file (deleted)");
   EXPECT_FALSE(name.deleted);
   EXPECT_EQ(WhyNot(name), "");
@@ -59,7 +60,7 @@ TEST_F(FileNameTest, ALivingFileThatIsCalledDeleted) {
 TEST_F(FileNameTest, ADeletedFileIsAGhostOfLimitedSize) {
   unlink((dir_ + "/file").c_str());
   Restat();
-  const FileName name = ReadName(stat_, dir_ + "/file (deleted)");
+  const FileName name = ReadName(stat_, dir_ + "/file (deleted)", {});
   EXPECT_EQ(name.path, dir_ + "/file");
   EXPECT_TRUE(name.ghost(stat_));
   EXPECT_EQ(WhyNot(name, {.ghost_limit = 4}), "");
@@ -101,7 +102,7 @@ TEST_F(FileNameTest, ADeletedNameOfAFileWithOthers) {
   ASSERT_EQ(link((dir_ + "/file").c_str(), (dir_ + "/moved").c_str()), 0);
   unlink((dir_ + "/file").c_str());
   Restat();
-  const FileName name = ReadName(stat_, dir_ + "/file (deleted)");
+  const FileName name = ReadName(stat_, dir_ + "/file (deleted)", {});
   EXPECT_TRUE(name.deleted);
   EXPECT_FALSE(name.ghost(stat_));
   EXPECT_THAT(WhyNot(name), HasSubstr("others"));
@@ -119,15 +120,15 @@ TEST_F(FileNameTest, ASemaphoreIsFoundUnderTheNameThatItGot) {
   ASSERT_EQ(unlink(first.c_str()), 0);
   struct stat stat = {};
   ASSERT_EQ(lstat(named.c_str(), &stat), 0);
-  const FileName name = ReadMappedName(stat, first, true);
+  const FileName name = ReadMappedName(stat, first, true, {});
   EXPECT_EQ(name.path, named);
   EXPECT_FALSE(name.deleted);
-  EXPECT_EQ(ReadName(stat, first + " (deleted)").path, named);
+  EXPECT_EQ(ReadName(stat, first + " (deleted)", {}).path, named);
   EXPECT_FALSE(WhyNotNamed(stat, name, 0, FileRules()));
   // Under another kind of name it is looked for no more.
   const std::string other = absl::StrCat("/dev/shm/file_name_test-", getpid());
   ASSERT_EQ(rename(named.c_str(), other.c_str()), 0);
-  EXPECT_TRUE(ReadMappedName(stat, first, true).linked(stat));
+  EXPECT_TRUE(ReadMappedName(stat, first, true, {}).linked(stat));
   unlink(other.c_str());
 }
 
@@ -140,6 +141,33 @@ TEST_F(FileNameTest, AnotherFileUnderTheSameName) {
   Move("/moved");
   std::ofstream(dir_ + "/file") << "other";
   EXPECT_THAT(WhyNot({dir_ + "/file"}), HasSubstr("another file or to none"));
+}
+
+TEST_F(FileNameTest, WhatWasSeenOnceIsToldAgain) {
+  const FileRules rules{.seen = std::make_shared<NamesSeen>()};
+  const std::string link = dir_ + "/file (deleted)";
+  const FileName gone = ReadName(stat_, link, rules);
+  EXPECT_TRUE(gone.deleted);
+  EXPECT_EQ(WhyNot({dir_ + "/file"}, rules), "");
+  Move("/file (deleted)");
+  EXPECT_TRUE(ReadName(stat_, link, rules).deleted);
+  EXPECT_FALSE(ReadName(stat_, link, {}).deleted);
+  EXPECT_EQ(WhyNot({dir_ + "/file"}, rules), "");
+  EXPECT_NE(WhyNot({dir_ + "/file"}), "");
+  // Another name, and another file under the same one, have not been seen.
+  EXPECT_NE(WhyNot({dir_ + "/other"}, rules), "");
+  ++stat_.st_ino;
+  EXPECT_NE(WhyNot({dir_ + "/file"}, rules), "");
+}
+
+TEST_F(FileNameTest, AnotherMountShowsInWhatWasSeen) {
+  const FileRules rules{.seen = std::make_shared<NamesSeen>()};
+  Move("/moved");
+  const uint64_t another = uint64_t{1} << 40;
+  EXPECT_THAT(WhyNotNamed(stat_, {dir_ + "/file"}, 0, rules)->why, HasSubstr("another file"));
+  EXPECT_THAT(WhyNotNamed(stat_, {dir_ + "/file"}, another, rules)->why, HasSubstr("mount lies"));
+  const FileRules external{.external = {{another, stat_.st_ino}}, .seen = rules.seen};
+  EXPECT_FALSE(WhyNotNamed(stat_, {dir_ + "/file"}, another, external));
 }
 
 TEST_F(FileNameTest, ALinkThatLeadsThereIsNotTheFile) {

@@ -9,8 +9,8 @@ class Java(http_clients.HttpServer):
     def start(self):
         # Its classes, where they were compiled.
         (classes,) = self.arguments
-        self.launch([self.program, "-XX:+UseSerialGC", "-Xmx128m", "-cp", classes, "JavaServer",
-                     str(http_clients.PORT), str(http_clients.NUMBERS)])
+        self.launch([self.program, "-XX:-UsePerfData", "-XX:+UseSerialGC", "-Xmx128m", "-cp", classes,
+                     "JavaServer", str(http_clients.PORT), str(http_clients.NUMBERS)])
         self.wait_until(lambda: "ready" in self.status(), "java")
 
 

@@ -27,21 +27,39 @@ class Dumper:
         self._program = criu if program == "stock" else program
         self._criu = criu
 
-    def dump(self, pid, images, deadline, leave_running=False, options=()):
+    def dump(self, pid, images, deadline, leave_running=False, options=(), meanwhile=None):
+        """Meanwhile() is called when the process runs on and its images are not built yet."""
         argv = [self._program, "dump", "-t", str(pid), "-D", images, "-v4", "-o", "dump.log"]
         if leave_running:
             argv.append("-R")
-        self._run(argv + list(options), images, deadline)
+        if meanwhile is None:
+            self._run(argv + list(options), images, deadline)
+            return
+        log = os.path.join(images, "dump.log")
+
+        def once_released():
+            while not _says(log, "Released after"):
+                if time.monotonic() > deadline:
+                    raise DumpFailure("the process was not released")
+                time.sleep(0.01)
+            meanwhile()
+            if _says(log, "Wrote "):
+                raise DumpFailure("the images were built too early")
+
+        environment = {**os.environ, "DUMPCTL_FAULT": "serialise=stall"}
+        self._run(argv + list(options), images, deadline, once_released, env=environment)
 
     def restore(self, images, deadline, options=()):
         argv = [self._criu, "restore", "-d", "-D", images, "-v4", "-o", "restore.log"]
         self._run(argv + list(options), images, deadline)
 
-    def _run(self, argv, images, deadline):
+    def _run(self, argv, images, deadline, meanwhile=None, **arguments):
         if argv[0] == self._criu:
             kernel_facts.take_over(self._criu)
         with open(os.path.join(images, f"{argv[1]}.out"), "wb") as out:
-            pid = self._reaper.start(argv, stdout=out.fileno())
+            pid = self._reaper.start(argv, stdout=out.fileno(), **arguments)
+        if meanwhile:
+            meanwhile()
         code = self._reaper.wait(pid, deadline)
         if code is None:
             raise DumpFailure(f"{' '.join(argv)}: did not end in time")
@@ -49,6 +67,14 @@ class Dumper:
             raise DumpFailure(f"{' '.join(argv)}: ended with {code}")
         if argv[0] == self._criu:
             kernel_facts.keep(self._criu)
+
+
+def _says(log, words):
+    try:
+        with open(log, errors="replace") as text:
+            return words in text.read()
+    except FileNotFoundError:
+        return False
 
 
 def log_tails(images, lines=40):

@@ -7,6 +7,8 @@ restore:       dumped (and killed), restored by stock criu, checked.
 leave-running: dumped with -R, compared from outside by /proc, checked.
 snapshot:      dumped with -R from a copy, killed while it runs on, restored as it was, checked.
 snapshot-running: leave-running, from a copy.
+moved:         dumped with -R, and while it runs on and its images are built all its files are taken
+               away; killed, restored where they are put back, checked.
 twice:         dumped and restored; what was restored, which lives in a time namespace of its own
                from then on, is dumped and restored again, and checked.
 
@@ -57,6 +59,8 @@ class Case:
                 self._target.wait_state("T", self._deadline)
             if self._options.mode in ("leave-running", "snapshot-running"):
                 self._dump_beside()
+            elif self._options.mode == "moved":
+                self._dump_moved()
             else:
                 self._dump_and_restore(rounds=2 if self._options.mode == "twice" else 1)
             self._target.check_verdict(self._deadline)
@@ -66,6 +70,18 @@ class Case:
                 print(dumpers.log_tails(images))
             return 1
         return 0
+
+    def _dump_moved(self):
+        images = self._new_images()
+        pids = self._target.tree()
+        self._dumper.dump(self._target.pid, images, self._deadline, leave_running=True,
+                          options=self._options.with_options, meanwhile=self._target.move_files)
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+        self._target.wait_gone(pids, self._deadline)
+        self._target.put_back_files()
+        self._dumper.restore(images, self._deadline, options=self._options.with_options)
+        self._let_go("restored")
 
     def _new_images(self):
         images = os.path.join(self._directory, f"images-{len(self._rounds) + 1}")
@@ -143,7 +159,7 @@ def main():
     parser.add_argument("--dumper", default="stock", help="dumpctl's path, or stock")
     parser.add_argument("--mode", required=True, 
                         choices=["restore", "leave-running", "snapshot", "snapshot-running",
-                                 "twice"])
+                                 "moved", "twice"])
     parser.add_argument("--stopped", action="store_true", help="the target stops itself")
     parser.add_argument("--changing-maps", action="store_true", help="it maps and unmaps for ever")
     parser.add_argument("--changing-tree", action="store_true", help="processes come and go")

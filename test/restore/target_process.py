@@ -76,6 +76,28 @@ class Target:
                     raise TargetFailure(f"pid {pid} did not become free")
             self._reaper.forget(pid)
 
+    def move_files(self):
+        """Its files lose their names, to others, and the directory that they are in goes, too."""
+        kept = self._work_dir + ".kept"
+        os.mkdir(kept)
+        with os.scandir(self._work_dir) as entries:
+            names = [entry.name for entry in entries if not entry.is_dir(follow_symlinks=False)]
+        for name in names:
+            path = os.path.join(self._work_dir, name)
+            os.link(path, os.path.join(kept, name), follow_symlinks=False)
+            os.unlink(path)
+            with open(path, "w") as other:
+                other.write("another file")
+        os.rename(self._work_dir, self._work_dir + ".moved")
+        os.mkdir(self._work_dir)
+
+    def put_back_files(self):
+        os.rmdir(self._work_dir)
+        os.rename(self._work_dir + ".moved", self._work_dir)
+        for name in os.listdir(self._work_dir + ".kept"):
+            os.rename(os.path.join(self._work_dir + ".kept", name),
+                      os.path.join(self._work_dir, name))
+
     def go(self, event):
         """Tells the target to check itself after `event`: "restored" or "resumed"."""
         path = os.path.join(self._work_dir, "go")
