@@ -161,7 +161,7 @@ TEST(PageDrainerTest, ATaskWritesWhatItCanItself) {
     runs.push_back({RemoteAddress((5000 + 3 * i) * kPage), 1 + i % 2});
   }
   for (const bool able : {true, false}) {
-    const TempDir dir;
+    const TemporaryDirectory dir;
     Sink sink(dir.path());
     (*sink).Account(RemoteAddress(kPage), 1);
     Picky writer(able);
