@@ -41,24 +41,26 @@ RemoteAddress KeptPages::NextAfter(RemoteAddress address) const {
   return kept == kept_.end() ? RemoteAddress(UINT64_MAX) : kept->run.start;
 }
 
-absl::Status CopiedTaskMemory::ReadCopy(const PageRun& run, std::span<std::byte> bytes) const {
-  absl::Status status = copy_.Read(std::span(&run, 1), bytes);
-  if (FailureOf(status) != Failure::kTargetDied) return status;
-  return absl::ResourceExhaustedError(
-      "the copy of a process was killed while its memory was read, for want of memory or by "
-      "somebody; dump it with --snapshot=off");
+void KeptPages::Zero(RemoteAddress address, uint64_t size) {
+  for (const Kept& kept : kept_) {
+    const RemoteAddress start = std::max(kept.run.start, address);
+    const RemoteAddress end = std::min(kept.run.end(), address + size);
+    if (start >= end) continue;
+    std::memset(bytes_.data() + kept.offset + (start - kept.run.start), 0, end - start);
+  }
 }
 
-absl::Status CopiedTaskMemory::ReadRun(PageRun run, std::span<std::byte> bytes) const {
+absl::Status KeptPages::ReadRunOver(const MemorySource& below, const PageRun& run,
+                                    std::span<std::byte> bytes) const {
   for (RemoteAddress at = run.start; at < run.end();) {
-    const std::span<const std::byte> kept = kept_.At(at);
+    const std::span<const std::byte> kept = At(at);
     size_t size = std::min(kept.size(), bytes.size());
     if (!kept.empty()) {
       std::memcpy(bytes.data(), kept.data(), size);
     } else {
-      size = std::min<uint64_t>(kept_.NextAfter(at) - at, bytes.size());
+      size = std::min<uint64_t>(NextAfter(at) - at, bytes.size());
       const PageRun part = {at, size / kImagePageSize};
-      RETURN_IF_ERROR(ReadCopy(part, bytes.first(size)));
+      RETURN_IF_ERROR(below.Read(std::span(&part, 1), bytes.first(size)));
     }
     bytes = bytes.subspan(size);
     at = at + size;
@@ -66,13 +68,23 @@ absl::Status CopiedTaskMemory::ReadRun(PageRun run, std::span<std::byte> bytes) 
   return absl::OkStatus();
 }
 
-absl::Status CopiedTaskMemory::Read(std::span<const PageRun> runs,
-                                    std::span<std::byte> bytes) const {
+absl::Status KeptPages::ReadOver(const MemorySource& below, std::span<const PageRun> runs,
+                                 std::span<std::byte> bytes) const {
+  if (kept_.empty()) return below.Read(runs, bytes);
   for (const PageRun& run : runs) {
-    RETURN_IF_ERROR(ReadRun(run, bytes.first(run.bytes())));
+    RETURN_IF_ERROR(ReadRunOver(below, run, bytes.first(run.bytes())));
     bytes = bytes.subspan(run.bytes());
   }
   return absl::OkStatus();
+}
+
+absl::Status CopiedTaskMemory::Read(std::span<const PageRun> runs,
+                                    std::span<std::byte> bytes) const {
+  absl::Status status = kept_.ReadOver(copy_, runs, bytes);
+  if (FailureOf(status) != Failure::kTargetDied) return status;
+  return absl::ResourceExhaustedError(
+      "the copy of a process was killed while its memory was read, for want of memory or by "
+      "somebody; dump it with --snapshot=off");
 }
 
 }  // namespace dumpctl

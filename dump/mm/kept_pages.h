@@ -19,11 +19,18 @@ class KeptPages {
 
   KeptPages() = default;
 
+  // Kept as zeros, whatever was read.
+  void Zero(RemoteAddress address, uint64_t size);
+
   // The pages where `address` lies, from there on to the end of the run; empty where they are not
   // among them.
   std::span<const std::byte> At(RemoteAddress address) const;
   // The first kept address behind `address`; UINT64_MAX for none.
   RemoteAddress NextAfter(RemoteAddress address) const;
+
+  // As MemorySource::Read: kept pages where there are some, the others from `below`.
+  absl::Status ReadOver(const MemorySource& below, std::span<const PageRun> runs,
+                        std::span<std::byte> bytes) const;
 
  private:
   struct Kept {
@@ -32,23 +39,39 @@ class KeptPages {
   };
 
   std::vector<Kept>::const_iterator FirstEndingAfter(RemoteAddress address) const;
+  absl::Status ReadRunOver(const MemorySource& below, const PageRun& run,
+                           std::span<std::byte> bytes) const;
 
   std::vector<Kept> kept_;  // ascending
   std::vector<std::byte> bytes_;
 };
 
-// Kept pages where there are some, and those of a copy.
+// Kept pages where there are some, and those of a frozen task.
+class OverlaidTaskMemory final : public MemorySource {
+ public:
+  OverlaidTaskMemory(FrozenTaskMemory task, KeptPages kept)
+      : task_(std::move(task)), kept_(std::move(kept)) {}
+
+  absl::Status Read(std::span<const PageRun> runs, std::span<std::byte> bytes) const override {
+    return kept_.ReadOver(task_, runs, bytes);
+  }
+  const KeptPages& kept() const { return kept_; }
+
+ private:
+  FrozenTaskMemory task_;
+  KeptPages kept_;
+};
+
+// The same with a copy of a task.
 class CopiedTaskMemory final : public MemorySource {
  public:
   CopiedTaskMemory(FrozenTaskMemory copy, KeptPages kept)
       : copy_(std::move(copy)), kept_(std::move(kept)) {}
 
   absl::Status Read(std::span<const PageRun> runs, std::span<std::byte> bytes) const override;
+  const KeptPages& kept() const { return kept_; }
 
  private:
-  absl::Status ReadCopy(const PageRun& run, std::span<std::byte> bytes) const;
-  absl::Status ReadRun(PageRun run, std::span<std::byte> bytes) const;
-
   FrozenTaskMemory copy_;
   KeptPages kept_;
 };

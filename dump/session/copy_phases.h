@@ -37,7 +37,7 @@ class CopyPhases {
   // where there are none.
   absl::Status Save(const TreeFacts& facts, std::span<PageSink> sinks);
 
-  const Snapshot& snapshot() const { return snapshot_; }
+  Snapshot& snapshot() { return snapshot_; }
   // What Save could not put back.
   const absl::Status& left() const { return left_; }
 

@@ -9,6 +9,8 @@
 #include "dump/mm/memory_source.h"
 #include "dump/mm/self_writer.h"
 #include "dump/session/write_once.h"
+#include "dump/session/writer_beside.h"
+#include "dumpctl/failure.h"
 #include "dumpctl/status_macros.h"
 #include "dumpctl/trace.h"
 
@@ -18,7 +20,7 @@ namespace {
 class Drain {
  public:
   // `tree`: null where those are drained that there are copies of, instead of the others.
-  Drain(const FrozenTree* tree, const TreeFacts& facts, const Snapshot& snapshot,
+  Drain(const FrozenTree* tree, const TreeFacts& facts, Snapshot& snapshot,
         std::span<PageSink> sinks, const DrainProgress& progress)
       : tree_(tree), facts_(facts), snapshot_(snapshot), sinks_(sinks), progress_(progress) {
     for (size_t i = 0; i < facts_.tasks.size(); ++i) {
@@ -146,9 +148,28 @@ class Drain {
                         writer.get());
     }
     const FrozenTask& task = tree_->tasks()[i];
+    if (MayWriteBeside(i)) {
+      const auto beside = snapshot_.WriteBeside(task, facts);
+      if (FailureOf(beside.status()) == Failure::kTargetDied) return beside.status();
+      if (beside.ok()) return DrainBeside(**beside, facts, sinks_[i], progress);
+    }
     ASSIGN_OR_RETURN(const FrozenTaskMemory memory,
                      FrozenTaskMemory::Open(task.pid(), task.dir(), facts.vmas));
     return DrainPages(memory, facts.pages.runs, sinks_[i], progress);
+  }
+
+  // Only a file that is not written directly can be given to who is to write.
+  bool MayWriteBeside(size_t i) const {
+    return snapshot_.MayWriteBeside() && BytesOf(i) >= WriterBeside::kWorth &&
+           sinks_[i].stream() == nullptr && !sinks_[i].direct();
+  }
+
+  static absl::Status DrainBeside(WriterBeside& beside, const FrozenFacts& facts, PageSink& sink,
+                                  const DrainProgress& progress) {
+    absl::Status status =
+        DrainPages(beside.memory(), facts.pages.runs, sink, progress, &beside.writer());
+    status.Update(beside.End());
+    return status;
   }
 
   void AccountInFamily(size_t i) {
@@ -160,7 +181,7 @@ class Drain {
 
   const FrozenTree* tree_;
   const TreeFacts& facts_;
-  const Snapshot& snapshot_;
+  Snapshot& snapshot_;
   std::span<PageSink> sinks_;
   const DrainProgress& progress_;
   std::vector<size_t> large_;
@@ -173,13 +194,13 @@ class Drain {
 
 }  // namespace
 
-absl::Status DrainTree(const FrozenTree& tree, const TreeFacts& facts, const Snapshot& snapshot,
+absl::Status DrainTree(const FrozenTree& tree, const TreeFacts& facts, Snapshot& snapshot,
                        std::span<PageSink> sinks, const DrainProgress& progress) {
   return Drain(&tree, facts, snapshot, sinks, progress).Run();
 }
 
-absl::Status DrainSnapshot(const TreeFacts& facts, const Snapshot& snapshot,
-                           std::span<PageSink> sinks, const DrainProgress& progress) {
+absl::Status DrainSnapshot(const TreeFacts& facts, Snapshot& snapshot, std::span<PageSink> sinks,
+                           const DrainProgress& progress) {
   return Drain(nullptr, facts, snapshot, sinks, progress).Run();
 }
 

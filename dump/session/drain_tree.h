@@ -16,12 +16,12 @@ namespace dumpctl {
 // tasks' order, and behind them those of shared memory, each object once, in the objects' order,
 // and those that families of tasks share, in the families' order. Two threads work: at one task
 // where it has much, else each at a task of its own. Errors: DrainPages's.
-absl::Status DrainTree(const FrozenTree& tree, const TreeFacts& facts, const Snapshot& snapshot,
+absl::Status DrainTree(const FrozenTree& tree, const TreeFacts& facts, Snapshot& snapshot,
                        std::span<PageSink> sinks, const DrainProgress& progress);
 
 // The same for those that it has copies of, which may run by now.
-absl::Status DrainSnapshot(const TreeFacts& facts, const Snapshot& snapshot,
-                           std::span<PageSink> sinks, const DrainProgress& progress);
+absl::Status DrainSnapshot(const TreeFacts& facts, Snapshot& snapshot, std::span<PageSink> sinks,
+                           const DrainProgress& progress);
 
 }  // namespace dumpctl
 

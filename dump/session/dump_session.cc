@@ -136,10 +136,11 @@ absl::Status Session::RunPhases() {
   if (once) RETURN_IF_ERROR(ShareOut(run_, tree, facts));
   RETURN_IF_ERROR(ReadConnections(tree, facts, connections));
   RETURN_IF_ERROR(destination.OpenSinks(facts));
-  if (copies_.MayTake(freezer)) {
+  const bool takes_copies = copies_.MayTake(freezer);
+  if (takes_copies || copies_.snapshot().MayWriteBeside()) {
     RETURN_IF_ERROR(LearnFlags(run_, features_, tree, Await(flags), facts));
-    RETURN_IF_ERROR(copies_.Take(tree, facts));
   }
+  if (takes_copies) RETURN_IF_ERROR(copies_.Take(tree, facts));
   RETURN_IF_ERROR(SaveMemory(tree, facts, destination.sinks()));
   ASSIGN_OR_RETURN(facts.file_rules.seen, Await(names));
   RETURN_IF_ERROR(SaveNameless(tree, facts, destination.images()));

@@ -29,7 +29,8 @@ namespace {
 
 class CopyWritesItself final : public SelfWriter {
  public:
-  explicit CopyWritesItself(CopyWriter writer) : writer_(std::move(writer)) {}
+  CopyWritesItself(CopyWriter writer, const KeptPages& kept)
+      : writer_(std::move(writer)), kept_(kept) {}
 
   bool Begin(BorrowedFd file) override {
     able_ = able_ && writer_.Take(file).ok();
@@ -38,10 +39,8 @@ class CopyWritesItself final : public SelfWriter {
 
   uint64_t Write(std::span<const PageRun> runs, uint64_t offset) override {
     if (!able_) return 0;
-    pieces_.clear();
-    for (const PageRun& run : runs.first(std::min(runs.size(), CopyWriter::kMostPieces))) {
-      pieces_.push_back({reinterpret_cast<void*>(run.start.value()), run.bytes()});
-    }
+    FillPieces(runs);
+    if (pieces_.empty()) return 0;
     const absl::StatusOr<uint64_t> written = writer_.Write(pieces_, offset);
     if (written.ok()) return *written / kImagePageSize * kImagePageSize;
     // What it may not read it may do without; all else, it will not do better by and by.
@@ -50,7 +49,19 @@ class CopyWritesItself final : public SelfWriter {
   }
 
  private:
+  // Up to the first kept page.
+  void FillPieces(std::span<const PageRun> runs) {
+    pieces_.clear();
+    for (const PageRun& run : runs.first(std::min(runs.size(), CopyWriter::kMostPieces))) {
+      if (!kept_.At(run.start).empty()) return;
+      const RemoteAddress end = std::min(run.end(), kept_.NextAfter(run.start));
+      pieces_.push_back({reinterpret_cast<void*>(run.start.value()), end - run.start});
+      if (end < run.end()) return;
+    }
+  }
+
   CopyWriter writer_;
+  const KeptPages& kept_;
   bool able_ = true;
   std::vector<iovec> pieces_;
 };
@@ -105,6 +116,18 @@ absl::StatusOr<std::vector<CgroupMembership>> MembershipsOf(const ProcDir& task)
   return ParseCgroup(text);
 }
 
+// From limits that its task is under; an error where that cannot be.
+absl::Status MakeFree(const ProcessCopy& copy) {
+  if (IsLimitedApart(copy.dir())) return absl::FailedPreconditionError("its cgroup has limits");
+  if (!IsUnlimited(copy.pid(), RLIMIT_FSIZE) || !IsUnlimited(copy.pid(), RLIMIT_CPU)) {
+    return absl::FailedPreconditionError("it has limits (RLIMIT_FSIZE, RLIMIT_CPU)");
+  }
+  if (!ScheduleAsUs(copy.pid())) {
+    return absl::FailedPreconditionError("it cannot be scheduled as we are");
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 bool IsLimitedApart(const ProcDir& task) {
@@ -121,16 +144,20 @@ bool IsLimitedApart(const ProcDir& task) {
 }
 
 absl::StatusOr<std::unique_ptr<SelfWriter>> WriterOf(const ProcessCopy& copy,
-                                                     const std::optional<RseqRegistration>& rseq) {
-  if (IsLimitedApart(copy.dir())) return absl::FailedPreconditionError("its cgroup has limits");
-  if (!IsUnlimited(copy.pid(), RLIMIT_FSIZE) || !IsUnlimited(copy.pid(), RLIMIT_CPU)) {
-    return absl::FailedPreconditionError("it has limits (RLIMIT_FSIZE, RLIMIT_CPU)");
-  }
-  if (!ScheduleAsUs(copy.pid())) {
-    return absl::FailedPreconditionError("it cannot be scheduled as we are");
-  }
+                                                     const std::optional<RseqRegistration>& rseq,
+                                                     const KeptPages& kept) {
+  RETURN_IF_ERROR(MakeFree(copy));
   ASSIGN_OR_RETURN(CopyWriter writer, CopyWriter::Prepare(copy.pid(), copy.dir(), rseq));
-  return std::make_unique<CopyWritesItself>(std::move(writer));
+  return std::make_unique<CopyWritesItself>(std::move(writer), kept);
+}
+
+absl::StatusOr<std::unique_ptr<SelfWriter>> WriterBesideOf(const ProcessCopy& beside,
+                                                           RemoteAddress scratch,
+                                                           const KeptPages& kept) {
+  RETURN_IF_ERROR(MakeFree(beside));
+  ASSIGN_OR_RETURN(CopyWriter writer,
+                   CopyWriter::PrepareBeside(beside.pid(), beside.dir(), scratch));
+  return std::make_unique<CopyWritesItself>(std::move(writer), kept);
 }
 
 }  // namespace dumpctl

@@ -5,9 +5,11 @@
 #include <optional>
 
 #include "absl/status/statusor.h"
+#include "dump/mm/kept_pages.h"
 #include "dump/mm/self_writer.h"
 #include "dump/tracee/process_copy.h"
 #include "dump/tracee/rseq.h"
+#include "dumpctl/remote_address.h"
 #include "proc/proc_fs.h"
 
 namespace dumpctl {
@@ -18,8 +20,14 @@ namespace dumpctl {
 // writing, nor a resource limit the file or its time. It is given our scheduling first.
 //
 // `rseq`: see CopyWriter. Errors, which leave a copy that can be read: why it is not asked.
+// `kept`, which must outlive the writer: pages that it has no right contents of.
 absl::StatusOr<std::unique_ptr<SelfWriter>> WriterOf(const ProcessCopy& copy,
-                                                     const std::optional<RseqRegistration>& rseq);
+                                                     const std::optional<RseqRegistration>& rseq,
+                                                     const KeptPages& kept);
+// The same of one made beside a frozen task; `scratch`: see CopyWriter::PrepareBeside.
+absl::StatusOr<std::unique_ptr<SelfWriter>> WriterBesideOf(const ProcessCopy& beside,
+                                                           RemoteAddress scratch,
+                                                           const KeptPages& kept);
 
 // Whether a cgroup that we are not in limits what the task uses of processors, memory or disks, or
 // may: one that does not show counts. Of all above it, too.

@@ -8,6 +8,7 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "dump/mm/kept_pages.h"
+#include "dump/session/copy_refusal.h"
 #include "dump/session/memory_headroom.h"
 #include "dump/session/self_writing.h"
 #include "dumpctl/failure.h"
@@ -51,51 +52,35 @@ uint64_t BytesOf(const std::vector<PageRun>& runs) {
   return bytes;
 }
 
-// Children would be made in another namespace than the task's own, and would be its first there.
-bool HasOtherNamespaceForChildren(const FrozenTask& task) {
-  for (const char* const name : {"pid", "time"}) {
-    const auto own = task.dir().ReadLink(absl::StrCat("ns/", name));
-    const auto theirs = task.dir().ReadLink(absl::StrCat("ns/", name, "_for_children"));
-    if (own.ok() && theirs.ok() && *own != *theirs) return true;
-  }
-  return false;
-}
-
-// Of who could not be copied without a trace. Empty: nothing.
-std::string WhyNoCopy(const FrozenTask& task, const FrozenFacts& facts) {
-  for (const ThreadFacts& thread : facts.threads) {
-    if (thread.seccomp) return "it runs under seccomp";
-  }
-  for (const Vma& vma : facts.vmas) {
-    // A copy attaches it once more, and detaches it: shmctl(2) tells by whom and when.
-    if (vma.kind == VmaKind::kSysvShm || (vma.facts && vma.facts->sysv)) {
-      return "it has attached System V shared memory";
-    }
-  }
-  if (HasOtherNamespaceForChildren(task)) return "its children have namespaces of their own";
-  return "";
-}
-
 }  // namespace
 
 absl::Status Snapshot::Prepare(std::span<const Target> targets) {
-  if (options_.mode == SnapshotMode::kOff) return absl::OkStatus();
-  const bool worth = std::any_of(targets.begin(), targets.end(), [this](const Target& target) {
-    return ResidentOf(target).all * kImagePageSize >= options_.worth;
-  });
-  if (!worth) return absl::OkStatus();
-  ASSIGN_OR_RETURN(room_, MemoryHeadroom(targets.front().dir));
-  // Copies are not all that wants memory.
-  room_ -= room_ / 8;
-  if (options_.max_extra) room_ = std::min(room_, *options_.max_extra);
+  uint64_t largest = 0;
+  for (const Target& target : targets) {
+    largest = std::max<uint64_t>(largest, ResidentOf(target).all * kImagePageSize);
+  }
+  const bool worth = options_.mode != SnapshotMode::kOff && largest >= options_.worth;
+  if (worth) {
+    ASSIGN_OR_RETURN(room_, MemoryHeadroom(targets.front().dir));
+    // Copies are not all that wants memory.
+    room_ -= room_ / 8;
+    if (options_.max_extra) room_ = std::min(room_, *options_.max_extra);
+  }
+  if (!worth && largest < WriterBeside::kWorth) return absl::OkStatus();
   RETURN_IF_ERROR(guardian_.Start());
-  prepared_ = true;
+  prepared_ = worth;
+  may_write_beside_ = largest >= WriterBeside::kWorth;
   return absl::OkStatus();
+}
+
+absl::StatusOr<std::unique_ptr<WriterBeside>> Snapshot::WriteBeside(const FrozenTask& task,
+                                                                    const FrozenFacts& facts) {
+  if (!may_write_beside_) return absl::FailedPreconditionError("no guardian was started");
+  return WriterBeside::Start(task, facts, guardian_);
 }
 
 absl::Status Snapshot::CopyTask(size_t place, const FrozenTask& task, const FrozenFacts& facts,
                                 std::vector<PageRun> kept_runs) {
-  const bool has_all = kept_runs.empty();
   const TraceSpan span(TraceKind::kTask, "copy", {{"pid", task.pid()}});
   ASSIGN_OR_RETURN(const std::string text, task.dir().ReadWhole("stat"));
   ASSIGN_OR_RETURN(const TaskStat stat, ParseStat(text));
@@ -114,7 +99,6 @@ absl::Status Snapshot::CopyTask(size_t place, const FrozenTask& task, const Froz
                      .number = number,
                      .copy = *std::move(copy),
                      .task = place,
-                     .has_all = has_all,
                      .rseq = task.threads().front().rseq});
   ASSIGN_OR_RETURN(FrozenTaskMemory copied,
                    FrozenTaskMemory::OpenCopy(task.pid(), copies_.back().copy.dir()));
@@ -166,8 +150,9 @@ absl::StatusOr<std::vector<std::string>> Snapshot::Take(const FrozenTree& tree,
 
 std::unique_ptr<SelfWriter> Snapshot::WriterOf(size_t task) const {
   for (const Copy& copy : copies_) {
-    if (copy.task != task || !copy.has_all) continue;
-    absl::StatusOr<std::unique_ptr<SelfWriter>> writer = dumpctl::WriterOf(copy.copy, copy.rseq);
+    if (copy.task != task) continue;
+    absl::StatusOr<std::unique_ptr<SelfWriter>> writer =
+        dumpctl::WriterOf(copy.copy, copy.rseq, memory_[task]->kept());
     // It can be read from as well.
     return writer.ok() ? *std::move(writer) : nullptr;
   }

@@ -11,12 +11,14 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "dump/mm/kept_pages.h"
 #include "dump/mm/memory_source.h"
 #include "dump/mm/self_writer.h"
 #include "dump/session/copy_guardian.h"
 #include "dump/session/dump_options.h"
 #include "dump/session/frozen_facts.h"
 #include "dump/session/target.h"
+#include "dump/session/writer_beside.h"
 #include "dump/tracee/frozen_tree.h"
 #include "dump/tracee/process_copy.h"
 #include "dump/tracee/rseq.h"
@@ -43,14 +45,21 @@ class Snapshot {
   // before, but for their copies. Errors: Failure::kTargetDied.
   absl::StatusOr<std::vector<std::string>> Take(const FrozenTree& tree, const TreeFacts& facts);
 
+  // Whether a task of the frozen tree may be so large that its memory is best written from beside
+  // it. Its mappings are to be read before, and its VmFlags.
+  bool MayWriteBeside() const { return may_write_beside_; }
+  // See WriterBeside::Start.
+  absl::StatusOr<std::unique_ptr<WriterBeside>> WriteBeside(const FrozenTask& task,
+                                                            const FrozenFacts& facts);
+
   size_t copies() const { return copies_.size(); }
   // Null: not copied. By the task's place in the tree.
   const MemorySource* MemoryOf(size_t task) const {
     return task < memory_.size() ? memory_[task].get() : nullptr;
   }
 
-  // Who writes a task's pages itself. Null: its copy is not to, or has not all of them. Once the
-  // tree runs on; the writer ends before the copies do.
+  // Who writes a task's pages itself. Null: its copy is not to. Once the tree runs on; the writer
+  // ends before the copies do.
   std::unique_ptr<SelfWriter> WriterOf(size_t task) const;
 
   // Ends the copies, and lets the tasks, which run by now, wait for them. An error names one that
@@ -63,8 +72,7 @@ class Snapshot {
     uint64_t start_time;
     size_t number;  // of the guardian
     ProcessCopy copy;
-    size_t task;   // its place in the tree
-    bool has_all;  // of the pages
+    size_t task;  // its place in the tree
     std::optional<RseqRegistration> rseq;
   };
 
@@ -73,10 +81,11 @@ class Snapshot {
 
   SnapshotOptions options_;
   bool prepared_ = false;
+  bool may_write_beside_ = false;
   uint64_t room_ = 0;  // bytes that copies may come to take
   CopyGuardian guardian_;
   std::vector<Copy> copies_;
-  std::vector<std::unique_ptr<MemorySource>> memory_;
+  std::vector<std::unique_ptr<CopiedTaskMemory>> memory_;
 };
 
 }  // namespace dumpctl

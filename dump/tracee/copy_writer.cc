@@ -17,8 +17,6 @@
 namespace dumpctl {
 namespace {
 
-constexpr size_t kScratchSize = CopyWriter::kMostPieces * sizeof(iovec);
-
 absl::StatusOr<int64_t> Check(int64_t result, const char* what) {
   if (result >= 0) return result;
   return absl::ErrnoToStatus(static_cast<int>(-result), absl::StrCat(what, " in a copy"));
@@ -77,21 +75,28 @@ absl::StatusOr<UniqueFd> TakeFrom(pid_t pid, int fd) {
 absl::StatusOr<CopyWriter> CopyWriter::Prepare(pid_t copy, const ProcDir& dir,
                                                const std::optional<RseqRegistration>& rseq) {
   ASSIGN_OR_RETURN(CopyCalls calls, CopyCalls::Prepare(copy, dir, rseq));
-  const auto run = [&](const char* what, long number,
-                       const std::array<uint64_t, 6>& arguments) -> absl::StatusOr<int64_t> {
-    ASSIGN_OR_RETURN(const int64_t result, calls.Run(number, arguments));
-    return Check(result, what);
-  };
+  ASSIGN_OR_RETURN(const int64_t result,
+                   calls.Run(SYS_mmap, {0, kScratchSize, PROT_READ | PROT_WRITE,
+                                        MAP_PRIVATE | MAP_ANONYMOUS, ~uint64_t{0}, 0}));
+  ASSIGN_OR_RETURN(const int64_t mapped, Check(result, "mmap"));
+  return Connect(copy, std::move(calls), RemoteAddress(static_cast<uint64_t>(mapped)));
+}
+
+absl::StatusOr<CopyWriter> CopyWriter::PrepareBeside(pid_t copy, const ProcDir& dir,
+                                                     RemoteAddress scratch) {
+  // The kernel registers no rseq area of who is made with CLONE_VM.
+  ASSIGN_OR_RETURN(CopyCalls calls, CopyCalls::Prepare(copy, dir, std::nullopt));
+  return Connect(copy, std::move(calls), scratch);
+}
+
+absl::StatusOr<CopyWriter> CopyWriter::Connect(pid_t copy, CopyCalls calls, RemoteAddress scratch) {
   // Linux 5.9. Of a table that is closed as a whole nothing is copied.
-  RETURN_IF_ERROR(
-      run("close_range", SYS_close_range, {0, ~0u, CLOSE_RANGE_UNSHARE, 0, 0, 0}).status());
-  ASSIGN_OR_RETURN(const int64_t mapped, run("mmap", SYS_mmap,
-                                             {0, kScratchSize, PROT_READ | PROT_WRITE,
-                                              MAP_PRIVATE | MAP_ANONYMOUS, ~uint64_t{0}, 0}));
-  const RemoteAddress scratch(static_cast<uint64_t>(mapped));
-  RETURN_IF_ERROR(run("socketpair", SYS_socketpair,
-                      {AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, scratch.value(), 0, 0})
-                      .status());
+  ASSIGN_OR_RETURN(int64_t result,
+                   calls.Run(SYS_close_range, {0, ~0u, CLOSE_RANGE_UNSHARE, 0, 0, 0}));
+  RETURN_IF_ERROR(Check(result, "close_range").status());
+  ASSIGN_OR_RETURN(result, calls.Run(SYS_socketpair, {AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0,
+                                                      scratch.value(), 0, 0}));
+  RETURN_IF_ERROR(Check(result, "socketpair").status());
   using Pair = std::array<int, 2>;
   ASSIGN_OR_RETURN(const Pair pair, calls.memory().ReadValue<Pair>(scratch));
   ASSIGN_OR_RETURN(UniqueFd ours, TakeFrom(copy, pair[0]));

@@ -31,10 +31,15 @@ class CopyWriter {
   // See CopyCalls::Prepare. Errors leave a copy that can be read from as before.
   static absl::StatusOr<CopyWriter> Prepare(pid_t copy, const ProcDir& dir,
                                             const std::optional<RseqRegistration>& rseq);
+  // Of one that was made beside a process (ProcessCopy::MakeBeside), in whose memory kScratchSize
+  // bytes at `scratch` are free.
+  static absl::StatusOr<CopyWriter> PrepareBeside(pid_t copy, const ProcDir& dir,
+                                                  RemoteAddress scratch);
 
   CopyWriter(CopyWriter&&) = default;
 
   static constexpr size_t kMostPieces = 1024;  // IOV_MAX, and what its scratch memory holds
+  static constexpr size_t kScratchSize = kMostPieces * sizeof(iovec);
 
   // Takes a file in, instead of the one that it had.
   absl::Status Take(BorrowedFd file);
@@ -47,6 +52,7 @@ class CopyWriter {
   CopyWriter(CopyCalls calls, RemoteAddress scratch, int socket, UniqueFd ours)
       : calls_(std::move(calls)), scratch_(scratch), socket_(socket), ours_(std::move(ours)) {}
 
+  static absl::StatusOr<CopyWriter> Connect(pid_t copy, CopyCalls calls, RemoteAddress scratch);
   absl::StatusOr<int> Receive();
 
   CopyCalls calls_;

@@ -41,9 +41,7 @@ absl::StatusOr<ProcDir> Hold(pid_t pid) {
     return absl::NotFoundError(absl::StrCat("copy ", pid, " was killed"));
   }
   RETURN_IF_ERROR(PtraceSetOptions(pid, PTRACE_O_EXITKILL | PTRACE_O_TRACESYSGOOD));
-  ASSIGN_OR_RETURN(ProcDir dir, ProcDir::OpenTask(pid));
-  OfferFirst(dir);
-  return dir;
+  return ProcDir::OpenTask(pid);
 }
 
 // It was made by code that must not be found in it.
@@ -107,7 +105,10 @@ absl::StatusOr<ProcessCopy> ProcessCopy::Make(const FrozenTask& task) {
   ASSIGN_OR_RETURN(const RemoteSyscalls::Copied copied, calls.Copy(task.threads().front()));
   absl::StatusOr<ProcDir> dir = Hold(copied.pid);
   absl::Status status = dir.status();
-  if (status.ok()) status = ClearSite(*dir, calls.site());
+  if (status.ok()) {
+    OfferFirst(*dir);
+    status = ClearSite(*dir, calls.site());
+  }
   if (!status.ok()) {
     EndCopy(copied.pid);
     LetWait(calls, task, copied.pid_inside).IgnoreError();
@@ -116,6 +117,21 @@ absl::StatusOr<ProcessCopy> ProcessCopy::Make(const FrozenTask& task) {
   ProcessCopy copy(copied.pid, copied.pid_inside, *std::move(dir));
   RETURN_IF_ERROR(calls.Close());
   return copy;
+}
+
+absl::StatusOr<ProcessCopy> ProcessCopy::MakeBeside(RemoteSyscalls& calls, const FrozenTask& task) {
+  ASSIGN_OR_RETURN(const RemoteSyscalls::Copied made, calls.MakeBeside(task.threads().front()));
+  // Not offered to the OOM killer: the kernel gives all who share memory the same score.
+  absl::StatusOr<ProcDir> dir = Hold(made.pid);
+  if (dir.ok()) return ProcessCopy(made.pid, made.pid_inside, *std::move(dir));
+  EndCopy(made.pid);
+  LetWait(calls, task, made.pid_inside).IgnoreError();
+  return dir.status();
+}
+
+absl::Status ProcessCopy::EndBeside(RemoteSyscalls& calls, const FrozenTask& task) {
+  End();
+  return LetWait(calls, task, pid_inside_);
 }
 
 void ProcessCopy::End() {

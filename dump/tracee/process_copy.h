@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "dump/tracee/frozen_task.h"
+#include "dump/tracee/remote_syscalls.h"
 #include "dumpctl/unique_fd.h"
 #include "proc/proc_fs.h"
 
@@ -29,6 +30,12 @@ class ProcessCopy {
   // Errors: those of clone(2), for limits of processes or of memory. When this returns, the process
   // stands as it stood before, but for the child.
   static absl::StatusOr<ProcessCopy> Make(const FrozenTask& task);
+
+  // A process that is as a copy but for its memory, which is the frozen process's own: it stands
+  // for as long as `calls`, of that process, are open, and their code is in that memory.
+  static absl::StatusOr<ProcessCopy> MakeBeside(RemoteSyscalls& calls, const FrozenTask& task);
+  // Kills it, and has the process, which stands still, wait for it.
+  absl::Status EndBeside(RemoteSyscalls& calls, const FrozenTask& task);
 
   ProcessCopy(ProcessCopy&& other) noexcept
       : pid_(std::exchange(other.pid_, 0)),

@@ -135,13 +135,21 @@ absl::Status RemoteSyscalls::SendAway(const FrozenThread& thread) {
 }
 
 absl::StatusOr<RemoteSyscalls::Copied> RemoteSyscalls::Copy(const FrozenThread& thread) {
-  RETURN_IF_ERROR(SendAway(thread));
   // No CLONE_FS: with it a copy that is still there would fail an unshare(CLONE_FS), and a chroot
   // in a new user namespace, of the task. Without CLONE_FILES all its descriptors would be counted
   // once more, and leases and locks looked at when the copy ends.
-  constexpr uint64_t kFlags = CLONE_FILES | CLONE_IO;
+  return Clone(thread, CLONE_FILES | CLONE_IO);
+}
+
+absl::StatusOr<RemoteSyscalls::Copied> RemoteSyscalls::MakeBeside(const FrozenThread& thread) {
+  return Clone(thread, CLONE_FILES | CLONE_IO | CLONE_VM);
+}
+
+absl::StatusOr<RemoteSyscalls::Copied> RemoteSyscalls::Clone(const FrozenThread& thread,
+                                                             uint64_t flags) {
+  RETURN_IF_ERROR(SendAway(thread));
   RETURN_IF_ERROR(PtraceSetOptions(thread.tid, TraceOptions(thread) | PTRACE_O_TRACECLONE));
-  const absl::StatusOr<GeneralRegisters> told = Do(healer_.Copy(away_->guest(), scratch_, kFlags));
+  const absl::StatusOr<GeneralRegisters> told = Do(healer_.Copy(away_->guest(), scratch_, flags));
   // Held by nobody, it would exit; held by us, who give it up, it would stand for ever.
   if (!told.ok() && away_->newborn() > 0) kill(away_->newborn(), SIGKILL);
   RETURN_IF_ERROR(told.status());

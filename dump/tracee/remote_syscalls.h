@@ -41,6 +41,7 @@ struct RemoteCall {
 class RemoteSyscalls {
  public:
   static constexpr size_t kSlotSize = sizeof(Healer::TableEntry::slot);
+  static constexpr size_t kScratchSize = Healer::kScratchSize;
   static constexpr size_t kMostCalls = Healer::kScratchSize / sizeof(Healer::TableEntry);
 
   // `task` must outlive the scope.
@@ -54,6 +55,10 @@ class RemoteSyscalls {
   // results (negative errno). The thread works through all of them by itself; see AwayThread.
   absl::StatusOr<std::vector<int64_t>> Run(const FrozenThread& thread,
                                            std::span<const RemoteCall> calls);
+
+  // kScratchSize bytes of the task that nobody uses between two calls of this. Not to be kept over
+  // a call with another thread.
+  RemoteAddress scratch() const { return scratch_; }
 
   // Each call of a Run has a slot of its own to write to, the first call the first slot. In every
   // thread they have the same addresses.
@@ -78,6 +83,8 @@ class RemoteSyscalls {
     pid_t pid_inside = 0;  // in the task's pid namespace
   };
   absl::StatusOr<Copied> Copy(const FrozenThread& thread);
+  // The same of a process that has the task's very memory, and no copy of it.
+  absl::StatusOr<Copied> MakeBeside(const FrozenThread& thread);
   // Where our code stands meanwhile, in the copy as well.
   const InjectionSite& site() const { return site_; }
 
@@ -109,6 +116,7 @@ class RemoteSyscalls {
   absl::Status ComeHome();
   // Sees to it that calls are run in this thread.
   absl::Status SendAway(const FrozenThread& thread);
+  absl::StatusOr<Copied> Clone(const FrozenThread& thread, uint64_t flags);
   // A new thread, stopped; its number as we see it.
   absl::StatusOr<pid_t> Spawn();
   // Of all that there are slots for in the scratch memory: what they tell with registers, and what

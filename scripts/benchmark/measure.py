@@ -96,7 +96,7 @@ class Bench:
             raise BenchFailure(f"{' '.join(argv)} ended with {status}:\n{self._log()}")
         result = {"wall": wall, "cpu": usage.ru_utime + usage.ru_stime}
         if kill:
-            target.wait_for_its_death()
+            result["cpu"] += target.wait_for_its_death()
         else:
             result["pause"] = target.pause()
             result["cpu"] += target.cpu() - inside

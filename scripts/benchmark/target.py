@@ -15,6 +15,13 @@ OWN_THREADS = ("measure\n", "writer\n")
 NANOSECONDS_A_TICK = 10**9 // os.sysconf("SC_CLK_TCK")
 
 
+def nanoseconds_of_children(pid):
+    """Of those that it has waited for (copies of it that a dumper made), as stat tells it."""
+    with open(f"/proc/{pid}/stat") as stat:
+        fields = stat.read().rpartition(")")[2].split()
+    return (int(fields[13]) + int(fields[14])) * NANOSECONDS_A_TICK
+
+
 class Target:
     """A bench_target in a session of its own; a scope that ends with it."""
 
@@ -52,10 +59,16 @@ class Target:
         self._process.wait()
 
     def wait_for_its_death(self):
-        try:
-            self._process.wait(self._patience)
-        except subprocess.TimeoutExpired:
-            raise BenchFailure(f"{self._arguments}: it should be dead") from None
+        """Seconds that children ran which it has waited for. Its own may be its death alone."""
+        deadline = time.monotonic() + self._patience
+        dead = os.WEXITED | os.WNOHANG | os.WNOWAIT
+        while os.waitid(os.P_PID, self.pid, dead) is None:
+            if time.monotonic() > deadline:
+                raise BenchFailure(f"{self._arguments}: it should be dead")
+            time.sleep(0.001)
+        nanoseconds = nanoseconds_of_children(self.pid)
+        self._process.wait()
+        return nanoseconds / 1e9
 
     def reset(self):
         os.kill(self.pid, signal.SIGUSR1)
@@ -67,16 +80,11 @@ class Target:
         return int(self._next_line("gap ").split()[1]) / 1e9
 
     def cpu(self):
-        """Seconds that its threads and those of its children have run, OWN_THREADS aside.
-
-        Of children that it has waited for (copies of it that a dumper made), as stat tells it.
-        """
+        """Seconds that its threads and those of its children have run, OWN_THREADS aside."""
         nanoseconds = 0
         pids = [self.pid]
         for pid in pids:
-            with open(f"/proc/{pid}/stat") as stat:
-                fields = stat.read().rpartition(")")[2].split()
-            nanoseconds += (int(fields[13]) + int(fields[14])) * NANOSECONDS_A_TICK
+            nanoseconds += nanoseconds_of_children(pid)
             for tid in os.listdir(f"/proc/{pid}/task"):
                 task = f"/proc/{pid}/task/{tid}"
                 with open(f"{task}/children") as children:

@@ -44,6 +44,14 @@ def _is_unlocked(images):
     return True
 
 
+def _children_of(pid):
+    pids = []
+    for tid in os.listdir(f"/proc/{pid}/task"):
+        with open(f"/proc/{pid}/task/{tid}/children") as children:
+            pids += [int(child) for child in children.read().split()]
+    return pids
+
+
 class _Tree:
     """A witness with all that is below it, and what is about it that a dump may not leave changed."""
 
@@ -58,9 +66,11 @@ class _Tree:
     def members(self):
         pids = [self.pid]
         for pid in pids:
-            for tid in os.listdir(f"/proc/{pid}/task"):
-                with open(f"/proc/{pid}/task/{tid}/children") as children:
-                    pids += [int(child) for child in children.read().split()]
+            try:
+                pids += _children_of(pid)
+            except (FileNotFoundError, ProcessLookupError):
+                # A copy that ends while it is looked at.
+                continue
         return pids
 
     def expect_put_back(self):

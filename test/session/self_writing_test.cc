@@ -17,6 +17,8 @@
 namespace dumpctl {
 namespace {
 
+const KeptPages kNone;
+
 int Pause(int ready) {
   Ready(ready);
   for (;;) pause();
@@ -34,7 +36,7 @@ TEST(SelfWritingTest, WhoHasNoLimitsOfItsOwnMay) {
   const Child child(Pause);
   EXPECT_FALSE(IsLimitedApart(*ProcDir::OpenTask(child.pid())));
   const ProcessCopy copy = CopyOf(child.pid());
-  const auto writer = WriterOf(copy, std::nullopt);
+  const auto writer = WriterOf(copy, std::nullopt, kNone);
   EXPECT_TRUE(writer.ok()) << writer.status();
 }
 
@@ -44,7 +46,7 @@ TEST(SelfWritingTest, WhoseMemoryIsLimitedMayNot) {
   if (!limited.in()) GTEST_SKIP() << "memory cgroups cannot be made here";
   EXPECT_TRUE(IsLimitedApart(*ProcDir::OpenTask(limited.pid())));
   const ProcessCopy copy = CopyOf(limited.pid());
-  EXPECT_TRUE(absl::IsFailedPrecondition(WriterOf(copy, std::nullopt).status()));
+  EXPECT_TRUE(absl::IsFailedPrecondition(WriterOf(copy, std::nullopt, kNone).status()));
 }
 
 TEST(SelfWritingTest, LimitsOfTheProcessAreNotThoseOfItsCopy) {
@@ -54,7 +56,7 @@ TEST(SelfWritingTest, LimitsOfTheProcessAreNotThoseOfItsCopy) {
     return Pause(ready);
   });
   const ProcessCopy copy = CopyOf(child.pid());
-  EXPECT_TRUE(WriterOf(copy, std::nullopt).ok());
+  EXPECT_TRUE(WriterOf(copy, std::nullopt, kNone).ok());
   rlimit limit = {};
   ASSERT_EQ(prlimit(copy.pid(), RLIMIT_FSIZE, nullptr, &limit), 0);
   EXPECT_EQ(limit.rlim_cur, RLIM_INFINITY);
@@ -72,7 +74,7 @@ TEST(SelfWritingTest, ItIsScheduledAsWeAre) {
   });
   ASSERT_EQ(sched_getscheduler(child.pid()), SCHED_FIFO);
   const ProcessCopy copy = CopyOf(child.pid());
-  ASSERT_TRUE(WriterOf(copy, std::nullopt).ok());
+  ASSERT_TRUE(WriterOf(copy, std::nullopt, kNone).ok());
   EXPECT_EQ(sched_getscheduler(copy.pid()), SCHED_OTHER);
   EXPECT_EQ(getpriority(PRIO_PROCESS, static_cast<id_t>(copy.pid())), getpriority(PRIO_PROCESS, 0));
   EXPECT_EQ(sched_getscheduler(child.pid()), SCHED_FIFO);

@@ -1,0 +1,34 @@
+#include "dump/session/copy_refusal.h"
+
+#include "absl/strings/str_cat.h"
+
+namespace dumpctl {
+namespace {
+
+// Children would be made in another namespace than the task's own, and would be its first there.
+bool HasOtherNamespaceForChildren(const FrozenTask& task) {
+  for (const char* const name : {"pid", "time"}) {
+    const auto own = task.dir().ReadLink(absl::StrCat("ns/", name));
+    const auto theirs = task.dir().ReadLink(absl::StrCat("ns/", name, "_for_children"));
+    if (own.ok() && theirs.ok() && *own != *theirs) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+std::string WhyNoCopy(const FrozenTask& task, const FrozenFacts& facts) {
+  for (const ThreadFacts& thread : facts.threads) {
+    if (thread.seccomp) return "it runs under seccomp";
+  }
+  for (const Vma& vma : facts.vmas) {
+    // A copy attaches it once more, and detaches it: shmctl(2) tells by whom and when.
+    if (vma.kind == VmaKind::kSysvShm || (vma.facts && vma.facts->sysv)) {
+      return "it has attached System V shared memory";
+    }
+  }
+  if (HasOtherNamespaceForChildren(task)) return "its children have namespaces of their own";
+  return "";
+}
+
+}  // namespace dumpctl

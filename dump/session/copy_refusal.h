@@ -1,0 +1,17 @@
+#ifndef DUMP_SESSION_COPY_REFUSAL_H_
+#define DUMP_SESSION_COPY_REFUSAL_H_
+
+#include <string>
+
+#include "dump/session/frozen_facts.h"
+#include "dump/tracee/frozen_task.h"
+
+namespace dumpctl {
+
+// Why a frozen task, whose VmFlags need not be known, cannot be given a child for a while without a
+// trace. Empty: nothing.
+std::string WhyNoCopy(const FrozenTask& task, const FrozenFacts& facts);
+
+}  // namespace dumpctl
+
+#endif  // DUMP_SESSION_COPY_REFUSAL_H_
