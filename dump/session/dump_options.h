@@ -28,7 +28,10 @@ enum class SnapshotMode : uint8_t { kAuto, kCow, kOff };
 
 struct SnapshotOptions {
   SnapshotMode mode = SnapshotMode::kAuto;
-  uint64_t worth = 4 << 20;           // bytes of memory from which on a task is worth a copy
+  // Bytes of memory from which on a task is worth a copy, if they do not lie too far apart for one;
+  // below, and from 1 on, each is, wherever they lie.
+  uint64_t worth = kWorthOfItself;
+  static constexpr uint64_t kWorthOfItself = 4 << 20;
   std::optional<uint64_t> max_extra;  // bytes of memory that copies may come to take
 };
 

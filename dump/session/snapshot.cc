@@ -52,6 +52,23 @@ uint64_t BytesOf(const std::vector<PageRun>& runs) {
   return bytes;
 }
 
+// A copy is made of page tables, by the kernel, and each has memory to be found first: pages that
+// lie far apart are written faster than copied. In units of 0.1 us, as measured: a page costs 1 to
+// copy and 12 to write, a table 25, and a copy that is made, held and waited for 5,000.
+bool IsCopiedFaster(const std::vector<PageRun>& runs) {
+  constexpr uint64_t kBytesOfTable = 2 << 20;
+  uint64_t pages = 0;
+  uint64_t tables = 0;
+  uint64_t next = 0;
+  for (const PageRun& run : runs) {
+    pages += run.pages;
+    const uint64_t first = std::max(next, run.start.value() / kBytesOfTable);
+    next = (run.end().value() - 1) / kBytesOfTable + 1;
+    tables += next - std::min(next, first);
+  }
+  return 12 * pages > pages + 25 * tables + 5000;
+}
+
 }  // namespace
 
 absl::Status Snapshot::Prepare(std::span<const Target> targets) {
@@ -115,6 +132,9 @@ absl::StatusOr<std::vector<std::string>> Snapshot::Take(const FrozenTree& tree,
     const FrozenFacts& task = facts.tasks[i];
     const uint64_t bytes = task.pages.pages * kImagePageSize;
     if (bytes < options_.worth) continue;
+    if (options_.worth == SnapshotOptions::kWorthOfItself && !IsCopiedFaster(task.pages.runs)) {
+      continue;
+    }
     std::string why;
     if (bytes > room_) {
       why = absl::StrCat("its ", bytes >> 20,
