@@ -87,6 +87,7 @@ std::string RefusalOf(const CriuOption& option) {
 void RefuseUnservedCriuOptions(CLI::App& command) {
   for (const CriuOption& option : kUnserved) {
     const std::string long_name = absl::StrCat("--", std::string(option.long_name));
+    if (command.get_option_no_throw(long_name) != nullptr) continue;  // by this one it is
     std::string names = long_name;
     if (option.short_name != 0) {
       absl::StrAppend(&names, ",-", std::string(1, option.short_name));

@@ -13,6 +13,7 @@
 #include "dump/cli/report_text.h"
 #include "dump/cli/target_options.h"
 #include "dump/cli/verbosity.h"
+#include "dump/cli/work_path.h"
 #include "dump/session/dump_session.h"
 #include "dump/session/pre_dump.h"
 #include "dumpctl/failure.h"
@@ -41,15 +42,6 @@ struct DumpArguments {
   absl::StatusOr<DumpReport> (*run)(const DumpOptions&, Log&) = Dump;
 };
 
-// Logs, pid files and traces are relative to the work directory, as criu(8) has it.
-std::string InWorkDirectory(const DumpOptions& options, const std::string& file) {
-  const std::string& directory = options.work_dir.empty() ? options.images_dir : options.work_dir;
-  if (file.empty() || file.starts_with('/')) return file;
-  // An archive has no directory.
-  if (!options.output.empty() && directory.empty()) return file;
-  return directory + "/" + file;
-}
-
 absl::Status RunDump(DumpArguments arguments) {
   DumpOptions& options = arguments.options;
   if (arguments.leave_running) options.outcome = Outcome::kRunning;
@@ -59,9 +51,12 @@ absl::Status RunDump(DumpArguments arguments) {
   if (!options.output.empty()) options.images_dir.clear();
   options.kernel_features = ForcedKernelFeatures();
   options.fault = FromEnvironment("DUMPCTL_FAULT");
-  const std::string log_path = InWorkDirectory(options, arguments.log_file);
-  options.pidfile = InWorkDirectory(options, options.pidfile);
-  options.trace = InWorkDirectory(options, options.trace);
+  const auto work_path = [&options](const std::string& file) {
+    return WorkPath(options.work_dir, options.images_dir, file);
+  };
+  const std::string log_path = work_path(arguments.log_file);
+  options.pidfile = work_path(options.pidfile);
+  options.trace = work_path(options.trace);
   ASSIGN_OR_RETURN(const auto log, OpenLog(log_path, arguments.verbosity));
   absl::StatusOr<DumpReport> report;
   {

@@ -8,11 +8,19 @@
 #include <cstdint>
 #include <cstring>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/strings/str_cat.h"
 #include "dump/cli/answer.h"
+#include "dump/cli/background.h"
+#include "dump/cli/criu_options.h"
+#include "dump/cli/dump_log.h"
 #include "dump/cli/report_text.h"
+#include "dump/cli/target_options.h"
+#include "dump/cli/verbosity.h"
+#include "dump/cli/work_path.h"
+#include "dump/image/image_directory.h"
 #include "dump/image/page_receiver.h"
 #include "dump/image/server_address.h"
 #include "dumpctl/failure.h"
@@ -22,12 +30,23 @@
 namespace dumpctl {
 namespace {
 
+constexpr char kDaemonLog[] = "page-server.log";
+
 struct PageServerOptions {
   std::string directory = ".";
+  std::string work_dir;
+  std::string log_file;
+  int verbosity = kDefaultVerbosity;
+  std::string pidfile;
   std::string address = "0.0.0.0";
-  uint16_t port = 0;
+  uint16_t port = 0;  // 0: any
   int status_fd = -1;
+  bool daemon = false;
   bool sync = false;
+
+  std::string InWorkDirectory(const std::string& file) const {
+    return WorkPath(work_dir, directory, file);
+  }
 };
 
 absl::Status CannotListen(int error, const PageServerOptions& options) {
@@ -49,33 +68,67 @@ absl::StatusOr<UniqueFd> Listen(const PageServerOptions& options) {
 }
 
 // A zero byte, and the end: whoever has started it can send now.
-absl::Status TellReady(int status_fd) {
+absl::Status WriteStatus(int status_fd) {
   if (status_fd < 0) return absl::OkStatus();
   const UniqueFd told(status_fd);
   if (write(told.get(), "", 1) == 1) return absl::OkStatus();
   return absl::ErrnoToStatus(errno, absl::StrCat("--status-fd ", status_fd));
 }
 
-absl::Status Serve(const PageServerOptions& options) {
+absl::StatusOr<UniqueFd> Accept(const UniqueFd& listener, const PageServerOptions& options) {
+  for (;;) {
+    UniqueFd peer(accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
+    if (peer) return peer;
+    if (errno != EINTR && errno != ECONNABORTED) return CannotListen(errno, options);
+  }
+}
+
+// From here on a dump can send.
+absl::Status TellReady(const PageServerOptions& options, uint16_t port, Log& log) {
+  const std::string words = absl::StrCat("Listening at ", options.address, " port ", port);
+  log.Info(words);
+  // Who has chosen none wants to know.
+  if (options.port == 0) RETURN_IF_ERROR(WriteAnswer(absl::StrCat(words, ".\n")));
+  if (!options.pidfile.empty()) {
+    RETURN_IF_ERROR(WritePidfile(options.InWorkDirectory(options.pidfile), getpid()));
+  }
+  return WriteStatus(options.status_fd);
+}
+
+absl::Status Serve(const PageServerOptions& options, Background* background, Log& log) {
   ASSIGN_OR_RETURN(ImageDirectory directory, ImageDirectory::Open(options.directory));
   RETURN_IF_ERROR(directory.ExpectNoImages());
   ASSIGN_OR_RETURN(UniqueFd listener, Listen(options));
-  RETURN_IF_ERROR(TellReady(options.status_fd));
-  UniqueFd peer;
-  while (!peer) {
-    peer.Reset(accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
-    if (!peer && errno != EINTR && errno != ECONNABORTED) return CannotListen(errno, options);
-  }
+  ASSIGN_OR_RETURN(const SocketAddress bound, SocketAddress::Of(BorrowedFd(listener)));
+  RETURN_IF_ERROR(TellReady(options, bound.port(), log));
+  if (background != nullptr) RETURN_IF_ERROR(background->Enter());
+  ASSIGN_OR_RETURN(const UniqueFd peer, Accept(listener, options));
   // One dump is all that it serves: another one shall be refused, not wait.
   listener.Reset();
   ASSIGN_OR_RETURN(const ReceivedPages received,
                    ReceivePages(BorrowedFd(peer), directory, options.sync));
-  const std::string text = absl::StrCat(
+  const std::string words = absl::StrCat(
       "Received ", received.pages, " pages, ", SizeText(received.pages * kImagePageSize), ", of ",
-      received.objects, " tasks and shared objects to ", options.directory, ".\n");
+      received.objects, " tasks and shared objects to ", options.directory);
+  log.Info(words);
   // They are kept, whoever hears of it.
-  WriteAnswer(text).IgnoreError();
+  WriteAnswer(absl::StrCat(words, ".\n")).IgnoreError();
   return absl::OkStatus();
+}
+
+absl::Status RunPageServer(PageServerOptions options) {
+  std::optional<Background> background;
+  if (options.daemon) {
+    ASSIGN_OR_RETURN(background, Background::Start());
+    // Of what goes wrong later nobody would know.
+    if (options.log_file.empty()) options.log_file = kDaemonLog;
+  }
+  const std::string log_path = options.InWorkDirectory(options.log_file);
+  ASSIGN_OR_RETURN(const auto log, OpenLog(log_path, options.verbosity));
+  const absl::Status status = Serve(options, background ? &*background : nullptr, *log);
+  // Who asked is told by main; the file is for who looks later.
+  if (!status.ok() && !log_path.empty()) log->Error(std::string(status.message()));
+  return status;
 }
 
 }  // namespace
@@ -86,19 +139,37 @@ void AddPageServerCommand(CLI::App& app, CommandAction& action) {
   auto options = std::make_shared<PageServerOptions>();
   command->add_option("-D,--images-dir", options->directory, "where the memory goes (default: .)")
       ->type_name("DIR");
+  command
+      ->add_option("-W,--work-dir", options->work_dir,
+                   "where log and pid file go (default: the images directory)")
+      ->type_name("DIR");
+  command
+      ->add_option("-o,--log-file", options->log_file,
+                   "log there, not to stderr (default with --daemon: page-server.log)")
+      ->type_name("FILE");
+  command
+      ->add_option("--verbosity", options->verbosity,
+                   "or -vN: log 1 errors, 2 warnings (default), 3 information, 4 all")
+      ->type_name("N");
+  command->add_option("--pidfile", options->pidfile, "write the pid of the server there")
+      ->type_name("FILE");
   command->add_option("--address", options->address, "where to listen (default: at every address)")
       ->type_name("ADDRESS");
-  command->add_option("--port", options->port, "where to listen")
-      ->required()
-      ->check(CLI::Range(1, UINT16_MAX))
+  command->add_option("--port", options->port, "where to listen (default: any, which is told)")
+      ->check(CLI::Range(0, UINT16_MAX))
       ->type_name("PORT");
-  command
-      ->add_option("--status-fd", options->status_fd,
-                   "write a zero byte there, and close it, once a dump can send")
-      ->check(CLI::NonNegativeNumber)
-      ->type_name("FD");
+  CLI::Option* status_fd =
+      command
+          ->add_option("--status-fd", options->status_fd,
+                       "write a zero byte there, and close it, once a dump can send")
+          ->check(CLI::NonNegativeNumber)
+          ->type_name("FD");
+  command->add_flag("--daemon", options->daemon, "go on in the background, once a dump can send")
+      ->excludes(status_fd);
   command->add_flag("--sync", options->sync, "a dump has sent all only when it is on the disk");
-  command->callback([options, &action] { action = [options] { return Serve(*options); }; });
+  TakeTheLast(*command);
+  RefuseUnservedCriuOptions(*command);
+  command->callback([options, &action] { action = [options] { return RunPageServer(*options); }; });
 }
 
 }  // namespace dumpctl

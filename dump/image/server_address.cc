@@ -3,6 +3,8 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 
+#include <cerrno>
+#include <cstddef>
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
@@ -28,6 +30,21 @@ absl::StatusOr<SocketAddress> SocketAddress::Parse(const std::string& address, u
                                     " is no address of IPv4 or IPv6; names are not looked up"));
   }
   return parsed;
+}
+
+absl::StatusOr<SocketAddress> SocketAddress::Of(BorrowedFd socket) {
+  SocketAddress bound;
+  socklen_t size = sizeof bound.storage_;
+  if (getsockname(socket.get(), reinterpret_cast<sockaddr*>(&bound.storage_), &size) < 0) {
+    return absl::ErrnoToStatus(errno, "getsockname");
+  }
+  return bound;
+}
+
+uint16_t SocketAddress::port() const {
+  // At the same place in both.
+  static_assert(offsetof(sockaddr_in, sin_port) == offsetof(sockaddr_in6, sin6_port));
+  return ntohs(reinterpret_cast<const sockaddr_in*>(&storage_)->sin_port);
 }
 
 }  // namespace dumpctl

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "dumpctl/unique_fd.h"
 
 namespace dumpctl {
 
@@ -16,6 +17,10 @@ class SocketAddress {
   // By numbers: a static program cannot look up names. Failure::kUsage.
   static absl::StatusOr<SocketAddress> Parse(const std::string& address, uint16_t port);
 
+  // What a socket is bound to.
+  static absl::StatusOr<SocketAddress> Of(BorrowedFd socket);
+
+  uint16_t port() const;
   int family() const { return storage_.ss_family; }
   const sockaddr* get() const { return reinterpret_cast<const sockaddr*>(&storage_); }
   socklen_t size() const { return sizeof storage_; }

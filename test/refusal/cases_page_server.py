@@ -1,12 +1,14 @@
 """Page servers that are not there, say nothing, end early, or are given what would be mixed up."""
 
 import os
+import re
 import socket
 import struct
 import threading
+import time
 
 from registry import case
-from scene import require
+from scene import PATIENCE, require
 
 PORT = 4243  # of a network namespace of its own
 PLACE = ("--page-server", "--address", "127.0.0.1", "--port", str(PORT))
@@ -99,3 +101,59 @@ def page_server_and_pages_of_an_earlier_dump(scene):
         images = scene.make_directory(f"other-{len(options)}")
         scene.expect_failure(scene.dump(witness.pid, *options, images=images), "Usage", "--")
     witness.expect_unharmed()
+
+
+class _Daemon:
+    """A page server of ours in the background, at a port that the kernel has chosen."""
+
+    def __init__(self, scene, *options):
+        self._scene = scene
+        self.kept = scene.make_directory("kept")
+        self.command = (scene.dumpctl, "page-server", "-D", self.kept, "--address", "127.0.0.1",
+                        "--daemon", *options)
+        started = scene.run(*self.command, "--pidfile", "pid")
+        scene.expect_success(started)
+        told = re.fullmatch(r"Listening at 127\.0\.0\.1 port (\d+)\.\n", started.out)
+        require(told, f"no port is told: {started}")
+        self.port = told[1]
+        self.pid = int(self.read("pid"))
+
+    def read(self, name):
+        with open(os.path.join(self.kept, name)) as text:
+            return text.read()
+
+    def expect_end(self, code):
+        ended = self._scene.reaper.wait(self.pid, time.monotonic() + PATIENCE)
+        require(ended == code, f"the page server ended with {ended}")
+
+
+@case
+def page_server_in_the_background(scene):
+    server = _Daemon(scene, "-v4")
+    links = [os.readlink(f"/proc/{server.pid}/fd/{number}") for number in range(3)]
+    require(links == ["/dev/null"] * 3, f"it holds its starter's {links}")
+    require(os.getsid(server.pid) == server.pid, "it is in its starter's session")
+    # What cannot start says so where it was started.
+    scene.expect_failure(scene.run(*server.command), "ImagesDir", "another dump")
+    other = scene.make_directory("other")
+    scene.expect_failure(scene.run(*server.command, "-D", other, "--port", server.port), "Host",
+                         "Address already in use")
+    witness = scene.witness("poll", "big")
+    scene.expect_success(scene.dump(witness.pid, "-R", *PLACE[:-1], server.port))
+    server.expect_end(0)
+    require(any(name.startswith("pages-") for name in os.listdir(server.kept)), "no pages came")
+    require("Received" in server.read("page-server.log"), "its log does not say what came")
+    witness.expect_unharmed()
+
+
+@case
+def page_server_in_the_background_says_why_it_ends(scene):
+    server = _Daemon(scene)
+    with socket.create_connection(("127.0.0.1", int(server.port))) as dump:
+        dump.sendall(b"nonsense" * 4)
+    server.expect_end(23)
+    require("Error: the dump that sends pages sent" in server.read("page-server.log"),
+            f"the log says {server.read('page-server.log')!r}")
+    for option in ("--tls", "--ps-socket"):
+        scene.expect_failure(scene.run(*server.command, option), "Usage",
+                             f"{option} is not served by this version")
