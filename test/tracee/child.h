@@ -5,6 +5,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <functional>
 #include <sstream>
@@ -23,6 +26,8 @@ class Child {
     int pipe_fds[2];
     EXPECT_EQ(pipe(pipe_fds), 0);
     pid_ = fork();
+    // Without one, what the test does next would go on for ever.
+    if (pid_ < 0) std::abort();
     if (pid_ == 0) {
       close(pipe_fds[0]);
       _exit(body(pipe_fds[1]));
@@ -57,15 +62,22 @@ inline std::string Maps(pid_t pid) {
   return text.str();
 }
 
-// Waits until the child sleeps in a system call.
+inline bool IsBlocked(const std::filesystem::path& thread) {
+  std::ifstream file(thread / "stat");
+  std::string text;
+  std::getline(file, text);
+  const size_t end = text.rfind(')');
+  return end != std::string::npos && text[end + 2] == 'S';
+}
+
+// Waits until all threads of the child sleep in system calls.
 inline void WaitUntilBlocked(pid_t pid) {
-  for (;;) {
-    std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
-    std::string text;
-    std::getline(file, text);
-    if (text[text.rfind(')') + 2] == 'S') return;
-    usleep(100);
-  }
+  const std::string threads = "/proc/" + std::to_string(pid) + "/task";
+  const auto all_blocked = [&threads] {
+    const std::filesystem::directory_iterator each(threads);
+    return std::all_of(begin(each), end(each), [](const auto& it) { return IsBlocked(it.path()); });
+  };
+  while (!all_blocked()) usleep(100);
 }
 
 inline absl::Time Soon() { return absl::Now() + absl::Seconds(10); }

@@ -1,5 +1,6 @@
 #include "dump/tracee/remote_syscalls.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -16,6 +17,7 @@
 #include <thread>
 
 #include "dumpctl/failure.h"
+#include "dumpctl/unique_fd.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "test/tracee/child.h"
@@ -368,8 +370,11 @@ TEST(RemoteSyscallsTest, AGuestThreadKeepsItsRegisters) {
 // Its own ids are others than those by which we know it. Stands last: this process can start no
 // threads and no second init afterwards.
 TEST(RemoteSyscallsTest, RunsCallsInAnotherPidNamespace) {
+  const UniqueFd own(open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC));
   ASSERT_EQ(unshare(CLONE_NEWPID), 0) << "needs CAP_SYS_ADMIN";
   Child child(SleepInTwoThreads);
+  // Or we could have no more children when this one, the init of the new one, has ended.
+  ASSERT_EQ(setns(own.get(), CLONE_NEWPID), 0);
   WaitUntilBlocked(child.pid());
   {
     auto task = FrozenTask::Freeze(child.pid(), Soon());
