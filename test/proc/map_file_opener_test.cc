@@ -15,6 +15,8 @@
 
 #include <fstream>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "dumpctl/failure.h"
 #include "gmock/gmock.h"
@@ -34,6 +36,8 @@ constexpr size_t kSize = 8192;
 class MapFileOpenerTest : public ::testing::Test {
  protected:
   MapFileOpenerTest() : self_(*ProcDir::OpenTask(getpid())), opener_(self_, *KernelTmpfsDevice()) {}
+  // Nothing stays for the tests that come in the same process.
+  ~MapFileOpenerTest() override { UnmapAll(); }
 
   UniqueFd CreateFile(const std::string& name) {
     UniqueFd file(open((directory_ + "/" + name).c_str(), O_RDWR | O_CREAT, 0600));
@@ -41,10 +45,15 @@ class MapFileOpenerTest : public ::testing::Test {
     return file;
   }
 
-  static void* Map(int fd, int flags, size_t size = kSize) {
+  void* Map(int fd, int flags, size_t size = kSize) {
     void* at = mmap(nullptr, size, PROT_READ | PROT_WRITE, flags, fd, 0);
     EXPECT_NE(at, MAP_FAILED);
+    mapped_.emplace_back(at, size);
     return at;
+  }
+
+  void UnmapAll() {
+    for (const auto& [at, size] : std::exchange(mapped_, {})) munmap(at, size);
   }
 
   Mapping MappingAt(const void* at) {
@@ -70,6 +79,7 @@ class MapFileOpenerTest : public ::testing::Test {
 
   const TemporaryDirectory place_;
   const std::string directory_ = place_.path();
+  std::vector<std::pair<void*, size_t>> mapped_;
   ProcDir self_;
   ProcMapFileOpener opener_;
 };
@@ -155,6 +165,7 @@ TEST_F(MapFileOpenerTest, KnowsTheKernelsOwnMemoryFiles) {
   shmctl(id, IPC_RMID, nullptr);
   EXPECT_EQ(KindAt(segment), VmaKind::kSysvShm);
   EXPECT_EQ(OpenAt(segment).facts.shmem_id, static_cast<uint64_t>(id));
+  shmdt(segment);
 
   const UniqueFd zero(open("/dev/zero", O_RDWR));
   EXPECT_EQ(KindAt(Map(zero.get(), MAP_PRIVATE)), VmaKind::kFilePrivate);
@@ -180,6 +191,7 @@ TEST_F(MapFileOpenerTest, OpensWhatAPlainOpenCannot) {
   aio_context_t context = 0;
   ASSERT_EQ(syscall(SYS_io_setup, 8, &context), 0);
   EXPECT_EQ(KindAt(reinterpret_cast<void*>(context)), VmaKind::kAioRing);
+  EXPECT_EQ(syscall(SYS_io_destroy, context), 0);
 
   const UniqueFd packet(socket(AF_PACKET, SOCK_RAW, 0));
   if (!packet) GTEST_SKIP() << "no packet sockets for this caller";
@@ -193,9 +205,8 @@ TEST_F(MapFileOpenerTest, OpensWhatAPlainOpenCannot) {
 
 TEST_F(MapFileOpenerTest, AMappingThatIsGoneIsNotFound) {
   const UniqueFd file = CreateFile("file");
-  void* at = Map(file.get(), MAP_SHARED);
-  const Mapping mapping = MappingAt(at);
-  munmap(at, kSize);
+  const Mapping mapping = MappingAt(Map(file.get(), MAP_SHARED));
+  UnmapAll();
   const absl::Status status = opener_.Open(mapping).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kNotFound);
   EXPECT_THAT(std::string(status.message()), HasSubstr(directory_ + "/file"));
