@@ -16,6 +16,7 @@ Exit status: 0 passed, 1 failed (with all logs), 77 skipped (with the target's r
 """
 
 import argparse
+import glob
 import os
 import shutil
 import signal
@@ -32,7 +33,6 @@ import sandbox
 import target_process
 
 SKIPPED = 77
-FROM_COPIES = "--snapshot=cow"
 
 
 class Case:
@@ -96,13 +96,14 @@ class Case:
             more = self._options.with_options
             if self._options.mode == "snapshot":
                 self._dumper.dump(self._target.pid, images, self._deadline, leave_running=True,
-                                  options=more + [FROM_COPIES])
+                                  options=more + [f"--snapshot={self._options.copies}"])
                 self._expect_copies(images)
                 for pid in pids:
                     os.kill(pid, signal.SIGKILL)
             else:
                 self._dumper.dump(self._target.pid, images, self._deadline, options=more)
             self._target.wait_gone(pids, self._deadline)
+            self._expect_little(images)
             if self._options.remove_cgroups:
                 cgroups.remove(self._directory)
             self._dumper.restore(images, self._deadline, options=more)
@@ -111,6 +112,14 @@ class Case:
         if rounds > 1:
             self._expect_other_clocks()
         self._let_go("restored")
+
+    def _expect_little(self, images):
+        """Memory takes no more than it is said to."""
+        sizes = [os.stat(path).st_size
+                 for path in glob.glob(os.path.join(images, "**/pages-*.img"), recursive=True)]
+        most = self._options.most_memory
+        if most is not None and not 0 < sum(sizes) <= most << 10:
+            raise target_process.TargetFailure(f"{sum(sizes) >> 10} KiB of memory were written")
 
     @staticmethod
     def _expect_copies(images):
@@ -134,7 +143,7 @@ class Case:
         images = self._new_images()
         more = list(self._options.with_options)
         if self._options.mode == "snapshot-running":
-            more.append(FROM_COPIES)
+            more.append(f"--snapshot={self._options.copies}")
         self._dumper.dump(self._target.pid, images, self._deadline, leave_running=True,
                           options=more)
         if self._options.mode == "snapshot-running":
@@ -168,6 +177,9 @@ def main():
     parser.add_argument("--remove-cgroups", action="store_true",
                         help="between dump and restore, those that the target has made")
     parser.add_argument("--hugepages", type=int, default=0, help="that the target uses")
+    parser.add_argument("--copies", default="cow", choices=["auto", "cow"],
+                        help="what --snapshot is given")
+    parser.add_argument("--most-memory", type=int, help="how many KiB of it the images may have")
     parser.add_argument("--suite", default="trixie", help="whose criu restores")
     parser.add_argument("--timeout", type=float, default=30)
     parser.add_argument("--keep", help="leave images and logs in this directory")

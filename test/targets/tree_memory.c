@@ -1,14 +1,26 @@
 /* Memory that children inherited copy-on-write: shared pages, pages that one of them wrote since,
  * and pages given back, unmapped or moved; a grandchild that shares with both generations above;
- * and pages over a file. */
+ * pages over a file; and pages of zeros, which nobody has written. */
 #include "test/targets/family.h"
 #include "test/targets/target.h"
 
-enum { kSize = 1 << 20, kPart = kSize / 4 };
+enum { kSize = 1 << 20, kPart = kSize / 4, kHuge = 2 << 20 };
 
 static char* memory;
 
+static char* zeros; /* read, and never written: the kernel's one page of zeros, and its huge one */
+
+static void MapZeros(void) {
+  char* place = Map(3 * kHuge);
+  zeros = place + kHuge - (uintptr_t)place % kHuge;
+  /* Where there is no huge page of zeros, it is small ones all over. */
+  madvise(zeros, kHuge, MADV_HUGEPAGE);
+  REQUIRE_SYSCALL(madvise(zeros + kHuge, kHuge, MADV_NOHUGEPAGE));
+  for (int i = 0; i < 2 * kHuge; i += 4096) REQUIRE(*(volatile char*)(zeros + i) == 0);
+}
+
 static void Expect(int second, bool third) {
+  for (int i = 0; i < 2 * kHuge; i += 512) EXPECT_EQ(0, zeros[i]);
   ExpectFilled("what was inherited", memory, kPart, 1);
   ExpectFilled("what was written since", memory + kPart, kPart, second);
   if (third) {
@@ -75,6 +87,7 @@ static void MapFile(void) {
 int main(void) {
   memory = Map(kSize);
   MapFile();
+  MapZeros();
   Fill(memory, kPart, 1);
   Fill(memory + kPart, kPart, 2);
   Fill(memory + 2 * kPart, kPart, 1);
