@@ -80,7 +80,7 @@ def _says(log, words):
 def log_tails(images, lines=40):
     """The ends of all logs of a dump, as one text."""
     text = ""
-    for name in ("dump.out", "dump.log", "restore.out", "restore.log"):
+    for name in ("dump.out", "dump.log", "server.out", "restore.out", "restore.log"):
         path = os.path.join(images, name)
         if not os.path.exists(path):
             continue

@@ -33,6 +33,33 @@ class Start:
             raise Skipped(reason)
 
 
+def dumped_elsewhere(options, directory, dump):
+    """A dump of which not all goes into the images directory, restored: the exit status.
+
+    dump(start, dumper, images, kept) has the target dumped into `images`, and what goes elsewhere
+    kept in `kept`, and gives the directory that has all of it when the target is dead, or dying.
+    """
+    images, kept = (os.path.join(directory, name) for name in ("images", "kept"))
+    os.mkdir(images)
+    os.mkdir(kept)
+    start = Start(options, directory)
+    target, deadline = start.target, start.deadline
+    dumper = dumpers.Dumper(start.reaper, options.dumper, options.stock)
+    try:
+        start.run()
+        pids = target.tree()
+        whole = dump(start, dumper, images, kept)
+        target.wait_gone(pids, deadline)
+        dumper.restore(whole, deadline)
+        target.go("restored")
+        target.check_verdict(deadline)
+    except (target_process.TargetFailure, dumpers.DumpFailure) as failure:
+        print(f"{failure}\n--- target printed:\n{target.status()}")
+        print(dumpers.log_tails(images), dumpers.log_tails(kept))
+        return 1
+    return 0
+
+
 def parser(doc):
     made = argparse.ArgumentParser(description=doc.splitlines()[0])
     made.add_argument("target")

@@ -7,6 +7,7 @@ A suite stands for its stock criu. The restore is by stock of trixie; pagemaps o
 take sid's, for 4.1 does not read how 4.2 counts pages.
 """
 
+import functools
 import os
 import signal
 import subprocess
@@ -16,7 +17,6 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import dumper as dumpers
 import one_target
-import target_process
 
 SUITES = ("trixie", "sid")
 PORT = 4242  # of a network namespace of its own
@@ -38,42 +38,27 @@ def start_server(options, reaper, directory, deadline):
     return pid
 
 
+def dump(options, start, dumper, images, kept):
+    target, deadline = start.target, start.deadline
+    server = start_server(options, start.reaper, kept, deadline)
+    dumper.dump(target.pid, images, deadline, leave_running=options.leave_running,
+                options=["--page-server", "--address", "127.0.0.1", "--port", str(PORT)])
+    code = start.reaper.wait(server, deadline)
+    if code != 0:
+        raise dumpers.DumpFailure(f"the page server ended with {code}")
+    if options.leave_running:
+        for pid in target.tree():
+            os.kill(pid, signal.SIGKILL)
+    if any(name.startswith("page") for name in os.listdir(images)):
+        raise dumpers.DumpFailure(f"pages beside the images: {os.listdir(images)}")
+    for name in os.listdir(kept):
+        if name.endswith(".img"):
+            os.rename(os.path.join(kept, name), os.path.join(images, name))
+    return images
+
+
 def run(options, directory):
-    images, kept = (os.path.join(directory, name) for name in ("images", "kept"))
-    os.mkdir(images)
-    os.mkdir(kept)
-    start = one_target.Start(options, directory)
-    target, reaper, deadline = start.target, start.reaper, start.deadline
-    dumper = dumpers.Dumper(reaper, options.dumper, options.stock)
-    try:
-        start.run()
-        server = start_server(options, reaper, kept, deadline)
-        pids = target.tree()
-        dumper.dump(target.pid, images, deadline, leave_running=options.leave_running,
-                    options=["--page-server", "--address", "127.0.0.1", "--port", str(PORT)])
-        code = reaper.wait(server, deadline)
-        if code != 0:
-            raise dumpers.DumpFailure(f"the page server ended with {code}")
-        if options.leave_running:
-            for pid in pids:
-                os.kill(pid, signal.SIGKILL)
-        target.wait_gone(pids, deadline)
-        if any(name.startswith("page") for name in os.listdir(images)):
-            raise dumpers.DumpFailure(f"pages beside the images: {os.listdir(images)}")
-        for name in os.listdir(kept):
-            if name.endswith(".img"):
-                os.rename(os.path.join(kept, name), os.path.join(images, name))
-        dumper.restore(images, deadline)
-        target.go("restored")
-        target.check_verdict(deadline)
-    except (target_process.TargetFailure, dumpers.DumpFailure) as failure:
-        print(f"{failure}\n--- target printed:\n{target.status()}")
-        print(dumpers.log_tails(images))
-        with open(os.path.join(kept, "server.out"), "a+", errors="replace") as log:
-            log.seek(0)
-            print(f"--- the page server said:\n{log.read()[-2000:]}")
-        return 1
-    return 0
+    return one_target.dumped_elsewhere(options, directory, functools.partial(dump, options))
 
 
 def main():

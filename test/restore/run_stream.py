@@ -6,6 +6,7 @@
 The streamer is ours: it does what criu-image-streamer does at its socket.
 """
 
+import functools
 import os
 import socket
 import struct
@@ -15,7 +16,6 @@ import threading
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import dumper as dumpers
 import one_target
-import target_process
 
 
 class Streamer(threading.Thread):
@@ -50,31 +50,18 @@ class Streamer(threading.Thread):
                 image.write(piece)
 
 
+def dump(options, start, dumper, images, kept):
+    streamer = Streamer(images, kept)
+    dumper.dump(start.target.pid, images, start.deadline, options=["--stream"])
+    streamer.join(10)
+    left = [name for name in os.listdir(images) if name.endswith(".img")]
+    if left or options.dumper != options.stock and streamer.order[-1] != "inventory.img":
+        raise dumpers.DumpFailure(f"images beside the stream: {left}, {streamer.order}")
+    return kept
+
+
 def run(options, directory):
-    images, kept = (os.path.join(directory, name) for name in ("images", "kept"))
-    os.mkdir(images)
-    os.mkdir(kept)
-    start = one_target.Start(options, directory)
-    target, reaper, deadline = start.target, start.reaper, start.deadline
-    dumper = dumpers.Dumper(reaper, options.dumper, options.stock)
-    try:
-        start.run()
-        streamer = Streamer(images, kept)
-        pids = target.tree()
-        dumper.dump(target.pid, images, deadline, options=["--stream"])
-        streamer.join(10)
-        target.wait_gone(pids, deadline)
-        left = [name for name in os.listdir(images) if name.endswith(".img")]
-        if left or options.dumper != options.stock and streamer.order[-1] != "inventory.img":
-            raise dumpers.DumpFailure(f"images beside the stream: {left}, {streamer.order}")
-        dumper.restore(kept, deadline)
-        target.go("restored")
-        target.check_verdict(deadline)
-    except (target_process.TargetFailure, dumpers.DumpFailure) as failure:
-        print(f"{failure}\n--- target printed:\n{target.status()}")
-        print(dumpers.log_tails(images), dumpers.log_tails(kept))
-        return 1
-    return 0
+    return one_target.dumped_elsewhere(options, directory, functools.partial(dump, options))
 
 
 def main():
