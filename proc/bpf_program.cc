@@ -83,9 +83,9 @@ absl::StatusOr<UniqueFd> LoadBpfIterator(uint32_t function,
   return program;
 }
 
-absl::StatusOr<UniqueFd> AttachBpfIterator(const UniqueFd& program, pid_t tid) {
-  bpf_iter_link_info info = {};
-  info.task.tid = static_cast<uint32_t>(tid);
+namespace {
+
+absl::StatusOr<UniqueFd> Attach(const UniqueFd& program, bpf_iter_link_info info) {
   bpf_attr attr = {};
   attr.link_create.prog_fd = static_cast<uint32_t>(program.get());
   attr.link_create.attach_type = BPF_TRACE_ITER;
@@ -100,8 +100,6 @@ absl::StatusOr<UniqueFd> AttachBpfIterator(const UniqueFd& program, pid_t tid) {
   return attached;
 }
 
-namespace {
-
 absl::StatusOr<UniqueFd> CreateMapOfOne(bpf_map_type type, uint32_t size) {
   bpf_attr attr = {};
   attr.map_type = type;
@@ -114,6 +112,18 @@ absl::StatusOr<UniqueFd> CreateMapOfOne(bpf_map_type type, uint32_t size) {
 }
 
 }  // namespace
+
+absl::StatusOr<UniqueFd> AttachBpfIterator(const UniqueFd& program, pid_t tid) {
+  bpf_iter_link_info info = {};
+  info.task.tid = static_cast<uint32_t>(tid);
+  return Attach(program, info);
+}
+
+absl::StatusOr<UniqueFd> AttachBpfIteratorToProcess(const UniqueFd& program, pid_t pid) {
+  bpf_iter_link_info info = {};
+  info.task.pid = static_cast<uint32_t>(pid);
+  return Attach(program, info);
+}
 
 absl::StatusOr<UniqueFd> CreateBpfScratch(uint32_t size) {
   return CreateMapOfOne(BPF_MAP_TYPE_ARRAY, size);

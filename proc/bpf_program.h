@@ -46,6 +46,8 @@ absl::StatusOr<UniqueFd> LoadBpfIterator(uint32_t function, std::span<const bpf_
 
 // To be read from once: what it tells of the thread `tid` of this process's pid namespace then.
 absl::StatusOr<UniqueFd> AttachBpfIterator(const UniqueFd& program, pid_t tid);
+// The same of all threads of the process `pid`.
+absl::StatusOr<UniqueFd> AttachBpfIteratorToProcess(const UniqueFd& program, pid_t pid);
 
 // A map of one value of `size` bytes, for a program's own use.
 absl::StatusOr<UniqueFd> CreateBpfScratch(uint32_t size);

@@ -143,6 +143,8 @@ constexpr KernelFeatures::Description kDescriptions[] = {
     {KernelFeature::kBpfTaskFile, "bpf_task_file",
      "Linux 6.1 with CONFIG_DEBUG_INFO_BTF, and CAP_BPF", "what waits to be read from terminals",
      "where something waits it is refused, and a line that is not ended is lost"},
+    {KernelFeature::kBpfTask, "bpf_task", "Linux 6.1 with CONFIG_DEBUG_INFO_BTF, and CAP_BPF",
+     "the state of many threads at once", "each of them is asked"},
 };
 
 bool Ask(KernelFeature feature, const ProcDir& self) {
@@ -163,6 +165,7 @@ bool Ask(KernelFeature feature, const ProcDir& self) {
       return HasWriteWatch(self);
     case KernelFeature::kBpfTaskVma:
     case KernelFeature::kBpfTaskFile:
+    case KernelFeature::kBpfTask:
       return MayIterateByBpf();
   }
   return false;

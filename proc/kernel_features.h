@@ -20,6 +20,7 @@ enum class KernelFeature : uint8_t {
   kSoftDirty,         // CONFIG_MEM_SOFT_DIRTY
   kBpfTaskVma,        // BPF iterators over the mappings of one task, 6.1, and BTF to write them by
   kBpfTaskFile,       // the same over the open files of one task
+  kBpfTask,           // the same over the threads of one task
   kWriteWatch,        // userfaultfd's asynchronous write protection, 6.7, and PIDFD_THREAD, 6.9
 };
 

@@ -54,11 +54,11 @@ absl::StatusOr<ProcDir> ProcDir::OpenRoot() {
 absl::StatusOr<ProcDir> ProcDir::OpenThread(pid_t tid) const {
   const std::string name = absl::StrCat("task/", tid);
   ASSIGN_OR_RETURN(UniqueFd dir, Open(name, O_PATH | O_DIRECTORY));
-  return ProcDir(std::move(dir), absl::StrCat(path_, "/", name));
+  return ProcDir(std::move(dir), absl::StrCat(path(), "/", name));
 }
 
 absl::Status ProcDir::Error(int error, std::string_view name) const {
-  std::string what = path_;
+  std::string what = path();
   what.append("/").append(name);
   // ESRCH is what an open file of a task that has been reaped answers.
   if (error == ESRCH || error == ENOENT) return absl::NotFoundError(absl::StrCat(what, " is gone"));
@@ -66,7 +66,7 @@ absl::Status ProcDir::Error(int error, std::string_view name) const {
 }
 
 absl::StatusOr<UniqueFd> ProcDir::Open(std::string_view name, int flags) const {
-  UniqueFd file(openat(dir_.get(), std::string(name).c_str(), flags | O_CLOEXEC));
+  UniqueFd file(openat(fd().get(), std::string(name).c_str(), flags | O_CLOEXEC));
   if (!file) return Error(errno, name);
   return file;
 }
@@ -119,7 +119,7 @@ absl::StatusOr<std::string> ProcDir::ReadWhole(std::string_view name) const {
 absl::StatusOr<std::string> ProcDir::ReadLink(std::string_view name) const {
   // Links of procfs may name paths up to a page long; one byte more tells truncation apart.
   std::array<char, PATH_MAX + 1> target;
-  const ssize_t n = readlinkat(dir_.get(), std::string(name).c_str(), target.data(), target.size());
+  const ssize_t n = readlinkat(fd().get(), std::string(name).c_str(), target.data(), target.size());
   if (n < 0) return Error(errno, name);
   return std::string(target.data(), static_cast<size_t>(n));
 }

@@ -3,8 +3,10 @@
 
 #include <sys/types.h>
 
+#include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "absl/functional/function_ref.h"
@@ -18,6 +20,8 @@ namespace dumpctl {
 //
 // All names are relative to the directory ("maps", "fd/3", "map_files/400000-401000"). Errors:
 // NotFound when the task or the name is gone, PermissionDenied when the kernel says so.
+//
+// Copies share the descriptor: there may be thousands of tasks.
 class ProcDir {
  public:
   static absl::StatusOr<ProcDir> OpenTask(pid_t pid);
@@ -42,17 +46,22 @@ class ProcDir {
   // Names in a subdirectory, without "." and "..", in the kernel's order.
   absl::StatusOr<std::vector<std::string>> List(std::string_view name) const;
 
-  BorrowedFd fd() const { return BorrowedFd(dir_); }
+  BorrowedFd fd() const { return BorrowedFd(handle_->dir); }
   // "/proc/123" or "/proc/123/task/125": for error messages.
-  const std::string& path() const { return path_; }
+  const std::string& path() const { return handle_->path; }
 
  private:
-  ProcDir(UniqueFd dir, std::string path) : dir_(std::move(dir)), path_(std::move(path)) {}
+  struct Handle {
+    UniqueFd dir;
+    std::string path;
+  };
+
+  ProcDir(UniqueFd dir, std::string path)
+      : handle_(std::make_shared<const Handle>(Handle{std::move(dir), std::move(path)})) {}
 
   absl::Status Error(int error, std::string_view name) const;
 
-  UniqueFd dir_;
-  std::string path_;
+  std::shared_ptr<const Handle> handle_;
 };
 
 // Numeric names only ("task", "fd"): what List gives for directories of pids or descriptors.

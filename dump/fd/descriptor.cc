@@ -339,11 +339,23 @@ UniqueFd CopyDescriptor(BorrowedFd pidfd, int number) {
   return UniqueFd(static_cast<int>(syscall(SYS_pidfd_getfd, pidfd.get(), number, 0)));
 }
 
+namespace {
+
+bool HasEventQueue(const Descriptor& descriptor) {
+  const FileKind kind = FileKindOf(descriptor.stat, descriptor.link.value(), 0);
+  return kind == FileKind::kInotify || kind == FileKind::kFanotify;
+}
+
+}  // namespace
+
+bool HasEventQueues(std::span<const Descriptor> descriptors) {
+  return std::any_of(descriptors.begin(), descriptors.end(), HasEventQueue);
+}
+
 void PeekUnreadEvents(BorrowedFd pidfd, std::vector<Descriptor>& descriptors) {
   constexpr int kLooks = 10;
   for (Descriptor& descriptor : descriptors) {
-    const FileKind kind = FileKindOf(descriptor.stat, descriptor.link.value(), 0);
-    if (kind != FileKind::kInotify && kind != FileKind::kFanotify) continue;
+    if (!HasEventQueue(descriptor)) continue;
     // Who has closed it meanwhile has nothing unread.
     descriptor.copy = CopyDescriptor(pidfd, descriptor.number);
     if (!descriptor.copy) continue;

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -83,6 +84,7 @@ UniqueFd CopyDescriptor(BorrowedFd pidfd, int number);
 // Fills `waiting` of those of PeekDescriptors that tell of events (inotify(7), fanotify(7)),
 // through copies that last a moment. Of a reader that has just been woken it is waited for, some 10
 // ms.
+bool HasEventQueues(std::span<const Descriptor> descriptors);  // whether there are any
 void PeekUnreadEvents(BorrowedFd pidfd, std::vector<Descriptor>& descriptors);
 
 // The number of descriptors that a task has.

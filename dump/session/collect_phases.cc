@@ -24,6 +24,15 @@ void CountFacts(DumpReport& report, const TreeFacts& facts) {
   for (const auto& [id, object] : facts.shared_memory) report.pages_written += object.pages;
 }
 
+void TellOfRows(const DumpRun& run, const FrozenTree& tree) {
+  size_t rows = 0;
+  for (const FrozenTask& task : tree.tasks()) {
+    for (const FrozenThread& thread : task.threads()) rows += thread.row ? 1 : 0;
+  }
+  run.log.Info(rows > 0 ? absl::StrCat("State of ", rows, " threads by BPF")
+                        : "State of threads one by one");
+}
+
 }  // namespace
 
 absl::StatusOr<TreeFacts> Question(const DumpRun& run, const FrozenTree& tree,
@@ -36,11 +45,10 @@ absl::StatusOr<TreeFacts> Question(const DumpRun& run, const FrozenTree& tree,
     facts.tasks.push_back(std::move(read));
   }
   collect.End();
+  TellOfRows(run, tree);
   const TraceSpan ask(TraceKind::kPhase, "ask");
   RETURN_IF_ERROR(run.Begin("ask"));
-  for (size_t i = 0; i < facts.tasks.size(); ++i) {
-    RETURN_IF_ERROR(AskTask(tree.tasks()[i], facts.tasks[i]));
-  }
+  RETURN_IF_ERROR(AskTasks(tree.tasks(), facts.tasks));
   RETURN_IF_ERROR(run.Begin("track"));
   RETURN_IF_ERROR(tracking.Watch(tree, root));
   return facts;

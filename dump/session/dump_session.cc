@@ -53,10 +53,11 @@ namespace {
 class Session {
  public:
   Session(const DumpOptions& options, Log& log, FaultPoints faults, KernelFeatures features,
-          PageTracking tracking, std::vector<Target> targets)
+          PageTracking tracking, const ThreadRows& rows, std::vector<Target> targets)
       : run_{options, log, std::move(faults)},
         features_(features),
         tracking_(std::move(tracking)),
+        rows_(rows),
         targets_(std::move(targets)),
         copies_(run_) {}
 
@@ -73,8 +74,7 @@ class Session {
   absl::StatusOr<Preflight> LookOver();
   // While it stands.
   absl::StatusOr<FrozenTree> Freeze(CgroupFreezer& freezer);
-  absl::Status ReadConnections(const FrozenTree& tree, TreeFacts& facts,
-                               TcpConnections& connections);
+  absl::Status ReadConnections(TreeFacts& facts, TcpConnections& connections);
   absl::Status SaveMemory(const FrozenTree& tree, const TreeFacts& facts,
                           std::span<PageSink> sinks);
   absl::Status SaveNameless(const FrozenTree& tree, TreeFacts& facts, ImageSink& images);
@@ -94,6 +94,7 @@ class Session {
   DumpRun run_;
   KernelFeatures features_;
   PageTracking tracking_;
+  const ThreadRows& rows_;
   std::vector<Target> targets_;
   CopyPhases copies_;
   bool all_needed_ = false;
@@ -134,7 +135,7 @@ absl::Status Session::RunPhases() {
   const absl::Cleanup seen = [&helper] { helper.Finish(); };
   auto names = SeeNamesBeside(facts, helper);
   if (once) RETURN_IF_ERROR(ShareOut(run_, tree, facts));
-  RETURN_IF_ERROR(ReadConnections(tree, facts, connections));
+  RETURN_IF_ERROR(ReadConnections(facts, connections));
   RETURN_IF_ERROR(destination.OpenSinks(facts));
   const bool takes_copies = copies_.MayTake(freezer);
   if (takes_copies || copies_.snapshot().MayWriteBeside()) {
@@ -170,6 +171,8 @@ absl::StatusOr<Preflight> Session::LookOver() {
 }
 
 absl::StatusOr<FrozenTree> Session::Freeze(CgroupFreezer& freezer) {
+  KnownTree known{.rows = &rows_};
+  for (const Target& target : targets_) known.dirs.emplace(target.pid, target.dir);
   frozen_since_ = absl::Now();
   standing_.emplace(TraceKind::kFrozen, "frozen");
   const TraceSpan span(TraceKind::kPhase, "freeze");
@@ -184,7 +187,7 @@ absl::StatusOr<FrozenTree> Session::Freeze(CgroupFreezer& freezer) {
   std::function<absl::Status()> thaw;
   if (freezer.active()) thaw = [&freezer] { return freezer.Thaw(); };
   ASSIGN_OR_RETURN(FrozenTree tree,
-                   FrozenTree::Freeze(root().pid, deadline, options.may_go_on, thaw));
+                   FrozenTree::Freeze(root().pid, deadline, options.may_go_on, thaw, known));
   run_.report.freezing = absl::Now() - frozen_since_;
   std::set<pid_t> standing;
   for (const FrozenTask& task : tree.tasks()) standing.insert(task.pid());
@@ -196,15 +199,14 @@ absl::StatusOr<FrozenTree> Session::Freeze(CgroupFreezer& freezer) {
   return tree;
 }
 
-absl::Status Session::ReadConnections(const FrozenTree& tree, TreeFacts& facts,
-                                      TcpConnections& connections) {
+absl::Status Session::ReadConnections(TreeFacts& facts, TcpConnections& connections) {
   const TraceSpan span(TraceKind::kPhase, "lock");
   RETURN_IF_ERROR(run_.Begin("lock"));
   ASSIGN_OR_RETURN(facts.run_id, NewRunId());
   if (!run_.options.inet.tcp_established) return absl::OkStatus();
   ASSIGN_OR_RETURN(facts.network_lock,
                    connections.Read(facts.inet_sockets, run_.options.network_lock, facts.run_id,
-                                    tree.tasks().front().pidfd()));
+                                    BorrowedFd(root().pidfd)));
   if (connections.size() > 0)
     run_.log.Info(absl::StrCat("Read ", connections.size(), " connections of TCP"));
   return absl::OkStatus();
@@ -321,14 +323,15 @@ absl::StatusOr<DumpReport> Dump(const DumpOptions& options, Log& log) {
   ASSIGN_OR_RETURN(PageTracking tracking, PageTracking::Prepare(options, features));
   constexpr size_t kSmallDump = 1 << 20;
   ReserveHeap(kSmallDump);
-  ASSIGN_OR_RETURN(std::vector<Target> targets, FindTree(options.pid));
+  ThreadRows rows(features.Has(KernelFeature::kBpfTask));
+  ASSIGN_OR_RETURN(std::vector<Target> targets, FindTree(options.pid, &rows));
   if (const ActionScripts scripts(options); !scripts.empty()) {
     RETURN_IF_ERROR(scripts.BeforeDump());
     // They may have made another tree of it.
-    ASSIGN_OR_RETURN(targets, FindTree(options.pid));
+    ASSIGN_OR_RETURN(targets, FindTree(options.pid, &rows));
   }
   looking.End();
-  Session session(options, log, std::move(faults), features, std::move(tracking),
+  Session session(options, log, std::move(faults), features, std::move(tracking), rows,
                   std::move(targets));
   absl::StatusOr<DumpReport> report = session.Run();
   if (trace && session.froze()) {

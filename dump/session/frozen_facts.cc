@@ -5,6 +5,8 @@
 #include <sys/resource.h>
 #include <time.h>
 
+#include <algorithm>
+#include <map>
 #include <set>
 #include <string_view>
 #include <utility>
@@ -21,6 +23,7 @@
 #include "proc/smaps_entries.h"
 #include "proc/smaps_parser.h"
 #include "proc/status_parser.h"
+#include "proc/text_fields.h"
 #include "proc/timers_parser.h"
 
 namespace dumpctl {
@@ -75,8 +78,15 @@ absl::Status CannotSuspendSeccomp(const FrozenTask& task, pid_t tid) {
 
 absl::Status ReadThreads(const FrozenTask& task, SeccompCollector& seccomp, FrozenFacts& facts) {
   facts.threads.reserve(task.threads().size());
+  std::map<uint64_t, size_t> by_credentials;  // the first thread that has them
   for (const FrozenThread& thread : task.threads()) {
-    ASSIGN_OR_RETURN(ThreadFacts read, ReadThreadFacts(task, thread));
+    std::optional<size_t> like;
+    if (thread.row) {
+      const size_t next = facts.threads.size();
+      const auto [known, is_new] = by_credentials.emplace(thread.row->credentials, next);
+      if (!is_new) like = known->second;
+    }
+    ASSIGN_OR_RETURN(ThreadFacts read, ReadThreadFacts(task, thread, like));
     facts.threads.push_back(std::move(read));
     std::optional<uint32_t>& filter = facts.seccomp_filters.emplace_back();
     if (!facts.threads.back().seccomp) continue;
@@ -145,7 +155,7 @@ absl::Status ReadTaskHoldings(const FrozenTask& task, Preflight& preflight,
   ASSIGN_OR_RETURN(facts.exe, ReadNamedFile(task.dir(), "exe"));
   ASSIGN_OR_RETURN(facts.cwd, ReadNamedFile(task.dir(), "cwd"));
   ASSIGN_OR_RETURN(facts.root, ReadNamedFile(task.dir(), "root"));
-  ASSIGN_OR_RETURN(facts.auxv, task.dir().Read("auxv"));
+  ASSIGN_OR_RETURN(facts.auxv, task.dir().ReadWhole("auxv"));
   facts.timens_offsets_text = task.dir().Read("timens_offsets").value_or("");
   ASSIGN_OR_RETURN(facts.namespaces, ReadNamespaces(task.dir()));
   return absl::OkStatus();
@@ -167,7 +177,7 @@ absl::StatusOr<std::optional<OpenFileIndex>> IndexOpenFiles(const FrozenTree& tr
   if (preflight.open_files) return OpenFileIndex(*preflight.open_files);
   // What is open besides: mapped files, what waits in sockets, and a few for each task.
   constexpr size_t kOthers = 1000;
-  constexpr size_t kOfTask = 6;
+  constexpr size_t kOfTask = 4;
   rlimit limit = {};
   if (getrlimit(RLIMIT_NOFILE, &limit) < 0) return absl::ErrnoToStatus(errno, "getrlimit");
   size_t needed = kOthers;
@@ -180,6 +190,52 @@ absl::StatusOr<std::optional<OpenFileIndex>> IndexOpenFiles(const FrozenTree& tr
   }
   if (needed <= limit.rlim_cur) return std::nullopt;
   return OpenFileIndex();
+}
+
+// Signals that a task has handlers for, bit 0 = signal 1.
+absl::StatusOr<uint64_t> CaughtSignals(const FrozenFacts& facts) {
+  constexpr std::string_view kField = "SigCgt";
+  const std::string_view text = StatusValue(facts.threads.front().status_text, kField);
+  const std::optional<uint64_t> caught = NumberOf<uint64_t>(text, 16);
+  if (!caught) return MalformedText("status", kField, text);
+  return *caught;
+}
+
+absl::Status FinishAsking(LeaderQuestions& questions, RemoteSyscalls& calls, const FrozenTask& task,
+                          FrozenFacts& facts) {
+  ASSIGN_OR_RETURN(const std::vector<PosixTimer> timers, ParseTimers(facts.process.timers_text));
+  std::vector<int> timer_ids;
+  for (const PosixTimer& timer : timers) timer_ids.push_back(timer.id);
+  ASSIGN_OR_RETURN(LeaderAnswers answers, questions.Finish(timer_ids));
+  facts.process.answers = std::move(answers.process);
+  ASSIGN_OR_RETURN(const std::vector<ThreadAnswers> threads,
+                   AskThreads(calls, task.threads(), answers.thread));
+  for (size_t i = 0; i < threads.size(); ++i) facts.threads[i].answers = threads[i];
+  return calls.StartClose();
+}
+
+// While one does what it is told the next are told what to do.
+absl::Status AskBesideEachOther(std::span<const FrozenTask> tasks, std::span<FrozenFacts> facts) {
+  const TraceSpan span(TraceKind::kWork, "ask", {{"tasks", tasks.size()}});
+  std::vector<RemoteSyscalls> calls;
+  calls.reserve(tasks.size());
+  for (size_t i = 0; i < tasks.size(); ++i) {
+    ASSIGN_OR_RETURN(const uint64_t caught, CaughtSignals(facts[i]));
+    ASSIGN_OR_RETURN(RemoteSyscalls away, RemoteSyscalls::Start(tasks[i], caught));
+    calls.push_back(std::move(away));
+  }
+  std::vector<LeaderQuestions> questions;
+  questions.reserve(tasks.size());
+  for (size_t i = 0; i < tasks.size(); ++i) {
+    ASSIGN_OR_RETURN(LeaderQuestions asked,
+                     LeaderQuestions::Start(calls[i], tasks[i].threads().front()));
+    questions.push_back(std::move(asked));
+  }
+  for (size_t i = 0; i < tasks.size(); ++i) {
+    RETURN_IF_ERROR(FinishAsking(questions[i], calls[i], tasks[i], facts[i]));
+  }
+  for (RemoteSyscalls& away : calls) RETURN_IF_ERROR(away.Close());
+  return absl::OkStatus();
 }
 
 absl::StatusOr<ReadFlags> ReadFlagsOf(const FrozenTask& task, const BpfVmFlags* by_bpf) {
@@ -225,17 +281,14 @@ absl::Status CheckMayRunCalls(const FrozenTask& task) {
   return status.seccomp_mode == 0 ? absl::OkStatus() : CannotSuspendSeccomp(task, leader.tid);
 }
 
-absl::Status AskTask(const FrozenTask& task, FrozenFacts& facts) {
-  const TraceSpan span(TraceKind::kTask, "ask",
-                       {{"pid", task.pid()}, {"threads", task.threads().size()}});
-  ASSIGN_OR_RETURN(const std::vector<PosixTimer> timers, ParseTimers(facts.process.timers_text));
-  std::vector<int> timer_ids;
-  for (const PosixTimer& timer : timers) timer_ids.push_back(timer.id);
-  ASSIGN_OR_RETURN(RemoteSyscalls calls, RemoteSyscalls::Create(task));
-  ASSIGN_OR_RETURN(facts.process.answers, AskProcess(calls, task.threads().front(), timer_ids));
-  ASSIGN_OR_RETURN(const std::vector<ThreadAnswers> answers, AskThreads(calls, task.threads()));
-  for (size_t i = 0; i < answers.size(); ++i) facts.threads[i].answers = answers[i];
-  return calls.Close();
+absl::Status AskTasks(std::span<const FrozenTask> tasks, std::span<FrozenFacts> facts) {
+  // Enough to keep all processors busy; each needs a descriptor meanwhile.
+  constexpr size_t kAtOnce = 16;
+  for (size_t begin = 0; begin < tasks.size(); begin += kAtOnce) {
+    const size_t count = std::min(kAtOnce, tasks.size() - begin);
+    RETURN_IF_ERROR(AskBesideEachOther(tasks.subspan(begin, count), facts.subspan(begin, count)));
+  }
+  return absl::OkStatus();
 }
 
 absl::Status ReadHoldings(const FrozenTree& tree, Preflight& preflight,
@@ -254,8 +307,9 @@ absl::Status ReadHoldings(const FrozenTree& tree, Preflight& preflight,
                      FindSharedObjects(read.vmas, std::move(facts.shared_memory)));
     if (!tables.insert(read.objects.files).second) continue;
     TraceSpan descriptors(TraceKind::kWork, "descriptors");
+    ASSIGN_OR_RETURN(const UniqueFd pidfd, task.OpenPidfd());
     ASSIGN_OR_RETURN(read.descriptors,
-                     ReadDescriptors(task.dir(), task.pid(), task.pidfd(), index));
+                     ReadDescriptors(task.dir(), task.pid(), BorrowedFd(pidfd), index));
     descriptors.Tell({"descriptors", read.descriptors->size()});
     ASSIGN_OR_RETURN(facts.pipes, TeePipes(*read.descriptors, std::move(facts.pipes)));
     RETURN_IF_ERROR(ReadMemfds(*read.descriptors, preflight.kernel_tmpfs, facts));

@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -110,8 +111,9 @@ absl::StatusOr<FrozenFacts> ReadTaskFacts(const FrozenTask& task, SeccompCollect
 // kForeignAbi for 32-bit code, kPermission where a seccomp filter would see them.
 absl::Status CheckMayRunCalls(const FrozenTask& task);
 
-// What only the task itself can tell. When this returns, the task stands as it stood before.
-absl::Status AskTask(const FrozenTask& task, FrozenFacts& facts);
+// What only the tasks themselves can tell, after ReadTaskFacts. When this returns, they stand as
+// they stood before.
+absl::Status AskTasks(std::span<const FrozenTask> tasks, std::span<FrozenFacts> facts);
 
 // The mappings of one. Those that were there in preflight open nothing.
 absl::StatusOr<VmaList> ReadMappings(const FrozenTask& task, Preflight& preflight);

@@ -71,7 +71,8 @@ absl::Status PageTracking::ReadParent(std::span<const Target> targets) {
 }
 
 absl::StatusOr<WriteWatch> PageTracking::WatchOf(const FrozenTask& task, TrackedTree& taken) const {
-  ASSIGN_OR_RETURN(const uint64_t identity, IdentityOf(task.pidfd()));
+  ASSIGN_OR_RETURN(const UniqueFd pidfd, task.OpenPidfd());
+  ASSIGN_OR_RETURN(const uint64_t identity, IdentityOf(BorrowedFd(pidfd)));
   for (WatchedTask& known : taken.tasks) {
     if (known.pid != task.pid() || known.identity != identity || !known.watch) continue;
     WriteWatch watch = WriteWatch::Adopt(std::move(known.watch));
@@ -99,9 +100,8 @@ absl::Status PageTracking::Watch(const FrozenTree& tree, const Target& root) {
   if (!holder_) return absl::OkStatus();
   for (const FrozenTask& task : tree.tasks()) {
     ASSIGN_OR_RETURN(WriteWatch watch, WatchOf(task, taken));
-    ASSIGN_OR_RETURN(const uint64_t identity, IdentityOf(task.pidfd()));
-    UniqueFd pidfd(fcntl(task.pidfd().get(), F_DUPFD_CLOEXEC, 0));
-    if (!pidfd) return absl::ErrnoToStatus(errno, "a copy of a pidfd");
+    ASSIGN_OR_RETURN(UniqueFd pidfd, task.OpenPidfd());
+    ASSIGN_OR_RETURN(const uint64_t identity, IdentityOf(BorrowedFd(pidfd)));
     watched_.push_back({task.pid(), identity, std::move(pidfd), std::move(watch)});
     const absl::Status added = watched_.back().watch.AddAll(task.dir(), features_);
     if (absl::IsUnavailable(added)) return TrackedByAnother(task.pid());
@@ -118,7 +118,9 @@ bool PageTracking::IsTrusted(pid_t pid, uint64_t identity) const {
 }
 
 absl::Status PageTracking::Split(const FrozenTask& task, const VmaList& vmas, ScannedPages& pages) {
-  ASSIGN_OR_RETURN(const uint64_t identity, IdentityOf(task.pidfd()));
+  if (!holder_ && !parent_) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const UniqueFd pidfd, task.OpenPidfd());
+  ASSIGN_OR_RETURN(const uint64_t identity, IdentityOf(BorrowedFd(pidfd)));
   const auto saved = saved_.find(task.pid());
   const bool trusted = saved != saved_.end() && IsTrusted(task.pid(), identity);
   if (!trusted && !holder_) return absl::OkStatus();

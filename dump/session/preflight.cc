@@ -23,6 +23,7 @@
 #include "dump/ns/namespace_file.h"
 #include "dump/ns/sysv_ipc.h"
 #include "dump/session/aio_rings.h"
+#include "dump/session/descriptor_room.h"
 #include "dump/session/heap.h"
 #include "dump/session/named_files.h"
 #include "dump/session/socket_preflight.h"
@@ -112,7 +113,11 @@ void LoadFlagsByBpf(std::span<const Target> targets, Preflight& preflight) {
   preflight.flags_by_bpf = std::async(std::launch::async, [pids]() -> absl::StatusOr<BpfVmFlags> {
     const TraceSpan span(TraceKind::kThread, "load the program of VmFlags");
     ASSIGN_OR_RETURN(BpfVmFlags flags, BpfVmFlags::Load());
-    for (const pid_t pid : pids) flags.Attach(pid).IgnoreError();  // again when it is read
+    // The others, and whoever cannot be, are when they are read.
+    constexpr size_t kMostAttached = 1000;
+    for (const pid_t pid : std::span(pids).first(std::min(pids.size(), kMostAttached))) {
+      flags.Attach(pid).IgnoreError();
+    }
     return flags;
   });
 }
@@ -231,6 +236,10 @@ absl::StatusOr<ResourceRefusals> RefusePidfds(const Target& target, pid_t root,
   return refusals;
 }
 
+// What we hold besides: of the dump as a whole, and of each task.
+constexpr size_t kOurDescriptors = 200;
+constexpr size_t kDescriptorsOfTask = 4;
+
 size_t QuickCountOfDescriptors(std::span<const Target> targets) {
   size_t count = 0;
   for (const Target& target : targets) count += QuickCountOfDescriptors(target.dir);
@@ -286,7 +295,10 @@ absl::StatusOr<ResourceRefusals> LookAtTask(const Target& target, const Namespac
   if (preflight.open_files) rows = preflight.open_files->Read(target.pid).value_or(rows);
   ASSIGN_OR_RETURN(std::vector<Descriptor> descriptors,
                    PeekDescriptors(target.dir, std::move(rows)));
-  PeekUnreadEvents(BorrowedFd(target.pidfd), descriptors);
+  if (HasEventQueues(descriptors)) {
+    const UniqueFd pidfd = target.OpenPidfd();
+    PeekUnreadEvents(BorrowedFd(pidfd), descriptors);
+  }
   RETURN_IF_ERROR(PeekAt(target, descriptors, peeked));
   ASSIGN_OR_RETURN(ResourceRefusals refused,
                    RefuseDescriptors(target.pid, descriptors, preflight.file_rules));
@@ -397,6 +409,8 @@ absl::StatusOr<Preflight> RunPreflight(const DumpOptions& options, std::span<con
                           .kernel_tmpfs = preflight.kernel_tmpfs};
   preflight.peek_guardian = std::make_unique<PeekGuardian>();
   const size_t descriptors = QuickCountOfDescriptors(targets);
+  // Other threads are started below.
+  ReserveDescriptors(kOurDescriptors + kDescriptorsOfTask * targets.size() + descriptors);
   // Loading what reads them takes as long as reading some hundreds of them otherwise.
   constexpr size_t kManyDescriptors = 500;
   const bool many = descriptors >= kManyDescriptors;

@@ -139,11 +139,15 @@ absl::Status RefuseWithoutRights(const Dumper& dumper, const ProcDir& dir,
 }
 
 // Of all its threads, as far as they stay while we look.
-std::vector<pid_t> ChildrenOf(const ProcDir& task) {
+std::vector<pid_t> ChildrenOf(pid_t pid, const ProcDir& task, ThreadRows* reader) {
   std::vector<pid_t> children;
   const absl::StatusOr<std::vector<int>> threads = ListNumbers(task, "task");
   if (!threads.ok()) return children;
+  ThreadRows::ByTid rows;
+  if (reader != nullptr) rows = reader->Learn(pid, threads->size());
   for (const int thread : *threads) {
+    const auto row = rows.find(thread);
+    if (row != rows.end() && !row->second.has_children) continue;
     const absl::StatusOr<std::string> text = task.Read(absl::StrCat("task/", thread, "/children"));
     if (!text.ok()) continue;
     const absl::StatusOr<std::vector<pid_t>> found = ParseChildren(*text);
@@ -195,25 +199,29 @@ absl::StatusOr<Target> Find(const Dumper& dumper, pid_t pid) {
   RETURN_IF_ERROR(RefuseTraced(name, status));
   RETURN_IF_ERROR(RefuseWithoutRights(dumper, *dir, name));
   RETURN_IF_ERROR(RefuseForeignAbi(*dir, name));
-  Target target{
+  return Target{
       .pid = pid, .dir = *std::move(dir), .stat = *stat, .shadow_stack = status.shadow_stack};
-  target.pidfd.Reset(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));
-  if (!target.pidfd) {
-    return errno == ESRCH ? NoSuchTask(pid) : absl::ErrnoToStatus(errno, "pidfd_open");
-  }
-  return target;
 }
 
 }  // namespace
 
-absl::StatusOr<std::vector<Target>> FindTree(pid_t root) {
+UniqueFd Target::OpenPidfd() const {
+  UniqueFd opened(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));
+  // Who was there until after that has had the pid all the time.
+  if (opened && faccessat(dir.fd().get(), "stat", F_OK, 0) != 0) opened.Reset();
+  return opened;
+}
+
+absl::StatusOr<std::vector<Target>> FindTree(pid_t root, ThreadRows* rows) {
   ASSIGN_OR_RETURN(const Dumper dumper, ReadDumper());
   std::vector<Target> found;
   std::set<pid_t> known = {root};
   ASSIGN_OR_RETURN(Target first, Find(dumper, root));
+  first.pidfd = first.OpenPidfd();
+  if (!first.pidfd) return NoSuchTask(root);
   found.push_back(std::move(first));
   for (size_t next = 0; next < found.size(); ++next) {
-    for (const pid_t pid : ChildrenOf(found[next].dir)) {
+    for (const pid_t pid : ChildrenOf(found[next].pid, found[next].dir, rows)) {
       if (!known.insert(pid).second) continue;
       absl::StatusOr<Target> child = Find(dumper, pid);
       if (!child.ok() && HasPassed(pid, child.status())) continue;
@@ -227,7 +235,7 @@ absl::StatusOr<std::vector<Target>> FindTree(pid_t root) {
 std::vector<pid_t> ZombiesBelow(std::span<const Target> targets) {
   std::vector<pid_t> zombies;
   for (const Target& target : targets) {
-    for (const pid_t pid : ChildrenOf(target.dir)) {
+    for (const pid_t pid : ChildrenOf(target.pid, target.dir, nullptr)) {
       const absl::StatusOr<ProcDir> dir = ProcDir::OpenTask(pid);
       if (!dir.ok()) continue;
       const absl::StatusOr<TaskStat> stat = StatOf(*dir);

@@ -12,14 +12,18 @@
 #include "dumpctl/unique_fd.h"
 #include "proc/proc_fs.h"
 #include "proc/stat_parser.h"
+#include "proc/thread_rows.h"
 
 namespace dumpctl {
 
-// The process to be dumped, pinned: neither handle ever refers to another one that gets its pid.
+// The process to be dumped, pinned: no handle ever refers to another one that gets its pid.
 struct Target {
+  // Invalid where it is gone.
+  UniqueFd OpenPidfd() const;
+
   pid_t pid = 0;
   ProcDir dir;
-  UniqueFd pidfd;
+  UniqueFd pidfd;             // of the root alone: there may be thousands
   TaskStat stat;              // as it was when it was found
   bool shadow_stack = false;  // in use by then
 };
@@ -28,8 +32,8 @@ struct Target {
 // children. Zombies below the root are left out. Finds out whether each can be dumped at all, by
 // us. Each way it cannot has a Failure of its own: no such process, a thread, a kernel thread, pid
 // 1, ourselves or an ancestor, a zombie, somebody traces it, a 32-bit program, or a capability that
-// we lack.
-absl::StatusOr<std::vector<Target>> FindTree(pid_t root);
+// we lack. `rows` learns of those with many threads; null: each of them is asked.
+absl::StatusOr<std::vector<Target>> FindTree(pid_t root, ThreadRows* rows = nullptr);
 
 // The zombies among their children, as far as they stay while we look.
 std::vector<pid_t> ZombiesBelow(std::span<const Target> targets);

@@ -75,12 +75,19 @@ class TaskImages {
   }
 
   absl::Status AddCores(const std::map<pid_t, uint32_t>& cgroups) {
+    std::map<size_t, TaskStatus> parsed;  // by the thread's place
     for (size_t i = 0; i < facts_.threads.size(); ++i) {
       const ThreadFacts& thread = facts_.threads[i];
       const ResourceRefusals refused = RefuseThreadState(pid_, thread);
       images_.Refuse(refused);
       if (!refused.empty()) continue;
-      ASSIGN_OR_RETURN(image::core_entry core, ToThreadCore(thread, facts_.seccomp_filters[i]));
+      const size_t source = thread.like.value_or(i);
+      const auto [status, is_new] = parsed.try_emplace(source);
+      if (is_new) {
+        ASSIGN_OR_RETURN(status->second, ParseStatus(facts_.threads[source].status_text));
+      }
+      ASSIGN_OR_RETURN(image::core_entry core,
+                       ToThreadCore(thread, status->second, facts_.seccomp_filters[i]));
       const auto cgroup_set = cgroups.find(thread.tid);
       core.mutable_thread_core()->set_cg_set(cgroup_set == cgroups.end() ? kDumpersCgroups
                                                                          : cgroup_set->second);

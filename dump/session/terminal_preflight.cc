@@ -117,8 +117,10 @@ absl::StatusOr<bool> HasTerminalData(std::span<const Target> targets,
   std::vector<TerminalFacts> terminals;
   for (const Target& target : targets) {
     ASSIGN_OR_RETURN(const std::vector<PeekedTerminal> peeked, PeekTerminals(target));
+    if (peeked.empty()) continue;
+    const UniqueFd pidfd = target.OpenPidfd();
     for (const PeekedTerminal& terminal : peeked) {
-      UniqueFd copy = CopyDescriptor(BorrowedFd(target.pidfd), terminal.number);
+      UniqueFd copy = CopyDescriptor(BorrowedFd(pidfd), terminal.number);
       if (!copy) continue;
       // Waits for what is on its way, too. It may be hung up, or another file, by now.
       absl::StatusOr<TerminalFacts> facts = ReadTerminal(BorrowedFd(copy));

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <map>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -26,13 +27,21 @@ absl::StatusOr<TreeCgroups> ReadCgroups(const FrozenTree& tree, const CgroupOpti
   const TraceSpan span(TraceKind::kWork, "read cgroups");
   TreeCgroups cgroups;
   ASSIGN_OR_RETURN(CgroupSets sets, DumpersSets(options));
+  std::map<uint64_t, uint32_t> known;  // numbers, by where the kernel has the set
   for (const FrozenTask& task : tree.tasks()) {
     for (const FrozenThread& thread : task.threads()) {
+      const auto same = thread.row ? known.find(thread.row->cgroups) : known.end();
+      if (same != known.end()) {
+        cgroups.sets[thread.tid] = same->second;
+        continue;
+      }
       const absl::StatusOr<std::string> text =
           task.dir().Read(absl::StrCat("task/", thread.tid, "/cgroup"));
       if (absl::IsNotFound(text.status())) continue;
       RETURN_IF_ERROR(text.status());
-      ASSIGN_OR_RETURN(cgroups.sets[thread.tid], sets.NumberOf(*text));
+      ASSIGN_OR_RETURN(const uint32_t number, sets.NumberOf(*text));
+      cgroups.sets[thread.tid] = number;
+      if (thread.row) known.emplace(thread.row->cgroups, number);
     }
   }
   if (!sets.sets().empty()) {

@@ -36,7 +36,8 @@ void AddCapability(uint64_t set, google::protobuf::RepeatedField<uint32_t>* word
   words->Add(static_cast<uint32_t>(set >> 32));
 }
 
-void FillCreds(const TaskStatus& status, uint32_t securebits, image::creds_entry* creds) {
+void FillCreds(const TaskStatus& status, uint32_t securebits, bool no_new_privs,
+               image::creds_entry* creds) {
   creds->set_uid(status.uid.real);
   creds->set_euid(status.uid.effective);
   creds->set_suid(status.uid.saved);
@@ -52,7 +53,24 @@ void FillCreds(const TaskStatus& status, uint32_t securebits, image::creds_entry
   AddCapability(status.cap_ambient, creds->mutable_cap_amb());
   creds->set_secbits(securebits);
   for (const uint32_t group : status.groups) creds->add_groups(group);
-  if (status.no_new_privs) creds->set_no_new_privs(1);
+  if (no_new_privs) creds->set_no_new_privs(1);
+}
+
+// What status of procfs tells of it, or its row.
+absl::Status FillIdentity(const ThreadFacts& thread, const TaskStatus& status,
+                          image::thread_core_entry* core) {
+  const uint32_t securebits = thread.answers.securebits;
+  if (thread.row) {
+    FillCreds(status, securebits, thread.row->no_new_privs, core->mutable_creds());
+    core->set_comm(thread.row->comm);
+    return absl::OkStatus();
+  }
+  FillCreds(status, securebits, status.no_new_privs, core->mutable_creds());
+  if (status.seccomp_mode != 0) {
+    core->set_seccomp_mode(static_cast<image::seccomp_mode>(status.seccomp_mode));
+  }
+  ASSIGN_OR_RETURN(*core->mutable_comm(), TaskName(status));
+  return absl::OkStatus();
 }
 
 void AddSignals(const std::vector<siginfo_t>& signals, image::signal_queue_entry* queue) {
@@ -121,9 +139,8 @@ void FillSigactions(const ProcessFacts& process, image::task_core_entry* tc) {
 
 }  // namespace
 
-absl::StatusOr<image::core_entry> ToThreadCore(const ThreadFacts& thread,
+absl::StatusOr<image::core_entry> ToThreadCore(const ThreadFacts& thread, const TaskStatus& status,
                                                std::optional<uint32_t> seccomp_filter) {
-  ASSIGN_OR_RETURN(const TaskStatus status, ParseStatus(thread.status_text));
   image::core_entry core;
   core.set_mtype(image::core_entry::X86_64);
   *core.mutable_thread_info() = ToThreadInfo(thread.registers, thread.extended_state, thread.tls);
@@ -140,12 +157,8 @@ absl::StatusOr<image::core_entry> ToThreadCore(const ThreadFacts& thread,
                                   ~static_cast<uint32_t>(SS_ONSTACK));
   if (thread.answers.pdeath_signal != 0) tc->set_pdeath_sig(thread.answers.pdeath_signal);
   AddSignals(thread.pending, tc->mutable_signals_p());
-  FillCreds(status, thread.answers.securebits, tc->mutable_creds());
-  if (status.seccomp_mode != 0) {
-    tc->set_seccomp_mode(static_cast<image::seccomp_mode>(status.seccomp_mode));
-  }
+  RETURN_IF_ERROR(FillIdentity(thread, status, tc));
   if (seccomp_filter) tc->set_seccomp_filter(*seccomp_filter);
-  ASSIGN_OR_RETURN(*tc->mutable_comm(), TaskName(status));
   if (thread.rseq) {
     image::rseq_entry* rseq = tc->mutable_rseq_entry();
     rseq->set_rseq_abi_pointer(thread.rseq->area.value());
@@ -206,7 +219,8 @@ image::core_entry DeadCore(const TaskStat& stat) {
 
 ResourceRefusals RefuseThreadState(pid_t pid, const ThreadFacts& thread) {
   ResourceRefusals refusals;
-  const std::string comm(StatusValue(thread.status_text, "Name"));
+  const std::string comm =
+      thread.row ? thread.row->comm : std::string(StatusValue(thread.status_text, "Name"));
   const std::string name = absl::StrCat("thread ", thread.tid, " (", comm, ")");
   const absl::Status extended = CheckExtendedState(thread.extended_state);
   if (!extended.ok()) {

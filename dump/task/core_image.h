@@ -11,13 +11,15 @@
 #include "dump/task/thread_facts.h"
 #include "dumpctl/resource_refusal.h"
 #include "proc/stat_parser.h"
+#include "proc/status_parser.h"
 #include "proto/core.pb.h"
 
 namespace dumpctl {
 
-// The core-TID image of one thread. `seccomp_filter` is the index of its eldest filter in the
-// seccomp image. DataLoss when a text of procfs is not understood.
-absl::StatusOr<image::core_entry> ToThreadCore(const ThreadFacts& thread,
+// The core-TID image of one thread. `status`: its own, or that of the thread it is like (see
+// ThreadFacts). `seccomp_filter` is the index of its eldest filter in the seccomp image. DataLoss
+// when a text of procfs is not understood.
+absl::StatusOr<image::core_entry> ToThreadCore(const ThreadFacts& thread, const TaskStatus& status,
                                                std::optional<uint32_t> seccomp_filter);
 
 // What the leader's core holds besides its own thread: the process.

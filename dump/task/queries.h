@@ -7,6 +7,7 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -51,13 +52,38 @@ struct ProcessAnswers {
   int32_t session_keyring = 0;
 };
 
-// Asks in the leader. `timer_ids` are those /proc/PID/timers lists.
-absl::StatusOr<ProcessAnswers> AskProcess(RemoteSyscalls& calls, const FrozenThread& leader,
-                                          const std::vector<int>& timer_ids);
+struct LeaderAnswers {
+  ProcessAnswers process;
+  ThreadAnswers thread;  // its own
+};
 
-// Asks all of them, and gives their answers in their order.
+// What is asked in the leader of a process, in two steps, so that several of them answer beside
+// each other.
+class LeaderQuestions {
+ public:
+  // `calls` and `leader` must outlive the object, and `calls` run no others until it has finished.
+  static absl::StatusOr<LeaderQuestions> Start(RemoteSyscalls& calls, const FrozenThread& leader);
+  LeaderQuestions(LeaderQuestions&& other) noexcept;
+  LeaderQuestions& operator=(LeaderQuestions&&) = delete;
+  ~LeaderQuestions();
+
+  // `timer_ids` are those /proc/PID/timers lists.
+  absl::StatusOr<LeaderAnswers> Finish(const std::vector<int>& timer_ids);
+
+ private:
+  struct Asked;
+
+  LeaderQuestions(RemoteSyscalls& calls, const FrozenThread& leader);
+
+  RemoteSyscalls* calls_;
+  const FrozenThread* leader_;
+  std::unique_ptr<Asked> asked_;
+};
+
+// Asks all of them but the first, whose answers are there, and gives their answers in their order.
 absl::StatusOr<std::vector<ThreadAnswers>> AskThreads(RemoteSyscalls& calls,
-                                                      std::span<const FrozenThread> threads);
+                                                      std::span<const FrozenThread> threads,
+                                                      const ThreadAnswers& leader);
 
 }  // namespace dumpctl
 

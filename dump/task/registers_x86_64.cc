@@ -31,6 +31,10 @@ enum Component : unsigned {
   kTileData = 18,
 };
 
+// GDT_ENTRY_TLS_MIN of 64-bit kernels, and GDT_ENTRY_TLS_ENTRIES.
+constexpr uint32_t kFirstTls = 12;
+constexpr uint32_t kTlsCount = 3;
+
 struct LegacyArea {
   uint16_t cwd, swd, twd, fop;
   uint64_t rip, rdp;
@@ -138,12 +142,19 @@ void FillExtended(std::span<const std::byte> xstate, image::user_x86_fpregs_entr
 
 }  // namespace
 
-absl::StatusOr<std::vector<TlsSegment>> ReadTlsSegments(pid_t tid) {
-  // GDT_ENTRY_TLS_MIN of 64-bit kernels.
-  constexpr uint32_t kFirst = 12;
-  constexpr uint32_t kCount = 3;
+std::vector<TlsSegment> UnusedTlsSegments() {
+  // Of what is all zeros the kernel says: not to be written to, and not present.
+  constexpr uint32_t kUnused = 1 << 3 | 1 << 5;
   std::vector<TlsSegment> segments;
-  for (uint32_t entry = kFirst; entry < kFirst + kCount; ++entry) {
+  for (uint32_t entry = kFirstTls; entry < kFirstTls + kTlsCount; ++entry) {
+    segments.push_back({.entry_number = entry, .flags = kUnused});
+  }
+  return segments;
+}
+
+absl::StatusOr<std::vector<TlsSegment>> ReadTlsSegments(pid_t tid) {
+  std::vector<TlsSegment> segments;
+  for (uint32_t entry = kFirstTls; entry < kFirstTls + kTlsCount; ++entry) {
     user_desc desc = {};
     if (ptrace(static_cast<decltype(PTRACE_CONT)>(PTRACE_GET_THREAD_AREA), tid,
                reinterpret_cast<void*>(static_cast<uintptr_t>(entry)), &desc) < 0) {

@@ -24,6 +24,8 @@ struct TlsSegment {
 };
 
 absl::StatusOr<std::vector<TlsSegment>> ReadTlsSegments(pid_t tid);
+// What that gives of a thread that has none.
+std::vector<TlsSegment> UnusedTlsSegments();
 
 // OK, or why the extended state cannot be put into an image: AMX tiles that are in use
 // (Unimplemented), a cut or unknown area (Internal).

@@ -1,5 +1,6 @@
 #include "dump/task/thread_facts.h"
 
+#include <linux/futex.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -38,14 +39,38 @@ absl::StatusOr<Scheduling> ReadScheduling(pid_t tid) {
   return Scheduling{.policy = attr.policy, .nice = attr.nice, .priority = attr.priority};
 }
 
+// What get_robust_list(2) says of any list.
+constexpr uint64_t kRobustListLength = sizeof(robust_list_head);
+
+absl::Status FillFromRow(const ThreadRow& row, ThreadFacts& facts) {
+  facts.row = row;
+  facts.tls = UnusedTlsSegments();
+  facts.robust_list = row.robust_list;
+  facts.robust_list_length = kRobustListLength;
+  facts.scheduling = {.policy = row.policy, .nice = row.nice, .priority = row.priority};
+  if (row.pending == 0) return absl::OkStatus();
+  ASSIGN_OR_RETURN(facts.pending, PtracePeekSignals(facts.tid, SignalQueue::kThread));
+  return absl::OkStatus();
+}
+
 }  // namespace
 
-absl::StatusOr<ThreadFacts> ReadThreadFacts(const FrozenTask& task, const FrozenThread& thread) {
+absl::StatusOr<ThreadFacts> ReadThreadFacts(const FrozenTask& task, const FrozenThread& thread,
+                                            std::optional<size_t> like) {
   ThreadFacts facts{.tid = thread.tid,
                     .registers = thread.registers,
                     .sigmask = thread.sigmask,
                     .rseq = thread.rseq};
   ASSIGN_OR_RETURN(facts.extended_state, GetExtendedState(thread.tid));
+  facts.like = like;
+  if (!like) {
+    ASSIGN_OR_RETURN(facts.status_text,
+                     task.dir().ReadWhole(absl::StrCat("task/", thread.tid, "/status")));
+  }
+  if (thread.row) {
+    RETURN_IF_ERROR(FillFromRow(*thread.row, facts));
+    return facts;
+  }
   ASSIGN_OR_RETURN(facts.tls, ReadTlsSegments(thread.tid));
   void* robust_list = nullptr;
   size_t robust_list_length = 0;
@@ -55,8 +80,6 @@ absl::StatusOr<ThreadFacts> ReadThreadFacts(const FrozenTask& task, const Frozen
   facts.robust_list = reinterpret_cast<uint64_t>(robust_list);
   facts.robust_list_length = robust_list_length;
   ASSIGN_OR_RETURN(facts.scheduling, ReadScheduling(thread.tid));
-  ASSIGN_OR_RETURN(facts.status_text,
-                   task.dir().ReadWhole(absl::StrCat("task/", thread.tid, "/status")));
   // Most threads have neither: what has nothing to tell is not asked.
   // A kernel without it says nothing.
   const std::string_view seccomp = StatusValue(facts.status_text, "Seccomp");

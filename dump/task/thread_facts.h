@@ -14,6 +14,7 @@
 #include "dump/task/registers_x86_64.h"
 #include "dump/tracee/frozen_task.h"
 #include "dump/tracee/rseq.h"
+#include "proc/thread_row.h"
 
 namespace dumpctl {
 
@@ -37,12 +38,18 @@ struct ThreadFacts {
   uint64_t robust_list_length = 0;
   std::optional<RseqRegistration> rseq;
   Scheduling scheduling;
-  std::string status_text;
+  std::string status_text;       // of procfs; empty where `like` says whose to take
+  std::optional<ThreadRow> row;  // see FrozenThread
+  // The place of a thread before it in the process, which has the same credentials: `row` tells all
+  // else.
+  std::optional<size_t> like;
   bool seccomp = false;  // the thread is confined by it
 };
 
-// Reads all but `answers`, which only the thread itself can give.
-absl::StatusOr<ThreadFacts> ReadThreadFacts(const FrozenTask& task, const FrozenThread& thread);
+// Reads all but `answers`, which only the thread itself can give. `like`: see there; none: what
+// procfs tells of it is read.
+absl::StatusOr<ThreadFacts> ReadThreadFacts(const FrozenTask& task, const FrozenThread& thread,
+                                            std::optional<size_t> like);
 
 }  // namespace dumpctl
 

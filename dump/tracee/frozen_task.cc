@@ -69,7 +69,7 @@ unsigned long TraceOptions(const FrozenThread& thread) {
 FrozenTask::FrozenTask(FrozenTask&& other) noexcept
     : pid_(other.pid_),
       dir_(std::move(other.dir_)),
-      pidfd_(std::move(other.pidfd_)),
+      may_be_older_(other.may_be_older_),
       threads_(std::exchange(other.threads_, {})),
       running_(std::exchange(other.running_, {})),
       stop_signal_(other.stop_signal_),
@@ -78,13 +78,15 @@ FrozenTask::FrozenTask(FrozenTask&& other) noexcept
 FrozenTask::~FrozenTask() { DetachAll().IgnoreError(); }
 
 absl::StatusOr<FrozenTask> FrozenTask::Open(pid_t pid) {
-  UniqueFd pidfd(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));
-  if (!pidfd) {
-    if (errno == ESRCH) return absl::NotFoundError(absl::StrCat("process ", pid, " is gone"));
-    return absl::ErrnoToStatus(errno, absl::StrCat("pidfd_open of process ", pid));
-  }
   ASSIGN_OR_RETURN(ProcDir dir, ProcDir::OpenTask(pid));
-  return FrozenTask(pid, std::move(dir), std::move(pidfd));
+  return FrozenTask(pid, std::move(dir), false);
+}
+
+absl::StatusOr<UniqueFd> FrozenTask::OpenPidfd() const {
+  UniqueFd pidfd(static_cast<int>(syscall(SYS_pidfd_open, pid_, 0)));
+  if (pidfd) return pidfd;
+  if (errno == ESRCH) return absl::NotFoundError(absl::StrCat("process ", pid_, " is gone"));
+  return absl::ErrnoToStatus(errno, absl::StrCat("pidfd_open of process ", pid_));
 }
 
 absl::StatusOr<FrozenTask> FrozenTask::Freeze(pid_t pid, absl::Time deadline,
@@ -120,6 +122,8 @@ absl::Status FrozenTask::StopAll(std::span<FrozenTask> tasks, absl::Time deadlin
     found = false;
     for (FrozenTask& task : tasks) {
       const absl::StatusOr<bool> more = task.SeizeNewThreads();
+      // Gone altogether since it was seen: nobody had to wait for it.
+      if (absl::IsNotFound(more.status()) && task.threads_.empty()) continue;
       if (absl::IsPermissionDenied(more.status())) {
         // What has died in the meantime cannot be seized.
         const auto zombie = task.StatIfZombie();
@@ -135,9 +139,28 @@ absl::Status FrozenTask::StopAll(std::span<FrozenTask> tasks, absl::Time deadlin
   return absl::OkStatus();
 }
 
+void FrozenTask::TakeRows(const ThreadRows& rows) {
+  const ThreadRows::ByTid read = rows.Read(pid_, threads_.size());
+  for (FrozenThread& thread : threads_) {
+    const auto row = read.find(thread.tid);
+    if (row == read.end()) {
+      thread.row.reset();
+    } else {
+      thread.row = row->second;
+    }
+  }
+}
+
+void FrozenTask::SiftRows() {
+  for (FrozenThread& thread : threads_) {
+    std::optional<ThreadRow>& row = thread.row;
+    if (row && (row->seccomp_mode != 0 || row->has_tls)) row.reset();
+  }
+}
+
 absl::Status FrozenTask::ReadThreads() {
-  ASSIGN_OR_RETURN(const RemoteMemory memory, RemoteMemory::Open(dir_));
-  for (FrozenThread& thread : threads_) RETURN_IF_ERROR(ReadThread(thread, memory));
+  SiftRows();
+  for (FrozenThread& thread : threads_) RETURN_IF_ERROR(ReadThread(thread));
   return absl::OkStatus();
 }
 
@@ -156,8 +179,15 @@ absl::StatusOr<FrozenThread> FrozenTask::Seize(pid_t tid) {
   return thread;
 }
 
+absl::StatusOr<std::vector<int>> FrozenTask::ListThreads() {
+  absl::StatusOr<std::vector<int>> tids = ListNumbers(dir_, "task");
+  if (!absl::IsNotFound(tids.status()) || !std::exchange(may_be_older_, false)) return tids;
+  ASSIGN_OR_RETURN(dir_, ProcDir::OpenTask(pid_));
+  return ListNumbers(dir_, "task");
+}
+
 absl::StatusOr<bool> FrozenTask::SeizeNewThreads() {
-  ASSIGN_OR_RETURN(const std::vector<int> tids, ListNumbers(dir_, "task"));
+  ASSIGN_OR_RETURN(const std::vector<int> tids, ListThreads());
   std::set<pid_t> held;
   for (const FrozenThread& thread : threads_) held.insert(thread.tid);
   for (const pid_t tid : tids) {
@@ -220,7 +250,7 @@ absl::Status FrozenTask::WaitForStops(absl::Time deadline,
   return absl::OkStatus();
 }
 
-absl::Status FrozenTask::ReadThread(FrozenThread& thread, const RemoteMemory& memory) {
+absl::Status FrozenTask::ReadThread(FrozenThread& thread) {
   ASSIGN_OR_RETURN(const GeneralRegisters stopped, GetGeneralRegisters(thread.tid));
   ASSIGN_OR_RETURN(thread.sigmask, PtraceGetSigmask(thread.tid));
   ASSIGN_OR_RETURN(thread.rseq, GetRseqRegistration(thread.tid));
@@ -228,6 +258,7 @@ absl::Status FrozenTask::ReadThread(FrozenThread& thread, const RemoteMemory& me
   thread.registers = PutBackRegisters(stopped);
   // A critical section makes no system calls (rseq(2)).
   if (thread.rseq && !IsInSyscall(stopped)) {
+    ASSIGN_OR_RETURN(const RemoteMemory memory, RemoteMemory::Open(dir_));
     ASSIGN_OR_RETURN(const auto abort, RseqAbortAddress(*thread.rseq, thread.registers, memory));
     if (abort) thread.registers.rip = abort->value();
   }

@@ -17,6 +17,7 @@
 #include "dump/tracee/rseq.h"
 #include "dumpctl/unique_fd.h"
 #include "proc/proc_fs.h"
+#include "proc/thread_rows.h"
 
 namespace dumpctl {
 
@@ -30,6 +31,10 @@ struct FrozenThread {
   // Seccomp modes and filters do not apply while we hold the thread (PTRACE_O_SUSPEND_SECCOMP,
   // Linux 4.3; needs CAP_SYS_ADMIN and a caller that is not confined itself).
   bool seccomp_suspended = false;
+  // What the kernel keeps of it, where that was read at once of many threads, and nothing of it is
+  // out of the common: no seccomp, no descriptors of its own in the GDT. Then it is not asked for
+  // anything of that.
+  std::optional<ThreadRow> row;
 };
 
 // Of ptrace(2), that a frozen thread is held with.
@@ -52,8 +57,9 @@ class FrozenTask {
 
   pid_t pid() const { return pid_; }
   const ProcDir& dir() const { return dir_; }
-  // Refers to this very process (pidfd_open(2)).
-  BorrowedFd pidfd() const { return BorrowedFd(pidfd_); }
+  // Refers to this very process (pidfd_open(2)): while it is held nobody else gets its pid. Not
+  // kept, for there may be thousands of processes.
+  absl::StatusOr<UniqueFd> OpenPidfd() const;
   // The leader first, the others by id.
   const std::vector<FrozenThread>& threads() const { return threads_; }
   // The job-control signal the process was stopped by before the freeze, or 0.
@@ -69,11 +75,14 @@ class FrozenTask {
  private:
   friend class FrozenTree;  // takes the same steps with many processes at a time
 
-  FrozenTask(pid_t pid, ProcDir dir, UniqueFd pidfd)
-      : pid_(pid), dir_(std::move(dir)), pidfd_(std::move(pidfd)) {}
+  FrozenTask(pid_t pid, ProcDir dir, bool may_be_older)
+      : pid_(pid), dir_(std::move(dir)), may_be_older_(may_be_older) {}
 
   // Holds no thread yet. NotFound when there is no such process.
   static absl::StatusOr<FrozenTask> Open(pid_t pid);
+  // The same by a directory that was opened some time ago: the pid may be somebody else's by now,
+  // who is then taken.
+  static FrozenTask OpenBy(pid_t pid, ProcDir dir) { return {pid, std::move(dir), true}; }
   // Stops every thread of all of them: seizes all, then asks all to stop, before it waits for the
   // first, again and again until a pass finds no new one. Who has died meanwhile holds no leader.
   // `thaw` is called when the first pass has asked.
@@ -83,6 +92,8 @@ class FrozenTask {
   static absl::Status Died(pid_t pid);
   // The text of its stat in procfs when it is a zombie; NotFound when it is gone altogether.
   absl::StatusOr<std::optional<std::string>> StatIfZombie() const;
+  // Those there are now.
+  absl::StatusOr<std::vector<int>> ListThreads();
   // Seizes threads that are not held yet. False when there was none.
   absl::StatusOr<bool> SeizeNewThreads();
   // Asks them to stop.
@@ -95,12 +106,16 @@ class FrozenTask {
   bool HoldsLeader() const { return !threads_.empty() && threads_.front().tid == pid_; }
   // What the threads were stopped with, once all of them stand.
   absl::Status ReadThreads();
-  absl::Status ReadThread(FrozenThread& thread, const RemoteMemory& memory);
+  // What the kernel keeps of them, at this moment.
+  void TakeRows(const ThreadRows& rows);
+  // Forgets what is out of the common.
+  void SiftRows();
+  absl::Status ReadThread(FrozenThread& thread);
   absl::Status DetachAll();
 
   pid_t pid_ = 0;
   ProcDir dir_;
-  UniqueFd pidfd_;
+  bool may_be_older_;  // than the process that has the pid
   std::vector<FrozenThread> threads_;
   std::vector<pid_t> running_;  // seized and asked to stop, but not seen stopped yet
   int stop_signal_ = 0;

@@ -33,7 +33,9 @@ absl::StatusOr<std::vector<pid_t>> ChildrenOf(const ProcDir& task,
 
 absl::StatusOr<std::vector<pid_t>> ChildrenOf(const FrozenTask& task) {
   std::vector<pid_t> threads;
-  for (const FrozenThread& thread : task.threads()) threads.push_back(thread.tid);
+  for (const FrozenThread& thread : task.threads()) {
+    if (!thread.row || thread.row->has_children) threads.push_back(thread.tid);
+  }
   return ChildrenOf(task.dir(), threads);
 }
 
@@ -41,24 +43,25 @@ absl::StatusOr<std::vector<pid_t>> ChildrenOf(const FrozenTask& task) {
 
 absl::StatusOr<FrozenTree> FrozenTree::Freeze(pid_t root, absl::Time deadline,
                                               const std::function<absl::Status()>& may_go_on,
-                                              const std::function<absl::Status()>& thaw) {
+                                              const std::function<absl::Status()>& thaw,
+                                              const KnownTree& known) {
   FrozenTree tree;
   std::vector<FrozenTask> fresh;
-  ASSIGN_OR_RETURN(FrozenTask first, FrozenTask::Open(root));
+  ASSIGN_OR_RETURN(FrozenTask first, Open(root, known));
   fresh.push_back(std::move(first));
   tree.known_.insert(root);
-  if (thaw) RETURN_IF_ERROR(tree.FindStanding(fresh));
+  if (thaw) RETURN_IF_ERROR(tree.FindStanding(fresh, known));
   for (;;) {
     const size_t settled = tree.tasks_.size();
     const bool first_pass = settled == 0;
     RETURN_IF_ERROR(tree.Settle(std::move(fresh), deadline, may_go_on,
                                 first_pass ? thaw : std::function<absl::Status()>()));
     if (tree.tasks_.empty()) return FrozenTask::Died(root);
-    ASSIGN_OR_RETURN(fresh, tree.FindChildren(settled));
+    ASSIGN_OR_RETURN(fresh, tree.FindChildren(settled, known));
     // A dying process leaves its children to a subreaper among those that stand already; and a
     // child that dies may have hidden others. Once all stand there is nothing of the kind.
     if (fresh.empty() && settled > 0) {
-      ASSIGN_OR_RETURN(fresh, tree.FindChildren(0));
+      ASSIGN_OR_RETURN(fresh, tree.FindChildren(0, known));
     }
     if (fresh.empty()) break;
   }
@@ -78,18 +81,28 @@ absl::Status FrozenTree::Settle(std::vector<FrozenTask> fresh, absl::Time deadli
       continue;
     }
     const absl::StatusOr<bool> dead = TakeZombie(task);
-    // Gone altogether: nobody had to wait for it.
-    if (!absl::IsNotFound(dead.status())) RETURN_IF_ERROR(dead.status());
+    // Gone altogether: nobody had to wait for it, and somebody else may get its pid.
+    if (absl::IsNotFound(dead.status())) {
+      known_.erase(task.pid());
+    } else {
+      RETURN_IF_ERROR(dead.status());
+    }
   }
   return absl::OkStatus();
 }
 
-absl::Status FrozenTree::FindStanding(std::vector<FrozenTask>& tasks) {
+absl::StatusOr<FrozenTask> FrozenTree::Open(pid_t pid, const KnownTree& known) {
+  const auto dir = known.dirs.find(pid);
+  if (dir == known.dirs.end()) return FrozenTask::Open(pid);
+  return FrozenTask::OpenBy(pid, dir->second);
+}
+
+absl::Status FrozenTree::FindStanding(std::vector<FrozenTask>& tasks, const KnownTree& known) {
   for (size_t i = 0; i < tasks.size(); ++i) {
     ASSIGN_OR_RETURN(const std::vector<int> threads, ListNumbers(tasks[i].dir(), "task"));
     ASSIGN_OR_RETURN(const std::vector<pid_t> children, ChildrenOf(tasks[i].dir(), threads));
     for (const pid_t pid : children) {
-      absl::StatusOr<FrozenTask> child = FrozenTask::Open(pid);
+      absl::StatusOr<FrozenTask> child = Open(pid, known);
       if (absl::IsNotFound(child.status())) continue;
       RETURN_IF_ERROR(child.status());
       if (known_.insert(pid).second) tasks.push_back(*std::move(child));
@@ -98,20 +111,19 @@ absl::Status FrozenTree::FindStanding(std::vector<FrozenTask>& tasks) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::vector<FrozenTask>> FrozenTree::FindChildren(size_t first) {
+absl::StatusOr<std::vector<FrozenTask>> FrozenTree::FindChildren(size_t first,
+                                                                 const KnownTree& known) {
   std::vector<FrozenTask> found;
   for (size_t i = first; i < tasks_.size(); ++i) {
+    if (known.rows != nullptr) tasks_[i].TakeRows(*known.rows);
     ASSIGN_OR_RETURN(const std::vector<pid_t> children, ChildrenOf(tasks_[i]));
     for (const pid_t pid : children) {
       if (known_.contains(pid)) continue;
-      absl::StatusOr<FrozenTask> child = FrozenTask::Open(pid);
+      absl::StatusOr<FrozenTask> child = Open(pid, known);
       if (absl::IsNotFound(child.status())) continue;
       RETURN_IF_ERROR(child.status());
-      const absl::StatusOr<bool> dead = TakeZombie(*child);
-      if (absl::IsNotFound(dead.status())) continue;
-      RETURN_IF_ERROR(dead.status());
       known_.insert(pid);
-      if (!*dead) found.push_back(*std::move(child));
+      found.push_back(*std::move(child));
     }
   }
   return found;

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -22,6 +23,14 @@ struct Zombie {
   std::string stat_text;  // of procfs: its parent, session, group and exit code
 };
 
+// What is known of a tree before it is frozen: it makes that quicker.
+struct KnownTree {
+  // Of processes with many threads, see FrozenThread; null: each thread is asked.
+  const ThreadRows* rows = nullptr;
+  // By pid; of those that are not among them it is opened.
+  absl::flat_hash_map<pid_t, ProcDir> dirs;
+};
+
 // A process and all its descendants, stopped; see FrozenTask. Destroying the object lets them go
 // on.
 class FrozenTree {
@@ -34,7 +43,8 @@ class FrozenTree {
   // before it is called, and not before that any of them can.
   static absl::StatusOr<FrozenTree> Freeze(pid_t root, absl::Time deadline,
                                            const std::function<absl::Status()>& may_go_on = {},
-                                           const std::function<absl::Status()>& thaw = {});
+                                           const std::function<absl::Status()>& thaw = {},
+                                           const KnownTree& known = {});
 
   FrozenTree(FrozenTree&&) = default;
   FrozenTree& operator=(FrozenTree&&) = delete;
@@ -54,15 +64,16 @@ class FrozenTree {
  private:
   FrozenTree() = default;
 
+  static absl::StatusOr<FrozenTask> Open(pid_t pid, const KnownTree& known);
+
   // Stops the processes, and takes them up: those that have died meanwhile as zombies.
   absl::Status Settle(std::vector<FrozenTask> fresh, absl::Time deadline,
                       const std::function<absl::Status()>& may_go_on,
                       const std::function<absl::Status()>& thaw = {});
   // All descendants of tasks that stand by themselves.
-  absl::Status FindStanding(std::vector<FrozenTask>& tasks);
-  // Children of tasks_[first] and those behind it that are not known yet. Those that are dead are
-  // taken up at once.
-  absl::StatusOr<std::vector<FrozenTask>> FindChildren(size_t first);
+  absl::Status FindStanding(std::vector<FrozenTask>& tasks, const KnownTree& known);
+  // Children of tasks_[first] and those behind it that are not known yet, dead ones among them.
+  absl::StatusOr<std::vector<FrozenTask>> FindChildren(size_t first, const KnownTree& known);
   // False when it is no zombie.
   absl::StatusOr<bool> TakeZombie(const FrozenTask& task);
 

@@ -35,7 +35,7 @@ Room RoomUpToPage(RemoteAddress begin) {
 }
 
 absl::StatusOr<RemoteAddress> VdsoAddress(const ProcDir& task) {
-  ASSIGN_OR_RETURN(const std::string text, task.Read("auxv"));
+  ASSIGN_OR_RETURN(const std::string text, task.ReadWhole("auxv"));
   ASSIGN_OR_RETURN(const std::vector<uint64_t> auxv, ParseAuxv(text));
   for (size_t at = 0; at + 1 < auxv.size(); at += 2) {
     if (auxv[at] == AT_SYSINFO_EHDR) return RemoteAddress(auxv[at + 1]);
@@ -50,13 +50,24 @@ struct Image {
 
 // The heads of the ELF image at `base`; NotFound when there is none.
 absl::StatusOr<Image> ReadImage(const RemoteMemory& memory, RemoteAddress base) {
-  ASSIGN_OR_RETURN(const auto header, memory.ReadValue<Elf64_Ehdr>(base));
+  // The heads of all segments lie in the first page, as linkers have it: one call for both.
+  std::array<std::byte, 4096> page;
+  RETURN_IF_ERROR(memory.Read(base, std::span(page)));
+  Elf64_Ehdr header;
+  std::memcpy(&header, page.data(), sizeof header);
   constexpr int kMostSegments = 64;
   if (std::memcmp(header.e_ident, ELFMAG, SELFMAG) != 0 || header.e_ident[EI_CLASS] != ELFCLASS64 ||
       header.e_phentsize != sizeof(Elf64_Phdr) || header.e_phnum > kMostSegments) {
     return absl::NotFoundError("no ELF image");
   }
   Image image{.header = header, .segments = {}};
+  if (header.e_phoff <= page.size() &&
+      header.e_phnum * sizeof(Elf64_Phdr) <= page.size() - header.e_phoff) {
+    image.segments.resize(header.e_phnum);
+    std::memcpy(image.segments.data(), page.data() + header.e_phoff,
+                header.e_phnum * sizeof(Elf64_Phdr));
+    return image;
+  }
   for (uint64_t i = 0; i < header.e_phnum; ++i) {
     ASSIGN_OR_RETURN(const auto segment,
                      memory.ReadValue<Elf64_Phdr>(base + header.e_phoff + i * sizeof(Elf64_Phdr)));

@@ -42,10 +42,17 @@ absl::Status OnItsWayHome(pid_t tid) {
 }  // namespace
 
 absl::StatusOr<RemoteSyscalls> RemoteSyscalls::Create(const FrozenTask& task) {
+  ASSIGN_OR_RETURN(const uint64_t caught, CaughtSignals(task));
+  ASSIGN_OR_RETURN(RemoteSyscalls scope, Start(task, caught));
+  RETURN_IF_ERROR(scope.Settle());
+  return scope;
+}
+
+absl::StatusOr<RemoteSyscalls> RemoteSyscalls::Start(const FrozenTask& task, uint64_t caught) {
   const TraceSpan span(TraceKind::kCalls, "go in", {{"pid", task.pid()}});
   ASSIGN_OR_RETURN(RemoteMemory opened, RemoteMemory::Open(task.dir()));
   auto memory = std::make_unique<RemoteMemory>(std::move(opened));
-  const std::vector<std::byte> code = Healer::Code();
+  static const std::vector<std::byte> code = Healer::Code();
   ASSIGN_OR_RETURN(const InjectionSite site,
                    InjectionSite::Find(task.dir(), *memory, code, Healer::kPlaceSize));
   for (const FrozenThread& thread : task.threads()) {
@@ -53,7 +60,7 @@ absl::StatusOr<RemoteSyscalls> RemoteSyscalls::Create(const FrozenTask& task) {
   }
   RETURN_IF_ERROR(site.Fill(code));
   RemoteSyscalls scope(&task, std::move(memory), site);
-  ASSIGN_OR_RETURN(scope.caught_, CaughtSignals(task));
+  scope.caught_ = caught;
   RETURN_IF_ERROR(scope.Leave(task.threads().front()));
   return scope;
 }
@@ -66,6 +73,8 @@ RemoteSyscalls::RemoteSyscalls(RemoteSyscalls&& other) noexcept
       scratch_(other.scratch_),
       caught_(other.caught_),
       away_(std::move(other.away_)),
+      doing_(std::exchange(other.doing_, Doing::kNothing)),
+      wanted_(other.wanted_),
       mapped_(std::exchange(other.mapped_, false)),
       done_(std::move(other.done_)) {}
 
@@ -89,19 +98,28 @@ absl::Status RemoteSyscalls::Leave(const FrozenThread& thread) {
   ASSIGN_OR_RETURN(AwayThread away, AwayThread::Leave(healer_, healer_.Place(0), thread,
                                                       StopSignal(thread.sigmask)));
   away_.emplace(std::move(away));
-  return MapScratch();
+  return StartMapping();
 }
 
-absl::Status RemoteSyscalls::MapScratch() {
+absl::Status RemoteSyscalls::StartMapping() {
+  // Once it is known, callers count on it.
+  wanted_ = scratch_ ? scratch_ : Healer::RandomScratch();
+  RETURN_IF_ERROR(away_->Start(healer_.Map(away_->guest(), wanted_)));
+  doing_ = Doing::kMapping;
+  return absl::OkStatus();
+}
+
+absl::Status RemoteSyscalls::Settle() {
+  if (doing_ != Doing::kMapping) return absl::OkStatus();
   constexpr int kTries = 8;
   int error = 0;
   for (int i = 0; i < kTries; ++i) {
-    // Once it is known, callers count on it.
-    const RemoteAddress wanted = scratch_ ? scratch_ : Healer::RandomScratch();
-    ASSIGN_OR_RETURN(const GeneralRegisters told, Do(healer_.Map(away_->guest(), wanted)));
-    mapped_ = told.r12 == wanted.value();
+    if (i > 0) RETURN_IF_ERROR(StartMapping());
+    doing_ = Doing::kNothing;
+    ASSIGN_OR_RETURN(const GeneralRegisters told, away_->Finish());
+    mapped_ = told.r12 == wanted_.value();
     if (mapped_) {
-      scratch_ = wanted;
+      scratch_ = wanted_;
       return absl::OkStatus();
     }
     error = static_cast<int>(-static_cast<int64_t>(told.r12));
@@ -114,12 +132,26 @@ absl::Status RemoteSyscalls::MapScratch() {
 
 absl::Status RemoteSyscalls::ComeHome() {
   if (!away_) return absl::OkStatus();
-  absl::Status status;
-  if (std::exchange(mapped_, false)) {
-    status = Do(healer_.Unmap(away_->guest(), scratch_)).status();
+  absl::Status status = StartComingHome();
+  if (std::exchange(doing_, Doing::kNothing) == Doing::kUnmapping) {
+    status.Update(away_->Finish().status());
   }
+  mapped_ = false;
   status.Update(away_->ComeHome());
   away_.reset();
+  return status;
+}
+
+absl::Status RemoteSyscalls::StartComingHome() {
+  if (!away_ || doing_ == Doing::kUnmapping) return absl::OkStatus();
+  absl::Status status = Settle();
+  if (std::exchange(doing_, Doing::kNothing) == Doing::kRunning) {
+    status.Update(away_->Finish().status());
+  }
+  if (!mapped_) return status;
+  const absl::Status started = away_->Start(healer_.Unmap(away_->guest(), scratch_));
+  if (started.ok()) doing_ = Doing::kUnmapping;
+  status.Update(started);
   return status;
 }
 
@@ -129,9 +161,10 @@ absl::StatusOr<GeneralRegisters> RemoteSyscalls::Do(const Healer::Task& task) {
 }
 
 absl::Status RemoteSyscalls::SendAway(const FrozenThread& thread) {
-  if (away_ && away_->tid() == thread.tid) return absl::OkStatus();
+  if (away_ && away_->tid() == thread.tid) return Settle();
   RETURN_IF_ERROR(ComeHome());
-  return Leave(thread);
+  RETURN_IF_ERROR(Leave(thread));
+  return Settle();
 }
 
 absl::StatusOr<RemoteSyscalls::Copied> RemoteSyscalls::Copy(const FrozenThread& thread) {
@@ -166,25 +199,41 @@ absl::StatusOr<RemoteSyscalls::Copied> RemoteSyscalls::Clone(const FrozenThread&
 
 absl::StatusOr<std::vector<int64_t>> RemoteSyscalls::Run(const FrozenThread& thread,
                                                          std::span<const RemoteCall> calls) {
-  done_.clear();
-  if (calls.empty()) return std::vector<int64_t>();
-  if (calls.size() > kMostCalls) {
-    return absl::InternalError(absl::StrCat(calls.size(), " system calls at once"));
+  if (calls.empty()) {
+    done_.clear();
+    return std::vector<int64_t>();
   }
   const TraceSpan span(TraceKind::kCalls, "system calls",
                        {{"tid", thread.tid}, {"calls", calls.size()}});
-  RETURN_IF_ERROR(SendAway(thread));
-  std::vector<Healer::TableEntry> entries;
-  entries.reserve(calls.size());
-  for (const RemoteCall& call : calls) {
-    entries.push_back({.number = static_cast<uint64_t>(call.number), .arguments = call.arguments});
+  RETURN_IF_ERROR(StartRun(thread, calls));
+  return FinishRun();
+}
+
+absl::Status RemoteSyscalls::StartRun(const FrozenThread& thread,
+                                      std::span<const RemoteCall> calls) {
+  if (calls.empty() || calls.size() > kMostCalls) {
+    return absl::InternalError(absl::StrCat(calls.size(), " system calls at once"));
   }
-  RETURN_IF_ERROR(memory_->Write(scratch_, std::as_bytes(std::span(entries))));
-  RETURN_IF_ERROR(Do(healer_.WorkThrough(away_->guest(), scratch_, entries.size())).status());
-  RETURN_IF_ERROR(memory_->Read(scratch_, std::as_writable_bytes(std::span(entries))));
-  done_ = std::move(entries);
+  RETURN_IF_ERROR(SendAway(thread));
+  done_.clear();
+  done_.reserve(calls.size());
+  for (const RemoteCall& call : calls) {
+    done_.push_back({.number = static_cast<uint64_t>(call.number), .arguments = call.arguments});
+  }
+  RETURN_IF_ERROR(memory_->Write(scratch_, std::as_bytes(std::span(done_))));
+  RETURN_IF_ERROR(away_->Start(healer_.WorkThrough(away_->guest(), scratch_, done_.size())));
+  doing_ = Doing::kRunning;
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<int64_t>> RemoteSyscalls::FinishRun() {
+  if (std::exchange(doing_, Doing::kNothing) != Doing::kRunning) {
+    return absl::InternalError("no system calls are being run");
+  }
+  RETURN_IF_ERROR(away_->Finish().status());
+  RETURN_IF_ERROR(memory_->Read(scratch_, std::as_writable_bytes(std::span(done_))));
   std::vector<int64_t> results;
-  results.reserve(calls.size());
+  results.reserve(done_.size());
   for (const Healer::TableEntry& entry : done_) results.push_back(entry.result);
   return results;
 }
@@ -249,12 +298,14 @@ absl::StatusOr<std::vector<std::optional<ThreadAnswers>>> RemoteSyscalls::Interv
   const TraceSpan span(TraceKind::kCalls, "interview", {{"threads", threads.size()}});
   done_.clear();
   if (!away_) RETURN_IF_ERROR(Leave(threads.front()));
+  RETURN_IF_ERROR(Settle());
   // One that cannot tell would be led from stop to stop while the others wait.
   std::vector<const FrozenThread*> able;
   std::vector<size_t> indices;
   for (size_t i = 0; i < threads.size(); ++i) {
-    if (threads[i].tid == away_->tid() || StopSignal(threads[i].sigmask) == 0) continue;
-    able.push_back(&threads[i]);
+    const FrozenThread& thread = threads[i];
+    if (thread.row || thread.tid == away_->tid() || StopSignal(thread.sigmask) == 0) continue;
+    able.push_back(&thread);
     indices.push_back(i);
   }
   constexpr size_t kMostAnswers = Healer::kScratchSize / sizeof(Healer::AnswerSlot);
@@ -268,6 +319,7 @@ absl::StatusOr<std::vector<std::optional<ThreadAnswers>>> RemoteSyscalls::Interv
 
 absl::StatusOr<pid_t> RemoteSyscalls::Spawn() {
   if (!away_) RETURN_IF_ERROR(Leave(task_->threads().front()));
+  RETURN_IF_ERROR(Settle());
   done_.clear();
   RETURN_IF_ERROR(Do(healer_.Spawn(away_->guest(), scratch_)).status());
   // What clone(2) returned is the number in the task's own pid namespace. So the thread is looked
@@ -297,6 +349,10 @@ absl::StatusOr<UniqueFd> RemoteSyscalls::OpenAside(long number,
   ASSIGN_OR_RETURN(UniqueFd taken, TakeFromThread(tid, static_cast<int>(result)));
   RETURN_IF_ERROR(thread.End());
   return taken;
+}
+
+absl::Status RemoteSyscalls::StartClose() {
+  return task_ == nullptr ? absl::OkStatus() : StartComingHome();
 }
 
 absl::Status RemoteSyscalls::Close() {

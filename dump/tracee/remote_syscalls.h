@@ -46,6 +46,11 @@ class RemoteSyscalls {
 
   // `task` must outlive the scope.
   static absl::StatusOr<RemoteSyscalls> Create(const FrozenTask& task);
+  // The same, but does not wait until the leader has gone away, so that those of several tasks do
+  // that beside each other: any call below waits for it, or Settle. `caught`: the signals that the
+  // task has handlers for, bit 0 = signal 1 (SigCgt of status).
+  static absl::StatusOr<RemoteSyscalls> Start(const FrozenTask& task, uint64_t caught);
+  absl::Status Settle();
 
   RemoteSyscalls(RemoteSyscalls&& other) noexcept;
   RemoteSyscalls& operator=(RemoteSyscalls&&) = delete;
@@ -55,6 +60,9 @@ class RemoteSyscalls {
   // results (negative errno). The thread works through all of them by itself; see AwayThread.
   absl::StatusOr<std::vector<int64_t>> Run(const FrozenThread& thread,
                                            std::span<const RemoteCall> calls);
+  // The same in two steps, between which the thread runs beside others.
+  absl::Status StartRun(const FrozenThread& thread, std::span<const RemoteCall> calls);
+  absl::StatusOr<std::vector<int64_t>> FinishRun();
 
   // kScratchSize bytes of the task that nobody uses between two calls of this. Not to be kept over
   // a call with another thread.
@@ -71,7 +79,7 @@ class RemoteSyscalls {
 
   // Lets the threads answer for themselves, as many at a time as there are places for; the answers
   // come in the order of `threads`. One that cannot answer beside others gives none: Run can ask
-  // it.
+  // it. Nor does one whose answers the kernel has given (FrozenThread::row).
   absl::StatusOr<std::vector<std::optional<ThreadAnswers>>> Interview(
       std::span<const FrozenThread> threads);
 
@@ -98,6 +106,8 @@ class RemoteSyscalls {
   absl::StatusOr<UniqueFd> OpenAside(long number, const std::array<uint64_t, 2>& arguments);
 
   absl::Status Close();
+  // Does not wait for all of it; Close does.
+  absl::Status StartClose();
 
  private:
   RemoteSyscalls(const FrozenTask* task, std::unique_ptr<RemoteMemory> memory, InjectionSite site)
@@ -108,13 +118,15 @@ class RemoteSyscalls {
   int StopSignal(uint64_t sigmask) const;
   // Writes the thread's context into a place.
   absl::Status Prepare(size_t place, const FrozenThread& thread) const;
-  // Sends the thread away and lets it map the scratch memory.
+  // Sends the thread away and lets it map the scratch memory: Settle waits for that.
   absl::Status Leave(const FrozenThread& thread);
-  absl::Status MapScratch();
+  absl::Status StartMapping();
   // Lets the thread that is away do something; gives the registers it has then.
   absl::StatusOr<GeneralRegisters> Do(const Healer::Task& task);
   absl::Status ComeHome();
-  // Sees to it that calls are run in this thread.
+  // As far as it can without waiting for the last step.
+  absl::Status StartComingHome();
+  // Sees to it that calls are run in this thread, which is there.
   absl::Status SendAway(const FrozenThread& thread);
   absl::StatusOr<Copied> Clone(const FrozenThread& thread, uint64_t flags);
   // A new thread, stopped; its number as we see it.
@@ -130,9 +142,13 @@ class RemoteSyscalls {
   std::unique_ptr<RemoteMemory> memory_;
   InjectionSite site_;
   Healer healer_;
-  RemoteAddress scratch_;
-  uint64_t caught_ = 0;                   // signals with a handler, bit 0 = signal 1
-  std::optional<AwayThread> away_;        // one that calls are run in, on the first place
+  RemoteAddress scratch_;           // null until it is known
+  uint64_t caught_ = 0;             // signals with a handler, bit 0 = signal 1
+  std::optional<AwayThread> away_;  // one that calls are run in, on the first place
+  // What it does, and has not been waited for.
+  enum class Doing { kNothing, kMapping, kRunning, kUnmapping };
+  Doing doing_ = Doing::kNothing;
+  RemoteAddress wanted_;                  // where it maps
   bool mapped_ = false;                   // by it
   std::vector<Healer::TableEntry> done_;  // the last Run's
 };

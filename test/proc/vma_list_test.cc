@@ -18,23 +18,23 @@ namespace {
 constexpr uint64_t kPage = 0x1000;
 
 // A file as the fake kernel knows it.
-struct File {
+struct ListedFile {
   dev_t dev;
   ino_t ino;
   std::string name;
   bool deleted = false;
 };
 
-const File kNoFile = {0, 0, ""};
-const File kLibc = {makedev(8, 1), 10, "/lib/libc.so"};
-const File kOtherDevice = {makedev(8, 2), 10, "/lib/libc.so"};
-const File kLibm = {makedev(8, 1), 11, "/lib/libm.so"};
+const ListedFile kNoFile = {0, 0, ""};
+const ListedFile kLibc = {makedev(8, 1), 10, "/lib/libc.so"};
+const ListedFile kOtherDevice = {makedev(8, 2), 10, "/lib/libc.so"};
+const ListedFile kLibm = {makedev(8, 1), 11, "/lib/libm.so"};
 
 // Mappings of these files, one page each, one after the other.
-std::vector<Mapping> MappingsOf(const std::vector<File>& files) {
+std::vector<Mapping> MappingsOf(const std::vector<ListedFile>& files) {
   std::vector<Mapping> mappings;
   uint64_t address = kPage;
-  for (const File& file : files) {
+  for (const ListedFile& file : files) {
     Mapping mapping;
     mapping.start = RemoteAddress(address);
     mapping.end = RemoteAddress(address + kPage);
@@ -72,7 +72,7 @@ class FakeOpener : public MapFileOpener {
   std::string without_descriptor_ = "-";
 };
 
-VmaList Build(const std::vector<File>& files, FakeOpener& opener,
+VmaList Build(const std::vector<ListedFile>& files, FakeOpener& opener,
               const VmaList::Shared* shared = nullptr) {
   absl::StatusOr<VmaList> list = VmaList::Build(MappingsOf(files), opener, shared);
   EXPECT_TRUE(list.ok()) << list.status();
@@ -81,7 +81,7 @@ VmaList Build(const std::vector<File>& files, FakeOpener& opener,
 
 bool IsOpen(int fd) { return fcntl(fd, F_GETFD) >= 0; }
 
-Vma VmaOf(const File& file, MapFile map_file) {
+Vma VmaOf(const ListedFile& file, MapFile map_file) {
   Vma vma;
   vma.mapping = MappingsOf({file})[0];
   vma.file = std::move(map_file);
@@ -112,15 +112,15 @@ TEST(CanBorrowTest, NothingElseLends) {
   const Vma none = VmaOf(kLibc, std::monostate());
   EXPECT_FALSE(CanBorrow(&none, libc)) << "none has none to lend";
   const Vma owner = VmaOf(kLibc, UniqueFd(open("/dev/null", O_PATH)));
-  for (const File& other :
-       {kOtherDevice, kLibm, kNoFile, File{kLibc.dev, kLibc.ino, "/another/link"},
-        File{kLibc.dev, kLibc.ino, kLibc.name, true}}) {
+  for (const ListedFile& other :
+       {kOtherDevice, kLibm, kNoFile, ListedFile{kLibc.dev, kLibc.ino, "/another/link"},
+        ListedFile{kLibc.dev, kLibc.ino, kLibc.name, true}}) {
     EXPECT_FALSE(CanBorrow(&owner, MappingsOf({other})[0])) << other.name;
   }
 }
 
 TEST(CanBorrowTest, TheFirstSysvSegmentIsAFileDespiteInodeZero) {
-  const File segment = {makedev(0, 1), 0, "/SYSV00000000", true};
+  const ListedFile segment = {makedev(0, 1), 0, "/SYSV00000000", true};
   const Vma owner = VmaOf(segment, UniqueFd(open("/dev/null", O_PATH)));
   EXPECT_TRUE(CanBorrow(&owner, MappingsOf({segment})[0]));
   // A memfd's inode number may equal a segment's shmid.
@@ -157,7 +157,7 @@ TEST(VmaListTest, ABorrowerKeepsWhatDependsOnItsOwnFlags) {
 
 struct RunCase {
   const char* what;
-  std::vector<File> files;
+  std::vector<ListedFile> files;
   size_t opened;
   size_t borrowed;
 };
@@ -348,7 +348,7 @@ TEST(VmaListCacheTest, MountNamespacesNamesAndSysvSegmentsKeepApart) {
   MappedFileCache cache;
   const VmaList::Shared one = {&cache, 1};
   const VmaList::Shared two = {&cache, 2};
-  const File segment = {makedev(0, 1), 0, "/SYSV00000000", true};
+  const ListedFile segment = {makedev(0, 1), 0, "/SYSV00000000", true};
   const VmaList first = Build({kLibc, segment}, opener, &one);
   EXPECT_EQ(Build({kLibc}, opener, &two).counts().opened, 1u);
   EXPECT_EQ(Build({{kLibc.dev, kLibc.ino, "/link"}}, opener, &one).counts().opened, 1u);
@@ -356,7 +356,7 @@ TEST(VmaListCacheTest, MountNamespacesNamesAndSysvSegmentsKeepApart) {
 }
 
 TEST(VmaListTest, TwentyThousandVmasAreQuick) {
-  std::vector<File> files;
+  std::vector<ListedFile> files;
   for (int i = 0; i < 20000; ++i) {
     files.push_back(i % 8 < 4 ? kNoFile : (i % 8 < 7 ? kLibc : kLibm));
   }

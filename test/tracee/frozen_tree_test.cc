@@ -153,6 +153,29 @@ TEST(FrozenTreeTest, ALeaderThatHasLeftItsThreadsIsRefused) {
   EXPECT_EQ(FailureOf(tree.status()), Failure::kZombie) << tree.status();
 }
 
+TEST(FrozenTreeTest, WhatIsKnownMayBeOfWhoHadThePidBefore) {
+  const pid_t before = ForkSleeper();
+  auto dir = ProcDir::OpenTask(before);
+  ASSERT_TRUE(dir.ok()) << dir.status();
+  kill(before, SIGKILL);
+  waitpid(before, nullptr, 0);
+  const Child child([](int ready) {
+    Ready(ready);
+    for (;;) pause();
+    return 0;
+  });
+  auto now = ProcDir::OpenTask(child.pid());
+  ASSERT_TRUE(now.ok()) << now.status();
+  for (const ProcDir& known : {*dir, *now}) {
+    auto tree = FrozenTree::Freeze(child.pid(), Soon(), {}, {}, {.dirs = {{child.pid(), known}}});
+    ASSERT_TRUE(tree.ok()) << tree.status();
+    EXPECT_THAT(PidsOf(*tree), ElementsAre(child.pid()));
+    EXPECT_TRUE(tree->tasks().front().dir().ReadWhole("stat").ok());
+  }
+  EXPECT_TRUE(absl::IsNotFound(
+      FrozenTree::Freeze(before, Soon(), {}, {}, {.dirs = {{before, *dir}}}).status()));
+}
+
 TEST(FrozenTreeTest, NoSuchProcess) {
   const pid_t pid = fork();
   if (pid == 0) _exit(0);
