@@ -22,7 +22,8 @@ absl::StatusOr<TreeFacts> Question(const DumpRun& run, const FrozenTree& tree,
 
 // What they hold, and which pages of it are to be written.
 absl::Status Collect(DumpRun& run, const FrozenTree& tree, Preflight& preflight,
-                     const KernelFeatures& features, PageTracking& tracking, TreeFacts& facts);
+                     const KernelFeatures& features, PageTracking& tracking, SideFactsRead side,
+                     TreeFacts& facts);
 
 // What tasks share is taken from them, to be written once.
 absl::Status ShareOut(DumpRun& run, const FrozenTree& tree, TreeFacts& facts);

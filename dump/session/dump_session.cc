@@ -127,10 +127,11 @@ absl::Status Session::RunPhases() {
   const absl::Cleanup put_back = [&freezer] { freezer.PutBack().IgnoreError(); };
   const absl::Cleanup helped = [&helper] { helper.Finish(); };
   auto cgroups = ReadCgroupsBeside(tree, run_.options.cgroups, helper);
+  SideFactsRead side = ReadSideFacts(tree, helper);
   ASSIGN_OR_RETURN(TreeFacts facts, Question(run_, tree, tracking_, root()));
   TcpConnections connections;
   auto flags = ReadFlagsBeside(tree, by_bpf ? &*by_bpf : nullptr, helper);
-  RETURN_IF_ERROR(Collect(run_, tree, preflight, features_, tracking_, facts));
+  RETURN_IF_ERROR(Collect(run_, tree, preflight, features_, tracking_, std::move(side), facts));
   // Before the facts go, should anything fail.
   const absl::Cleanup seen = [&helper] { helper.Finish(); };
   auto names = SeeNamesBeside(facts, helper);

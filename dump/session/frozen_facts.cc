@@ -29,15 +29,6 @@
 namespace dumpctl {
 namespace {
 
-absl::StatusOr<NamedFile> ReadNamedFile(const ProcDir& task, const char* link) {
-  NamedFile file;
-  ASSIGN_OR_RETURN(file.path, task.ReadLink(link));
-  if (fstatat(task.fd().get(), link, &file.stat, 0) < 0) {
-    return absl::ErrnoToStatus(errno, absl::StrCat(task.path(), "/", link));
-  }
-  return file;
-}
-
 absl::Status RefuseForeignRegisters(const FrozenTask& task) {
   for (const FrozenThread& thread : task.threads()) {
     if (!IsForeignAbi(thread.registers)) continue;
@@ -139,33 +130,78 @@ absl::Status SettleAio(const Preflight& preflight, FrozenFacts& facts) {
   return absl::OkStatus();
 }
 
-absl::Status ReadTaskHoldings(const FrozenTask& task, Preflight& preflight,
-                              const KernelFeatures& features, FrozenFacts& facts) {
-  TraceSpan mappings(TraceKind::kWork, "mappings");
-  ASSIGN_OR_RETURN(facts.vmas, ReadMappings(task, preflight));
-  mappings.Tell({"mappings", facts.vmas.size()});
-  mappings.End();
-  RETURN_IF_ERROR(SettleAio(preflight, facts));
-  TraceSpan pages(TraceKind::kWork, "pages");
-  ASSIGN_OR_RETURN(facts.pages, ScanPages(task.dir(), facts.vmas, features));
-  pages.Tell({"pages", facts.pages.pages});
-  pages.Tell({"scanned", facts.pages.pages_scanned});
-  pages.End();
-  const TraceSpan links(TraceKind::kWork, "links");
-  ASSIGN_OR_RETURN(facts.exe, ReadNamedFile(task.dir(), "exe"));
-  ASSIGN_OR_RETURN(facts.cwd, ReadNamedFile(task.dir(), "cwd"));
-  ASSIGN_OR_RETURN(facts.root, ReadNamedFile(task.dir(), "root"));
-  ASSIGN_OR_RETURN(facts.auxv, task.dir().ReadWhole("auxv"));
-  facts.timens_offsets_text = task.dir().Read("timens_offsets").value_or("");
-  ASSIGN_OR_RETURN(facts.namespaces, ReadNamespaces(task.dir()));
+void Take(SideFacts side, FrozenFacts& facts) {
+  facts.exe = std::move(side.exe);
+  facts.cwd = std::move(side.cwd);
+  facts.root = std::move(side.root);
+  facts.auxv = std::move(side.auxv);
+  facts.timens_offsets_text = std::move(side.timens_offsets_text);
+  facts.namespaces = std::move(side.namespaces);
+  facts.process.texts = std::move(side.texts);
+}
+
+absl::Status ReadAllMappings(const FrozenTree& tree, Preflight& preflight, TreeFacts& facts) {
+  TraceSpan span(TraceKind::kWork, "mappings");
+  size_t mappings = 0;
+  for (size_t i = 0; i < facts.tasks.size(); ++i) {
+    FrozenFacts& task = facts.tasks[i];
+    ASSIGN_OR_RETURN(task.vmas, ReadMappings(tree.tasks()[i], preflight));
+    RETURN_IF_ERROR(SettleAio(preflight, task));
+    ASSIGN_OR_RETURN(facts.shared_memory,
+                     FindSharedObjects(task.vmas, std::move(facts.shared_memory)));
+    mappings += task.vmas.size();
+  }
+  span.Tell({"mappings", mappings});
   return absl::OkStatus();
 }
 
-absl::Status IdentifyTasks(const FrozenTree& tree, TreeFacts& facts) {
+// Which pages there are, of all tasks. Their mappings must be there, and stay. Not by the helper,
+// whom the flags of many mappings keep busy for long.
+std::future<absl::StatusOr<std::vector<ScannedPages>>> ScanBeside(const FrozenTree& tree,
+                                                                  const KernelFeatures& features,
+                                                                  const TreeFacts& facts) {
+  const auto scan = [&]() -> absl::StatusOr<std::vector<ScannedPages>> {
+    TraceSpan span(TraceKind::kWork, "pages");
+    std::vector<ScannedPages> scanned;
+    size_t pages = 0;
+    for (size_t i = 0; i < facts.tasks.size(); ++i) {
+      ASSIGN_OR_RETURN(ScannedPages found,
+                       ScanPages(tree.tasks()[i].dir(), facts.tasks[i].vmas, features));
+      pages += found.pages;
+      scanned.push_back(std::move(found));
+    }
+    span.Tell({"pages", pages});
+    return scanned;
+  };
+  const bool beside = facts.tasks.size() >= kWorthWaking;
+  return std::async(beside ? std::launch::async : std::launch::deferred, scan);
+}
+
+absl::Status ReadAllDescriptors(const FrozenTree& tree, const Preflight& preflight,
+                                OpenFileIndex* index, TreeFacts& facts) {
+  TraceSpan span(TraceKind::kWork, "descriptors");
+  std::set<uint32_t> tables;
+  size_t descriptors = 0;
+  for (size_t i = 0; i < facts.tasks.size(); ++i) {
+    const FrozenTask& task = tree.tasks()[i];
+    FrozenFacts& read = facts.tasks[i];
+    if (!tables.insert(read.objects.files).second) continue;
+    ASSIGN_OR_RETURN(const UniqueFd pidfd, task.OpenPidfd());
+    ASSIGN_OR_RETURN(read.descriptors,
+                     ReadDescriptors(task.dir(), task.pid(), BorrowedFd(pidfd), index));
+    ASSIGN_OR_RETURN(facts.pipes, TeePipes(*read.descriptors, std::move(facts.pipes)));
+    RETURN_IF_ERROR(ReadMemfds(*read.descriptors, preflight.kernel_tmpfs, facts));
+    descriptors += read.descriptors->size();
+  }
+  span.Tell({"descriptors", descriptors});
+  return absl::OkStatus();
+}
+
+absl::Status IdentifyTasks(const FrozenTree& tree, ObjectOrder& order, TreeFacts& facts) {
   const TraceSpan span(TraceKind::kWork, "identify", {{"tasks", tree.tasks().size()}});
   std::vector<pid_t> pids;
   for (const FrozenTask& task : tree.tasks()) pids.push_back(task.pid());
-  ASSIGN_OR_RETURN(const std::vector<ObjectIds> ids, IdentifyObjects(pids));
+  ASSIGN_OR_RETURN(const std::vector<ObjectIds> ids, IdentifyObjects(pids, order));
   for (size_t i = 0; i < ids.size(); ++i) facts.tasks[i].objects = ids[i];
   return absl::OkStatus();
 }
@@ -292,27 +328,22 @@ absl::Status AskTasks(std::span<const FrozenTask> tasks, std::span<FrozenFacts> 
 }
 
 absl::Status ReadHoldings(const FrozenTree& tree, Preflight& preflight,
-                          const KernelFeatures& features, TreeFacts& facts) {
+                          const KernelFeatures& features, SideFactsRead side, TreeFacts& facts) {
   facts.file_rules = preflight.file_rules;
-  RETURN_IF_ERROR(IdentifyTasks(tree, facts));
-  std::set<uint32_t> tables;
+  RETURN_IF_ERROR(IdentifyTasks(tree, preflight.object_order, facts));
   ASSIGN_OR_RETURN(std::optional<OpenFileIndex> opened, IndexOpenFiles(tree, preflight, facts));
   OpenFileIndex* const index = opened ? &*opened : nullptr;
+  RETURN_IF_ERROR(ReadAllMappings(tree, preflight, facts));
+  auto scanning = ScanBeside(tree, features, facts);
+  const absl::Status read = ReadAllDescriptors(tree, preflight, index, facts);
+  // In any case: it looks into the facts.
+  absl::StatusOr<std::vector<ScannedPages>> pages = scanning.get();
+  RETURN_IF_ERROR(read);
+  RETURN_IF_ERROR(pages.status());
+  ASSIGN_OR_RETURN(std::vector<SideFacts> beside, side.get());
   for (size_t i = 0; i < facts.tasks.size(); ++i) {
-    const FrozenTask& task = tree.tasks()[i];
-    FrozenFacts& read = facts.tasks[i];
-    const TraceSpan span(TraceKind::kTask, "holdings", {{"pid", task.pid()}});
-    RETURN_IF_ERROR(ReadTaskHoldings(task, preflight, features, read));
-    ASSIGN_OR_RETURN(facts.shared_memory,
-                     FindSharedObjects(read.vmas, std::move(facts.shared_memory)));
-    if (!tables.insert(read.objects.files).second) continue;
-    TraceSpan descriptors(TraceKind::kWork, "descriptors");
-    ASSIGN_OR_RETURN(const UniqueFd pidfd, task.OpenPidfd());
-    ASSIGN_OR_RETURN(read.descriptors,
-                     ReadDescriptors(task.dir(), task.pid(), BorrowedFd(pidfd), index));
-    descriptors.Tell({"descriptors", read.descriptors->size()});
-    ASSIGN_OR_RETURN(facts.pipes, TeePipes(*read.descriptors, std::move(facts.pipes)));
-    RETURN_IF_ERROR(ReadMemfds(*read.descriptors, preflight.kernel_tmpfs, facts));
+    facts.tasks[i].pages = std::move((*pages)[i]);
+    Take(std::move(beside[i]), facts.tasks[i]);
   }
   const TraceSpan rest(TraceKind::kWork, "shared by the tree");
   RETURN_IF_ERROR(ReadSysv(facts));

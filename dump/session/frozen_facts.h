@@ -26,6 +26,7 @@
 #include "dump/ns/sysv_ipc.h"
 #include "dump/session/helper.h"
 #include "dump/session/preflight.h"
+#include "dump/session/side_facts.h"
 #include "dump/session/tree_cgroups.h"
 #include "dump/sk/inet_policy.h"
 #include "dump/sk/inet_sockets.h"
@@ -43,12 +44,6 @@
 #include "proc/vma_list.h"
 
 namespace dumpctl {
-
-// A file that a task refers to without a descriptor: its program, its working and root directories.
-struct NamedFile {
-  struct stat stat = {};
-  std::string path;  // as the link says it
-};
 
 // All that is read of one task while it is frozen, but the contents of its memory. Nothing of it is
 // turned into anything here: that is done when the task runs again.
@@ -118,9 +113,9 @@ absl::Status AskTasks(std::span<const FrozenTask> tasks, std::span<FrozenFacts> 
 // The mappings of one. Those that were there in preflight open nothing.
 absl::StatusOr<VmaList> ReadMappings(const FrozenTask& task, Preflight& preflight);
 
-// What the tasks hold: mappings, pages, descriptors and the rest.
+// What the tasks hold: mappings, pages, descriptors and the rest, what is read as `side` among it.
 absl::Status ReadHoldings(const FrozenTree& tree, Preflight& preflight,
-                          const KernelFeatures& features, TreeFacts& facts);
+                          const KernelFeatures& features, SideFactsRead side, TreeFacts& facts);
 
 // VmFlags of all mappings, ascending.
 struct ReadFlags {

@@ -62,10 +62,10 @@ bool HasGone(const Target& target, std::span<const Target> targets) {
 }
 
 // What the tree is as a whole. Processes that end meanwhile are nothing to be refused.
-absl::StatusOr<ResourceRefusals> RefuseTree(std::span<const Target> targets) {
+absl::StatusOr<ResourceRefusals> RefuseTree(std::span<const Target> targets, ObjectOrder& order) {
   std::vector<pid_t> pids;
   for (const Target& target : targets) pids.push_back(target.pid);
-  const absl::StatusOr<std::vector<ObjectIds>> ids = IdentifyObjects(pids);
+  const absl::StatusOr<std::vector<ObjectIds>> ids = IdentifyObjects(pids, order);
   // One has gone. Frozen, they are asked again.
   if (absl::IsNotFound(ids.status())) return ResourceRefusals();
   RETURN_IF_ERROR(ids.status());
@@ -393,7 +393,7 @@ absl::StatusOr<Preflight> RunPreflight(const DumpOptions& options, std::span<con
                                        const KernelFeatures& features) {
   Preflight preflight;
   preflight.blockers = RefuseSession(options, targets.front());
-  ASSIGN_OR_RETURN(ResourceRefusals refusals, RefuseTree(targets));
+  ASSIGN_OR_RETURN(ResourceRefusals refusals, RefuseTree(targets, preflight.object_order));
   Append(preflight.blockers, std::move(refusals));
   ASSIGN_OR_RETURN(PeekedCgroups cgroups, PeekCgroups(targets, options.cgroups));
   preflight.cgroups_differ = cgroups.differ;

@@ -18,6 +18,7 @@
 #include "dump/session/peek_guardian.h"
 #include "dump/session/target.h"
 #include "dump/sk/socket_likeness.h"
+#include "dump/task/shared_objects.h"
 #include "dumpctl/resource_refusal.h"
 #include "proc/bpf_aio_contexts.h"
 #include "proc/bpf_open_files.h"
@@ -52,6 +53,8 @@ struct Preflight {
   // What reads the descriptors of a task at once, where there are many of them.
   std::optional<BpfOpenFiles> open_files;
   // For what waits in sockets. Started by now where there are many descriptors.
+  // In which the tasks stood to each other by then.
+  ObjectOrder object_order;
   std::unique_ptr<PeekGuardian> peek_guardian;
   // What compares unix sockets, where there are many of them.
   std::optional<SocketLikeness> socket_likeness;

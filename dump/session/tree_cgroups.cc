@@ -36,7 +36,7 @@ absl::StatusOr<TreeCgroups> ReadCgroups(const FrozenTree& tree, const CgroupOpti
         continue;
       }
       const absl::StatusOr<std::string> text =
-          task.dir().Read(absl::StrCat("task/", thread.tid, "/cgroup"));
+          task.dir().ReadWhole(absl::StrCat("task/", thread.tid, "/cgroup"));
       if (absl::IsNotFound(text.status())) continue;
       RETURN_IF_ERROR(text.status());
       ASSIGN_OR_RETURN(const uint32_t number, sets.NumberOf(*text));
@@ -57,7 +57,7 @@ absl::StatusOr<PeekedCgroups> PeekCgroups(std::span<const Target> targets,
   ASSIGN_OR_RETURN(CgroupSets sets, DumpersSets(options));
   std::string known;
   for (const Target& target : targets) {
-    const absl::StatusOr<std::string> text = target.dir.Read("cgroup");
+    const absl::StatusOr<std::string> text = target.dir.ReadWhole("cgroup");
     if (!text.ok()) continue;  // It has ended, or the kernel has none.
     // Who is just ending is in the roots already.
     if (*text != known && (IsDead(target) || HasEnded(target))) continue;

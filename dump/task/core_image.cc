@@ -172,8 +172,8 @@ absl::Status AddProcess(const ProcessFacts& process, const ThreadFacts& leader,
                         image::core_entry& core) {
   image::task_core_entry* tc = core.mutable_tc();
   ASSIGN_OR_RETURN(const TaskStat stat, ParseStat(process.stat_text));
-  ASSIGN_OR_RETURN(const uint32_t personality, ParsePersonality(process.personality_text));
-  ASSIGN_OR_RETURN(const int32_t oom_score_adj, ParseOomScoreAdj(process.oom_score_adj_text));
+  ASSIGN_OR_RETURN(const uint32_t personality, ParsePersonality(process.texts.personality));
+  ASSIGN_OR_RETURN(const int32_t oom_score_adj, ParseOomScoreAdj(process.texts.oom_score_adj));
   tc->set_task_state(process.stop_signal == 0 ? kAlive : kStopped);
   if (process.stop_signal != 0) tc->set_stop_signo(static_cast<uint32_t>(process.stop_signal));
   tc->set_exit_code(0);
@@ -184,15 +184,15 @@ absl::Status AddProcess(const ProcessFacts& process, const ThreadFacts& leader,
   core.mutable_thread_core()->clear_blk_sigset();
   tc->set_comm(core.thread_core().comm());
   RETURN_IF_ERROR(FillTimers(process, tc->mutable_timers()));
-  ASSIGN_OR_RETURN(const Rlimits limits, ParseLimits(process.limits_text));
+  ASSIGN_OR_RETURN(const Rlimits limits, ParseLimits(process.texts.limits));
   for (const auto& limit : limits) {
     image::rlimit_entry* entry = tc->mutable_rlimits()->add_rlimits();
     entry->set_cur(limit.soft);
     entry->set_max(limit.hard);
   }
   AddSignals(process.pending, tc->mutable_signals_s());
-  if (!process.loginuid_text.empty()) {
-    ASSIGN_OR_RETURN(const uint32_t loginuid, ParseLoginuid(process.loginuid_text));
+  if (!process.texts.loginuid.empty()) {
+    ASSIGN_OR_RETURN(const uint32_t loginuid, ParseLoginuid(process.texts.loginuid));
     tc->set_loginuid(loginuid);
   }
   tc->set_oom_score_adj(oom_score_adj);
@@ -251,7 +251,7 @@ std::vector<std::string> NotCaptured(const ProcessFacts& process) {
                                  " (the image format has no field for it)"));
   }
   uint64_t slack = 0;
-  const std::string text(absl::StripAsciiWhitespace(process.timerslack_text));
+  const std::string text(absl::StripAsciiWhitespace(process.texts.timerslack));
   if (absl::SimpleAtoi(text, &slack) && slack != kDefaultTimerslack) {
     words.push_back(
         absl::StrCat("timer slack of ", slack, " ns (the image format has no field for it)"));

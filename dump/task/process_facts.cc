@@ -10,14 +10,19 @@ absl::StatusOr<ProcessFacts> ReadProcessFacts(const FrozenTask& task) {
   ASSIGN_OR_RETURN(facts.pending, PtracePeekSignals(task.pid(), SignalQueue::kProcess));
   const ProcDir& dir = task.dir();
   ASSIGN_OR_RETURN(facts.timers_text, dir.Read("timers"));
-  ASSIGN_OR_RETURN(facts.stat_text, dir.Read("stat"));
-  ASSIGN_OR_RETURN(facts.limits_text, dir.Read("limits"));
-  ASSIGN_OR_RETURN(facts.personality_text, dir.Read("personality"));
-  ASSIGN_OR_RETURN(facts.oom_score_adj_text, dir.Read("oom_score_adj"));
-  // Not every kernel has them.
-  facts.loginuid_text = dir.Read("loginuid").value_or("");
-  facts.timerslack_text = dir.Read("timerslack_ns").value_or("");
+  ASSIGN_OR_RETURN(facts.stat_text, dir.ReadWhole("stat"));
   return facts;
+}
+
+absl::StatusOr<ProcessTexts> ReadProcessTexts(const ProcDir& task) {
+  ProcessTexts texts;
+  ASSIGN_OR_RETURN(texts.limits, task.ReadWhole("limits"));
+  ASSIGN_OR_RETURN(texts.personality, task.ReadWhole("personality"));
+  ASSIGN_OR_RETURN(texts.oom_score_adj, task.ReadWhole("oom_score_adj"));
+  // Not every kernel has them.
+  texts.loginuid = task.ReadWhole("loginuid").value_or("");
+  texts.timerslack = task.ReadWhole("timerslack_ns").value_or("");
+  return texts;
 }
 
 }  // namespace dumpctl

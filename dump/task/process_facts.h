@@ -9,8 +9,18 @@
 #include "absl/status/statusor.h"
 #include "dump/task/queries.h"
 #include "dump/tracee/frozen_task.h"
+#include "proc/proc_fs.h"
 
 namespace dumpctl {
+
+// Texts of procfs that nothing in the freeze looks into.
+struct ProcessTexts {
+  std::string limits;
+  std::string personality;
+  std::string oom_score_adj;
+  std::string loginuid;    // empty: a kernel without audit
+  std::string timerslack;  // empty: not readable
+};
 
 // Everything about a frozen process that its threads share, but memory and files. Text of procfs
 // stays text: it is parsed after the freeze.
@@ -21,15 +31,14 @@ struct ProcessFacts {
   ProcessAnswers answers;
   std::string timers_text;
   std::string stat_text;
-  std::string limits_text;
-  std::string personality_text;
-  std::string loginuid_text;  // empty: a kernel without audit
-  std::string oom_score_adj_text;
-  std::string timerslack_text;  // empty: not readable
+  ProcessTexts texts;
 };
 
-// Reads all but `answers`, which only the process itself can give.
+// Reads all but `answers`, which only the process itself can give, and `texts`.
 absl::StatusOr<ProcessFacts> ReadProcessFacts(const FrozenTask& task);
+
+// `task` stands; any thread may read of it.
+absl::StatusOr<ProcessTexts> ReadProcessTexts(const ProcDir& task);
 
 }  // namespace dumpctl
 

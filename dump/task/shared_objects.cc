@@ -4,8 +4,12 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstddef>
+#include <map>
+#include <optional>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "dumpctl/failure.h"
@@ -48,31 +52,97 @@ absl::StatusOr<Place> FindPlace(const std::vector<pid_t>& sorted, pid_t pid, int
   return Place{begin, false};
 }
 
-absl::Status Identify(std::span<const pid_t> pids, int type, uint32_t ObjectIds::*id,
-                      std::vector<ObjectIds>& ids) {
-  std::vector<pid_t> sorted;        // one for each object
-  std::vector<uint32_t> of_sorted;  // their numbers
-  uint32_t next = kDumperObject;
-  for (size_t i = 0; i < pids.size(); ++i) {
-    ASSIGN_OR_RETURN(const Place place, FindPlace(sorted, pids[i], type));
+// The processes sorted, those that share an object next to each other. `begins` says which differ
+// from the one before.
+struct Sorted {
+  std::vector<pid_t> pids;
+  std::vector<bool> begins;
+};
+
+bool AreTheSame(std::span<const pid_t> pids, std::span<const pid_t> others) {
+  std::vector<pid_t> a(pids.begin(), pids.end());
+  std::vector<pid_t> b(others.begin(), others.end());
+  std::sort(a.begin(), a.end());
+  std::sort(b.begin(), b.end());
+  return a == b;
+}
+
+// None where they are not in this order (any more).
+absl::StatusOr<std::optional<Sorted>> Confirm(std::span<const pid_t> pids,
+                                              const std::vector<pid_t>& order, int type) {
+  std::optional<Sorted> none;
+  if (!AreTheSame(pids, order)) return none;
+  Sorted sorted{.pids = order, .begins = {true}};
+  for (size_t i = 1; i < order.size(); ++i) {
+    ASSIGN_OR_RETURN(const int compared, Compare(order[i - 1], order[i], type));
+    if (compared != 0 && compared != 1) return none;
+    sorted.begins.push_back(compared != 0);
+  }
+  return std::optional(std::move(sorted));
+}
+
+absl::StatusOr<Sorted> Sort(std::span<const pid_t> pids, int type) {
+  std::vector<std::vector<pid_t>> groups;
+  std::vector<pid_t> first;  // of each
+  for (const pid_t pid : pids) {
+    ASSIGN_OR_RETURN(const Place place, FindPlace(first, pid, type));
     const auto index = static_cast<std::ptrdiff_t>(place.index);
     if (!place.same) {
-      sorted.insert(sorted.begin() + index, pids[i]);
-      of_sorted.insert(of_sorted.begin() + index, ++next);
+      first.insert(first.begin() + index, pid);
+      groups.insert(groups.begin() + index, std::vector<pid_t>());
     }
-    ids[i].*id = of_sorted[place.index];
+    groups[place.index].push_back(pid);
   }
+  Sorted sorted;
+  for (const std::vector<pid_t>& group : groups) {
+    for (size_t i = 0; i < group.size(); ++i) {
+      sorted.pids.push_back(group[i]);
+      sorted.begins.push_back(i == 0);
+    }
+  }
+  return sorted;
+}
+
+absl::Status Identify(std::span<const pid_t> pids, int type, uint32_t ObjectIds::*id,
+                      std::vector<pid_t>& order, std::vector<ObjectIds>& ids) {
+  if (pids.empty()) return absl::OkStatus();
+  ASSIGN_OR_RETURN(std::optional<Sorted> sorted, Confirm(pids, order, type));
+  if (!sorted) {
+    ASSIGN_OR_RETURN(sorted, Sort(pids, type));
+  }
+  std::map<pid_t, size_t> group_of;
+  size_t groups = 0;
+  for (size_t i = 0; i < sorted->pids.size(); ++i) {
+    if (sorted->begins[i]) ++groups;
+    group_of.emplace(sorted->pids[i], groups - 1);
+  }
+  // Numbered as they are met.
+  std::vector<uint32_t> numbers(groups);
+  uint32_t next = kDumperObject;
+  for (size_t i = 0; i < pids.size(); ++i) {
+    uint32_t& number = numbers[group_of[pids[i]]];
+    if (number == 0) number = ++next;
+    ids[i].*id = number;
+  }
+  order = std::move(sorted->pids);
   return absl::OkStatus();
 }
 
 }  // namespace
 
 absl::StatusOr<std::vector<ObjectIds>> IdentifyObjects(std::span<const pid_t> pids) {
+  ObjectOrder order;
+  return IdentifyObjects(pids, order);
+}
+
+absl::StatusOr<std::vector<ObjectIds>> IdentifyObjects(std::span<const pid_t> pids,
+                                                       ObjectOrder& order) {
   std::vector<ObjectIds> ids(pids.size());
-  RETURN_IF_ERROR(Identify(pids, KCMP_VM, &ObjectIds::vm, ids));
-  RETURN_IF_ERROR(Identify(pids, KCMP_FILES, &ObjectIds::files, ids));
-  RETURN_IF_ERROR(Identify(pids, KCMP_FS, &ObjectIds::fs, ids));
-  RETURN_IF_ERROR(Identify(pids, KCMP_SIGHAND, &ObjectIds::sighand, ids));
+  auto& [vm, files, fs, sighand] = order.sorted;
+  RETURN_IF_ERROR(Identify(pids, KCMP_VM, &ObjectIds::vm, vm, ids));
+  RETURN_IF_ERROR(Identify(pids, KCMP_FILES, &ObjectIds::files, files, ids));
+  RETURN_IF_ERROR(Identify(pids, KCMP_FS, &ObjectIds::fs, fs, ids));
+  RETURN_IF_ERROR(Identify(pids, KCMP_SIGHAND, &ObjectIds::sighand, sighand, ids));
   return ids;
 }
 

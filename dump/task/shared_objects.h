@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <array>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -18,6 +19,7 @@ struct ObjectIds {
   uint32_t files = 0;
   uint32_t fs = 0;
   uint32_t sighand = 0;
+  friend bool operator==(const ObjectIds&, const ObjectIds&) = default;
 };
 
 // Number 1 of each is the dumper's own, which the inventory names, so that no restore takes a
@@ -29,6 +31,16 @@ inline constexpr uint32_t kDumperObject = 1;
 //
 // FailedPrecondition (Failure::kHost) for several processes on a kernel without kcmp (CONFIG_KCMP).
 absl::StatusOr<std::vector<ObjectIds>> IdentifyObjects(std::span<const pid_t> pids);
+
+// Processes in the order that kcmp(2) gives, by kind of object. An object keeps its place in it as
+// long as it lives.
+struct ObjectOrder {
+  std::array<std::vector<pid_t>, 4> sorted;
+};
+// The same. Where `order` is still theirs, one question for each is enough to know that; it becomes
+// theirs.
+absl::StatusOr<std::vector<ObjectIds>> IdentifyObjects(std::span<const pid_t> pids,
+                                                       ObjectOrder& order);
 
 }  // namespace dumpctl
 

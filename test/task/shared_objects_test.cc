@@ -45,6 +45,31 @@ TEST_F(SharedObjectsTest, NothingIsAskedAboutOne) {
   EXPECT_EQ((*ids)[0].sighand, kDumperObject + 1);
 }
 
+// Whatever is thought of their order, they are what they are.
+TEST_F(SharedObjectsTest, AnyOrderGivesTheSame) {
+  std::vector<pid_t> pids = {getpid()};
+  for (int i = 0; i < 3; ++i) pids.push_back(Start(0));
+  pids.push_back(Start(CLONE_FILES));
+  pids.push_back(Start(CLONE_FS));
+  const auto ids = IdentifyObjects(pids);
+  ASSERT_TRUE(ids.ok()) << ids.status();
+  ObjectOrder order;
+  for (int i = 0; i < 2; ++i) {  // with none, and with the right one
+    const auto again = IdentifyObjects(pids, order);
+    ASSERT_TRUE(again.ok()) << again.status();
+    EXPECT_EQ(*again, *ids);
+    for (const auto& sorted : order.sorted) EXPECT_EQ(sorted.size(), pids.size());
+  }
+  ObjectOrder wrong = order;
+  for (auto& sorted : wrong.sorted) std::reverse(sorted.begin(), sorted.end());
+  EXPECT_EQ(*IdentifyObjects(pids, wrong), *ids);
+  EXPECT_EQ(wrong.sorted, order.sorted);
+  // Somebody has come, and somebody has gone.
+  pids.push_back(Start(0));
+  pids.erase(pids.begin() + 1);
+  EXPECT_EQ(*IdentifyObjects(pids, order), *IdentifyObjects(pids));
+}
+
 TEST_F(SharedObjectsTest, EachKindIsItsOwn) {
   const pid_t forked = Start(0);
   const pid_t files = Start(CLONE_FILES);
