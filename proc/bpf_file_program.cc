@@ -42,6 +42,7 @@ struct FileLayout {
   uint32_t inode_uid = 0;
   uint32_t inode_gid = 0;
   uint32_t inode_size = 0;
+  uint32_t inode_blocks = 0;
   uint32_t inode_super = 0;
   uint32_t super_magic = 0;
   uint32_t super_device = 0;
@@ -50,6 +51,9 @@ struct FileLayout {
   uint32_t task_files = 0;
   uint32_t files_table = 0;
   uint32_t table_close_on_exec = 0;
+  uint32_t pipe_head = 0;
+  uint32_t pipe_tail = 0;
+  uint32_t pipe_pages = 0;
   uint32_t event_count = 0;
   uint32_t event_flags = 0;
   uint32_t event_id = 0;
@@ -84,13 +88,14 @@ absl::StatusOr<FileLayout> FindFileLayout(std::string_view bytes) {
       {BtfKind::kStruct, "timerfd_ctx"},
       {BtfKind::kStruct, "hrtimer"},
       {BtfKind::kStruct, "timerqueue_node"},
+      {BtfKind::kStruct, "pipe_inode_info"},
   };
   ASSIGN_OR_RETURN(const std::vector<BtfType> types, btf.Find(kNames));
   const BtfType &context = types[1], &meta = types[2], &file = types[3], &path = types[4],
                 &operations = types[5], &inode = types[6], &mount = types[7], &task = types[8],
                 &files = types[9], &table = types[10], &owner = types[11], &dentry = types[12],
                 &name = types[13], &super = types[14], &event = types[15], &timer = types[16],
-                &hrtimer = types[17], &node = types[18];
+                &hrtimer = types[17], &node = types[18], &pipe = types[19];
   // Only where a file points to its owner, the owner points back: before, it was within the file.
   RETURN_IF_ERROR(btf.OffsetOf(owner, "file").status());
   FileLayout layout = {.function = types[0].id};
@@ -120,6 +125,7 @@ absl::StatusOr<FileLayout> FindFileLayout(std::string_view bytes) {
       {&layout.inode_uid, inode, "i_uid"},
       {&layout.inode_gid, inode, "i_gid"},
       {&layout.inode_size, inode, "i_size"},
+      {&layout.inode_blocks, inode, "i_blocks"},
       {&layout.inode_super, inode, "i_sb"},
       {&layout.super_magic, super, "s_magic"},
       {&layout.super_device, super, "s_dev"},
@@ -128,6 +134,9 @@ absl::StatusOr<FileLayout> FindFileLayout(std::string_view bytes) {
       {&layout.task_files, task, "files"},
       {&layout.files_table, files, "fdt"},
       {&layout.table_close_on_exec, table, "close_on_exec"},
+      {&layout.pipe_head, pipe, "head"},
+      {&layout.pipe_tail, pipe, "tail"},
+      {&layout.pipe_pages, pipe, "max_usage"},
       {&layout.event_count, event, "count"},
       {&layout.event_flags, event, "flags"},
       {&layout.event_id, event, "id"},
@@ -161,6 +170,7 @@ class FileAssembler : BpfStackAssembler<KernelFile> {
     program.FillFromFile(layout);
     program.FillFromInode(layout);
     program.FillFromPath(layout);
+    program.FillFromPipe(layout);
     program.FillFromPrivate(layout);
     program.Add(bpf::Set(BPF_REG_1, 1));
     program.Add(bpf::Store64(BPF_REG_10, At(offsetof(KernelFile, complete)), BPF_REG_1));
@@ -202,6 +212,7 @@ class FileAssembler : BpfStackAssembler<KernelFile> {
     FetchField(PLACE(uid), kPointed, layout.inode_uid);
     FetchField(PLACE(gid), kPointed, layout.inode_gid);
     FetchField(PLACE(size), kPointed, layout.inode_size);
+    FetchField(PLACE(blocks), kPointed, layout.inode_blocks);
     FetchPointer(kPointed, kPointed, layout.inode_super);
     FetchField(PLACE(magic), kPointed, layout.super_magic);
     FetchField(PLACE(device), kPointed, layout.super_device);
@@ -221,14 +232,28 @@ class FileAssembler : BpfStackAssembler<KernelFile> {
     Add(bpf::Store64(BPF_REG_10, At(offsetof(KernelFile, link_size)), BPF_REG_0));
   }
 
-  void FillFromPrivate(const FileLayout& layout) {
-    // Those of others may point anywhere, to a device even.
-    std::vector<size_t> others;
+  // What a file of that file system alone points to. Those of others may point anywhere, to a
+  // device even; they jump.
+  void PointToPrivate(const FileLayout& layout, int magic, std::vector<size_t>& others) {
     Add(bpf::Load64(BPF_REG_1, BPF_REG_10, static_cast<uint32_t>(At(offsetof(KernelFile, magic)))));
-    JumpTo(others, bpf::SkipUnlessEqual(BPF_REG_1, ANON_INODE_FS_MAGIC, 0));
+    JumpTo(others, bpf::SkipUnlessEqual(BPF_REG_1, magic, 0));
     FetchField(PLACE(private_data), kFile, layout.file_private);
     Add(bpf::Load64(kPointed, BPF_REG_10,
                     static_cast<uint32_t>(At(offsetof(KernelFile, private_data)))));
+  }
+
+  void FillFromPipe(const FileLayout& layout) {
+    std::vector<size_t> others;
+    PointToPrivate(layout, PIPEFS_MAGIC, others);
+    FetchField(PLACE(pipe_head), kPointed, layout.pipe_head);
+    FetchField(PLACE(pipe_tail), kPointed, layout.pipe_tail);
+    FetchField(PLACE(pipe_pages), kPointed, layout.pipe_pages);
+    Here(others);
+  }
+
+  void FillFromPrivate(const FileLayout& layout) {
+    std::vector<size_t> others;
+    PointToPrivate(layout, ANON_INODE_FS_MAGIC, others);
     FetchField(PLACE(event_count), kPointed, layout.event_count);
     FetchField(PLACE(event_flags), kPointed, layout.event_flags);
     FetchField(PLACE(event_id), kPointed, layout.event_id);

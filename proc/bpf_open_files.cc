@@ -4,6 +4,8 @@
 
 #include <cerrno>
 #include <cstring>
+#include <optional>
+#include <string>
 #include <string_view>
 
 #include "absl/strings/str_cat.h"
@@ -34,9 +36,20 @@ absl::StatusOr<BpfOpenFiles> BpfOpenFiles::Load() {
 }
 
 absl::StatusOr<std::vector<OpenFileRow>> BpfOpenFiles::Read(pid_t tid) const {
+  std::vector<OpenFileRow> rows;
+  RETURN_IF_ERROR(Read(
+      tid, [&rows](const KernelFile& file, std::string_view lasting, absl::Duration tai_offset) {
+        OpenFileRow& row = rows.emplace_back(RowOf(file, tai_offset));
+        if (row.says_all) row.record = std::string(lasting);
+        return absl::OkStatus();
+      }));
+  return rows;
+}
+
+absl::Status BpfOpenFiles::Read(pid_t tid, Take give) const {
   ASSIGN_OR_RETURN(const UniqueFd attached, AttachBpfIterator(program_, tid));
   ASSIGN_OR_RETURN(const absl::Duration tai_offset, TaiOffset());
-  std::vector<OpenFileRow> rows;
+  std::optional<uint64_t> last;
   const auto take = [&](std::string_view bytes) -> absl::StatusOr<bool> {
     KernelFile file;
     std::memcpy(&file, bytes.data(), sizeof file);
@@ -44,14 +57,14 @@ absl::StatusOr<std::vector<OpenFileRow>> BpfOpenFiles::Read(pid_t tid) const {
       return absl::DataLossError(absl::StrCat("a BPF program could not read all of descriptor ",
                                               file.number, " of ", tid));
     }
-    OpenFileRow row = RowOf(file, tai_offset);
     // The kernel may start over behind the last one: see BpfVmaIterator.
-    if (!rows.empty() && row.number <= rows.back().number) return false;
-    rows.push_back(std::move(row));
+    if (last && file.number <= *last) return false;
+    last = file.number;
+    const std::string_view lasting = LastingPart(file);
+    RETURN_IF_ERROR(give(file, lasting, tai_offset));
     return true;
   };
-  RETURN_IF_ERROR(ReadBpfRecords(attached, sizeof(KernelFile), take));
-  return rows;
+  return ReadBpfRecords(attached, sizeof(KernelFile), take);
 }
 
 }  // namespace dumpctl

@@ -3,9 +3,11 @@
 
 #include <sys/types.h>
 
+#include <string_view>
 #include <utility>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
 #include "dumpctl/unique_fd.h"
 #include "proc/open_file_row.h"
@@ -19,8 +21,14 @@ class BpfOpenFiles {
   // Errors: those of MakeFileProgram and LoadBpfIterator.
   static absl::StatusOr<BpfOpenFiles> Load();
 
-  // Of the thread `tid`, ascending.
+  // Of the thread `tid`, ascending. Rows that say all have their records.
   absl::StatusOr<std::vector<OpenFileRow>> Read(pid_t tid) const;
+
+  // The same one by one, as `take` gets them. `file` is LastingPart's by then, which `lasting` is
+  // of; RowOf makes a row of it.
+  using Take = absl::FunctionRef<absl::Status(const KernelFile& file, std::string_view lasting,
+                                              absl::Duration tai_offset)>;
+  absl::Status Read(pid_t tid, Take take) const;
 
  private:
   explicit BpfOpenFiles(UniqueFd program) : program_(std::move(program)) {}

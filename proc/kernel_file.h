@@ -2,6 +2,7 @@
 #define PROC_KERNEL_FILE_H_
 
 #include <cstdint>
+#include <string_view>
 
 namespace dumpctl {
 
@@ -10,6 +11,11 @@ namespace dumpctl {
 // alone. It is taken for an eventfd's as well as for a timerfd's, and is nothing of the kind where
 // the file is neither.
 struct KernelFile {
+  // When these were read: nanoseconds of CLOCK_MONOTONIC, CLOCK_BOOTTIME and CLOCK_TAI, of no time
+  // namespace.
+  int64_t monotonic;
+  int64_t boottime;
+  int64_t tai;
   uint64_t number;
   uint64_t complete;  // 0 where something was not there that should be
   uint64_t address;
@@ -26,12 +32,8 @@ struct KernelFile {
   uint64_t timer_ticks;
   int64_t timer_expires;   // nanoseconds of the timer's clock; 0 of one that is not armed
   int64_t timer_interval;  // nanoseconds
-  // When these were read: nanoseconds of CLOCK_MONOTONIC, CLOCK_BOOTTIME and CLOCK_TAI, of no time
-  // namespace.
-  int64_t monotonic;
-  int64_t boottime;
-  int64_t tai;
-  int64_t link_size;  // with its end; or an error
+  int64_t link_size;       // with its end; or an error
+  uint64_t blocks;         // of 512 bytes
   uint32_t event_flags;
   int32_t event_id;
   int32_t timer_clock;
@@ -43,11 +45,21 @@ struct KernelFile {
   uint32_t links;
   uint32_t uid;
   uint32_t gid;
+  // Of pipes (pipefs): where the next is written and read, which is one place in an empty one, and
+  // how many pages it may hold.
+  uint32_t pipe_head;
+  uint32_t pipe_tail;
+  uint32_t pipe_pages;
+  uint32_t unused;
   uint8_t block_bits;
   char name[31];  // the last part of its path, or the beginning of that
   char link[232];
 };
 static_assert(sizeof(KernelFile) % sizeof(uint64_t) == 0);
+
+// All that it says but when that was, each time the same as long as nothing of it changes. What it
+// took for something that the file is not is zeroed in it first.
+std::string_view LastingPart(KernelFile& file);
 
 }  // namespace dumpctl
 

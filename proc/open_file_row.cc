@@ -6,6 +6,7 @@
 #include <sys/sysmacros.h>
 #include <sys/timerfd.h>
 
+#include <cstddef>
 #include <cstring>
 #include <ctime>
 #include <string_view>
@@ -22,34 +23,53 @@ dev_t DeviceOf(uint32_t device) {
   return makedev(device >> kMinorBits, device & ((1U << kMinorBits) - 1));
 }
 
-std::optional<struct stat> StatOf(const KernelFile& file) {
-  mode_t mode = file.mode;
-  switch (file.magic) {
-    case PIPEFS_MAGIC:
-    case SOCKFS_MAGIC:
-      break;
-    case ANON_INODE_FS_MAGIC:
-      // Since Linux 6.16 they are regular files to the kernel itself, and to nobody else.
-      mode &= ~static_cast<mode_t>(S_IFMT);
-      break;
-    default:
-      return std::nullopt;
-  }
+struct stat KeptOf(const KernelFile& file) {
   struct stat stat = {};
   stat.st_dev = DeviceOf(file.device);
   stat.st_ino = file.inode;
-  stat.st_mode = mode;
+  stat.st_mode = file.mode;
   stat.st_nlink = file.links;
   stat.st_uid = file.uid;
   stat.st_gid = file.gid;
   stat.st_size = file.size;
   stat.st_blksize = blksize_t{1} << file.block_bits;
+  stat.st_blocks = static_cast<blkcnt_t>(file.blocks);
   return stat;
+}
+
+std::optional<struct stat> StatOf(const KernelFile& file) {
+  struct stat stat = KeptOf(file);
+  switch (file.magic) {
+    case PIPEFS_MAGIC:
+    case SOCKFS_MAGIC:
+      return stat;
+    case ANON_INODE_FS_MAGIC:
+      // Since Linux 6.16 they are regular files to the kernel itself, and to nobody else.
+      stat.st_mode &= ~static_cast<mode_t>(S_IFMT);
+      return stat;
+    default:
+      return std::nullopt;
+  }
+}
+
+constexpr std::string_view kEventfd = "anon_inode:[eventfd]";
+constexpr std::string_view kTimerfd = "anon_inode:[timerfd]";
+
+std::string_view RawLink(const KernelFile& file) {
+  return {file.link, strnlen(file.link, sizeof file.link)};
+}
+
+std::optional<uint32_t> EmptyPipe(const KernelFile& file) {
+  constexpr uint32_t kPage = 4096;
+  if (file.magic != PIPEFS_MAGIC || file.pipe_pages == 0 || file.pipe_head != file.pipe_tail) {
+    return std::nullopt;
+  }
+  return file.pipe_pages * kPage;
 }
 
 std::optional<std::string> LinkOf(const KernelFile& file) {
   if (file.link_size <= 0) return std::nullopt;
-  std::string link(file.link, strnlen(file.link, sizeof file.link));
+  std::string link(RawLink(file));
   if (file.magic != SOCKFS_MAGIC) return link;
   const std::string_view protocol(file.name, strnlen(file.name, sizeof file.name));
   // What fills its place may be longer.
@@ -104,12 +124,31 @@ std::optional<std::string> MoreOf(const KernelFile& file, std::string_view link,
   if (file.locks != 0) return std::nullopt;
   if (file.show_fdinfo == 0 || file.magic == SOCKFS_MAGIC) return "";
   if (file.magic != ANON_INODE_FS_MAGIC) return std::nullopt;
-  if (link == "anon_inode:[eventfd]") return EventfdText(file);
-  if (link == "anon_inode:[timerfd]") return TimerfdText(file, tai_offset);
+  if (link == kEventfd) return EventfdText(file);
+  if (link == kTimerfd) return TimerfdText(file, tai_offset);
   return std::nullopt;
 }
 
 }  // namespace
+
+std::string_view LastingPart(KernelFile& file) {
+  const std::string_view link = RawLink(file);
+  if (file.magic != ANON_INODE_FS_MAGIC || link != kEventfd) {
+    file.event_count = 0;
+    file.event_flags = 0;
+    file.event_id = 0;
+  }
+  if (file.magic != ANON_INODE_FS_MAGIC || link != kTimerfd) {
+    file.timer_ticks = 0;
+    file.timer_expires = 0;
+    file.timer_interval = 0;
+    file.timer_clock = 0;
+    file.timer_flags = 0;
+  }
+  constexpr size_t kBegin = offsetof(KernelFile, number);
+  return {reinterpret_cast<const char*>(&file) + kBegin,
+          offsetof(KernelFile, link) + link.size() - kBegin};
+}
 
 OpenFileRow RowOf(const KernelFile& file, absl::Duration tai_offset) {
   OpenFileRow row = {.number = static_cast<int>(file.number),
@@ -117,7 +156,9 @@ OpenFileRow RowOf(const KernelFile& file, absl::Duration tai_offset) {
                      .inode = file.inode,
                      .may_be_owned = file.owner != 0,
                      .link = LinkOf(file),
-                     .stat = StatOf(file)};
+                     .stat = StatOf(file),
+                     .kept = KeptOf(file),
+                     .empty_pipe = EmptyPipe(file)};
   const std::optional<std::string> more = MoreOf(file, row.link.value_or(""), tai_offset);
   if (!more) return row;
   const bool close_on_exec = (file.close_on_exec >> (file.number % 64) & 1) != 0;
@@ -127,6 +168,9 @@ OpenFileRow RowOf(const KernelFile& file, absl::Duration tai_offset) {
   row.info_text =
       absl::StrFormat("pos:\t%d\nflags:\t0%o\nmnt_id:\t%d\nino:\t%u\n%s",
                       static_cast<int64_t>(file.pos), flags, file.mount_id, file.inode, *more);
+  // What is left of a timer becomes less.
+  const bool runs = file.timer_expires != 0 && row.link == kTimerfd;
+  row.says_all = row.link && !row.may_be_owned && !runs;
   return row;
 }
 

@@ -30,6 +30,15 @@ struct OpenFileRow {
   // What stat(2) says, but for times and blocks, of what has no path: a pipe, a socket, or a kernel
   // object (anon_inode). Of others none, for their file systems have to be asked.
   std::optional<struct stat> stat;
+  // The same as the kernel keeps it of any file, with its blocks, and without what a device is.
+  // Their file systems may tell it otherwise.
+  struct stat kept = {};
+  // Bytes that a pipe may hold (F_GETPIPE_SZ) which holds none.
+  std::optional<uint32_t> empty_pipe;
+  // Nothing else has to be read of it: all is said by `record`, and again as long as that is the
+  // same. Not where `kept` is not what stat(2) says.
+  bool says_all = false;
+  std::string record;  // LastingPart; only where it says all
 };
 
 // `tai_offset`: how far CLOCK_TAI is ahead of CLOCK_REALTIME.

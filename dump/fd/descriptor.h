@@ -46,6 +46,12 @@ struct Descriptor {
   // file system is told before the tasks run again (ReadNamedLinks).
   std::optional<std::string> link;
   uint32_t open_file = 0;  // OpenFileIndex::NumberOf; 0 without an index
+  // That link was seen to lead to the very file.
+  bool named = false;
+  // Of a pipe that is known to hold nothing: OpenFileRow::empty_pipe.
+  std::optional<uint32_t> empty_pipe;
+  // OpenFileRow::record, where it says all that stands here, of a running task.
+  std::string record;
   // Of an epoll that watches something. None when read from a running task.
   std::optional<EpollWatches> watches;
 };
@@ -58,9 +64,11 @@ struct Descriptor {
 // With an `index`, for which the tasks have to stand still, copies are kept only of what cannot be
 // told without: one of each socket, pipe and file without a name, and all of terminals.
 //
-// Where the index goes by BPF, so does most of the rest.
+// Where the index goes by BPF, so does most of the rest. What has not changed since it was peeked
+// at is taken from `peeked` then (PeekDescriptors).
 absl::StatusOr<std::vector<Descriptor>> ReadDescriptors(const ProcDir& task, pid_t pid,
-                                                        BorrowedFd pidfd, OpenFileIndex* index);
+                                                        BorrowedFd pidfd, OpenFileIndex* index,
+                                                        std::vector<Descriptor> peeked = {});
 
 // The same of files that no descriptor of a task refers to, for they wait in the queue of a socket
 // (SCM_RIGHTS, unix(7)). `copies` are ours. Their number is kInQueue.

@@ -123,7 +123,7 @@ absl::StatusOr<std::optional<WhyNotText>> WhyRefused(const Descriptor& descripto
     ASSIGN_OR_RETURN(why_not, WhyNotLocked(info.locks, rules.locks));
   }
   if (why_not) return TextOf(*why_not);
-  if (!HasName(kind)) return std::nullopt;
+  if (!HasName(kind) || descriptor.named) return std::nullopt;
   const FileName name = ReadName(descriptor.stat, link, rules);
   // It would be read through a file opened anew, which breaks the lease.
   if (name.ghost(descriptor.stat) && HasLease(descriptor.info_text)) return TextOf(kLeasedGhost);
@@ -408,6 +408,10 @@ absl::StatusOr<TeedPipes> TeePipes(const std::vector<Descriptor>& descriptors, T
     // What a task has only the write end of is for somebody else to read.
     ASSIGN_OR_RETURN(const FdInfo info, ParseFdInfo(descriptor.info_text));
     if (!CanRead(info) || known.contains(descriptor.stat.st_ino)) continue;
+    if (descriptor.empty_pipe) {
+      known[descriptor.stat.st_ino].capacity = *descriptor.empty_pipe;
+      continue;
+    }
     ASSIGN_OR_RETURN(TeedPipe teed, TeePipe(BorrowedFd(descriptor.copy)));
     known.emplace(descriptor.stat.st_ino, std::move(teed));
   }

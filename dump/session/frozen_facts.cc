@@ -177,18 +177,29 @@ std::future<absl::StatusOr<std::vector<ScannedPages>>> ScanBeside(const FrozenTr
   return std::async(beside ? std::launch::async : std::launch::deferred, scan);
 }
 
-absl::Status ReadAllDescriptors(const FrozenTree& tree, const Preflight& preflight,
-                                OpenFileIndex* index, TreeFacts& facts) {
+// Where nothing was mounted, a link that is what it was leads where it led.
+std::vector<Descriptor> TakePeeked(pid_t pid, bool mounts_changed, Preflight& preflight) {
+  std::vector<Descriptor> peeked = std::move(preflight.tasks[pid].descriptors);
+  if (mounts_changed) {
+    for (Descriptor& descriptor : peeked) descriptor.named = false;
+  }
+  return peeked;
+}
+
+absl::Status ReadAllDescriptors(const FrozenTree& tree, Preflight& preflight, OpenFileIndex* index,
+                                TreeFacts& facts) {
   TraceSpan span(TraceKind::kWork, "descriptors");
   std::set<uint32_t> tables;
   size_t descriptors = 0;
+  const bool mounts_changed = !preflight.mounts || preflight.mounts->Changed();
   for (size_t i = 0; i < facts.tasks.size(); ++i) {
     const FrozenTask& task = tree.tasks()[i];
     FrozenFacts& read = facts.tasks[i];
     if (!tables.insert(read.objects.files).second) continue;
     ASSIGN_OR_RETURN(const UniqueFd pidfd, task.OpenPidfd());
     ASSIGN_OR_RETURN(read.descriptors,
-                     ReadDescriptors(task.dir(), task.pid(), BorrowedFd(pidfd), index));
+                     ReadDescriptors(task.dir(), task.pid(), BorrowedFd(pidfd), index,
+                                     TakePeeked(task.pid(), mounts_changed, preflight)));
     ASSIGN_OR_RETURN(facts.pipes, TeePipes(*read.descriptors, std::move(facts.pipes)));
     RETURN_IF_ERROR(ReadMemfds(*read.descriptors, preflight.kernel_tmpfs, facts));
     descriptors += read.descriptors->size();

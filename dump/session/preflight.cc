@@ -247,6 +247,8 @@ size_t QuickCountOfDescriptors(std::span<const Target> targets) {
 }
 
 void LoadOpenFiles(Preflight& preflight) {
+  absl::StatusOr<MountWatch> mounts = MountWatch::Start();
+  if (mounts.ok()) preflight.mounts = *std::move(mounts);
   absl::StatusOr<BpfOpenFiles> loaded = BpfOpenFiles::Load();
   if (loaded.ok()) preflight.open_files = *std::move(loaded);
 }
@@ -311,7 +313,8 @@ absl::StatusOr<ResourceRefusals> LookAtTask(const Target& target, const Namespac
   Append(refusals, std::move(refused));
   RETURN_IF_ERROR(LookAtMemfds(target, descriptors, preflight));
   RETURN_IF_ERROR(OpenMappedFiles(target, preflight));
-  const TaskPreflight& task = preflight.tasks[target.pid];
+  TaskPreflight& task = preflight.tasks[target.pid];
+  if (preflight.open_files) task.descriptors = std::move(descriptors);
   if (task.vmas) {
     Append(refusals, RefuseMappings(target.pid, *task.vmas));
     CountSharedMemory(*task.vmas, preflight.shared_memory);

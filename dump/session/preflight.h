@@ -11,8 +11,10 @@
 #include <set>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
+#include "dump/fd/descriptor.h"
 #include "dump/fd/file_name.h"
 #include "dump/session/dump_options.h"
 #include "dump/session/peek_guardian.h"
@@ -26,6 +28,7 @@
 #include "proc/bpf_vm_flags.h"
 #include "proc/kernel_features.h"
 #include "proc/mapped_file_cache.h"
+#include "proc/mount_watch.h"
 #include "proc/vma_list.h"
 
 namespace dumpctl {
@@ -34,6 +37,7 @@ namespace dumpctl {
 struct TaskPreflight {
   std::optional<VmaList> vmas;  // none when the task changed its mappings faster than we read
   std::string maps_text;        // that `vmas` was built from
+  std::vector<Descriptor> descriptors;  // where they are many
 };
 
 struct Preflight {
@@ -50,8 +54,10 @@ struct Preflight {
   std::optional<BpfTerminalQueues> terminal_queues;
   // What tells which requests of native asynchronous I/O are under way, where there may be some.
   std::optional<BpfAioContexts> aio_contexts;
-  // What reads the descriptors of a task at once, where there are many of them.
+  // What reads the descriptors of a task at once, where there are many of them; and what tells
+  // whether their names lead where they led by then (Descriptor::named).
   std::optional<BpfOpenFiles> open_files;
+  std::optional<MountWatch> mounts;
   // For what waits in sockets. Started by now where there are many descriptors.
   // In which the tasks stood to each other by then.
   ObjectOrder object_order;

@@ -48,7 +48,7 @@ class Seer {
   absl::Status See(const ProcDir& self, std::vector<Descriptor>& descriptors) {
     RETURN_IF_ERROR(ReadNamedLinks(self, descriptors));
     for (const Descriptor& descriptor : descriptors) {
-      if (!descriptor.link || !descriptor.link->starts_with('/')) continue;
+      if (!descriptor.link || !descriptor.link->starts_with('/') || descriptor.named) continue;
       if (descriptor.stat.st_dev == rules_.kernel_tmpfs) continue;
       See(descriptor.stat, ReadName(descriptor.stat, *descriptor.link, rules_));
     }

@@ -221,6 +221,76 @@ TEST_P(FdCollectorTest, ByBpfTheyAreTheSame) {
   }
 }
 
+// What is read again is told by a mark on what was not.
+TEST_P(FdCollectorTest, WhatWasPeekedAtIsReadAgainWhereItHasChanged) {
+  if (!KernelFeatures::Probe()->Has(KernelFeature::kBpfTaskFile)) GTEST_SKIP() << "no BPF";
+  const auto by_bpf = BpfOpenFiles::Load();
+  if (absl::IsNotFound(by_bpf.status())) GTEST_SKIP() << by_bpf.status();
+  ASSERT_TRUE(by_bpf.ok()) << by_bpf.status();
+  Start([] {
+    for (const char* const name : {"sought", "moved", "deleted", "grown", "same"}) {  // 3 to 7
+      open(name, O_RDWR | O_CREAT, 0640);
+    }
+    int ends[2];
+    (void)!pipe(ends);                   // 8, 9
+    (void)!pipe(ends);                   // 10, 11
+    eventfd(5, 0);                       // 12
+    timerfd_create(CLOCK_MONOTONIC, 0);  // 13
+    timerfd_create(CLOCK_MONOTONIC, 0);  // 14
+    const itimerspec hour = {{}, {3600, 0}};
+    timerfd_settime(14, 0, &hour, nullptr);
+    open("/proc/self/stat", O_RDONLY);  // 15
+  });
+  constexpr char kMark[] = "mark:\t1\n";
+  const auto task = ProcDir::OpenTask(child_);
+  ASSERT_TRUE(task.ok());
+  const UniqueFd pidfd(static_cast<int>(syscall(SYS_pidfd_open, child_, 0)));
+  auto peeked = PeekDescriptors(*task, *by_bpf->Read(child_));
+  ASSERT_TRUE(peeked.ok()) << peeked.status();
+  ASSERT_THAT(*peeked, SizeIs(16));
+  for (size_t i = 3; i < peeked->size(); ++i) {
+    EXPECT_EQ((*peeked)[i].named, i < 8) << i;
+    EXPECT_EQ((*peeked)[i].record.empty(), i == 14 || i == 15) << i;
+    (*peeked)[i].info_text += kMark;
+  }
+  const auto copy = [&](int number) { return CopyDescriptor(BorrowedFd(pidfd), number); };
+  ASSERT_EQ(lseek(copy(3).get(), 5, SEEK_SET), 5);
+  ASSERT_EQ(rename((dir_ + "/moved").c_str(), (dir_ + "/elsewhere").c_str()), 0);
+  ASSERT_EQ(unlink((dir_ + "/deleted").c_str()), 0);
+  ASSERT_EQ(truncate((dir_ + "/grown").c_str(), 100), 0);
+  ASSERT_EQ(write(copy(9).get(), "text", 4), 4);
+  ASSERT_EQ(write(copy(12).get(), "\1\0\0\0\0\0\0\0", 8), 8);
+  OpenFileIndex plain;
+  OpenFileIndex told(*by_bpf);
+  const auto expected = ReadDescriptors(*task, child_, BorrowedFd(pidfd), &plain);
+  const auto actual = ReadDescriptors(*task, child_, BorrowedFd(pidfd), &told, *std::move(peeked));
+  ASSERT_TRUE(expected.ok()) << expected.status();
+  ASSERT_TRUE(actual.ok()) << actual.status();
+  ASSERT_THAT(*actual, SizeIs(16));
+  const std::set<size_t> same = {7, 10, 11, 13};
+  const auto self = ProcDir::OpenTask(getpid());
+  ASSERT_TRUE(self.ok());
+  for (size_t i = 3; i < actual->size(); ++i) {
+    const Descriptor& want = (*expected)[i];
+    const Descriptor& got = (*actual)[i];
+    if (i != 14) {
+      EXPECT_EQ(got.info_text, want.info_text + (same.contains(i) ? kMark : "")) << i;
+    }
+    EXPECT_EQ(got.link, want.link ? *want.link : DescriptorLink(*self, want.copy.get()).value());
+    EXPECT_EQ(got.stat.st_ino, want.stat.st_ino) << i;
+    EXPECT_EQ(got.stat.st_size, want.stat.st_size) << i;
+    EXPECT_EQ(got.stat.st_nlink, want.stat.st_nlink) << i;
+    EXPECT_EQ(got.open_file, want.open_file) << i;
+    EXPECT_EQ(got.empty_pipe, i == 10 || i == 11 ? std::optional(65536U) : std::nullopt) << i;
+  }
+  const auto pipes = TeePipes(*actual);
+  ASSERT_TRUE(pipes.ok()) << pipes.status();
+  ASSERT_THAT(*pipes, SizeIs(2));
+  EXPECT_EQ(pipes->at((*actual)[8].stat.st_ino).bytes, 4U);
+  EXPECT_EQ(pipes->at((*actual)[10].stat.st_ino).bytes, 0U);
+  EXPECT_EQ(pipes->at((*actual)[10].stat.st_ino).capacity, 65536U);
+}
+
 TEST_P(FdCollectorTest, OwnersAndSignals) {
   Start([] {
     open("file", O_RDWR | O_CREAT, 0640);  // 3

@@ -237,6 +237,57 @@ TEST_F(BpfOpenFilesTest, GivesMoreThanThePieceThatTheKernelGivesAtOnce) {
   EXPECT_EQ(std::count_if(rows.begin(), rows.end(), is_that), kMany + 1);
 }
 
+TEST_F(BpfOpenFilesTest, SaysWhichPipesAreEmpty) {
+  int ends[2];
+  ASSERT_EQ(pipe(ends), 0);
+  Keep(ends[0]);
+  Keep(ends[1]);
+  ASSERT_EQ(fcntl(ends[0], F_SETPIPE_SZ, 8192), 8192);
+  EXPECT_EQ(RowOf(ends[0]).empty_pipe, 8192U);
+  EXPECT_EQ(RowOf(ends[1]).empty_pipe, 8192U);
+  ASSERT_EQ(write(ends[1], "x", 1), 1);
+  EXPECT_FALSE(RowOf(ends[0]).empty_pipe);
+  char byte;
+  ASSERT_EQ(read(ends[0], &byte, 1), 1);
+  EXPECT_EQ(RowOf(ends[0]).empty_pipe, 8192U);
+  EXPECT_FALSE(RowOf(Keep(eventfd(0, 0))).empty_pipe);
+}
+
+TEST_F(BpfOpenFilesTest, ARecordLastsAsLongAsNothingChanges) {
+  const int file = Keep(open("/tmp", O_TMPFILE | O_RDWR, 0600));
+  const int event = Keep(eventfd(0, 0));
+  const int timer = Keep(timerfd_create(CLOCK_MONOTONIC, 0));
+  for (const int fd : {file, event, timer}) {
+    const OpenFileRow row = RowOf(fd);
+    EXPECT_TRUE(row.says_all) << fd;
+    EXPECT_NE(row.record, "") << fd;
+    EXPECT_EQ(RowOf(fd).record, row.record) << fd;
+  }
+  const std::string before = RowOf(file).record;
+  ASSERT_EQ(write(file, "x", 1), 1);
+  EXPECT_NE(RowOf(file).record, before);
+  const itimerspec hour = {{}, {3600, 0}};
+  ASSERT_EQ(timerfd_settime(timer, 0, &hour, nullptr), 0);
+  EXPECT_FALSE(RowOf(timer).says_all);
+  ASSERT_EQ(fcntl(event, F_SETOWN, getpid()), 0);
+  EXPECT_FALSE(RowOf(event).says_all);
+  EXPECT_EQ(RowOf(event).record, "");
+}
+
+TEST_F(BpfOpenFilesTest, SaysWhatIsKeptOfFiles) {
+  const int file = Keep(open("/tmp", O_TMPFILE | O_RDWR, 0640));
+  ASSERT_EQ(write(file, "some", 4), 4);
+  ASSERT_EQ(fsync(file), 0);
+  struct stat stat = {};
+  ASSERT_EQ(fstat(file, &stat), 0);
+  const struct stat kept = RowOf(file).kept;
+  EXPECT_EQ(kept.st_ino, stat.st_ino);
+  EXPECT_EQ(kept.st_mode, stat.st_mode);
+  EXPECT_EQ(kept.st_size, stat.st_size);
+  EXPECT_EQ(kept.st_nlink, stat.st_nlink);
+  EXPECT_EQ(kept.st_blocks, stat.st_blocks);
+}
+
 TEST_F(BpfOpenFilesTest, NobodyHasNoDescriptors) {
   auto loaded = BpfOpenFiles::Load();
   ASSERT_TRUE(loaded.ok());

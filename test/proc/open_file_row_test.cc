@@ -19,7 +19,7 @@ namespace {
 
 constexpr absl::Duration kTaiOffset = absl::Seconds(37);
 
-KernelFile File(uint64_t magic, std::string_view link, std::string_view name = "") {
+KernelFile KernelFileOf(uint64_t magic, std::string_view link, std::string_view name = "") {
   KernelFile file = {};
   file.number = 70;
   file.pos = 5;
@@ -36,7 +36,7 @@ KernelFile File(uint64_t magic, std::string_view link, std::string_view name = "
 constexpr std::string_view kHead = "pos:\t5\nflags:\t02002\nmnt_id:\t14\nino:\t4711\n";
 
 TEST(OpenFileRowTest, ATextIsThatOfFdinfo) {
-  const OpenFileRow row = RowOf(File(EXT4_SUPER_MAGIC, "/etc/passwd"), kTaiOffset);
+  const OpenFileRow row = RowOf(KernelFileOf(EXT4_SUPER_MAGIC, "/etc/passwd"), kTaiOffset);
   EXPECT_EQ(row.number, 70);
   EXPECT_EQ(row.info_text, kHead);
   EXPECT_EQ(row.link, "/etc/passwd");
@@ -44,7 +44,7 @@ TEST(OpenFileRowTest, ATextIsThatOfFdinfo) {
 }
 
 TEST(OpenFileRowTest, CloseOnExecIsTheDescriptorsOwn) {
-  KernelFile file = File(EXT4_SUPER_MAGIC, "/etc/passwd");
+  KernelFile file = KernelFileOf(EXT4_SUPER_MAGIC, "/etc/passwd");
   file.flags |= O_CLOEXEC;
   EXPECT_EQ(RowOf(file, kTaiOffset).info_text, kHead);
   file.close_on_exec = uint64_t{1} << (70 - 64);
@@ -53,41 +53,42 @@ TEST(OpenFileRowTest, CloseOnExecIsTheDescriptorsOwn) {
 }
 
 TEST(OpenFileRowTest, WhatHasLocksOrAnythingElseToSayHasNoText) {
-  KernelFile file = File(EXT4_SUPER_MAGIC, "/etc/passwd");
+  KernelFile file = KernelFileOf(EXT4_SUPER_MAGIC, "/etc/passwd");
   file.locks = 0xffff888000000000;
   EXPECT_FALSE(RowOf(file, kTaiOffset).info_text);
-  file = File(EXT4_SUPER_MAGIC, "/etc/passwd");
+  file = KernelFileOf(EXT4_SUPER_MAGIC, "/etc/passwd");
   file.show_fdinfo = 0xffffffff81000000;
   EXPECT_FALSE(RowOf(file, kTaiOffset).info_text);
-  file = File(ANON_INODE_FS_MAGIC, "anon_inode:[eventpoll]");
+  file = KernelFileOf(ANON_INODE_FS_MAGIC, "anon_inode:[eventpoll]");
   file.show_fdinfo = 0xffffffff81000000;
   EXPECT_FALSE(RowOf(file, kTaiOffset).info_text);
 }
 
 TEST(OpenFileRowTest, ALinkThatDidNotFitIsNone) {
-  KernelFile file = File(EXT4_SUPER_MAGIC, "part of it");
+  KernelFile file = KernelFileOf(EXT4_SUPER_MAGIC, "part of it");
   file.link_size = -ENAMETOOLONG;
   EXPECT_FALSE(RowOf(file, kTaiOffset).link);
 }
 
 TEST(OpenFileRowTest, ASocketsLinkSaysItsProtocol) {
-  EXPECT_EQ(RowOf(File(SOCKFS_MAGIC, "socket:[4711]", "UNIX-STREAM"), kTaiOffset).link,
+  EXPECT_EQ(RowOf(KernelFileOf(SOCKFS_MAGIC, "socket:[4711]", "UNIX-STREAM"), kTaiOffset).link,
             "socket:[4711] (UNIX-STREAM)");
-  EXPECT_EQ(RowOf(File(SOCKFS_MAGIC, "socket:[4711]"), kTaiOffset).link, "socket:[4711]");
+  EXPECT_EQ(RowOf(KernelFileOf(SOCKFS_MAGIC, "socket:[4711]"), kTaiOffset).link, "socket:[4711]");
   // It may go on.
-  EXPECT_FALSE(RowOf(File(SOCKFS_MAGIC, "socket:[4711]", std::string(30, 'x')), kTaiOffset).link);
+  EXPECT_FALSE(
+      RowOf(KernelFileOf(SOCKFS_MAGIC, "socket:[4711]", std::string(30, 'x')), kTaiOffset).link);
 }
 
 TEST(OpenFileRowTest, ASocketsCountsDoNotMatter) {
-  KernelFile file = File(SOCKFS_MAGIC, "socket:[4711]", "UNIX-STREAM");
+  KernelFile file = KernelFileOf(SOCKFS_MAGIC, "socket:[4711]", "UNIX-STREAM");
   file.show_fdinfo = 0xffffffff81000000;
   EXPECT_EQ(RowOf(file, kTaiOffset).info_text, kHead);
 }
 
 TEST(OpenFileRowTest, OnlyWhatHasNoPathHasAStat) {
-  EXPECT_FALSE(RowOf(File(EXT4_SUPER_MAGIC, "/etc/passwd"), kTaiOffset).stat);
-  EXPECT_FALSE(RowOf(File(NSFS_MAGIC, "net:[4711]"), kTaiOffset).stat);
-  KernelFile file = File(PIPEFS_MAGIC, "pipe:[4711]");
+  EXPECT_FALSE(RowOf(KernelFileOf(EXT4_SUPER_MAGIC, "/etc/passwd"), kTaiOffset).stat);
+  EXPECT_FALSE(RowOf(KernelFileOf(NSFS_MAGIC, "net:[4711]"), kTaiOffset).stat);
+  KernelFile file = KernelFileOf(PIPEFS_MAGIC, "pipe:[4711]");
   file.device = (8U << 20) | 300;
   file.mode = S_IFIFO | 0600;
   file.links = 1;
@@ -106,7 +107,7 @@ TEST(OpenFileRowTest, OnlyWhatHasNoPathHasAStat) {
 }
 
 TEST(OpenFileRowTest, AKernelObjectHasNoTypeOfFile) {
-  KernelFile file = File(ANON_INODE_FS_MAGIC, "anon_inode:[eventfd]");
+  KernelFile file = KernelFileOf(ANON_INODE_FS_MAGIC, "anon_inode:[eventfd]");
   file.mode = S_IFREG | 0600;  // as Linux 6.16 keeps it
   EXPECT_EQ(RowOf(file, kTaiOffset).stat->st_mode, 0600u);
   file.mode = 0600;
@@ -114,7 +115,7 @@ TEST(OpenFileRowTest, AKernelObjectHasNoTypeOfFile) {
 }
 
 TEST(OpenFileRowTest, AnEventfdSaysItsCount) {
-  KernelFile file = File(ANON_INODE_FS_MAGIC, "anon_inode:[eventfd]");
+  KernelFile file = KernelFileOf(ANON_INODE_FS_MAGIC, "anon_inode:[eventfd]");
   file.show_fdinfo = 0xffffffff81000000;
   file.event_count = 0xabc;
   file.event_id = 7;
@@ -138,7 +139,7 @@ struct TimerCase {
 class OpenFileRowTimerTest : public testing::TestWithParam<TimerCase> {};
 
 TEST_P(OpenFileRowTimerTest, SaysWhatIsLeft) {
-  KernelFile file = File(ANON_INODE_FS_MAGIC, "anon_inode:[timerfd]");
+  KernelFile file = KernelFileOf(ANON_INODE_FS_MAGIC, "anon_inode:[timerfd]");
   file.show_fdinfo = 0xffffffff81000000;
   file.monotonic = 10'000'000'000;
   file.boottime = 20'000'000'000;
