@@ -129,14 +129,21 @@ bool MayBeTerminal(const struct stat& stat) {
   return S_ISCHR(stat.st_mode) && major(stat.st_rdev) != kMemoryMajor;
 }
 
-// What is read later needs the file itself, but one copy of it is enough. Of most kinds that shows
-// without the link.
-bool NeedsCopy(const struct stat& stat, bool is_first) {
-  if (MayBeTerminal(stat)) return true;
-  return is_first && (S_ISSOCK(stat.st_mode) || S_ISFIFO(stat.st_mode) || stat.st_nlink == 0);
+bool CanRead(const Descriptor& descriptor) {
+  const absl::StatusOr<FdInfo> info = ParseFdInfo(descriptor.info_text);
+  return info.ok() && (info->flags & O_ACCMODE) != O_WRONLY;
 }
-bool NeedsCopy(const struct stat& stat, std::string_view link, bool is_first) {
-  return NeedsCopy(stat, is_first) || (is_first && link.ends_with(" (deleted)"));
+
+// What is read later needs the file itself, but one copy of it is enough. Of a pipe no writing end
+// is, and of a unix socket none: it is read at once (ReadSockets).
+bool NeedsCopy(const Descriptor& descriptor, bool is_first) {
+  const struct stat& stat = descriptor.stat;
+  const std::string_view link = *descriptor.link;
+  if (MayBeTerminal(stat)) return true;
+  if (!is_first) return false;
+  if (S_ISSOCK(stat.st_mode)) return FileKindOf(stat, link, 0) != FileKind::kUnixSocket;
+  if (link.starts_with("pipe:")) return !descriptor.empty_pipe && CanRead(descriptor);
+  return S_ISFIFO(stat.st_mode) || stat.st_nlink == 0 || link.ends_with(" (deleted)");
 }
 
 absl::Status Index(pid_t pid, Descriptor& descriptor, OpenFileIndex& index) {
@@ -149,11 +156,8 @@ absl::Status Index(pid_t pid, Descriptor& descriptor, OpenFileIndex& index) {
 
 // The link is read in `task`, where its number is.
 absl::Status GiveUpCopy(const ProcDir& task, bool is_first, Descriptor& descriptor) {
-  if (NeedsCopy(descriptor.stat, is_first)) return absl::OkStatus();
-  ASSIGN_OR_RETURN(std::string link, DescriptorLink(task, descriptor.number));
-  if (NeedsCopy(descriptor.stat, link, is_first)) return absl::OkStatus();
-  descriptor.link = std::move(link);
-  descriptor.copy.Reset();
+  ASSIGN_OR_RETURN(descriptor.link, DescriptorLink(task, descriptor.number));
+  if (!NeedsCopy(descriptor, is_first)) descriptor.copy.Reset();
   return absl::OkStatus();
 }
 
@@ -210,11 +214,9 @@ bool TakesCopy(const OpenFileRow& row, const Descriptor& descriptor) {
 // Copies, of a frozen task, what has to be asked or kept by a copy.
 absl::Status Copy(const ProcDir& task, BorrowedFd pidfd, bool asks, bool is_first,
                   Descriptor& descriptor) {
-  const bool keeps =
-      !descriptor.empty_pipe && NeedsCopy(descriptor.stat, *descriptor.link, is_first);
+  const bool keeps = NeedsCopy(descriptor, is_first);
   if (!asks && !keeps) return absl::OkStatus();
-  descriptor.copy = CopyDescriptor(pidfd, descriptor.number);
-  if (!descriptor.copy) return CopyError(errno, task, descriptor.number);
+  ASSIGN_OR_RETURN(descriptor.copy, TakeCopy(task, pidfd, descriptor.number));
   if (asks) RETURN_IF_ERROR(AskCopy(task, descriptor.number, descriptor));
   if (!keeps) descriptor.copy.Reset();
   return absl::OkStatus();
@@ -330,8 +332,7 @@ absl::StatusOr<std::vector<Descriptor>> ReadDescriptors(const ProcDir& task, pid
   std::vector<Descriptor> descriptors;
   descriptors.reserve(numbers.size());
   for (const int number : numbers) {
-    UniqueFd copy = CopyDescriptor(pidfd, number);
-    if (!copy) return CopyError(errno, task, number);
+    ASSIGN_OR_RETURN(UniqueFd copy, TakeCopy(task, pidfd, number));
     ASSIGN_OR_RETURN(Descriptor descriptor, ReadDescriptor(task, number, std::move(copy)));
     if (index != nullptr) {
       const uint32_t known = index->size();
@@ -399,6 +400,14 @@ absl::Status NumberCopies(OpenFileIndex& index, std::vector<Descriptor>& copies)
   return absl::OkStatus();
 }
 
+absl::StatusOr<UniqueFd> TakeCopy(const ProcDir& task, BorrowedFd pidfd, int number) {
+  UniqueFd copy = CopyDescriptor(pidfd, number);
+  if (!copy) return CopyError(errno, task, number);
+  return copy;
+}
+
+bool IsKept(const Descriptor& descriptor) { return NeedsCopy(descriptor, true); }
+
 UniqueFd CopyDescriptor(BorrowedFd pidfd, int number) {
   return UniqueFd(static_cast<int>(syscall(SYS_pidfd_getfd, pidfd.get(), number, 0)));
 }
@@ -430,6 +439,28 @@ void PeekUnreadEvents(BorrowedFd pidfd, std::vector<Descriptor>& descriptors) {
     }
     descriptor.copy.Reset();
   }
+}
+
+absl::Status SettleCopies(const ProcDir& self, bool with_dupfd_query,
+                          std::span<std::vector<Descriptor>* const> tables) {
+  OpenFileIndex index(with_dupfd_query);
+  for (std::vector<Descriptor>* const table : tables) {
+    for (Descriptor& descriptor : *table) {
+      if (!descriptor.copy) continue;
+      const int copy = descriptor.copy_number = descriptor.copy.get();
+      if (!descriptor.link) {
+        ASSIGN_OR_RETURN(descriptor.link, DescriptorLink(self, copy));
+      }
+      if (descriptor.open_file != 0) continue;
+      ASSIGN_OR_RETURN(const FdInfo info, ParseFdInfo(descriptor.info_text));
+      ASSIGN_OR_RETURN(descriptor.open_file,
+                       index.NumberOf(getpid(), copy, LikenessOf(descriptor.stat, info)));
+    }
+  }
+  for (std::vector<Descriptor>* const table : tables) {
+    for (Descriptor& descriptor : *table) descriptor.copy.Reset();
+  }
+  return absl::OkStatus();
 }
 
 absl::Status ReadNamedLinks(const ProcDir& self, std::vector<Descriptor>& descriptors) {

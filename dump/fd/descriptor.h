@@ -38,6 +38,7 @@ struct Descriptor {
   // The same open file among our own descriptors: it pins what stands behind, so that the rest can
   // be asked when the task runs again, or is dead. None when read from a running task.
   UniqueFd copy;
+  int copy_number = -1;  // that it had, when it has been closed (SettleCopies)
   FileOwner owner;
   // Bytes of events that wait in an inotify or a fanotify. 0 when read from a running task.
   int waiting = 0;
@@ -62,7 +63,8 @@ struct Descriptor {
 // when our own RLIMIT_NOFILE is smaller than what the task has open.
 //
 // With an `index`, for which the tasks have to stand still, copies are kept only of what cannot be
-// told without: one of each socket, pipe and file without a name, and all of terminals.
+// told without: one of each pipe that can be read from, of each file without a name, and of each
+// socket but unix sockets, of which there may be many; and all of terminals.
 //
 // Where the index goes by BPF, so does most of the rest. What has not changed since it was peeked
 // at is taken from `peeked` then (PeekDescriptors).
@@ -88,6 +90,11 @@ absl::StatusOr<std::vector<Descriptor>> PeekDescriptors(const ProcDir& task,
 
 // A descriptor of a task among our own; none where it has been closed.
 UniqueFd CopyDescriptor(BorrowedFd pidfd, int number);
+// The same of a frozen task, which ReadDescriptors did not keep. Errors: likewise.
+absl::StatusOr<UniqueFd> TakeCopy(const ProcDir& task, BorrowedFd pidfd, int number);
+
+// Whether ReadDescriptors with an index keeps a copy of it, or of another descriptor of that file.
+bool IsKept(const Descriptor& descriptor);
 
 // Fills `waiting` of those of PeekDescriptors that tell of events (inotify(7), fanotify(7)),
 // through copies that last a moment. Of a reader that has just been woken it is waited for, some 10
@@ -103,6 +110,11 @@ size_t QuickCountOfDescriptors(const ProcDir& task);
 // Fills `link` of those that have copies alone and are found by a name in a file system, which may
 // be another when the task runs again.
 absl::Status ReadNamedLinks(const ProcDir& self, std::vector<Descriptor>& descriptors);
+
+// Learns what copies alone tell of these, which are all of a tree, and closes them: what runs again
+// shall not have its sockets and pipes held open by us. `with_dupfd_query`: see OpenFileIndex.
+absl::Status SettleCopies(const ProcDir& self, bool with_dupfd_query,
+                          std::span<std::vector<Descriptor>* const> tables);
 
 // What a descriptor's link says ("/etc/passwd", "pipe:[4711]", "socket:[4712] (TCP)").
 absl::StatusOr<std::string> DescriptorLink(const ProcDir& task, int number);

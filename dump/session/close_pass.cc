@@ -1,9 +1,15 @@
 #include "dump/session/close_pass.h"
 
+#include <unistd.h>
+
 #include <cstddef>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "dump/fd/descriptor.h"
+#include "dumpctl/status_macros.h"
 #include "dumpctl/trace.h"
+#include "proc/proc_fs.h"
 
 namespace dumpctl {
 namespace {
@@ -34,6 +40,17 @@ void CloseFiles(DumpRun& run, Preflight& preflight, TreeFacts& facts) {
   report.files_borrowed = files > report.files_opened ? files - report.files_opened : 0;
   run.log.Info(absl::StrCat("Close pass: ", report.files_closed, " descriptors closed, ",
                             report.files_skipped, " borrowed ones skipped"));
+}
+
+absl::Status LetGoOfFiles(const KernelFeatures& features, TreeFacts& facts) {
+  const TraceSpan span(TraceKind::kWork, "let go of files");
+  facts.asked.clear();
+  std::vector<std::vector<Descriptor>*> tables = {&facts.queued};
+  for (FrozenFacts& task : facts.tasks) {
+    if (task.descriptors) tables.push_back(&*task.descriptors);
+  }
+  ASSIGN_OR_RETURN(const ProcDir self, ProcDir::OpenTask(getpid()));
+  return SettleCopies(self, features.Has(KernelFeature::kDupfdQuery), tables);
 }
 
 }  // namespace dumpctl

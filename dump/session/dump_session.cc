@@ -149,7 +149,10 @@ absl::Status Session::RunPhases() {
   if (flags.valid()) RETURN_IF_ERROR(LearnFlags(run_, features_, tree, Await(flags), facts));
   ASSIGN_OR_RETURN(facts.cgroups, Await(cgroups));
   CloseFiles(run_, preflight, facts);
-  if (run_.runs_early()) RETURN_IF_ERROR(Release(tree, freezer, connections));
+  if (run_.runs_early()) {
+    RETURN_IF_ERROR(Release(tree, freezer, connections));
+    RETURN_IF_ERROR(LetGoOfFiles(features_, facts));
+  }
 
   RETURN_IF_ERROR(copies_.Save(facts, destination.sinks()));
   LinkRemaps links;

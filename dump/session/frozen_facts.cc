@@ -177,6 +177,15 @@ std::future<absl::StatusOr<std::vector<ScannedPages>>> ScanBeside(const FrozenTr
   return std::async(beside ? std::launch::async : std::launch::deferred, scan);
 }
 
+// Copies of pipes, which are of no more use.
+void CloseTeed(std::vector<Descriptor>& descriptors) {
+  for (Descriptor& descriptor : descriptors) {
+    if (descriptor.copy && descriptor.link && descriptor.link->starts_with("pipe:")) {
+      descriptor.copy.Reset();
+    }
+  }
+}
+
 // Where nothing was mounted, a link that is what it was leads where it led.
 std::vector<Descriptor> TakePeeked(pid_t pid, bool mounts_changed, Preflight& preflight) {
   std::vector<Descriptor> peeked = std::move(preflight.tasks[pid].descriptors);
@@ -202,6 +211,7 @@ absl::Status ReadAllDescriptors(const FrozenTree& tree, Preflight& preflight, Op
                                      TakePeeked(task.pid(), mounts_changed, preflight)));
     ASSIGN_OR_RETURN(facts.pipes, TeePipes(*read.descriptors, std::move(facts.pipes)));
     RETURN_IF_ERROR(ReadMemfds(*read.descriptors, preflight.kernel_tmpfs, facts));
+    if (index != nullptr) CloseTeed(*read.descriptors);
     descriptors += read.descriptors->size();
   }
   span.Tell({"descriptors", descriptors});
@@ -360,7 +370,7 @@ absl::Status ReadHoldings(const FrozenTree& tree, Preflight& preflight,
   RETURN_IF_ERROR(ReadSysv(facts));
   const SocketLikeness* const likeness =
       preflight.socket_likeness ? &*preflight.socket_likeness : nullptr;
-  RETURN_IF_ERROR(ReadSockets(features, likeness, *preflight.peek_guardian, index, facts));
+  RETURN_IF_ERROR(ReadSockets(tree, features, likeness, *preflight.peek_guardian, index, facts));
   preflight.peek_guardian.reset();
   RETURN_IF_ERROR(ReadTerminals(
       features, preflight.terminal_queues ? &*preflight.terminal_queues : nullptr, facts));

@@ -92,6 +92,7 @@ struct TreeFacts {
   std::string run_id;  // what the inventory calls this dump
   NetworkLock network_lock = NetworkLock::kIptables;
   std::vector<Descriptor> queued;  // what waits in the queues of sockets, in the order of Read
+  std::vector<UniqueFd> asked;     // copies of what has told all by now, to be closed
   TreeTerminals terminals;
   TreeCgroups cgroups;
   // The clocks as we see them.

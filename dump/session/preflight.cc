@@ -1,5 +1,6 @@
 #include "dump/session/preflight.h"
 
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -257,14 +258,20 @@ void LoadOpenFiles(Preflight& preflight) {
 struct Peeked {
   pid_t root = 0;
   std::vector<PeekedSocket> sockets;
+  std::set<std::pair<dev_t, ino_t>> kept;  // of what a copy has to be kept (IsKept)
   std::vector<PeekedTerminal> terminals;
 };
 
 absl::Status PeekAt(const Target& target, const std::vector<Descriptor>& descriptors,
-                    Peeked& peeked) {
+                    const Preflight& preflight, Peeked& peeked) {
   for (const Descriptor& descriptor : descriptors) {
     if (S_ISSOCK(descriptor.stat.st_mode)) {
       peeked.sockets.push_back({target.pid, descriptor.number, descriptor.stat.st_ino});
+    }
+    // In which pipes something waits BPF alone tells.
+    const bool may_be_empty = !preflight.open_files && S_ISFIFO(descriptor.stat.st_mode);
+    if (!may_be_empty && IsKept(descriptor)) {
+      peeked.kept.insert({descriptor.stat.st_dev, descriptor.stat.st_ino});
     }
     ASSIGN_OR_RETURN(std::optional<PeekedTerminal> terminal, PeekTerminal(target.pid, descriptor));
     if (terminal) peeked.terminals.push_back(*std::move(terminal));
@@ -301,7 +308,7 @@ absl::StatusOr<ResourceRefusals> LookAtTask(const Target& target, const Namespac
     const UniqueFd pidfd = target.OpenPidfd();
     PeekUnreadEvents(BorrowedFd(pidfd), descriptors);
   }
-  RETURN_IF_ERROR(PeekAt(target, descriptors, peeked));
+  RETURN_IF_ERROR(PeekAt(target, descriptors, preflight, peeked));
   ASSIGN_OR_RETURN(ResourceRefusals refused,
                    RefuseDescriptors(target.pid, descriptors, preflight.file_rules));
   Append(refusals, std::move(refused));
@@ -390,6 +397,22 @@ absl::StatusOr<ResourceRefusals> RefuseSysv(const Preflight& preflight) {
   return RefuseSysvIpc(ipc, attachments, pids);
 }
 
+// That we may not have as many files open as have to be kept of theirs.
+absl::StatusOr<ResourceRefusals> RefuseTooMany(const Peeked& peeked) {
+  ASSIGN_OR_RETURN(const ProcDir self, ProcDir::OpenTask(getpid()));
+  rlimit limit = {};
+  if (getrlimit(RLIMIT_NOFILE, &limit) < 0) return absl::ErrnoToStatus(errno, "getrlimit");
+  const size_t needed = peeked.kept.size() + QuickCountOfDescriptors(self);
+  if (needed <= limit.rlim_cur) return ResourceRefusals();
+  return ResourceRefusals{
+      {peeked.root, "its open files",
+       absl::StrCat("of ", peeked.kept.size(),
+                    " (sockets, terminals, deleted files, and pipes in which something waits) a "
+                    "dump holds copies, and dumpctl may have ",
+                    limit.rlim_cur, " files open"),
+       absl::StrCat("raise its RLIMIT_NOFILE (ulimit -n ", 2 * needed, ")")}};
+}
+
 }  // namespace
 
 absl::StatusOr<Preflight> RunPreflight(const DumpOptions& options, std::span<const Target> targets,
@@ -425,6 +448,8 @@ absl::StatusOr<Preflight> RunPreflight(const DumpOptions& options, std::span<con
   Peeked peeked;
   peeked.root = targets.front().pid;
   RETURN_IF_ERROR(LookAtTasks(targets, preflight, peeked));
+  ASSIGN_OR_RETURN(ResourceRefusals too_many, RefuseTooMany(peeked));
+  Append(preflight.blockers, std::move(too_many));
   Append(preflight.blockers, RefuseSharedMemory(preflight));
   RETURN_IF_ERROR(LookAtAioRings(features, targets, preflight));
   ASSIGN_OR_RETURN(ResourceRefusals sysv, RefuseSysv(preflight));

@@ -1,6 +1,7 @@
 #include "dump/session/tree_sockets.h"
 
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
@@ -69,6 +70,24 @@ absl::Status ReadSocket(const Descriptor& descriptor, const std::string& directo
   }
 }
 
+// A copy of a unix socket that has none and was not read before. False where none is needed.
+absl::StatusOr<bool> TakeUnixSocket(const FrozenTask& task, Descriptor& descriptor,
+                                    const TreeFacts& facts) {
+  if (descriptor.copy || FamilyOf(descriptor) != AF_UNIX) return false;
+  const auto inode = static_cast<uint32_t>(descriptor.stat.st_ino);
+  if (facts.unix_sockets.sockets().contains(inode)) return false;
+  ASSIGN_OR_RETURN(descriptor.copy, TakeCopy(task.dir(), task.pidfd(), descriptor.number));
+  return true;
+}
+
+// Of so many that were asked are the copies closed later, when the tasks run again.
+size_t MostAsked() {
+  constexpr size_t kMost = 4096;
+  rlimit limit = {};
+  if (getrlimit(RLIMIT_NOFILE, &limit) < 0) return 1;
+  return std::clamp<size_t>(limit.rlim_cur / 8, 1, kMost);
+}
+
 // Where that fails each socket is asked.
 void Compare(const SocketLikeness& likeness, TreeFacts& facts) {
   for (const FrozenFacts& task : facts.tasks) {
@@ -100,14 +119,22 @@ void FindPrograms(const KernelFeatures& features, TreeFacts& facts) {
 
 }  // namespace
 
-absl::Status ReadSockets(const KernelFeatures& features, const SocketLikeness* likeness,
-                         PeekGuardian& guardian, OpenFileIndex* index, TreeFacts& facts) {
+absl::Status ReadSockets(const FrozenTree& tree, const KernelFeatures& features,
+                         const SocketLikeness* likeness, PeekGuardian& guardian,
+                         OpenFileIndex* index, TreeFacts& facts) {
   const TraceSpan span(TraceKind::kWork, "sockets");
   if (likeness != nullptr) Compare(*likeness, facts);
-  for (const FrozenFacts& task : facts.tasks) {
+  const size_t most = MostAsked();
+  for (size_t i = 0; i < facts.tasks.size(); ++i) {
+    FrozenFacts& task = facts.tasks[i];
     if (!task.descriptors) continue;
-    for (const Descriptor& descriptor : *task.descriptors) {
+    const FrozenTask& frozen = tree.tasks()[i];
+    for (Descriptor& descriptor : *task.descriptors) {
+      ASSIGN_OR_RETURN(const bool taken, TakeUnixSocket(frozen, descriptor, facts));
       RETURN_IF_ERROR(ReadSocket(descriptor, task.cwd.path, guardian, index, facts));
+      if (!taken) continue;
+      if (facts.asked.size() >= most) facts.asked.clear();
+      facts.asked.push_back(std::move(descriptor.copy));
     }
   }
   // What waits in a queue may be a socket with a queue of its own. The list grows meanwhile.

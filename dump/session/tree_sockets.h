@@ -9,8 +9,9 @@ namespace dumpctl {
 
 // Reads all sockets of families that are dumped among the descriptors of frozen tasks, and those
 // that wait in the queues of these, with all else that waits there.
-absl::Status ReadSockets(const KernelFeatures& features, const SocketLikeness* likeness,
-                         PeekGuardian& guardian, OpenFileIndex* index, TreeFacts& facts);
+absl::Status ReadSockets(const FrozenTree& tree, const KernelFeatures& features,
+                         const SocketLikeness* likeness, PeekGuardian& guardian,
+                         OpenFileIndex* index, TreeFacts& facts);
 
 }  // namespace dumpctl
 

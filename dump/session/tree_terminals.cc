@@ -106,7 +106,8 @@ FileMaker TerminalBuilder::Maker() {
 
 absl::StatusOr<MadeFile> TerminalBuilder::Make(const Descriptor& descriptor, uint32_t id,
                                                uint32_t flags, const image::fown_entry& owner) {
-  const auto read = terminals_.find(descriptor.copy.get());
+  const int copy = descriptor.copy ? descriptor.copy.get() : descriptor.copy_number;
+  const auto read = terminals_.find(copy);
   if (read == terminals_.end()) return absl::InternalError("a terminal was not read");
   const TerminalFacts& terminal = read->second;
   auto made = images_.Entry(terminal, {id, flags, owner});

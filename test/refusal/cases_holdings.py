@@ -56,6 +56,24 @@ def descriptors_of_every_type(scene):
 
 
 @case
+def more_sockets_than_may_be_open(scene):
+    """Told before anything is frozen, where no copy of each can be held."""
+    code = """import socket, sys, time
+held = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(200)]
+print("ready", flush=True)
+time.sleep(60)"""
+    path = os.path.join(scene.directory, "sockets")
+    with open(path, "wb") as out:
+        pid = scene.start("/usr/bin/python3", "-c", code, stdout=out.fileno())
+    wait_until(lambda: os.path.getsize(path) > 0, "200 sockets")
+    result = scene.dump(pid, "-R", wrapper=("/usr/bin/prlimit", "--nofile=100:100"))
+    scene.expect_failure(result, "Refused", "refused before anything was changed", "of 200 ",
+                         "may have 100 files open", "ulimit -n")
+    scene.expect_images({})
+    os.kill(pid, signal.SIGKILL)
+
+
+@case
 def mappings_of_every_kind(scene):
     witness = scene.witness("poll", "maps")
     refusals = _refusals(scene, scene.dump(witness.pid), witness)

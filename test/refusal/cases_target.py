@@ -1,6 +1,7 @@
 """What is no process to dump."""
 
 import os
+import select
 import shutil
 import signal
 import struct
@@ -237,3 +238,30 @@ def name_that_would_break_the_line(scene):
     scene.expect_failure(result, "Refused", "odd\\nname (deleted)")
     for unharmed in (witness, holder):
         unharmed.expect_unharmed()
+
+
+@case
+def files_are_let_go_when_it_runs_on(scene):
+    """Who closes a pipe while its images are built has it closed: the other side hears of it."""
+    code = """import os, signal
+def close(*unused):
+    os.close(1)
+    os.close(2)
+signal.signal(signal.SIGUSR1, close)
+os.write(1, b"ready")
+while True:
+    signal.pause()"""
+    ours, theirs = os.pipe()
+    pid = scene.start("/usr/bin/python3", "-c", code, stdout=theirs)
+    os.close(theirs)
+    require(os.read(ours, 5) == b"ready", "it is not ready")
+
+    def have_it_closed(_):
+        os.kill(pid, signal.SIGUSR1)
+        ended, _, _ = select.select([ours], [], [], 0.5)
+        require(ended and os.read(ours, 1) == b"", "the pipe is held open")
+
+    result = scene.dump_stalled(pid, "serialise", have_it_closed, "-R")
+    require(result.code == 0, str(result))
+    scene.expect_whole_dump()
+    os.kill(pid, signal.SIGKILL)

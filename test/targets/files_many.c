@@ -3,16 +3,18 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 
 #include "test/targets/family.h"
 #include "test/targets/target.h"
 
-enum { kFiles = 1000, kEvents = 500 };
+enum { kFiles = 1000, kEvents = 500, kPairs = 300, kPipes = 150 };
 
-static int files[kFiles], twins[kFiles / 10], events[kEvents];
+static int files[kFiles], twins[kFiles / 10], events[kEvents], pairs[kPairs][2], pipes[kPipes][2];
 
-/* Each file has an offset of its own, and each eventfd a count. */
+/* Each file has an offset of its own, and each eventfd a count; something waits in each pair of
+ * sockets, and in each third pipe. */
 static void Open(int base) {
   for (int i = 0; i < kFiles; ++i) {
     files[i] = REQUIRE_SYSCALL(open("data", O_RDWR));
@@ -21,6 +23,37 @@ static void Open(int base) {
   for (int i = 0; i < kFiles / 10; ++i) twins[i] = REQUIRE_SYSCALL(dup(files[10 * i]));
   for (int i = 0; i < kEvents; ++i) {
     events[i] = REQUIRE_SYSCALL(eventfd(base + i + 1, EFD_NONBLOCK));
+  }
+  for (int i = 0; i < kPairs; ++i) {
+    const int number = base + i;
+    REQUIRE_SYSCALL(socketpair(AF_UNIX, i % 2 == 0 ? SOCK_STREAM : SOCK_DGRAM, 0, pairs[i]));
+    REQUIRE(write(pairs[i][0], &number, sizeof(number)) == sizeof(number));
+  }
+  for (int i = 0; i < kPipes; ++i) {
+    const int number = base + i;
+    REQUIRE_SYSCALL(pipe(pipes[i]));
+    if (i % 3 == 0) REQUIRE(write(pipes[i][1], &number, sizeof(number)) == sizeof(number));
+  }
+}
+
+static void ExpectNumber(int expected, int fd) {
+  int number = -1;
+  EXPECT_EQ((int)sizeof(number), read(fd, &number, sizeof(number)));
+  EXPECT_EQ(expected, number);
+}
+
+static void CheckStreams(int base) {
+  for (int i = 0; i < kPairs; ++i) {
+    const int number = i;
+    ExpectNumber(base + i, pairs[i][1]);
+    EXPECT_EQ((int)sizeof(number), write(pairs[i][1], &number, sizeof(number)));
+    ExpectNumber(i, pairs[i][0]);
+  }
+  for (int i = 0; i < kPipes; ++i) {
+    const int number = i;
+    if (i % 3 == 0) ExpectNumber(base + i, pipes[i][0]);
+    EXPECT_EQ((int)sizeof(number), write(pipes[i][1], &number, sizeof(number)));
+    ExpectNumber(i, pipes[i][0]);
   }
 }
 
@@ -38,6 +71,7 @@ static void Check(int base) {
     EXPECT_EQ(8, read(events[i], &count, sizeof(count)));
     EXPECT_EQ(base + i + 1, count);
   }
+  CheckStreams(base);
 }
 
 static int shared, epoll;
@@ -48,6 +82,8 @@ static void Other(Child* self, void* unused) {
   for (int i = 0; i < kFiles; ++i) close(files[i]);
   for (int i = 0; i < kFiles / 10; ++i) close(twins[i]);
   for (int i = 0; i < kEvents; ++i) close(events[i]);
+  for (int i = 0; i < 2 * kPairs; ++i) close(pairs[i / 2][i % 2]);
+  for (int i = 0; i < 2 * kPipes; ++i) close(pipes[i / 2][i % 2]);
   Open(5000);
   AwaitCheck(self);
   Check(5000);
