@@ -64,6 +64,22 @@ void BpfAssembler::FetchPointer(uint8_t to, uint8_t from, uint32_t offset) {
   EndIfZero(to);
 }
 
+void BpfAssembler::Load(int place, size_t size, uint8_t from, uint32_t offset) {
+  const uint8_t width = size == sizeof(uint64_t)   ? BPF_DW
+                        : size == sizeof(uint32_t) ? BPF_W
+                        : size == sizeof(uint16_t) ? BPF_H
+                                                   : BPF_B;
+  Add({static_cast<uint8_t>(BPF_LDX | BPF_MEM | width), BPF_REG_1, from,
+       static_cast<int16_t>(offset), 0});
+  Add({static_cast<uint8_t>(BPF_STX | BPF_MEM | width), BPF_REG_10, BPF_REG_1,
+       static_cast<int16_t>(place), 0});
+}
+
+void BpfAssembler::LoadPointer(uint8_t to, uint8_t from, uint32_t offset) {
+  Add(bpf::Load64(to, from, offset));
+  EndIfZero(to);
+}
+
 void BpfAssembler::LoadMap(uint8_t to, int map) {
   Add({BPF_LD | BPF_IMM | BPF_DW, to, BPF_PSEUDO_MAP_FD, 0, map});
   Add({});  // the upper half of that

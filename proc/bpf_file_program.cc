@@ -190,37 +190,37 @@ class FileAssembler : BpfStackAssembler<KernelFile> {
 
   static int At(size_t place) { return kRecord + static_cast<int>(place); }
 
+  // Pointers are fetched: only what is fetched is a number to a program, and may be handed out.
   void FillFromFile(const FileLayout& layout) {
-    // From where it stands, for the address itself is no number to a program.
     FetchField(PLACE(address), kContext, layout.context_file);
-    FetchField(PLACE(pos), kFile, layout.file_pos);
-    FetchField(PLACE(flags), kFile, layout.file_flags);
+    LoadField(PLACE(pos), kFile, layout.file_pos);
+    LoadField(PLACE(flags), kFile, layout.file_flags);
     FetchField(PLACE(owner), kFile, layout.file_owner);
-    FetchPointer(kPointed, kFile, layout.file_operations);
+    LoadPointer(kPointed, kFile, layout.file_operations);
     FetchField(PLACE(show_fdinfo), kPointed, layout.operations_show);
-    FetchPointer(kPointed, kFile, layout.file_path + layout.path_mount);
+    LoadPointer(kPointed, kFile, layout.file_path + layout.path_mount);
     FetchField(PLACE(mount_id), kPointed, layout.mount_id - layout.mount_public);
   }
 
   void FillFromInode(const FileLayout& layout) {
-    FetchPointer(kPointed, kFile, layout.file_inode);
-    FetchField(PLACE(inode), kPointed, layout.inode_number);
+    LoadPointer(kPointed, kFile, layout.file_inode);
+    LoadField(PLACE(inode), kPointed, layout.inode_number);
     FetchField(PLACE(locks), kPointed, layout.inode_locks);
-    FetchField(PLACE(mode), kPointed, layout.inode_mode);
-    FetchField(PLACE(block_bits), kPointed, layout.inode_block_bits);
-    FetchField(PLACE(links), kPointed, layout.inode_links);
-    FetchField(PLACE(uid), kPointed, layout.inode_uid);
-    FetchField(PLACE(gid), kPointed, layout.inode_gid);
-    FetchField(PLACE(size), kPointed, layout.inode_size);
-    FetchField(PLACE(blocks), kPointed, layout.inode_blocks);
-    FetchPointer(kPointed, kPointed, layout.inode_super);
-    FetchField(PLACE(magic), kPointed, layout.super_magic);
-    FetchField(PLACE(device), kPointed, layout.super_device);
+    LoadField(PLACE(mode), kPointed, layout.inode_mode);
+    LoadField(PLACE(block_bits), kPointed, layout.inode_block_bits);
+    LoadField(PLACE(links), kPointed, layout.inode_links);
+    LoadField(PLACE(uid), kPointed, layout.inode_uid);
+    LoadField(PLACE(gid), kPointed, layout.inode_gid);
+    LoadField(PLACE(size), kPointed, layout.inode_size);
+    LoadField(PLACE(blocks), kPointed, layout.inode_blocks);
+    LoadPointer(kPointed, kPointed, layout.inode_super);
+    LoadField(PLACE(magic), kPointed, layout.super_magic);
+    LoadField(PLACE(device), kPointed, layout.super_device);
   }
 
   void FillFromPath(const FileLayout& layout) {
-    FetchPointer(kPointed, kFile, layout.file_path + layout.path_dentry);
-    FetchPointer(BPF_REG_3, kPointed, layout.dentry_name + layout.name_text);
+    LoadPointer(kPointed, kFile, layout.file_path + layout.path_dentry);
+    LoadPointer(BPF_REG_3, kPointed, layout.dentry_name + layout.name_text);
     FetchTextAt3(BPF_REG_10, At(offsetof(KernelFile, name)), sizeof KernelFile::name);
     // As links of procfs have it: seen from the root of who reads the iterator.
     Add(bpf::Copy(BPF_REG_1, kFile));
@@ -280,9 +280,9 @@ class FileAssembler : BpfStackAssembler<KernelFile> {
     Add(bpf::Store64(BPF_REG_10, At(offsetof(KernelFile, number)), kNumber));
     Add(bpf::Load64(kPointed, kContext, layout.context_task));
     EndIfZero(kPointed);
-    FetchPointer(kPointed, kPointed, layout.task_files);
-    FetchPointer(kPointed, kPointed, layout.files_table);
-    FetchPointer(kPointed, kPointed, layout.table_close_on_exec);
+    LoadPointer(kPointed, kPointed, layout.task_files);
+    LoadPointer(kPointed, kPointed, layout.files_table);
+    LoadPointer(kPointed, kPointed, layout.table_close_on_exec);
     // The word that its bit is in.
     Add(bpf::ShiftRight(kNumber, 6));
     Add(bpf::ShiftLeft(kNumber, 3));

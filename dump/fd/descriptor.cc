@@ -110,6 +110,7 @@ absl::StatusOr<Descriptor> ReadDescriptor(const ProcDir& task, int number, Uniqu
 }
 
 bool WatchesSomething(const Descriptor& descriptor) {
+  if (descriptor.link && *descriptor.link != "anon_inode:[eventpoll]") return false;
   return descriptor.info_text.find("\ntfd:") != std::string::npos;
 }
 

@@ -44,7 +44,10 @@ absl::Status AddUntouched(const std::vector<Descriptor>& descriptors, WatchedFil
                           UntouchedFiles& files) {
   for (const Descriptor& descriptor : descriptors) {
     const std::string& text = descriptor.info_text;
-    if (HasLease(text)) Add(descriptor.stat, files);
+    // Most are told apart at once.
+    const bool anonymous = descriptor.link && descriptor.link->starts_with("anon_inode:");
+    if (!anonymous && HasLease(text)) Add(descriptor.stat, files);
+    if (!anonymous && descriptor.link) continue;
     if (text.find("\ninotify ") != std::string::npos) {
       ASSIGN_OR_RETURN(const std::vector<InotifyWatch> watches, ParseInotifyInfo(text));
       for (const InotifyWatch& watch : watches) {
