@@ -13,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "dump/cli/command.h"
 #include "dump/cli/config_file.h"
+#include "dump/cli/criu_options.h"
 #include "dump/cli/dump_command.h"
 #include "dump/cli/environment.h"
 #include "dump/cli/explain_command.h"
@@ -92,6 +93,9 @@ class Commands {
     AddPreDumpCommand(app_, action_);
     AddExplainCommand(app_, action_);
     dump_ = app_.get_subcommand(std::string(kDump));
+    for (const std::string_view name : {kDump, kPreDump}) {
+      RefuseUnservedCriuOptions(*app_.get_subcommand(std::string(name)));
+    }
     asked_ = app_.get_subcommand(command);
   }
 

@@ -5,7 +5,6 @@
 #include <memory>
 #include <string>
 
-#include "dump/cli/criu_options.h"
 #include "dump/cli/dump_log.h"
 #include "dump/cli/environment.h"
 #include "dump/cli/interruption.h"
@@ -197,7 +196,6 @@ void AddDumpCommand(CLI::App& app, CommandAction& action) {
   command->add_flag("--track-mem,!--no-track-mem", options.track_mem,
                     "let the next dump save only what is written from now on");
   TakeTheLast(*command);
-  RefuseUnservedCriuOptions(*command);
   command->callback([arguments, &action] { action = [arguments] { return RunDump(*arguments); }; });
 }
 
@@ -212,7 +210,6 @@ void AddPreDumpCommand(CLI::App& app, CommandAction& action) {
   AddCommonOptions(*command, *arguments);
   command->add_flag("--track-mem")->description("taken, and of no effect: it is always so");
   TakeTheLast(*command);
-  RefuseUnservedCriuOptions(*command);
   command->callback([arguments, &action] { action = [arguments] { return RunDump(*arguments); }; });
 }
 

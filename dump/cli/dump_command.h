@@ -7,9 +7,10 @@
 
 namespace dumpctl {
 
-// Adds `dump`, whose options are spelled as in criu(8).
+// Adds `dump`, whose options are spelled as in criu(8). It takes no notice of those that it does
+// not serve: see RefuseUnservedCriuOptions.
 void AddDumpCommand(CLI::App& app, CommandAction& action);
-// Adds `pre-dump`.
+// Adds `pre-dump`, likewise.
 void AddPreDumpCommand(CLI::App& app, CommandAction& action);
 
 }  // namespace dumpctl
