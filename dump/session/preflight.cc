@@ -24,7 +24,6 @@
 #include "dump/ns/namespace_file.h"
 #include "dump/ns/sysv_ipc.h"
 #include "dump/session/aio_rings.h"
-#include "dump/session/descriptor_room.h"
 #include "dump/session/heap.h"
 #include "dump/session/named_files.h"
 #include "dump/session/socket_preflight.h"
@@ -237,10 +236,6 @@ absl::StatusOr<ResourceRefusals> RefusePidfds(const Target& target, pid_t root,
   return refusals;
 }
 
-// What we hold besides: of the dump as a whole, and of each task.
-constexpr size_t kOurDescriptors = 200;
-constexpr size_t kDescriptorsOfTask = 4;
-
 size_t QuickCountOfDescriptors(std::span<const Target> targets) {
   size_t count = 0;
   for (const Target& target : targets) count += QuickCountOfDescriptors(target.dir);
@@ -435,8 +430,6 @@ absl::StatusOr<Preflight> RunPreflight(const DumpOptions& options, std::span<con
                           .kernel_tmpfs = preflight.kernel_tmpfs};
   preflight.peek_guardian = std::make_unique<PeekGuardian>();
   const size_t descriptors = QuickCountOfDescriptors(targets);
-  // Other threads are started below.
-  ReserveDescriptors(kOurDescriptors + kDescriptorsOfTask * targets.size() + descriptors);
   // Loading what reads them takes as long as reading some hundreds of them otherwise.
   constexpr size_t kManyDescriptors = 500;
   const bool many = descriptors >= kManyDescriptors;
