@@ -71,12 +71,16 @@ absl::Status ReadSocket(const Descriptor& descriptor, const std::string& directo
 }
 
 // A copy of a unix socket that has none and was not read before. False where none is needed.
-absl::StatusOr<bool> TakeUnixSocket(const FrozenTask& task, Descriptor& descriptor,
+// `pidfd`: the task's, opened when it is needed first.
+absl::StatusOr<bool> TakeUnixSocket(const FrozenTask& task, UniqueFd& pidfd, Descriptor& descriptor,
                                     const TreeFacts& facts) {
   if (descriptor.copy || FamilyOf(descriptor) != AF_UNIX) return false;
   const auto inode = static_cast<uint32_t>(descriptor.stat.st_ino);
   if (facts.unix_sockets.sockets().contains(inode)) return false;
-  ASSIGN_OR_RETURN(descriptor.copy, TakeCopy(task.dir(), task.pidfd(), descriptor.number));
+  if (!pidfd) {
+    ASSIGN_OR_RETURN(pidfd, task.OpenPidfd());
+  }
+  ASSIGN_OR_RETURN(descriptor.copy, TakeCopy(task.dir(), BorrowedFd(pidfd), descriptor.number));
   return true;
 }
 
@@ -129,8 +133,9 @@ absl::Status ReadSockets(const FrozenTree& tree, const KernelFeatures& features,
     FrozenFacts& task = facts.tasks[i];
     if (!task.descriptors) continue;
     const FrozenTask& frozen = tree.tasks()[i];
+    UniqueFd pidfd;
     for (Descriptor& descriptor : *task.descriptors) {
-      ASSIGN_OR_RETURN(const bool taken, TakeUnixSocket(frozen, descriptor, facts));
+      ASSIGN_OR_RETURN(const bool taken, TakeUnixSocket(frozen, pidfd, descriptor, facts));
       RETURN_IF_ERROR(ReadSocket(descriptor, task.cwd.path, guardian, index, facts));
       if (!taken) continue;
       if (facts.asked.size() >= most) facts.asked.clear();
