@@ -66,16 +66,20 @@ class Bench:
         argv += ["-o", "dump.log"] + ([] if kill else ["-R"])
         try:
             result = self._run(argv, target, kill, limit)
-            result["bytes"] = sum(entry.stat().st_size for entry in os.scandir(self._images))
+            result["bytes"] = sum(os.stat(path).st_size for path in self._files())
         finally:
             self._empty_images()
         return result
 
     def _empty_images(self):
         """Gives their memory back, but keeps the files: see spread_directories."""
-        for entry in os.scandir(self._images):
-            if entry.is_file():
-                os.truncate(entry.path, 0)
+        for path in self._files():
+            os.truncate(path, 0)
+
+    def _files(self):
+        """Of the last dump; also of the parent images that it has brought along."""
+        for directory, _, names in os.walk(self._images):
+            yield from (os.path.join(directory, name) for name in names)
 
     def _run(self, argv, target, kill, limit):
         with open(os.path.join(self._directory, "said"), "wb") as said:

@@ -41,7 +41,19 @@ def of_shapes(result):
         lines.append("| " + " | ".join(cells) + " |")
     quiet = max(row["quiet"] for row in result["rows"])
     lines += ["", f"Without a dump, the measuring thread sees pauses of {milliseconds(quiet)} ms."]
+    sizes = [_images(row) for row in result["rows"] if _sizes_differ(row)]
+    lines += ["", "Images, in MB: " + "; ".join(sizes) + "."] if sizes else []
     return "\n".join(lines)
+
+
+def _sizes_differ(row):
+    ours, stock = row["ours"]["bytes"], row["stock"]["bytes"]
+    return abs(ours - stock) > max(ours, stock) / 10
+
+
+def _images(row):
+    ours, stock = (row[dumper]["bytes"] / 1e6 for dumper in ("ours", "stock"))
+    return f"{row['title']}: {ours:,.1f} / {stock:,.1f}"
 
 
 def of_slopes(result):
