@@ -53,7 +53,7 @@ constexpr Command kCommands[] = {
     {"dump", dumpctl::AddDumpCommand, true}, {"pre-dump", dumpctl::AddPreDumpCommand, true},
     {"untrack", dumpctl::AddUntrackCommand}, {"dedup", dumpctl::AddDedupCommand},
     {"explain", dumpctl::AddExplainCommand}, {"check", dumpctl::AddCheckCommand},
-    {"show", dumpctl::AddShowCommand},       {"page-server", dumpctl::AddPageServerCommand},
+    {"show", dumpctl::AddShowCommand},       {"page-server", dumpctl::AddPageServerCommand, true},
     {"unpack", dumpctl::AddUnpackCommand}};
 
 // The command that is asked for is enough: the options of others are a tenth of the time that a

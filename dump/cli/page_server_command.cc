@@ -14,7 +14,6 @@
 #include "absl/strings/str_cat.h"
 #include "dump/cli/answer.h"
 #include "dump/cli/background.h"
-#include "dump/cli/criu_options.h"
 #include "dump/cli/dump_log.h"
 #include "dump/cli/report_text.h"
 #include "dump/cli/target_options.h"
@@ -168,7 +167,6 @@ void AddPageServerCommand(CLI::App& app, CommandAction& action) {
       ->excludes(status_fd);
   command->add_flag("--sync", options->sync, "a dump has sent all only when it is on the disk");
   TakeTheLast(*command);
-  RefuseUnservedCriuOptions(*command);
   command->callback([options, &action] { action = [options] { return RunPageServer(*options); }; });
 }
 
