@@ -294,6 +294,14 @@ absl::StatusOr<Descriptor> PeekDescriptor(const ProcDir& task, int number) {
   return descriptor;
 }
 
+absl::Status AddUnlessGone(absl::StatusOr<Descriptor> descriptor,
+                           std::vector<Descriptor>& descriptors) {
+  if (absl::IsNotFound(descriptor.status())) return absl::OkStatus();
+  RETURN_IF_ERROR(descriptor.status());
+  descriptors.push_back(*std::move(descriptor));
+  return absl::OkStatus();
+}
+
 absl::StatusOr<Descriptor> PeekRow(const ProcDir& task, OpenFileRow row) {
   if (!row.info_text) return PeekDescriptor(task, row.number);
   Descriptor descriptor{.number = row.number};
@@ -366,23 +374,28 @@ absl::StatusOr<std::vector<Descriptor>> DescribeCopies(std::vector<UniqueFd> cop
   return descriptors;
 }
 
-absl::StatusOr<std::vector<Descriptor>> PeekDescriptors(const ProcDir& task,
-                                                        std::vector<OpenFileRow> rows) {
-  std::vector<Descriptor> descriptors;
-  const auto add = [&descriptors](absl::StatusOr<Descriptor> descriptor) {
-    if (absl::IsNotFound(descriptor.status())) return absl::OkStatus();
-    RETURN_IF_ERROR(descriptor.status());
-    descriptors.push_back(*std::move(descriptor));
-    return absl::OkStatus();
-  };
-  if (!rows.empty()) {
-    descriptors.reserve(rows.size());
-    for (OpenFileRow& row : rows) RETURN_IF_ERROR(add(PeekRow(task, std::move(row))));
-    return descriptors;
-  }
+absl::StatusOr<std::vector<Descriptor>> PeekDescriptors(const ProcDir& task) {
   ASSIGN_OR_RETURN(const std::vector<int> numbers, ListDescriptors(task));
+  std::vector<Descriptor> descriptors;
   descriptors.reserve(numbers.size());
-  for (const int number : numbers) RETURN_IF_ERROR(add(PeekDescriptor(task, number)));
+  for (const int number : numbers) {
+    RETURN_IF_ERROR(AddUnlessGone(PeekDescriptor(task, number), descriptors));
+  }
+  return descriptors;
+}
+
+absl::StatusOr<std::vector<Descriptor>> PeekDescriptors(const ProcDir& task, pid_t pid,
+                                                        const BpfOpenFiles& by_bpf, size_t count) {
+  std::vector<Descriptor> descriptors;
+  descriptors.reserve(count);
+  const absl::Status told = by_bpf.Read(
+      pid, [&](const KernelFile& file, std::string_view lasting, absl::Duration tai_offset) {
+        OpenFileRow row = RowOf(file, tai_offset);
+        if (row.says_all) row.record = std::string(lasting);
+        return AddUnlessGone(PeekRow(task, std::move(row)), descriptors);
+      });
+  // Procfs knows them as well.
+  if (!told.ok()) return PeekDescriptors(task);
   return descriptors;
 }
 

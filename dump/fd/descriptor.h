@@ -83,10 +83,11 @@ inline constexpr int kInQueue = -1;
 absl::Status NumberCopies(OpenFileIndex& index, std::vector<Descriptor>& copies);
 
 // The same of a running task, without copies: nothing of the task is held, not even for a moment.
-// Descriptors that are closed meanwhile are left out. `rows`: what BPF has told of the task, and
-// where it told all there is, that.
-absl::StatusOr<std::vector<Descriptor>> PeekDescriptors(const ProcDir& task,
-                                                        std::vector<OpenFileRow> rows = {});
+// Descriptors that are closed meanwhile are left out.
+absl::StatusOr<std::vector<Descriptor>> PeekDescriptors(const ProcDir& task);
+// By BPF, as far as that tells of them; `count` of them or more are expected.
+absl::StatusOr<std::vector<Descriptor>> PeekDescriptors(const ProcDir& task, pid_t pid,
+                                                        const BpfOpenFiles& by_bpf, size_t count);
 
 // A descriptor of a task among our own; none where it has been closed.
 UniqueFd CopyDescriptor(BorrowedFd pidfd, int number);

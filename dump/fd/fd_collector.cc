@@ -109,11 +109,10 @@ FileKind KindOf(const Descriptor& descriptor, const std::string& link, const FdI
   return external ? FileKind::kPath : FileKindOf(descriptor.stat, link, info.flags);
 }
 
-absl::StatusOr<std::optional<WhyNotText>> WhyRefused(const Descriptor& descriptor,
+absl::StatusOr<std::optional<WhyNotText>> WhyRefused(const Descriptor& descriptor, FileKind kind,
                                                      const std::string& link, const FdInfo& info,
                                                      const FileRules& rules,
                                                      WatchedFiles& watched) {
-  const FileKind kind = KindOf(descriptor, link, info, rules);
   std::optional<WhyNot> why_not;
   if (kind != FileKind::kPath) why_not = WhyNotDumpable(descriptor.stat, link, info);
   if (!why_not) {
@@ -236,14 +235,14 @@ absl::StatusOr<std::vector<uint32_t>> FdCollector::CollectQueued(
 
 absl::StatusOr<std::optional<image::fdinfo_entry>> FdCollector::Add(const Descriptor& descriptor) {
   ASSIGN_OR_RETURN(const FdInfo info, ParseFdInfo(descriptor.info_text));
-  std::string link;
-  if (descriptor.link) {
-    link = *descriptor.link;
-  } else {
-    ASSIGN_OR_RETURN(link, DescriptorLink(self_, descriptor.copy.get()));
+  std::string asked;
+  if (!descriptor.link) {
+    ASSIGN_OR_RETURN(asked, DescriptorLink(self_, descriptor.copy.get()));
   }
+  const std::string& link = descriptor.link ? *descriptor.link : asked;
+  const FileKind kind = KindOf(descriptor, link, info, files_.rules());
   ASSIGN_OR_RETURN(const std::optional<WhyNotText> why_not,
-                   WhyRefused(descriptor, link, info, files_.rules(), watched_));
+                   WhyRefused(descriptor, kind, link, info, files_.rules(), watched_));
   if (why_not) {
     files_.Refuse(Refusal(pid_, descriptor, link, *why_not));
     return std::nullopt;
@@ -256,18 +255,18 @@ absl::StatusOr<std::optional<image::fdinfo_entry>> FdCollector::Add(const Descri
     files_.Refuse(Refusal(pid_, descriptor, link, kLockInQueue));
     return std::nullopt;
   }
-  ASSIGN_OR_RETURN(const uint32_t id, FileIdOf(descriptor, info, link));
+  ASSIGN_OR_RETURN(const uint32_t id, FileIdOf(descriptor, kind, info, link));
   RETURN_IF_ERROR(locks_.Add(pid_, descriptor.number, id, info.locks));
   image::fdinfo_entry entry;
   entry.set_id(id);
   entry.set_flags((info.flags & O_CLOEXEC) != 0 ? FD_CLOEXEC : 0);
-  entry.set_type(TypeOf(KindOf(descriptor, link, info, files_.rules())));
+  entry.set_type(TypeOf(kind));
   entry.set_fd(static_cast<uint32_t>(descriptor.number));
   return entry;
 }
 
-absl::StatusOr<uint32_t> FdCollector::FileIdOf(const Descriptor& descriptor, const FdInfo& info,
-                                               const std::string& link) {
+absl::StatusOr<uint32_t> FdCollector::FileIdOf(const Descriptor& descriptor, FileKind kind,
+                                               const FdInfo& info, const std::string& link) {
   const uint32_t flags = info.flags & ~static_cast<uint32_t>(O_CLOEXEC);
   uint32_t open_file = descriptor.open_file;
   if (open_file == 0) {
@@ -276,17 +275,17 @@ absl::StatusOr<uint32_t> FdCollector::FileIdOf(const Descriptor& descriptor, con
   }
   const auto known = ids_.find(open_file);
   if (known != ids_.end()) return known->second;
-  ASSIGN_OR_RETURN(const uint32_t id, AddFile(descriptor, info, flags, link));
+  ASSIGN_OR_RETURN(const uint32_t id, AddFile(descriptor, kind, info, flags, link));
   ids_.emplace(open_file, id);
   return id;
 }
 
-absl::StatusOr<uint32_t> FdCollector::AddFile(const Descriptor& descriptor, const FdInfo& info,
-                                              uint32_t flags, const std::string& link) {
+absl::StatusOr<uint32_t> FdCollector::AddFile(const Descriptor& descriptor, FileKind kind,
+                                              const FdInfo& info, uint32_t flags,
+                                              const std::string& link) {
   const uint32_t id = files_.NextId();
   image::file_entry entry;
   entry.set_id(id);
-  const FileKind kind = KindOf(descriptor, link, info, files_.rules());
   entry.set_type(TypeOf(kind));
   switch (kind) {
     case FileKind::kPipe: {
@@ -426,8 +425,9 @@ absl::StatusOr<ResourceRefusals> RefuseDescriptors(pid_t pid,
   for (const Descriptor& descriptor : descriptors) {
     ASSIGN_OR_RETURN(const FdInfo info, ParseFdInfo(descriptor.info_text));
     const std::string& link = descriptor.link.value();
-    ASSIGN_OR_RETURN(const std::optional<WhyNotText> why_not,
-                     WhyRefused(descriptor, link, info, rules, watched));
+    ASSIGN_OR_RETURN(
+        const std::optional<WhyNotText> why_not,
+        WhyRefused(descriptor, KindOf(descriptor, link, info, rules), link, info, rules, watched));
     if (why_not) refusals.push_back(Refusal(pid, descriptor, link, *why_not));
   }
   return refusals;

@@ -13,6 +13,7 @@
 #include <variant>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/status/statusor.h"
 #include "dump/fd/descriptor.h"
 #include "dump/fd/file_locks.h"
@@ -84,10 +85,10 @@ class FdCollector {
 
   // None when it is refused.
   absl::StatusOr<std::optional<image::fdinfo_entry>> Add(const Descriptor& descriptor);
-  absl::StatusOr<uint32_t> FileIdOf(const Descriptor& descriptor, const FdInfo& info,
+  absl::StatusOr<uint32_t> FileIdOf(const Descriptor& descriptor, FileKind kind, const FdInfo& info,
                                     const std::string& link);
-  absl::StatusOr<uint32_t> AddFile(const Descriptor& descriptor, const FdInfo& info, uint32_t flags,
-                                   const std::string& link);
+  absl::StatusOr<uint32_t> AddFile(const Descriptor& descriptor, FileKind kind, const FdInfo& info,
+                                   uint32_t flags, const std::string& link);
   // None when it is refused.
   absl::StatusOr<std::optional<image::file_entry>> Make(const Descriptor& descriptor, uint32_t id,
                                                         uint32_t flags, const std::string& link);
@@ -104,7 +105,7 @@ class FdCollector {
   std::vector<PipeData> fifo_data_;
   FileLocks locks_;
   std::map<FileKind, FileMaker> makers_;
-  std::map<uint32_t, uint32_t> ids_;  // of open files, by their number in the index
+  absl::flat_hash_map<uint32_t, uint32_t> ids_;  // of open files, by their number in the index
   std::set<ino_t> written_;
 };
 

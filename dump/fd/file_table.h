@@ -66,6 +66,8 @@ class FileTable {
   void Refuse(ResourceRefusal refusal) { refusals_.push_back(std::move(refusal)); }
 
   const std::vector<image::file_entry>& entries() const { return entries_; }
+  // When there is nothing more to be added.
+  std::vector<image::file_entry> TakeEntries() { return std::exchange(entries_, {}); }
   // Those of longer names first: a restore removes what it has made in their order, and what is in
   // a deleted directory has to go before it.
   std::vector<image::remap_file_path_entry> Remaps() const;

@@ -314,15 +314,6 @@ absl::Status Session::Complete(FrozenTree& tree, CgroupFreezer& freezer, const T
       run_, absl::StrCat("not all could be told of it, and ", process, " ", Fate(run_)), told);
 }
 
-// About as many as we may have open at a time: copies of theirs, and some of our own for each task.
-size_t CountOurDescriptors(std::span<const Target> targets) {
-  constexpr size_t kOfOurs = 256;
-  constexpr size_t kOfTask = 16;
-  size_t count = kOfOurs + kOfTask * targets.size();
-  for (const Target& target : targets) count += QuickCountOfDescriptors(target.dir);
-  return count;
-}
-
 }  // namespace
 
 absl::StatusOr<DumpReport> Dump(const DumpOptions& options, Log& log) {
@@ -344,7 +335,6 @@ absl::StatusOr<DumpReport> Dump(const DumpOptions& options, Log& log) {
     ASSIGN_OR_RETURN(targets, FindTree(options.pid, &rows));
   }
   looking.End();
-  ReserveDescriptors(CountOurDescriptors(targets));
   Session session(options, log, std::move(faults), features, std::move(tracking), rows,
                   std::move(targets));
   absl::StatusOr<DumpReport> report = session.Run();

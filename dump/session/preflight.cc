@@ -282,6 +282,12 @@ void CountSharedMemory(const VmaList& vmas, std::set<ino_t>& objects) {
   }
 }
 
+absl::StatusOr<std::vector<Descriptor>> Peek(const Target& target, const Preflight& preflight) {
+  if (!preflight.open_files) return PeekDescriptors(target.dir);
+  return PeekDescriptors(target.dir, target.pid, *preflight.open_files,
+                         QuickCountOfDescriptors(target.dir));
+}
+
 // All that stands in the way of a task, but what goes into `peeked`.
 absl::StatusOr<ResourceRefusals> LookAtTask(const Target& target, const NamespaceLinks& ours,
                                             const NamespaceLinks& roots, Preflight& preflight,
@@ -294,11 +300,7 @@ absl::StatusOr<ResourceRefusals> LookAtTask(const Target& target, const Namespac
     refusals.push_back(
         {target.pid, "its shadow stack", std::string(why_not.why), std::string(why_not.remedy)});
   }
-  std::vector<OpenFileRow> rows;
-  // Procfs knows them as well.
-  if (preflight.open_files) rows = preflight.open_files->Read(target.pid).value_or(rows);
-  ASSIGN_OR_RETURN(std::vector<Descriptor> descriptors,
-                   PeekDescriptors(target.dir, std::move(rows)));
+  ASSIGN_OR_RETURN(std::vector<Descriptor> descriptors, Peek(target, preflight));
   if (HasEventQueues(descriptors)) {
     const UniqueFd pidfd = target.OpenPidfd();
     PeekUnreadEvents(BorrowedFd(pidfd), descriptors);

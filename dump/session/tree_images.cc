@@ -214,7 +214,7 @@ class ImageBuilder {
       RETURN_IF_ERROR(images_.AddAll(ImageKind::kTtyData, 0, data));
     }
     RETURN_IF_ERROR(AddTcpStreams());
-    return images_.AddAll(ImageKind::kFiles, 0, PeersFirst(images_.files.entries()));
+    return images_.AddAll(ImageKind::kFiles, 0, PeersFirst(images_.files.TakeEntries()));
   }
 
   // Whether that process is part of the dump, living or not.

@@ -70,17 +70,22 @@ absl::Status ReadSocket(const Descriptor& descriptor, const std::string& directo
   }
 }
 
+struct CopySource {
+  const FrozenTask& task;
+  UniqueFd pidfd;  // once there is something to be copied
+};
+
 // A copy of a unix socket that has none and was not read before. False where none is needed.
-// `pidfd`: the task's, opened when it is needed first.
-absl::StatusOr<bool> TakeUnixSocket(const FrozenTask& task, UniqueFd& pidfd, Descriptor& descriptor,
+absl::StatusOr<bool> TakeUnixSocket(CopySource& from, Descriptor& descriptor,
                                     const TreeFacts& facts) {
   if (descriptor.copy || FamilyOf(descriptor) != AF_UNIX) return false;
   const auto inode = static_cast<uint32_t>(descriptor.stat.st_ino);
   if (facts.unix_sockets.sockets().contains(inode)) return false;
-  if (!pidfd) {
-    ASSIGN_OR_RETURN(pidfd, task.OpenPidfd());
+  if (!from.pidfd) {
+    ASSIGN_OR_RETURN(from.pidfd, from.task.OpenPidfd());
   }
-  ASSIGN_OR_RETURN(descriptor.copy, TakeCopy(task.dir(), BorrowedFd(pidfd), descriptor.number));
+  ASSIGN_OR_RETURN(descriptor.copy,
+                   TakeCopy(from.task.dir(), BorrowedFd(from.pidfd), descriptor.number));
   return true;
 }
 
@@ -132,10 +137,9 @@ absl::Status ReadSockets(const FrozenTree& tree, const KernelFeatures& features,
   for (size_t i = 0; i < facts.tasks.size(); ++i) {
     FrozenFacts& task = facts.tasks[i];
     if (!task.descriptors) continue;
-    const FrozenTask& frozen = tree.tasks()[i];
-    UniqueFd pidfd;
+    CopySource from{tree.tasks()[i], {}};
     for (Descriptor& descriptor : *task.descriptors) {
-      ASSIGN_OR_RETURN(const bool taken, TakeUnixSocket(frozen, pidfd, descriptor, facts));
+      ASSIGN_OR_RETURN(const bool taken, TakeUnixSocket(from, descriptor, facts));
       RETURN_IF_ERROR(ReadSocket(descriptor, task.cwd.path, guardian, index, facts));
       if (!taken) continue;
       if (facts.asked.size() >= most) facts.asked.clear();

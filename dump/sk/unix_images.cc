@@ -124,7 +124,9 @@ std::vector<image::file_entry> PeersFirst(std::vector<image::file_entry> files) 
   for (size_t i = 0; i < files.size(); ++i) {
     if (files[i].has_usk()) places[files[i].usk().ino()] = i;
   }
+  if (places.empty()) return files;
   std::vector<image::file_entry> ordered;
+  ordered.reserve(files.size());
   std::vector<bool> done(files.size());
   for (size_t i = 0; i < files.size(); ++i) {
     // From one socket to the next, until one is done or has no peer; the last comes first.

@@ -211,7 +211,7 @@ TEST_P(FdCollectorTest, ByBpfTheyAreTheSame) {
     EXPECT_EQ(got.open_file, want.open_file) << i;
     EXPECT_EQ(got.link, want.link ? *want.link : DescriptorLink(*self, want.copy.get()).value());
   }
-  const auto peeked = PeekDescriptors(*task, *by_bpf->Read(child_));
+  const auto peeked = PeekDescriptors(*task, child_, *by_bpf, 20);
   ASSERT_TRUE(peeked.ok()) << peeked.status();
   ASSERT_EQ(peeked->size(), expected->size());
   for (size_t i = 0; i < peeked->size(); ++i) {
@@ -245,7 +245,7 @@ TEST_P(FdCollectorTest, WhatWasPeekedAtIsReadAgainWhereItHasChanged) {
   const auto task = ProcDir::OpenTask(child_);
   ASSERT_TRUE(task.ok());
   const UniqueFd pidfd(static_cast<int>(syscall(SYS_pidfd_open, child_, 0)));
-  auto peeked = PeekDescriptors(*task, *by_bpf->Read(child_));
+  auto peeked = PeekDescriptors(*task, child_, *by_bpf, 20);
   ASSERT_TRUE(peeked.ok()) << peeked.status();
   ASSERT_THAT(*peeked, SizeIs(16));
   for (size_t i = 3; i < peeked->size(); ++i) {
