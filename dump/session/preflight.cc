@@ -147,7 +147,7 @@ absl::Status ReadMaps(std::span<const Target> targets, size_t descriptors,
                       const KernelFeatures& features, Preflight& preflight) {
   const TraceSpan span(TraceKind::kWork, "maps and heap");
   constexpr size_t kHeapForMapping = 512;
-  constexpr size_t kHeapForDescriptor = 2048;
+  constexpr size_t kHeapForDescriptor = 1536;
   constexpr uint64_t kSlow = 10'000;
   uint64_t cost = 0;
   uint64_t buffer = 0;
