@@ -3,11 +3,13 @@
 
 #include <sys/types.h>
 
+#include <cstdint>
 #include <map>
 #include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "dumpctl/file_identity.h"
 #include "dumpctl/unique_fd.h"
 #include "dumpctl/vma.h"
 #include "proc/bpf_vma_iterator.h"
@@ -15,7 +17,19 @@
 
 namespace dumpctl {
 
-// VmFlags of the mappings of some tasks without their smaps.
+// Where the memory of a mapping comes from.
+struct MappingSource {
+  FileIdentity file;    // not valid() where there is none
+  uint64_t offset = 0;  // in the file, bytes
+  bool plain = false;   // memory that nobody but the task made anything of
+};
+
+struct BpfMappings {
+  std::vector<MappingFlags> flags;     // ascending
+  std::vector<MappingSource> sources;  // of each
+};
+
+// VmFlags of the mappings of some tasks without their smaps, and what their maps tell, but names.
 class BpfVmFlags {
  public:
   // Loads what it takes: some 4 ms of CPU time, which only many mappings or much memory are worth.
@@ -27,7 +41,7 @@ class BpfVmFlags {
 
   // Of all mappings that the task has now, ascending, as smaps would tell them. Once for each task.
   // NotFound when a flag is set whose code was not learnt: then again only smaps tells.
-  absl::StatusOr<std::vector<MappingFlags>> Read(pid_t pid) const;
+  absl::StatusOr<BpfMappings> Read(pid_t pid) const;
 
  private:
   BpfVmFlags(BpfVmaIterator iterator, VmFlagTable table, std::vector<MappingFlags> of_every_task)

@@ -2,12 +2,10 @@
 
 #include <unistd.h>
 
-#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <climits>
 #include <cstddef>
-#include <tuple>
 
 #include "absl/status/status.h"
 #include "dumpctl/status_macros.h"
@@ -17,8 +15,14 @@
 namespace dumpctl {
 namespace {
 
-// VmaRecord record = {0, 0, 0};
-// if (context->vma) record = {vma->vm_start, vma->vm_end, vma->vm_flags};
+// VmaRecord record = {};
+// if (context->vma) {
+//   record = {vma->vm_start, vma->vm_end, vma->vm_flags, vma->vm_pgoff, 0, 0, vma->vm_ops};
+//   if (vma->vm_file) {
+//     record.inode = vma->vm_file->f_inode->i_ino;
+//     record.device = vma->vm_file->f_inode->i_sb->s_dev;
+//   }
+// }
 // bpf_seq_write(context->meta->seq, &record, sizeof record);
 // return 0;
 //
@@ -26,22 +30,43 @@ namespace {
 constexpr auto Instructions(const VmaIteratorLayout& layout) {
   using namespace bpf;
   constexpr int kRecord = -static_cast<int>(sizeof(VmaRecord));
-  constexpr int kStart = kRecord + static_cast<int>(offsetof(VmaRecord, start));
-  constexpr int kEnd = kRecord + static_cast<int>(offsetof(VmaRecord, end));
-  constexpr int kFlags = kRecord + static_cast<int>(offsetof(VmaRecord, flags));
+  constexpr auto kAt = [](size_t offset) { return kRecord + static_cast<int>(offset); };
+  constexpr int kStart = kAt(offsetof(VmaRecord, start));
+  constexpr int kEnd = kAt(offsetof(VmaRecord, end));
+  constexpr int kFlags = kAt(offsetof(VmaRecord, flags));
+  constexpr int kPage = kAt(offsetof(VmaRecord, page));
+  constexpr int kInode = kAt(offsetof(VmaRecord, inode));
+  constexpr int kDevice = kAt(offsetof(VmaRecord, device));
+  constexpr int kOperations = kAt(offsetof(VmaRecord, operations));
   return std::array{
       Set(BPF_REG_3, 0),
       Store64(BPF_REG_10, kStart, BPF_REG_3),
       Store64(BPF_REG_10, kEnd, BPF_REG_3),
       Store64(BPF_REG_10, kFlags, BPF_REG_3),
+      Store64(BPF_REG_10, kPage, BPF_REG_3),
+      Store64(BPF_REG_10, kInode, BPF_REG_3),
+      Store64(BPF_REG_10, kDevice, BPF_REG_3),
+      Store64(BPF_REG_10, kOperations, BPF_REG_3),
       Load64(BPF_REG_2, BPF_REG_1, layout.context_vma),
-      SkipIfZero(BPF_REG_2, 6),
+      SkipIfZero(BPF_REG_2, 18),
       Load64(BPF_REG_3, BPF_REG_2, layout.vma_start),
       Store64(BPF_REG_10, kStart, BPF_REG_3),
       Load64(BPF_REG_3, BPF_REG_2, layout.vma_end),
       Store64(BPF_REG_10, kEnd, BPF_REG_3),
       Load64(BPF_REG_3, BPF_REG_2, layout.vma_flags),
       Store64(BPF_REG_10, kFlags, BPF_REG_3),
+      Load64(BPF_REG_3, BPF_REG_2, layout.vma_page),
+      Store64(BPF_REG_10, kPage, BPF_REG_3),
+      Load64(BPF_REG_3, BPF_REG_2, layout.vma_operations),
+      Store64(BPF_REG_10, kOperations, BPF_REG_3),
+      Load64(BPF_REG_2, BPF_REG_2, layout.vma_file),
+      SkipIfZero(BPF_REG_2, 6),
+      Load64(BPF_REG_2, BPF_REG_2, layout.file_inode),
+      Load64(BPF_REG_3, BPF_REG_2, layout.inode_number),
+      Store64(BPF_REG_10, kInode, BPF_REG_3),
+      Load64(BPF_REG_2, BPF_REG_2, layout.inode_super),
+      Load32(BPF_REG_3, BPF_REG_2, layout.super_device),
+      Store64(BPF_REG_10, kDevice, BPF_REG_3),
       Load64(BPF_REG_1, BPF_REG_1, layout.context_meta),
       Load64(BPF_REG_1, BPF_REG_1, layout.meta_seq),
       Copy(BPF_REG_2, BPF_REG_10),
@@ -72,20 +97,33 @@ absl::StatusOr<VmaIteratorLayout> FindVmaIteratorLayout(std::string_view bytes) 
       {BtfKind::kStruct, "bpf_iter__task_vma"},
       {BtfKind::kStruct, "bpf_iter_meta"},
       {BtfKind::kStruct, "vm_area_struct"},
+      {BtfKind::kStruct, "file"},
+      {BtfKind::kStruct, "inode"},
+      {BtfKind::kStruct, "super_block"},
   };
   ASSIGN_OR_RETURN(const std::vector<BtfType> types, btf.Find(kNames));
-  const auto& [context, meta, vma] = std::tie(types[1], types[2], types[3]);
+  const BtfType &context = types[1], &meta = types[2], &vma = types[3], &file = types[4],
+                &inode = types[5], &super = types[6];
   VmaIteratorLayout layout = {.function = types[0].id};
-  ASSIGN_OR_RETURN(layout.context_meta, btf.OffsetOf(context, "meta"));
-  ASSIGN_OR_RETURN(layout.context_vma, btf.OffsetOf(context, "vma"));
-  ASSIGN_OR_RETURN(layout.meta_seq, btf.OffsetOf(meta, "seq"));
-  ASSIGN_OR_RETURN(layout.vma_start, btf.OffsetOf(vma, "vm_start"));
-  ASSIGN_OR_RETURN(layout.vma_end, btf.OffsetOf(vma, "vm_end"));
-  ASSIGN_OR_RETURN(layout.vma_flags, btf.OffsetOf(vma, "vm_flags"));
-  const uint32_t farthest = std::max({layout.context_meta, layout.context_vma, layout.meta_seq,
-                                      layout.vma_start, layout.vma_end, layout.vma_flags});
-  if (farthest > SHRT_MAX) {
-    return absl::DataLossError("a field lies farther away than BPF can reach");
+  struct Field {
+    uint32_t* offset;
+    const BtfType& type;
+    std::string_view member;
+  };
+  const Field fields[] = {
+      {&layout.context_meta, context, "meta"}, {&layout.context_vma, context, "vma"},
+      {&layout.meta_seq, meta, "seq"},         {&layout.vma_start, vma, "vm_start"},
+      {&layout.vma_end, vma, "vm_end"},        {&layout.vma_flags, vma, "vm_flags"},
+      {&layout.vma_page, vma, "vm_pgoff"},     {&layout.vma_operations, vma, "vm_ops"},
+      {&layout.vma_file, vma, "vm_file"},      {&layout.file_inode, file, "f_inode"},
+      {&layout.inode_number, inode, "i_ino"},  {&layout.inode_super, inode, "i_sb"},
+      {&layout.super_device, super, "s_dev"},
+  };
+  for (const Field& field : fields) {
+    ASSIGN_OR_RETURN(*field.offset, btf.OffsetOf(field.type, field.member));
+    if (*field.offset > SHRT_MAX) {
+      return absl::DataLossError("a field lies farther away than BPF can reach");
+    }
   }
   return layout;
 }

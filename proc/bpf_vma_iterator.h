@@ -17,9 +17,13 @@ namespace dumpctl {
 struct VmaRecord {
   uint64_t start;
   uint64_t end;
-  uint64_t flags;  // vm_area_struct.vm_flags: see VmFlagTable
+  uint64_t flags;       // vm_area_struct.vm_flags: see VmFlagTable
+  uint64_t page;        // of its file, or of nothing
+  uint64_t inode;       // of its file; 0: none
+  uint64_t device;      // its file system's, as the kernel counts (20 bits of minor number)
+  uint64_t operations;  // what makes it more than plain memory: an address, or 0
 };
-static_assert(sizeof(VmaRecord) == 24);
+static_assert(sizeof(VmaRecord) == 56);
 
 // Where the running kernel keeps what the program below reads, in bytes.
 struct VmaIteratorLayout {
@@ -30,6 +34,13 @@ struct VmaIteratorLayout {
   uint32_t vma_start = 0;
   uint32_t vma_end = 0;
   uint32_t vma_flags = 0;
+  uint32_t vma_page = 0;
+  uint32_t vma_operations = 0;
+  uint32_t vma_file = 0;
+  uint32_t file_inode = 0;
+  uint32_t inode_number = 0;
+  uint32_t inode_super = 0;
+  uint32_t super_device = 0;
 };
 
 // Pure; `bytes` are those of /sys/kernel/btf/vmlinux. Errors: Btf's.

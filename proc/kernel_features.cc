@@ -1,7 +1,6 @@
 #include "proc/kernel_features.h"
 
 #include <fcntl.h>
-#include <linux/capability.h>
 #include <linux/userfaultfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -9,8 +8,12 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
+#include <atomic>
+#include <iterator>
 
 #include "absl/strings/str_cat.h"
+#include "dumpctl/capabilities.h"
 #include "dumpctl/kernel_abi.h"
 #include "dumpctl/status_macros.h"
 #include "dumpctl/unique_fd.h"
@@ -110,12 +113,8 @@ bool HasWriteWatch(const ProcDir& self) {
 // Whether a program may be loaded and there are types to write it by. Whether the kernel then takes
 // it shows when it is loaded, which is too dear for a question.
 bool MayIterateByBpf() {
-  __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
-  __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {};
-  if (syscall(SYS_capget, &head, data) < 0) return false;
-  const auto has = [&data](int capability) {
-    return (data[CAP_TO_INDEX(capability)].effective & CAP_TO_MASK(capability)) != 0;
-  };
+  const uint64_t capabilities = EffectiveCapabilities();
+  const auto has = [capabilities](int which) { return HasCapability(capabilities, which); };
   if (!has(CAP_SYS_ADMIN) && !(has(CAP_BPF) && has(CAP_PERFMON))) return false;
   return access("/sys/kernel/btf/vmlinux", R_OK) == 0;
 }
@@ -147,7 +146,10 @@ constexpr KernelFeatures::Description kDescriptions[] = {
      "the state of many threads at once", "each of them is asked"},
 };
 
-bool Ask(KernelFeature feature, const ProcDir& self) {
+bool Ask(KernelFeature feature) {
+  const absl::StatusOr<ProcDir> proc = ProcDir::OpenTask(getpid());
+  if (!proc.ok()) return false;
+  const ProcDir& self = *proc;
   switch (feature) {
     case KernelFeature::kProcmapQuery:
       return HasProcmapQuery(self);
@@ -169,6 +171,16 @@ bool Ask(KernelFeature feature, const ProcDir& self) {
       return MayIterateByBpf();
   }
   return false;
+}
+
+// The kernel's answer. It stays what it is, so that it is no matter if two threads ask at once.
+bool Answer(KernelFeature feature) {
+  enum Known : int8_t { kUnasked, kNo, kYes };
+  static std::array<std::atomic<Known>, std::size(kDescriptions)> answers;
+  std::atomic<Known>& answer = answers[static_cast<size_t>(feature)];
+  Known known = answer;
+  if (known == kUnasked) answer = known = Ask(feature) ? kYes : kNo;
+  return known == kYes;
 }
 
 uint32_t BitOf(KernelFeature feature) { return uint32_t{1} << static_cast<int>(feature); }
@@ -197,13 +209,11 @@ std::span<const KernelFeatures::Description> KernelFeatures::All() { return kDes
 
 absl::StatusOr<KernelFeatures> KernelFeatures::Probe(std::string_view overrides) {
   ASSIGN_OR_RETURN(const uint32_t forced_down, ParseForcedDown(overrides));
-  ASSIGN_OR_RETURN(const ProcDir self, ProcDir::OpenTask(getpid()));
-  KernelFeatures features;
-  for (const Description& row : kDescriptions) {
-    if (Ask(row.feature, self)) features.bits_ |= BitOf(row.feature);
-  }
-  features.bits_ &= ~forced_down;
-  return features;
+  return KernelFeatures(forced_down);
+}
+
+bool KernelFeatures::Has(KernelFeature feature) const {
+  return (forced_down_ & BitOf(feature)) == 0 && Answer(feature);
 }
 
 }  // namespace dumpctl

@@ -2,6 +2,7 @@
 #define PROC_KERNEL_FEATURES_H_
 
 #include <cstdint>
+#include <initializer_list>
 #include <span>
 #include <string_view>
 
@@ -24,7 +25,8 @@ enum class KernelFeature : uint8_t {
   kWriteWatch,        // userfaultfd's asynchronous write protection, 6.7, and PIDFD_THREAD, 6.9
 };
 
-// What the running kernel has, asked once. Tests (and users in need) force features down by name; a
+// What the running kernel has. It is asked for each feature once, when somebody wants to know: some
+// questions take a dozen system calls. Tests (and users in need) force features down by name; a
 // feature that is not there cannot be forced up.
 class KernelFeatures {
  public:
@@ -41,12 +43,17 @@ class KernelFeatures {
   // "-pagemap_scan,-procmap_query". Errors: InvalidArgument for anything else.
   static absl::StatusOr<KernelFeatures> Probe(std::string_view overrides = {});
 
-  bool Has(KernelFeature feature) const { return bits_ >> static_cast<int>(feature) & 1; }
+  bool Has(KernelFeature feature) const;
+
+  // Has the kernel asked by now, where there will be no time for it later.
+  void Learn(std::initializer_list<KernelFeature> features) const {
+    for (const KernelFeature feature : features) Has(feature);
+  }
 
  private:
-  KernelFeatures() = default;
+  explicit KernelFeatures(uint32_t forced_down) : forced_down_(forced_down) {}
 
-  uint32_t bits_ = 0;
+  uint32_t forced_down_;
 };
 
 }  // namespace dumpctl

@@ -9,6 +9,9 @@
 
 namespace dumpctl {
 
+// How many mappings a text of maps tells of.
+size_t CountMappings(std::string_view maps);
+
 // The mappings of one task from the text of /proc/PID/maps (proc_pid_maps(5)), ascending by
 // address. Mapping::flags is unset: maps does not tell VmFlags.
 //

@@ -227,8 +227,10 @@ absl::StatusOr<ResourceRefusals> RefuseCgroups(const CgroupSets& sets,
                                                const CgroupOptions& options) {
   ResourceRefusals refusals;
   if (options.ignore) return refusals;
+  const auto to_save = CgroupsToSave(sets, options);
+  if (to_save.empty()) return refusals;
   ASSIGN_OR_RETURN(CgroupHierarchies hierarchies, CgroupHierarchies::Create(options.yard));
-  for (const auto& [hierarchy, paths] : CgroupsToSave(sets, options)) {
+  for (const auto& [hierarchy, paths] : to_save) {
     for (const std::string& path : paths) {
       const std::string name = absl::StrCat("cgroup ", hierarchy, ":", path);
       if (IsBelow(path, "/..")) {

@@ -48,11 +48,10 @@ absl::StatusOr<image::mm_entry> MmEntryOf(const MmFacts& facts, CollectedVmas vm
   entry.set_dumpable(facts.dumpable);
   entry.set_thp_disabled(facts.thp_disabled);
   *entry.mutable_mm_saved_auxv() = {facts.auxv.begin(), facts.auxv.end()};
-  entry.mutable_vmas()->Reserve(static_cast<int>(vmas.entries.size()));
-  for (image::vma_entry& vma : vmas.entries) {
+  for (const image::vma_entry& vma : vmas.entries) {
     if (vma.status() == kVmaAioRing) *entry.add_aios() = RingEntry(vma);
-    *entry.add_vmas() = std::move(vma);
   }
+  *entry.mutable_vmas() = std::move(vmas.entries);
   return entry;
 }
 

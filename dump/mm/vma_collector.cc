@@ -98,9 +98,8 @@ uint64_t AdviceOf(const Mapping& mapping) {
   return bits;
 }
 
-absl::StatusOr<image::vma_entry> EntryOf(const Vma& vma, MappedFileId file_id) {
+absl::Status FillEntry(const Vma& vma, MappedFileId file_id, image::vma_entry& entry) {
   const Mapping& mapping = vma.mapping;
-  image::vma_entry entry;
   entry.set_start(mapping.start.value());
   entry.set_end(mapping.end.value());
   entry.set_pgoff(mapping.offset);
@@ -121,7 +120,7 @@ absl::StatusOr<image::vma_entry> EntryOf(const Vma& vma, MappedFileId file_id) {
     entry.set_shmid(id);
     entry.set_fdflags(OpenFlagsOf(mapping));
   }
-  return entry;
+  return absl::OkStatus();
 }
 
 // Puts inaccessible pieces where guards lie. Entries and guards both ascend.
@@ -129,21 +128,25 @@ class GuardCutter {
  public:
   explicit GuardCutter(std::span<const GuardRange> guards) : guards_(guards) {}
 
-  void Append(std::vector<image::vma_entry>& entries, image::vma_entry entry) {
-    while (!guards_.empty() && guards_.front().end.value() <= entry.start()) {
-      guards_ = guards_.subspan(1);
-    }
+  using Entries = google::protobuf::RepeatedPtrField<image::vma_entry>;
+
+  // Cuts the last one.
+  void Cut(Entries& entries) {
+    const uint64_t start = entries.rbegin()->start();
+    while (!guards_.empty() && guards_.front().end.value() <= start) guards_ = guards_.subspan(1);
+    if (guards_.empty() || guards_.front().start.value() >= entries.rbegin()->end()) return;
+    image::vma_entry entry = std::move(*entries.rbegin());
+    entries.RemoveLast();
     for (const GuardRange& guard : guards_) {
       if (guard.start.value() >= entry.end()) break;
-      if (guard.start.value() > entry.start())
-        entries.push_back(CutOff(entry, guard.start.value()));
+      if (guard.start.value() > entry.start()) *entries.Add() = CutOff(entry, guard.start.value());
       const uint64_t end = std::min(guard.end.value(), entry.end());
       image::vma_entry inaccessible = end == entry.end() ? entry : CutOff(entry, end);
       inaccessible.set_prot(PROT_NONE);
-      entries.push_back(std::move(inaccessible));
+      *entries.Add() = std::move(inaccessible);
       if (end == entry.end()) return;
     }
-    entries.push_back(std::move(entry));
+    *entries.Add() = std::move(entry);
   }
 
  private:
@@ -214,7 +217,7 @@ absl::StatusOr<CollectedVmas> CollectVmas(pid_t pid, const VmaList& vmas,
                                           std::optional<std::span<const GuardRange>> guards,
                                           MappedFileId file_id) {
   CollectedVmas collected;
-  collected.entries.reserve(vmas.size());
+  collected.entries.Reserve(static_cast<int>(vmas.size()));
   Refusals refusals(pid);
   GuardCutter cutter(guards.value_or(std::span<const GuardRange>()));
   for (const Vma& vma : vmas) {
@@ -233,13 +236,13 @@ absl::StatusOr<CollectedVmas> CollectVmas(pid_t pid, const VmaList& vmas,
     // Since Linux 6.13 the virtual clocks' pages have a mapping of their own behind [vvar]. Restore
     // knows one area for both, and moves its own pair to that place.
     if (vma.kind == VmaKind::kVvarClock && !collected.entries.empty() &&
-        (collected.entries.back().status() & kVmaVvar) &&
-        collected.entries.back().end() == vma.start().value()) {
-      collected.entries.back().set_end(vma.end().value());
+        (collected.entries.rbegin()->status() & kVmaVvar) &&
+        collected.entries.rbegin()->end() == vma.start().value()) {
+      collected.entries.rbegin()->set_end(vma.end().value());
       continue;
     }
-    ASSIGN_OR_RETURN(image::vma_entry entry, EntryOf(vma, file_id));
-    cutter.Append(collected.entries, std::move(entry));
+    RETURN_IF_ERROR(FillEntry(vma, file_id, *collected.entries.Add()));
+    cutter.Cut(collected.entries);
   }
   collected.refusals = std::move(refusals).Take();
   return collected;

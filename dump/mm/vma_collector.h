@@ -23,7 +23,7 @@ using MappedFileId = absl::FunctionRef<absl::StatusOr<uint32_t>(const Vma&)>;
 
 struct CollectedVmas {
   // As mm-PID.img holds them, ascending.
-  std::vector<image::vma_entry> entries;
+  google::protobuf::RepeatedPtrField<image::vma_entry> entries;
   // Mappings that cannot be dumped; they have no entry.
   ResourceRefusals refusals;
 };

@@ -55,11 +55,11 @@ absl::StatusOr<TreeFacts> Question(const DumpRun& run, const FrozenTree& tree,
 }
 
 absl::Status Collect(DumpRun& run, const FrozenTree& tree, Preflight& preflight,
-                     const KernelFeatures& features, PageTracking& tracking, SideFactsRead side,
-                     TreeFacts& facts) {
+                     const BpfVmFlags* by_bpf, const KernelFeatures& features,
+                     PageTracking& tracking, SideFactsRead side, TreeFacts& facts) {
   const TraceSpan span(TraceKind::kPhase, "holdings");
   RETURN_IF_ERROR(run.Begin("holdings"));
-  RETURN_IF_ERROR(ReadHoldings(tree, preflight, features, std::move(side), facts));
+  RETURN_IF_ERROR(ReadHoldings(tree, preflight, by_bpf, features, std::move(side), facts));
   for (size_t i = 0; i < facts.tasks.size(); ++i) {
     FrozenFacts& task = facts.tasks[i];
     RETURN_IF_ERROR(tracking.Split(tree.tasks()[i], task.vmas, task.pages));

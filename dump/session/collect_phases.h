@@ -20,10 +20,10 @@ namespace dumpctl {
 absl::StatusOr<TreeFacts> Question(const DumpRun& run, const FrozenTree& tree,
                                    PageTracking& tracking, const Target& root);
 
-// What they hold, and which pages of it are to be written.
+// What they hold, and which pages of it are to be written. `by_bpf`: as ReadHoldings has it.
 absl::Status Collect(DumpRun& run, const FrozenTree& tree, Preflight& preflight,
-                     const KernelFeatures& features, PageTracking& tracking, SideFactsRead side,
-                     TreeFacts& facts);
+                     const BpfVmFlags* by_bpf, const KernelFeatures& features,
+                     PageTracking& tracking, SideFactsRead side, TreeFacts& facts);
 
 // What tasks share is taken from them, to be written once.
 absl::Status ShareOut(DumpRun& run, const FrozenTree& tree, TreeFacts& facts);

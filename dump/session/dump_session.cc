@@ -120,18 +120,22 @@ absl::Status Session::RunPhases() {
   RETURN_IF_ERROR(destination.OpenSinks(targets_.size() + preflight.shared_memory.size()));
   const std::optional<BpfVmFlags> by_bpf = TakeFlagsByBpf(run_, preflight);
   CgroupFreezer freezer(run_.options.cgroups.freeze_cgroup);
-  Helper helper;
+  Helper helper(preflight.worth_helper);
+  ASSIGN_OR_RETURN(const std::string run_id, NewRunId());
 
   ASSIGN_OR_RETURN(FrozenTree tree, Freeze(freezer));
   // Before the tree is let go, whichever way that comes about.
   const absl::Cleanup put_back = [&freezer] { freezer.PutBack().IgnoreError(); };
   const absl::Cleanup helped = [&helper] { helper.Finish(); };
-  auto cgroups = ReadCgroupsBeside(tree, run_.options.cgroups, helper);
+  auto cgroups = ReadCgroupsBeside(tree, preflight.dumpers_cgroups, run_.options.cgroups, helper);
   SideFactsRead side = ReadSideFacts(tree, helper);
   ASSIGN_OR_RETURN(TreeFacts facts, Question(run_, tree, tracking_, root()));
+  facts.run_id = run_id;
   TcpConnections connections;
-  auto flags = ReadFlagsBeside(tree, by_bpf ? &*by_bpf : nullptr, helper);
-  RETURN_IF_ERROR(Collect(run_, tree, preflight, features_, tracking_, std::move(side), facts));
+  ReadFlagsLater flags;
+  if (!by_bpf && preflight.worth_helper) flags = ReadFlagsBeside(tree, helper);
+  RETURN_IF_ERROR(Collect(run_, tree, preflight, by_bpf ? &*by_bpf : nullptr, features_, tracking_,
+                          std::move(side), facts));
   // Before the facts go, should anything fail.
   const absl::Cleanup seen = [&helper] { helper.Finish(); };
   auto names = SeeNamesBeside(facts, helper);
@@ -139,14 +143,16 @@ absl::Status Session::RunPhases() {
   RETURN_IF_ERROR(ReadConnections(facts, connections));
   RETURN_IF_ERROR(destination.OpenSinks(facts));
   const bool takes_copies = copies_.MayTake(freezer);
-  if (takes_copies || copies_.snapshot().MayWriteBeside()) {
-    RETURN_IF_ERROR(LearnFlags(run_, features_, tree, Await(flags), facts));
+  const bool needs_flags = takes_copies || copies_.snapshot().MayWriteBeside();
+  if (needs_flags) {
+    RETURN_IF_ERROR(LearnFlags(run_, features_, tree, FlagsOf(flags, facts), facts));
   }
   if (takes_copies) RETURN_IF_ERROR(copies_.Take(tree, facts));
   RETURN_IF_ERROR(SaveMemory(tree, facts, destination.sinks()));
   ASSIGN_OR_RETURN(facts.file_rules.seen, Await(names));
   RETURN_IF_ERROR(SaveNameless(tree, facts, destination.images()));
-  if (flags.valid()) RETURN_IF_ERROR(LearnFlags(run_, features_, tree, Await(flags), facts));
+  if (!needs_flags)
+    RETURN_IF_ERROR(LearnFlags(run_, features_, tree, FlagsOf(flags, facts), facts));
   ASSIGN_OR_RETURN(facts.cgroups, Await(cgroups));
   CloseFiles(run_, preflight, facts);
   if (run_.runs_early()) {
@@ -206,7 +212,6 @@ absl::StatusOr<FrozenTree> Session::Freeze(CgroupFreezer& freezer) {
 absl::Status Session::ReadConnections(TreeFacts& facts, TcpConnections& connections) {
   const TraceSpan span(TraceKind::kPhase, "lock");
   RETURN_IF_ERROR(run_.Begin("lock"));
-  ASSIGN_OR_RETURN(facts.run_id, NewRunId());
   if (!run_.options.inet.tcp_established) return absl::OkStatus();
   ASSIGN_OR_RETURN(facts.network_lock,
                    connections.Read(facts.inet_sockets, run_.options.network_lock, facts.run_id,
@@ -322,11 +327,14 @@ absl::StatusOr<DumpReport> Dump(const DumpOptions& options, Log& log) {
   TraceSpan looking(TraceKind::kPhase, "look for the tree");
   ASSIGN_OR_RETURN(FaultPoints faults, FaultPoints::Parse(options.fault));
   ASSIGN_OR_RETURN(const KernelFeatures features, KernelFeatures::Probe(options.kernel_features));
+  // What else is asked for is asked before the freeze as it is.
+  features.Learn(
+      {KernelFeature::kPagemapScan, KernelFeature::kPagemapScanGuard, KernelFeature::kDupfdQuery});
   RETURN_IF_ERROR(CheckSnapshotMode(options));
   RaiseOpenFileLimit();
   ASSIGN_OR_RETURN(PageTracking tracking, PageTracking::Prepare(options, features));
-  constexpr size_t kSmallDump = 1 << 20;
-  ReserveHeap(kSmallDump);
+  // Preflight knows how much of it there is to be.
+  ReserveHeap(0);
   ThreadRows rows(features.Has(KernelFeature::kBpfTask));
   ASSIGN_OR_RETURN(std::vector<Target> targets, FindTree(options.pid, &rows));
   if (const ActionScripts scripts(options); !scripts.empty()) {

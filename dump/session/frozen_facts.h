@@ -10,8 +10,10 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
 #include "dump/fd/descriptor.h"
 #include "dump/fd/fd_collector.h"
@@ -45,6 +47,12 @@
 
 namespace dumpctl {
 
+// VmFlags of all mappings, ascending.
+struct ReadFlags {
+  std::vector<MappingFlags> flags;
+  bool by_bpf = false;
+};
+
 // All that is read of one task while it is frozen, but the contents of its memory. Nothing of it is
 // turned into anything here: that is done when the task runs again.
 struct FrozenFacts {
@@ -59,6 +67,7 @@ struct FrozenFacts {
   // None where another task of the tree, before it, has the same table (`objects`).
   std::optional<std::vector<Descriptor>> descriptors;
   VmaList vmas;
+  std::optional<ReadFlags> flags;  // where they came with the mappings
   ScannedPages pages;
   ResourceRefusals refusals;  // of what shows only while it is frozen
   // What the task's time namespace adds to the clocks; empty where the kernel has none.
@@ -75,6 +84,7 @@ struct TreeFacts {
   std::vector<Zombie> zombies;
   SeccompCollector seccomp;
   FileRules file_rules;
+  NamespaceLinks dumper_namespaces;
   GhostTable ghosts;
   LinkedFiles linked;
   UntouchedFiles untouched;
@@ -115,22 +125,20 @@ absl::Status AskTasks(std::span<const FrozenTask> tasks, std::span<FrozenFacts> 
 absl::StatusOr<VmaList> ReadMappings(const FrozenTask& task, Preflight& preflight);
 
 // What the tasks hold: mappings, pages, descriptors and the rest, what is read as `side` among it.
-absl::Status ReadHoldings(const FrozenTree& tree, Preflight& preflight,
+// With `by_bpf` (it may be null), or where no helper is worth it, the flags of mappings as well.
+absl::Status ReadHoldings(const FrozenTree& tree, Preflight& preflight, const BpfVmFlags* by_bpf,
                           const KernelFeatures& features, SideFactsRead side, TreeFacts& facts);
 
-// VmFlags of all mappings, ascending.
-struct ReadFlags {
-  std::vector<MappingFlags> flags;
-  bool by_bpf = false;
-};
-absl::StatusOr<ReadFlags> ReadFlagsFromSmaps(const FrozenTask& task);
+// `see` is shown the line of each mapping, as maps has it.
+absl::StatusOr<ReadFlags> ReadFlagsFromSmaps(
+    const FrozenTask& task,
+    absl::FunctionRef<void(std::string_view)> see = [](std::string_view) {});
 
-// Of all tasks, in their order. By `by_bpf` where it is not null and works, else from smaps, which
-// is slow; so it is done beside whatever else is done, by `helper`. Not before the tasks were
-// asked, whose mappings are not their own meanwhile. Get before they run again.
-std::future<absl::StatusOr<std::vector<ReadFlags>>> ReadFlagsBeside(const FrozenTree& tree,
-                                                                    const BpfVmFlags* by_bpf,
-                                                                    Helper& helper);
+// Of all tasks, in their order, from smaps, which is slow; so it is done beside whatever else is
+// done, by `helper`. Not before the tasks were asked, whose mappings are not their own meanwhile.
+// Get before they run again.
+using ReadFlagsLater = std::future<absl::StatusOr<std::vector<ReadFlags>>>;
+ReadFlagsLater ReadFlagsBeside(const FrozenTree& tree, Helper& helper);
 
 }  // namespace dumpctl
 

@@ -6,7 +6,8 @@
 
 namespace dumpctl {
 
-Helper::Helper() {
+Helper::Helper(bool worth) {
+  if (!worth) return;
   // The tracer waits for SIGCHLD, which the kernel would give to any thread that does not block it,
   // and this one would drop it.
   sigset_t all;

@@ -18,8 +18,9 @@ namespace dumpctl {
 // to start one takes as long as some of what it is to do in it.
 class Helper {
  public:
-  // Where there can be no other thread, what is to be done is done at once by who asks for it.
-  Helper();
+  // Where it is not worth another thread, or there can be none, what is to be done is done at once
+  // by who asks for it.
+  explicit Helper(bool worth = true);
   Helper(const Helper&) = delete;
   Helper& operator=(const Helper&) = delete;
   ~Helper() { Finish(); }

@@ -1,9 +1,11 @@
 #include "dump/session/image_forecast.h"
 
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <set>
 #include <utility>
@@ -15,6 +17,7 @@
 #include "dump/ns/sysv_ipc.h"
 #include "dump/session/terminal_preflight.h"
 #include "dump/sk/inet_diag.h"
+#include "dump/sk/unix_diag.h"
 #include "dump/task/shared_objects.h"
 #include "dumpctl/status_macros.h"
 #include "proc/fdinfo_parser.h"
@@ -26,6 +29,8 @@ namespace {
 struct Holdings {
   std::set<std::pair<dev_t, ino_t>> ghosts;
   std::set<ino_t> sockets;
+  bool pipes = false;  // that somebody of the tree can read from
+  bool fifos = false;
   std::vector<SysvAttachment> attachments;
   bool remaps = false;
   bool locks = false;
@@ -70,6 +75,9 @@ class Looker {
     const FileKind kind = FileKindOf(descriptor.stat, link, info.flags);
     found_.memfds |= kind == FileKind::kMemfd;
     found_.terminals |= kind == FileKind::kTerminal;
+    const bool reads = (info.flags & O_ACCMODE) != O_WRONLY;
+    found_.pipes |= kind == FileKind::kPipe && reads;
+    found_.fifos |= kind == FileKind::kFifo && reads;
     if (S_ISSOCK(descriptor.stat.st_mode)) found_.sockets.insert(descriptor.stat.st_ino);
     if (HasName(kind)) {
       Count(descriptor.stat, ReadName(descriptor.stat, link, rules_),
@@ -140,6 +148,16 @@ absl::Status AddStreams(const std::set<ino_t>& sockets, Names& names) {
   return absl::OkStatus();
 }
 
+// Of pipes that wait in there nothing is told: queues are looked into when the tasks stand still.
+absl::StatusOr<bool> HasQueuedPackets(const std::set<ino_t>& sockets) {
+  if (sockets.empty()) return false;
+  ASSIGN_OR_RETURN(const UnixSocketRows rows, AskForUnixSockets());
+  return std::any_of(sockets.begin(), sockets.end(), [&rows](ino_t inode) {
+    const auto row = rows.find(static_cast<uint32_t>(inode));
+    return row != rows.end() && !row->second.listens() && row->second.receive_queue > 0;
+  });
+}
+
 absl::Status AddSysv(const std::vector<SysvAttachment>& attachments, const std::vector<pid_t>& pids,
                      Names& names) {
   ASSIGN_OR_RETURN(const SysvIpc ipc, ReadSysvIpc(attachments, pids));
@@ -171,10 +189,8 @@ absl::StatusOr<std::vector<std::string>> ForecastImages(const DumpOptions& optio
   const Holdings& found = looker.found();
   ASSIGN_OR_RETURN(const std::vector<ObjectIds> ids, IdentifyObjects(pids));
   Names names;
-  for (const ImageKind kind :
-       {ImageKind::kInventory, ImageKind::kPstree, ImageKind::kFiles, ImageKind::kPipesData,
-        ImageKind::kFifoData, ImageKind::kSocketQueues, ImageKind::kSeccomp, ImageKind::kTimens,
-        ImageKind::kStats}) {
+  for (const ImageKind kind : {ImageKind::kInventory, ImageKind::kPstree, ImageKind::kFiles,
+                               ImageKind::kSeccomp, ImageKind::kTimens, ImageKind::kStats}) {
     names.Add(kind);
   }
   for (size_t i = 0; i < targets.size(); ++i) names.AddTask(targets[i], ids[i]);
@@ -183,6 +199,10 @@ absl::StatusOr<std::vector<std::string>> ForecastImages(const DumpOptions& optio
   }
   for (const ino_t id : preflight.shared_memory) names.AddPages(ImageKind::kSharedPagemap, id);
   for (size_t i = 1; i <= found.ghosts.size(); ++i) names.Add(ImageKind::kGhostFile, i);
+  names.AddIf(found.pipes, ImageKind::kPipesData);
+  names.AddIf(found.fifos, ImageKind::kFifoData);
+  ASSIGN_OR_RETURN(const bool waits_in_sockets, HasQueuedPackets(found.sockets));
+  names.AddIf(waits_in_sockets, ImageKind::kSocketQueues);
   names.AddIf(found.remaps, ImageKind::kRemaps);
   names.AddIf(found.locks, ImageKind::kFileLocks);
   names.AddIf(found.memfds, ImageKind::kMemfd);

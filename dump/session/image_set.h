@@ -41,9 +41,11 @@ struct ImageSet {
     return absl::OkStatus();
   }
 
-  // The same of entries each of which has `bytes` behind it.
+  // The same of entries each of which has `bytes` behind it. None at all is no image: criu writes
+  // none then.
   template <typename List>
   absl::Status AddWithPayloads(ImageKind kind, const List& list, uint32_t id = 0) {
+    if (list.empty()) return absl::OkStatus();
     ImageWriter image(kind, id);
     for (const auto& each : list) {
       RETURN_IF_ERROR(image.Add(each.entry));

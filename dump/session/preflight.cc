@@ -90,10 +90,6 @@ absl::StatusOr<uint64_t> MountNamespace(const Target& target) {
   return stat.st_ino;
 }
 
-size_t CountMappings(const std::string& maps_text) {
-  return static_cast<size_t>(std::count(maps_text.begin(), maps_text.end(), '\n'));
-}
-
 // What reading the flags of these mappings from smaps takes, in us, while the target stands still:
 // some 6 for a mapping and 11 for a resident MB.
 uint64_t SmapsCost(const Resident& resident, size_t mappings) {
@@ -142,29 +138,56 @@ absl::Status OpenMappedFiles(const Target& target, Preflight& preflight) {
   return absl::OkStatus();
 }
 
+// Where a text is long, what becomes of it takes much memory, and so does the text.
+absl::StatusOr<std::string> ReadMapsText(const ProcDir& task) {
+  constexpr size_t kLong = 256 << 10;
+  constexpr size_t kHeapForLong = 4 << 20;
+  std::string text;
+  RETURN_IF_ERROR(task.ReadPieces("maps", [&text](std::string_view piece) {
+    if (text.size() >= kLong && text.capacity() < kHeapForLong / 4) {
+      ReserveHeap(kHeapForLong);
+      text.reserve(kHeapForLong / 4);
+    }
+    text.append(piece);
+    return absl::OkStatus();
+  }));
+  return text;
+}
+
 // `descriptors`: how many the tasks have.
 absl::Status ReadMaps(std::span<const Target> targets, size_t descriptors,
                       const KernelFeatures& features, Preflight& preflight) {
   const TraceSpan span(TraceKind::kWork, "maps and heap");
+  constexpr size_t kHeap = 96 << 10;
+  constexpr size_t kHeapForTask = 32 << 10;
+  constexpr size_t kHeapForThread = 6 << 10;
   constexpr size_t kHeapForMapping = 512;
   constexpr size_t kHeapForDescriptor = 1536;
   constexpr uint64_t kSlow = 10'000;
+  constexpr uint64_t kCgroupCost = 20;  // us, for a thread
   uint64_t cost = 0;
+  uint64_t cgroups = 0;
   uint64_t buffer = 0;
-  size_t heap = descriptors * kHeapForDescriptor;
+  size_t heap = kHeap + descriptors * kHeapForDescriptor;
   for (const Target& target : targets) {
-    absl::StatusOr<std::string> read = target.dir.Read("maps");
+    absl::StatusOr<std::string> read = ReadMapsText(target.dir);
     if (!read.ok() && HasGone(target, targets)) continue;
     RETURN_IF_ERROR(read.status());
     const std::string& text = preflight.tasks[target.pid].maps_text = *std::move(read);
     const size_t mappings = CountMappings(text);
-    // Their list, with its names, and what becomes of it.
-    heap += mappings * kHeapForMapping + text.size();
+    // Their list, with its names, twice, and what becomes of it.
+    heap += kHeapForTask + target.threads * kHeapForThread + mappings * kHeapForMapping +
+            2 * text.size();
     const Resident resident = ResidentOf(target);
     cost += SmapsCost(resident, mappings);
+    cgroups += target.threads * kCgroupCost;
     buffer = std::max(buffer, BufferFor(resident));
   }
   ReserveHeap(heap + buffer);
+  // To start a thread, to wake it twice and to end it take as long.
+  constexpr uint64_t kWorthThread = 500;
+  constexpr uint64_t kNameCost = 3;  // us, for a descriptor
+  preflight.worth_helper = cost + cgroups + descriptors * kNameCost >= kWorthThread;
   if (features.Has(KernelFeature::kBpfTaskVma) && cost > kSlow) LoadFlagsByBpf(targets, preflight);
   return absl::OkStatus();
 }
@@ -242,6 +265,21 @@ size_t QuickCountOfDescriptors(std::span<const Target> targets) {
   return count;
 }
 
+// Whether they have sockets, or may have some.
+bool HasSockets(std::span<const Target> targets) {
+  for (const Target& target : targets) {
+    const absl::StatusOr<std::vector<int>> numbers = ListNumbers(target.dir, "fd");
+    if (!numbers.ok()) return true;
+    for (const int number : *numbers) {
+      struct stat stat = {};
+      const std::string link = absl::StrCat("fd/", number);
+      if (fstatat(target.dir.fd().get(), link.c_str(), &stat, 0) < 0) continue;
+      if (S_ISSOCK(stat.st_mode)) return true;
+    }
+  }
+  return false;
+}
+
 void LoadOpenFiles(Preflight& preflight) {
   absl::StatusOr<MountWatch> mounts = MountWatch::Start();
   if (mounts.ok()) preflight.mounts = *std::move(mounts);
@@ -289,12 +327,15 @@ absl::StatusOr<std::vector<Descriptor>> Peek(const Target& target, const Preflig
 }
 
 // All that stands in the way of a task, but what goes into `peeked`.
-absl::StatusOr<ResourceRefusals> LookAtTask(const Target& target, const NamespaceLinks& ours,
-                                            const NamespaceLinks& roots, Preflight& preflight,
-                                            Peeked& peeked) {
+absl::StatusOr<ResourceRefusals> LookAtTask(const Target& target, const NamespaceLinks& roots,
+                                            Preflight& preflight, Peeked& peeked) {
   const TraceSpan span(TraceKind::kTask, "look at", {{"pid", target.pid}});
-  ASSIGN_OR_RETURN(const NamespaceLinks theirs, ReadNamespaces(target.dir));
-  ResourceRefusals refusals = RefuseForeignNamespaces(target.pid, theirs, ours, roots);
+  NamespaceLinks theirs = roots;
+  if (target.pid != peeked.root) {
+    ASSIGN_OR_RETURN(theirs, ReadNamespaces(target.dir));
+  }
+  ResourceRefusals refusals =
+      RefuseForeignNamespaces(target.pid, theirs, preflight.namespaces, roots);
   if (target.shadow_stack) {
     const WhyNot why_not = WhyNotShadowStack();
     refusals.push_back(
@@ -329,11 +370,11 @@ absl::StatusOr<ResourceRefusals> LookAtTask(const Target& target, const Namespac
 
 absl::Status LookAtTasks(std::span<const Target> targets, Preflight& preflight, Peeked& peeked) {
   ASSIGN_OR_RETURN(const ProcDir self, ProcDir::OpenTask(getpid()));
-  ASSIGN_OR_RETURN(const NamespaceLinks ours, ReadNamespaces(self));
+  ASSIGN_OR_RETURN(preflight.namespaces, ReadNamespaces(self));
   ASSIGN_OR_RETURN(const NamespaceLinks roots, ReadNamespaces(targets.front().dir));
   const std::string label = SecurityLabelOf(self);
   for (const Target& target : targets) {
-    absl::StatusOr<ResourceRefusals> refusals = LookAtTask(target, ours, roots, preflight, peeked);
+    absl::StatusOr<ResourceRefusals> refusals = LookAtTask(target, roots, preflight, peeked);
     if ((!refusals.ok() || !refusals->empty()) && HasGone(target, targets)) {
       preflight.tasks.erase(target.pid);
       continue;
@@ -420,6 +461,7 @@ absl::StatusOr<Preflight> RunPreflight(const DumpOptions& options, std::span<con
   Append(preflight.blockers, std::move(refusals));
   ASSIGN_OR_RETURN(PeekedCgroups cgroups, PeekCgroups(targets, options.cgroups));
   preflight.cgroups_differ = cgroups.differ;
+  preflight.dumpers_cgroups = std::move(cgroups.dumpers);
   Append(preflight.blockers, std::move(cgroups.refusals));
   ASSIGN_OR_RETURN(preflight.mount_namespace, MountNamespace(targets.front()));
   preflight.cache = std::make_unique<MappedFileCache>();
@@ -435,11 +477,15 @@ absl::StatusOr<Preflight> RunPreflight(const DumpOptions& options, std::span<con
   // Loading what reads them takes as long as reading some hundreds of them otherwise.
   constexpr size_t kManyDescriptors = 500;
   const bool many = descriptors >= kManyDescriptors;
+  // To look at so many of them takes less time than to ask for the sockets of others.
+  constexpr size_t kFewDescriptors = 32;
   // Where there can be none, who needs one says so.
   if (many) preflight.peek_guardian->Start().IgnoreError();
   RETURN_IF_ERROR(ReadMaps(targets, descriptors, features, preflight));
   if (many && features.Has(KernelFeature::kBpfTaskFile)) LoadOpenFiles(preflight);
-  const absl::StatusOr<UnixSocketRows> rows = AskForUnixSockets();
+  // Before the descriptors, so that none of them is of a socket whose other end was too young.
+  absl::StatusOr<UnixSocketRows> rows = UnixSocketRows();
+  if (descriptors > kFewDescriptors || HasSockets(targets)) rows = AskForUnixSockets();
   Peeked peeked;
   peeked.root = targets.front().pid;
   RETURN_IF_ERROR(LookAtTasks(targets, preflight, peeked));

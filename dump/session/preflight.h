@@ -16,6 +16,7 @@
 #include "absl/status/statusor.h"
 #include "dump/fd/descriptor.h"
 #include "dump/fd/file_name.h"
+#include "dump/ns/namespaces.h"
 #include "dump/session/dump_options.h"
 #include "dump/session/peek_guardian.h"
 #include "dump/session/target.h"
@@ -44,8 +45,10 @@ struct Preflight {
   ResourceRefusals blockers;
   dev_t kernel_tmpfs = 0;
   FileRules file_rules;
+  NamespaceLinks namespaces;  // our own
   uint64_t mount_namespace = 0;
   bool cgroups_differ = false;  // some task is in others than we are
+  std::string dumpers_cgroups;  // as our /proc/PID/cgroup tells them
   // Every mapped file opened and stat-ed once. The lists that are built from the frozen tasks
   // borrow all of them through `cache`, and open only what was mapped since.
   std::unique_ptr<MappedFileCache> cache;
@@ -65,6 +68,8 @@ struct Preflight {
   // What compares unix sockets, where there are many of them.
   std::optional<SocketLikeness> socket_likeness;
   std::set<ino_t> shared_memory;  // the inodes of SharedObjects, as far as there are some yet
+  // Whether there is enough to be read beside the rest of the freeze to have another thread do it.
+  bool worth_helper = true;
   // What tells VmFlags without smaps, where smaps would be slow; loaded by another thread. An error
   // of it means no more than that smaps has to be read.
   std::future<absl::StatusOr<BpfVmFlags>> flags_by_bpf;

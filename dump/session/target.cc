@@ -15,6 +15,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
+#include "dumpctl/capabilities.h"
 #include "dumpctl/failure.h"
 #include "dumpctl/printable.h"
 #include "dumpctl/status_macros.h"
@@ -39,7 +40,7 @@ std::string NameOf(pid_t pid, const TaskStat& stat) {
 
 // NotFound when a task vanishes while it is looked at.
 absl::StatusOr<TaskStat> StatOf(const ProcDir& dir) {
-  ASSIGN_OR_RETURN(const std::string text, dir.Read("stat"));
+  ASSIGN_OR_RETURN(const std::string text, dir.ReadWhole("stat"));
   return ParseStat(text);
 }
 
@@ -50,20 +51,17 @@ struct Dumper {
 };
 
 absl::StatusOr<Dumper> ReadDumper() {
-  Dumper dumper;
-  pid_t ancestor = getpid();
-  while (ancestor > 1) {
+  Dumper dumper{.ancestors = {getpid()}, .capabilities = EffectiveCapabilities()};
+  ASSIGN_OR_RETURN(const ProcDir proc, ProcDir::OpenRoot());
+  // 0 where the parent is of another pid namespace.
+  for (pid_t ancestor = getppid(); ancestor > 1;) {
     dumper.ancestors.insert(ancestor);
-    const auto dir = ProcDir::OpenTask(ancestor);
-    if (!dir.ok()) break;
-    const auto stat = StatOf(*dir);
+    const auto text = proc.ReadWhole(absl::StrCat(ancestor, "/stat"));
+    if (!text.ok()) break;
+    const auto stat = ParseStat(*text);
     if (!stat.ok()) break;
     ancestor = stat->ppid;
   }
-  ASSIGN_OR_RETURN(const ProcDir self, ProcDir::OpenTask(getpid()));
-  ASSIGN_OR_RETURN(const std::string text, self.Read("status"));
-  ASSIGN_OR_RETURN(const TaskStatus status, ParseStatus(text));
-  dumper.capabilities = status.cap_effective;
   return dumper;
 }
 
@@ -127,9 +125,8 @@ absl::Status RefuseWithoutRights(const Dumper& dumper, const ProcDir& dir,
   if (absl::IsPermissionDenied(memory.status())) return NeedsPtrace(name);
   RETURN_IF_ERROR(memory.status());
   // Following links there is what needs the capability, so an empty directory shows nothing.
-  constexpr uint64_t kSysAdmin = uint64_t{1} << 21;
-  constexpr uint64_t kCheckpointRestore = uint64_t{1} << 40;
-  if ((dumper.capabilities & (kSysAdmin | kCheckpointRestore)) == 0) {
+  if (!HasCapability(dumper.capabilities, CAP_SYS_ADMIN) &&
+      !HasCapability(dumper.capabilities, CAP_CHECKPOINT_RESTORE)) {
     return MakeFailure(Failure::kPermission, absl::StatusCode::kPermissionDenied,
                        absl::StrCat("dumping ", name,
                                     " needs CAP_CHECKPOINT_RESTORE (or CAP_SYS_ADMIN): run "
@@ -176,7 +173,7 @@ absl::StatusOr<Target> Find(const Dumper& dumper, pid_t pid) {
   };
   const absl::StatusOr<TaskStat> stat = StatOf(*dir);
   if (!stat.ok()) return vanished(stat.status());
-  const absl::StatusOr<std::string> status_text = dir->Read("status");
+  const absl::StatusOr<std::string> status_text = dir->ReadWhole("status");
   if (!status_text.ok()) return vanished(status_text.status());
   ASSIGN_OR_RETURN(const TaskStatus status, ParseStatus(*status_text));
   const std::string name = NameOf(pid, *stat);
@@ -199,8 +196,11 @@ absl::StatusOr<Target> Find(const Dumper& dumper, pid_t pid) {
   RETURN_IF_ERROR(RefuseTraced(name, status));
   RETURN_IF_ERROR(RefuseWithoutRights(dumper, *dir, name));
   RETURN_IF_ERROR(RefuseForeignAbi(*dir, name));
-  return Target{
-      .pid = pid, .dir = *std::move(dir), .stat = *stat, .shadow_stack = status.shadow_stack};
+  return Target{.pid = pid,
+                .dir = *std::move(dir),
+                .stat = *stat,
+                .threads = status.threads,
+                .shadow_stack = status.shadow_stack};
 }
 
 }  // namespace
@@ -258,7 +258,8 @@ bool HasEnded(const Target& target) {
 
 Resident ResidentOf(const Target& target) {
   // statm: the size, and what is resident of it.
-  const std::vector<std::string> statm = absl::StrSplit(target.dir.Read("statm").value_or(""), ' ');
+  const std::vector<std::string> statm =
+      absl::StrSplit(target.dir.ReadWhole("statm").value_or(""), ' ');
   Resident resident;
   if (statm.size() < 3 || !absl::SimpleAtoi(statm[1], &resident.all) ||
       !absl::SimpleAtoi(statm[2], &resident.shared)) {

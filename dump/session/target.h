@@ -25,6 +25,7 @@ struct Target {
   ProcDir dir;
   UniqueFd pidfd;             // of the root alone: there may be thousands
   TaskStat stat;              // as it was when it was found
+  uint64_t threads = 0;       // by then
   bool shadow_stack = false;  // in use by then
 };
 

@@ -17,16 +17,17 @@
 namespace dumpctl {
 namespace {
 
-absl::StatusOr<CgroupSets> DumpersSets(const CgroupOptions& options) {
+// A kernel without cgroups has no such file.
+absl::StatusOr<std::string> DumpersCgroups() {
   ASSIGN_OR_RETURN(const ProcDir self, ProcDir::OpenTask(getpid()));
-  // A kernel without cgroups has no such file.
-  return CgroupSets::Create(self.Read("cgroup").value_or(""), options.controllers);
+  return self.Read("cgroup").value_or("");
 }
 
-absl::StatusOr<TreeCgroups> ReadCgroups(const FrozenTree& tree, const CgroupOptions& options) {
+absl::StatusOr<TreeCgroups> ReadCgroups(const FrozenTree& tree, const std::string& dumpers,
+                                        const CgroupOptions& options) {
   const TraceSpan span(TraceKind::kWork, "read cgroups");
   TreeCgroups cgroups;
-  ASSIGN_OR_RETURN(CgroupSets sets, DumpersSets(options));
+  ASSIGN_OR_RETURN(CgroupSets sets, CgroupSets::Create(dumpers, options.controllers));
   std::map<uint64_t, uint32_t> known;  // numbers, by where the kernel has the set
   for (const FrozenTask& task : tree.tasks()) {
     for (const FrozenThread& thread : task.threads()) {
@@ -54,8 +55,9 @@ absl::StatusOr<TreeCgroups> ReadCgroups(const FrozenTree& tree, const CgroupOpti
 
 absl::StatusOr<PeekedCgroups> PeekCgroups(std::span<const Target> targets,
                                           const CgroupOptions& options) {
-  ASSIGN_OR_RETURN(CgroupSets sets, DumpersSets(options));
-  std::string known;
+  ASSIGN_OR_RETURN(std::string dumpers, DumpersCgroups());
+  ASSIGN_OR_RETURN(CgroupSets sets, CgroupSets::Create(dumpers, options.controllers));
+  std::string known = dumpers;
   for (const Target& target : targets) {
     const absl::StatusOr<std::string> text = target.dir.ReadWhole("cgroup");
     if (!text.ok()) continue;  // It has ended, or the kernel has none.
@@ -74,13 +76,14 @@ absl::StatusOr<PeekedCgroups> PeekCgroups(std::span<const Target> targets,
         {0, absl::StrCat("cgroup ", options.freeze_cgroup), why_not->why, why_not->remedy});
   }
   for (ResourceRefusal& refusal : refusals) refusal.pid = targets.front().pid;
-  return PeekedCgroups{!sets.sets().empty(), std::move(refusals)};
+  return PeekedCgroups{std::move(dumpers), !sets.sets().empty(), std::move(refusals)};
 }
 
 std::future<absl::StatusOr<TreeCgroups>> ReadCgroupsBeside(const FrozenTree& tree,
+                                                           const std::string& dumpers,
                                                            const CgroupOptions& options,
                                                            Helper& helper) {
-  return helper.Do([&tree, &options] { return ReadCgroups(tree, options); });
+  return helper.Do([&] { return ReadCgroups(tree, dumpers, options); });
 }
 
 }  // namespace dumpctl

@@ -27,15 +27,17 @@ struct TreeCgroups {
 
 // What is seen of them while the tree runs.
 struct PeekedCgroups {
+  std::string dumpers;  // the text of the dumper's own
   bool differ = false;  // some process is in others than the dumper
   ResourceRefusals refusals;
 };
 absl::StatusOr<PeekedCgroups> PeekCgroups(std::span<const Target> targets,
                                           const CgroupOptions& options);
 
-// Cgroups are no part of what stands still: so they are read beside whatever else is done, by
-// `helper`. Get before the tasks go on, who may move themselves.
+// `dumpers`: as peeked. Cgroups are no part of what stands still: so they are read beside whatever
+// else is done, by `helper`. Get before the tasks go on, who may move themselves.
 std::future<absl::StatusOr<TreeCgroups>> ReadCgroupsBeside(const FrozenTree& tree,
+                                                           const std::string& dumpers,
                                                            const CgroupOptions& options,
                                                            Helper& helper);
 

@@ -37,6 +37,13 @@ std::optional<BpfVmFlags> TakeFlagsByBpf(const DumpRun& run, Preflight& prefligh
   return std::nullopt;
 }
 
+absl::StatusOr<std::vector<ReadFlags>> FlagsOf(ReadFlagsLater& later, TreeFacts& facts) {
+  if (later.valid()) return Await(later);
+  std::vector<ReadFlags> flags;
+  for (FrozenFacts& task : facts.tasks) flags.push_back(*std::exchange(task.flags, std::nullopt));
+  return flags;
+}
+
 absl::Status LearnFlags(const DumpRun& run, const KernelFeatures& features, const FrozenTree& tree,
                         absl::StatusOr<std::vector<ReadFlags>> read, TreeFacts& facts) {
   const TraceSpan span(TraceKind::kPhase, "flags");

@@ -18,7 +18,10 @@ namespace dumpctl {
 // What preflight has had loaded. None where smaps is to be read.
 std::optional<BpfVmFlags> TakeFlagsByBpf(const DumpRun& run, Preflight& preflight);
 
-// Enters what ReadFlagsBeside gave into the mappings of all tasks, which still stand.
+// Those of all tasks: what `later` gives or, where it is not valid, what came with their mappings.
+absl::StatusOr<std::vector<ReadFlags>> FlagsOf(ReadFlagsLater& later, TreeFacts& facts);
+
+// Enters them into the mappings of all tasks, which still stand.
 absl::Status LearnFlags(const DumpRun& run, const KernelFeatures& features, const FrozenTree& tree,
                         absl::StatusOr<std::vector<ReadFlags>> read, TreeFacts& facts);
 

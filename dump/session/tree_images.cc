@@ -107,9 +107,8 @@ class ImageBuilder {
 
   absl::StatusOr<TreeImages> Build(std::span<const PageSink> sinks) {
     ASSIGN_OR_RETURN(const ProcDir self, ProcDir::OpenTask(getpid()));
-    ASSIGN_OR_RETURN(dumper_namespaces_, ReadNamespaces(self));
     ASSIGN_OR_RETURN(dumper_offsets_, OffsetsOf(self.Read("timens_offsets").value_or("")));
-    own_time_ = HasOwnTimeNamespace(root_.namespaces, dumper_namespaces_);
+    own_time_ = HasOwnTimeNamespace(root_.namespaces, facts_.dumper_namespaces);
     RETURN_IF_ERROR(ReadStats());
     RefuseTree();
     RETURN_IF_ERROR(AddTasks());
@@ -161,8 +160,8 @@ class ImageBuilder {
       objects.push_back(task.objects);
       shared.push_back(SharedMappingsOf(task.process.pid, task.vmas));
       images_.Refuse(task.refusals);
-      images_.Refuse(RefuseForeignNamespaces(task.process.pid, task.namespaces, dumper_namespaces_,
-                                             root_.namespaces));
+      images_.Refuse(RefuseForeignNamespaces(task.process.pid, task.namespaces,
+                                             facts_.dumper_namespaces, root_.namespaces));
     }
     images_.Refuse(RefuseLineage(stats_));
     images_.Refuse(RefuseShared(alive(), objects));
@@ -180,7 +179,7 @@ class ImageBuilder {
                      FdCollector::Create(facts_.pipes, features_.Has(KernelFeature::kDupfdQuery),
                                          *facts_.watched, images_.files));
     image::task_kobj_ids_entry ids;
-    SetNamespaceIds(dumper_namespaces_, ids);
+    SetNamespaceIds(facts_.dumper_namespaces, ids);
     if (own_time_) ids.set_time_ns_id(kOwnTimeNamespace);
     if (!facts_.sysv.empty()) ids.set_ipc_ns_id(kOwnIpcNamespace);
     UnixImages sockets(facts_.unix_sockets, options_.external_unix_sockets, ids.net_ns_id());
@@ -259,7 +258,10 @@ class ImageBuilder {
 
   // The clocks of the task's time namespace: a restore makes one in which they go on from here.
   absl::Status AddTimens() {
-    ASSIGN_OR_RETURN(const TimensOffsets theirs, OffsetsOf(root_.timens_offsets_text));
+    TimensOffsets theirs = dumper_offsets_;
+    if (own_time_) {
+      ASSIGN_OR_RETURN(theirs, OffsetsOf(root_.timens_offsets_text));
+    }
     image::timens_entry entry;
     const auto fill = [](absl::Duration clock, image::timespec* to) {
       const timespec time = absl::ToTimespec(clock);
@@ -335,7 +337,7 @@ class ImageBuilder {
   }
 
   absl::Status AddInventory() {
-    image::inventory_entry inventory = InventoryOf(dumper_namespaces_, facts_.run_id);
+    image::inventory_entry inventory = InventoryOf(facts_.dumper_namespaces, facts_.run_id);
     inventory.set_network_lock_method(static_cast<uint32_t>(facts_.network_lock));
     if (options_.inet.tcp_close) inventory.set_tcp_close(true);
     return images_.AddOne(ImageKind::kInventory, 0, inventory);
@@ -345,7 +347,6 @@ class ImageBuilder {
   const FrozenFacts& root_;
   const KernelFeatures& features_;
   const DumpOptions& options_;
-  NamespaceLinks dumper_namespaces_;
   TimensOffsets dumper_offsets_;
   bool own_time_ = false;
   std::vector<TaskStat> stats_;  // of all tasks, and behind them of zombies

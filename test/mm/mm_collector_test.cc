@@ -33,8 +33,8 @@ TEST(MmCollectorTest, FillsEveryField) {
   facts.dumpable = 2;
   facts.thp_disabled = true;
   CollectedVmas vmas;
-  vmas.entries.emplace_back().set_start(0x1000);
-  vmas.entries.emplace_back().set_start(0x2000);
+  vmas.entries.Add()->set_start(0x1000);
+  vmas.entries.Add()->set_start(0x2000);
   const auto entry = MmEntryOf(facts, vmas);
   ASSERT_TRUE(entry.ok()) << entry.status();
   EXPECT_EQ(entry->mm_start_code(), 1u);
@@ -62,7 +62,7 @@ TEST(MmCollectorTest, RingsStandForContexts) {
   facts.stat.start_stack = facts.stat.end_code = 1;
   CollectedVmas vmas;
   for (const uint64_t pages : {1, 2}) {
-    image::vma_entry& vma = vmas.entries.emplace_back();
+    image::vma_entry& vma = *vmas.entries.Add();
     vma.set_start(0x10000 * pages);
     vma.set_end(vma.start() + 4096 * pages);
     vma.set_status(kVmaAioRing);

@@ -66,7 +66,7 @@ TEST(BpfVmFlagsTest, TellsWhatSmapsTells) {
   ASSERT_TRUE(by_bpf.ok()) << by_bpf.status();
   const auto by_smaps = ParseSmaps(*child.Dir().Read("smaps"));
   ASSERT_TRUE(by_smaps.ok()) << by_smaps.status();
-  ExpectSame(*by_bpf, *by_smaps);
+  ExpectSame(by_bpf->flags, *by_smaps);
 }
 
 TEST(BpfVmFlagsTest, TellsOfManyMappingsAsTheyAreWhenRead) {
@@ -83,8 +83,8 @@ TEST(BpfVmFlagsTest, TellsOfManyMappingsAsTheyAreWhenRead) {
   ASSERT_TRUE(flags.ok()) << flags.status();
   const auto by_bpf = flags->Read(child.pid());
   ASSERT_TRUE(by_bpf.ok()) << by_bpf.status();
-  EXPECT_GT(by_bpf->size(), kPages);
-  ExpectSame(*by_bpf, *ParseSmaps(*child.Dir().Read("smaps")));
+  EXPECT_GT(by_bpf->flags.size(), kPages);
+  ExpectSame(by_bpf->flags, *ParseSmaps(*child.Dir().Read("smaps")));
 }
 
 // Sealing is for good, so it is no sample of ours; smaps has to be asked.
@@ -106,7 +106,7 @@ TEST(BpfVmFlagsTest, DoesNotGuessAtFlagsItHasNoSampleOf) {
   const auto by_bpf = flags->Read(child.pid());
   // Unless the kernel seals its own mappings, so that there is a sample.
   if (by_bpf.ok()) {
-    ExpectSame(*by_bpf, *by_smaps);
+    ExpectSame(by_bpf->flags, *by_smaps);
   } else {
     EXPECT_EQ(by_bpf.status().code(), absl::StatusCode::kNotFound) << by_bpf.status();
   }
@@ -126,7 +126,8 @@ TEST(BpfVmFlagsTest, TellsNothingOfATaskThatIsGone) {
     const auto by_bpf = flags->Read(pid);
     if (!by_bpf.ok()) continue;
     // Nothing but what is every task's: no mapping of another one.
-    for (const MappingFlags& mapping : *by_bpf) EXPECT_GE(mapping.start.value(), uint64_t{1} << 63);
+    for (const MappingFlags& mapping : by_bpf->flags)
+      EXPECT_GE(mapping.start.value(), uint64_t{1} << 63);
   }
 }
 

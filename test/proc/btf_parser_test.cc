@@ -193,11 +193,23 @@ std::string KernelLike(bool unions, bool with_flags = true) {
     const uint32_t range = btf.AddStruct("", {{"vm_start", number, 0}, {"vm_end", number, 64}});
     const uint32_t outer = btf.AddStruct("", {{"", range, 0}}, BTF_KIND_UNION);
     const uint32_t both = btf.AddStruct("", {{flags, number, 0}}, BTF_KIND_UNION);
-    btf.AddStruct("vm_area_struct", {{"", outer, 0}, {"vm_mm", number, 128}, {"", both, 256}});
+    btf.AddStruct("vm_area_struct", {{"", outer, 0},
+                                     {"vm_mm", number, 128},
+                                     {"", both, 256},
+                                     {"vm_ops", number, 320},
+                                     {"vm_pgoff", number, 384},
+                                     {"vm_file", number, 448}});
   } else {
-    btf.AddStruct("vm_area_struct",
-                  {{"vm_start", number, 0}, {"vm_end", number, 64}, {flags, number, 640}});
+    btf.AddStruct("vm_area_struct", {{"vm_start", number, 0},
+                                     {"vm_end", number, 64},
+                                     {flags, number, 640},
+                                     {"vm_ops", number, 704},
+                                     {"vm_pgoff", number, 768},
+                                     {"vm_file", number, 832}});
   }
+  btf.AddStruct("file", {{"f_mode", number, 0}, {"f_inode", number, 64}});
+  btf.AddStruct("inode", {{"i_sb", number, 64}, {"i_ino", number, 128}});
+  btf.AddStruct("super_block", {{"s_list", number, 0}, {"s_dev", number, 128}});
   btf.Add(BTF_KIND_FUNC, "bpf_iter_task_vma");
   return btf.Bytes();
 }
@@ -205,10 +217,17 @@ std::string KernelLike(bool unions, bool with_flags = true) {
 TEST(VmaIteratorLayoutTest, IsFoundInKernelsOldAndNew) {
   const auto older = FindVmaIteratorLayout(KernelLike(false));
   ASSERT_TRUE(older.ok()) << older.status();
-  EXPECT_EQ(older->function, 5u);
+  EXPECT_EQ(older->function, 8u);
   EXPECT_EQ(older->context_vma, 16u);
   EXPECT_EQ(older->vma_end, 8u);
   EXPECT_EQ(older->vma_flags, 80u);
+  EXPECT_EQ(older->vma_operations, 88u);
+  EXPECT_EQ(older->vma_page, 96u);
+  EXPECT_EQ(older->vma_file, 104u);
+  EXPECT_EQ(older->file_inode, 8u);
+  EXPECT_EQ(older->inode_number, 16u);
+  EXPECT_EQ(older->inode_super, 8u);
+  EXPECT_EQ(older->super_device, 16u);
   const auto newer = FindVmaIteratorLayout(KernelLike(true));
   ASSERT_TRUE(newer.ok()) << newer.status();
   EXPECT_EQ(newer->vma_start, 0u);

@@ -57,6 +57,15 @@ TEST(KernelFeaturesTest, IsForcedDownByName) {
   EXPECT_FALSE(two->Has(KernelFeature::kProcmapQuery));
 }
 
+TEST(KernelFeaturesTest, LearnsNothingThatIsForcedDown) {
+  const auto forced = KernelFeatures::Probe("-dupfd_query");
+  ASSERT_TRUE(forced.ok()) << forced.status();
+  forced->Learn({KernelFeature::kDupfdQuery, KernelFeature::kPagemapScan});
+  EXPECT_FALSE(forced->Has(KernelFeature::kDupfdQuery));
+  EXPECT_EQ(forced->Has(KernelFeature::kPagemapScan),
+            KernelFeatures::Probe()->Has(KernelFeature::kPagemapScan));
+}
+
 TEST(KernelFeaturesTest, RefusesWhatItDoesNotKnow) {
   for (const char* bad : {"pagemap_scan", "+pagemap_scan", "-no_such", "-", ",", "-soft_dirty,,"}) {
     const absl::Status status = KernelFeatures::Probe(bad).status();

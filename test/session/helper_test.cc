@@ -28,6 +28,12 @@ TEST(Helper, DoesOneThingAfterTheOtherInAnotherThread) {
   for (int i = 0; i < 100; ++i) EXPECT_EQ(done[static_cast<size_t>(i)], i);
 }
 
+TEST(Helper, IsNobodyElseWhereItIsNotWorthAThread) {
+  Helper helper(false);
+  auto found = helper.Do([] { return gettid(); });
+  EXPECT_EQ(found.get(), gettid());
+}
+
 TEST(Helper, HasDoneAllWhenItHasFinished) {
   int done = 0;
   Helper helper;
