@@ -124,7 +124,7 @@ absl::Status RunPageServer(PageServerOptions options) {
   }
   const std::string log_path = options.InWorkDirectory(options.log_file);
   ASSIGN_OR_RETURN(const auto log, OpenLog(log_path, options.verbosity));
-  const absl::Status status = Serve(options, background ? &*background : nullptr, *log);
+  absl::Status status = Serve(options, background ? &*background : nullptr, *log);
   // Who asked is told by main; the file is for who looks later.
   if (!status.ok() && !log_path.empty()) log->Error(std::string(status.message()));
   return status;

@@ -51,7 +51,7 @@ absl::Status CheckSnapshotMode(const DumpOptions& options) {
 CopyPhases::CopyPhases(DumpRun& run) : run_(run), snapshot_(SnapshotOptionsOf(run)) {}
 
 absl::Status CopyPhases::Prepare(std::span<const Target> targets) {
-  const absl::Status status = snapshot_.Prepare(targets);
+  absl::Status status = snapshot_.Prepare(targets);
   if (status.ok()) return status;
   if (run_.options.snapshot.mode == SnapshotMode::kCow) return status;
   run_.log.Info(absl::StrCat("No copies: ", status.message()));

@@ -312,7 +312,7 @@ absl::Status Session::Complete(FrozenTree& tree, CgroupFreezer& freezer, const T
           released);
     }
   }
-  const absl::Status told = TellOfDump(run_, facts, root());
+  absl::Status told = TellOfDump(run_, facts, root());
   if (!copies_.left().ok()) return Unfinished(run_, "not all was put back", copies_.left());
   if (told.ok()) return told;
   return Unfinished(
