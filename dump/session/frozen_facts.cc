@@ -202,17 +202,15 @@ absl::Status ReadTaskMappings(const FrozenTask& task, Preflight& preflight,
 
 absl::Status ReadAllMappings(const FrozenTree& tree, Preflight& preflight, const BpfVmFlags* by_bpf,
                              TreeFacts& facts) {
-  TraceSpan span(TraceKind::kWork, "mappings");
-  size_t mappings = 0;
   for (size_t i = 0; i < facts.tasks.size(); ++i) {
     FrozenFacts& task = facts.tasks[i];
+    TraceSpan span(TraceKind::kTask, "mappings", {{"pid", task.process.pid}});
     RETURN_IF_ERROR(ReadTaskMappings(tree.tasks()[i], preflight, by_bpf, task));
     RETURN_IF_ERROR(SettleAio(preflight, task));
     ASSIGN_OR_RETURN(facts.shared_memory,
                      FindSharedObjects(task.vmas, std::move(facts.shared_memory)));
-    mappings += task.vmas.size();
+    span.Tell({"mappings", task.vmas.size()});
   }
-  span.Tell({"mappings", mappings});
   return absl::OkStatus();
 }
 
@@ -222,16 +220,14 @@ std::future<absl::StatusOr<std::vector<ScannedPages>>> ScanBeside(const FrozenTr
                                                                   const KernelFeatures& features,
                                                                   const TreeFacts& facts) {
   const auto scan = [&]() -> absl::StatusOr<std::vector<ScannedPages>> {
-    TraceSpan span(TraceKind::kWork, "pages");
     std::vector<ScannedPages> scanned;
-    size_t pages = 0;
     for (size_t i = 0; i < facts.tasks.size(); ++i) {
+      TraceSpan span(TraceKind::kTask, "pages", {{"pid", facts.tasks[i].process.pid}});
       ASSIGN_OR_RETURN(ScannedPages found,
                        ScanPages(tree.tasks()[i].dir(), facts.tasks[i].vmas, features));
-      pages += found.pages;
+      span.Tell({"pages", found.pages});
       scanned.push_back(std::move(found));
     }
-    span.Tell({"pages", pages});
     return scanned;
   };
   const bool beside = facts.tasks.size() >= kWorthWaking;
@@ -258,14 +254,13 @@ std::vector<Descriptor> TakePeeked(pid_t pid, bool mounts_changed, Preflight& pr
 
 absl::Status ReadAllDescriptors(const FrozenTree& tree, Preflight& preflight, OpenFileIndex* index,
                                 TreeFacts& facts) {
-  TraceSpan span(TraceKind::kWork, "descriptors");
   std::set<uint32_t> tables;
-  size_t descriptors = 0;
   const bool mounts_changed = !preflight.mounts || preflight.mounts->Changed();
   for (size_t i = 0; i < facts.tasks.size(); ++i) {
     const FrozenTask& task = tree.tasks()[i];
     FrozenFacts& read = facts.tasks[i];
     if (!tables.insert(read.objects.files).second) continue;
+    TraceSpan span(TraceKind::kTask, "descriptors", {{"pid", task.pid()}});
     ASSIGN_OR_RETURN(const UniqueFd pidfd, task.OpenPidfd());
     ASSIGN_OR_RETURN(read.descriptors,
                      ReadDescriptors(task.dir(), task.pid(), BorrowedFd(pidfd), index,
@@ -273,9 +268,8 @@ absl::Status ReadAllDescriptors(const FrozenTree& tree, Preflight& preflight, Op
     ASSIGN_OR_RETURN(facts.pipes, TeePipes(*read.descriptors, std::move(facts.pipes)));
     RETURN_IF_ERROR(ReadMemfds(*read.descriptors, preflight.kernel_tmpfs, facts));
     if (index != nullptr) CloseTeed(*read.descriptors);
-    descriptors += read.descriptors->size();
+    span.Tell({"descriptors", read.descriptors->size()});
   }
-  span.Tell({"descriptors", descriptors});
   return absl::OkStatus();
 }
 
@@ -325,6 +319,7 @@ absl::StatusOr<uint64_t> CaughtSignals(const FrozenFacts& facts) {
 
 absl::Status FinishAsking(LeaderQuestions& questions, RemoteSyscalls& calls, const FrozenTask& task,
                           FrozenFacts& facts) {
+  const TraceSpan span(TraceKind::kTask, "ask", {{"pid", task.pid()}});
   ASSIGN_OR_RETURN(const std::vector<PosixTimer> timers, ParseTimers(facts.process.timers_text));
   std::vector<int> timer_ids;
   for (const PosixTimer& timer : timers) timer_ids.push_back(timer.id);
@@ -338,7 +333,6 @@ absl::Status FinishAsking(LeaderQuestions& questions, RemoteSyscalls& calls, con
 
 // While one does what it is told the next are told what to do.
 absl::Status AskBesideEachOther(std::span<const FrozenTask> tasks, std::span<FrozenFacts> facts) {
-  const TraceSpan span(TraceKind::kWork, "ask", {{"tasks", tasks.size()}});
   std::vector<RemoteSyscalls> calls;
   calls.reserve(tasks.size());
   for (size_t i = 0; i < tasks.size(); ++i) {

@@ -203,8 +203,6 @@ absl::StatusOr<std::vector<int64_t>> RemoteSyscalls::Run(const FrozenThread& thr
     done_.clear();
     return std::vector<int64_t>();
   }
-  const TraceSpan span(TraceKind::kCalls, "system calls",
-                       {{"tid", thread.tid}, {"calls", calls.size()}});
   RETURN_IF_ERROR(StartRun(thread, calls));
   return FinishRun();
 }
@@ -227,6 +225,9 @@ absl::Status RemoteSyscalls::StartRun(const FrozenThread& thread,
 }
 
 absl::StatusOr<std::vector<int64_t>> RemoteSyscalls::FinishRun() {
+  // Others may have been told what to do since this was.
+  const TraceSpan span(TraceKind::kCalls, "system calls",
+                       {{"pid", task_ ? task_->pid() : 0}, {"calls", done_.size()}});
   if (std::exchange(doing_, Doing::kNothing) != Doing::kRunning) {
     return absl::InternalError("no system calls are being run");
   }

@@ -78,7 +78,8 @@ def trace_of_a_dump_that_lets_go_on(scene):
         if phase[0] in READING:
             _expect_within(phase, frozen)
     for kind, name, phase in (("task", "facts", "collect"), ("task", "ask", "ask"),
-                              ("task", "holdings", "holdings"), ("task", "memory", "memory"),
+                              ("task", "mappings", "holdings"), ("task", "pages", "holdings"),
+                              ("task", "descriptors", "holdings"), ("task", "memory", "memory"),
                               ("calls", "system calls", "ask"), ("pages", "write", "memory")):
         spans = _spans(trace, cat=kind, name=name)
         require(spans, f"no span of {kind} {name}")
@@ -86,6 +87,20 @@ def trace_of_a_dump_that_lets_go_on(scene):
         if kind == "task":
             require(spans[0][3]["args"]["pid"] == witness.pid, spans[0])
     require(_spans(trace, cat="calls", name="system calls")[0][3]["args"]["calls"] > 1, "no calls")
+    # One that would take longer to be started than all that it is to do.
+    require(_spans(trace, cat="thread") == [], "threads for a small process")
+    witness.expect_unharmed()
+
+
+@case
+def trace_of_work_beside_the_dump(scene):
+    witness = scene.witness("poll", "many")
+    result, path = _dump(scene, witness, "-R")
+    scene.expect_success(result)
+    trace = _trace(path)
+    _expect_nesting(trace)
+    frozen = _frozen(trace, witness)
+    phases = _spans(trace, cat="phase")
     helper = _spans(trace, cat="thread", name="helper")
     flags = _spans(trace, cat="task", name="read VmFlags")
     require(len(helper) == 1 and helper[0][3]["tid"] != phases[0][3]["tid"], f"{helper} beside")

@@ -404,6 +404,9 @@ static void Hold(const char* what) {
   if (strncmp(what, "inet_", 5) == 0) HoldInet(what + 5);
   if (strncmp(what, "terminal_", 9) == 0) HoldTerminal(what + 9);
   if (strncmp(what, "tree_", 5) == 0) HoldTreeOf(what + 5);
+  if (strcmp(what, "many") == 0) {
+    for (int i = 0; i < 300; ++i) REQUIRE_SYSCALL(dup(STDOUT_FILENO));
+  }
   if (strcmp(what, "big") == 0) Fill(Map(16 << 20), 16 << 20, 3);
   REQUIRE(fflush(stdout) == 0);
 }
