@@ -45,7 +45,7 @@ class CopyWriter {
   absl::Status Take(BorrowedFd file);
   // Writes pieces of its memory (kMostPieces at most), one behind the other, to `offset` of the
   // file. Returns how many bytes were written, which is less where memory cannot be read, or the
-  // file is full. Errors: pwritev(2)'s, where it was none; NotFound when the copy was killed.
+  // file is full. Errors: pwritev(2)'s, where it was none, and that the copy was killed.
   absl::StatusOr<uint64_t> Write(std::span<const iovec> pieces, uint64_t offset);
 
  private:

@@ -162,6 +162,8 @@ def normalise_tree(images, is_stock):
             task["threads"] = [task["pid"]]
     images["pstree"].sort(key=lambda task: task["pid"])
     images.get("filelocks", []).sort(key=lambda lock: (lock["pid"], lock["fd"], lock["start"]))
+    # Of one socket they are in its order.
+    images.get("sk-queues", []).sort(key=lambda packet: packet["id_for"])
     for kind in ("pipes-data", "fifo-data"):
         if kind in images:
             images[kind].sort(key=lambda pipe: pipe["pipe_id"])
