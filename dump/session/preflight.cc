@@ -24,6 +24,7 @@
 #include "dump/ns/namespace_file.h"
 #include "dump/ns/sysv_ipc.h"
 #include "dump/session/aio_rings.h"
+#include "dump/session/descriptor_room.h"
 #include "dump/session/heap.h"
 #include "dump/session/named_files.h"
 #include "dump/session/socket_preflight.h"
@@ -435,6 +436,10 @@ absl::StatusOr<ResourceRefusals> RefuseSysv(const Preflight& preflight) {
   return RefuseSysvIpc(ipc, attachments, pids);
 }
 
+// What we hold besides: of the dump as a whole, and of each task.
+constexpr size_t kOurDescriptors = 200;
+constexpr size_t kDescriptorsOfTask = 4;
+
 // That we may not have as many files open as have to be kept of theirs.
 absl::StatusOr<ResourceRefusals> RefuseTooMany(const Peeked& peeked) {
   ASSIGN_OR_RETURN(const ProcDir self, ProcDir::OpenTask(getpid()));
@@ -474,6 +479,8 @@ absl::StatusOr<Preflight> RunPreflight(const DumpOptions& options, std::span<con
                           .kernel_tmpfs = preflight.kernel_tmpfs};
   preflight.peek_guardian = std::make_unique<PeekGuardian>();
   const size_t descriptors = QuickCountOfDescriptors(targets);
+  // Other threads are started below, and who shares our table.
+  ReserveDescriptors(kOurDescriptors + kDescriptorsOfTask * targets.size() + descriptors);
   // Loading what reads them takes as long as reading some hundreds of them otherwise.
   constexpr size_t kManyDescriptors = 500;
   const bool many = descriptors >= kManyDescriptors;
