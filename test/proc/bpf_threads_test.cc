@@ -26,6 +26,11 @@
 #include "proc/status_parser.h"
 #include "proc/thread_rows.h"
 
+#if defined(__SANITIZE_ADDRESS__)
+// It would give each thread an alternate stack, and free at its end whichever that then has.
+extern "C" const char* __asan_default_options() { return "use_sigaltstack=0"; }
+#endif
+
 namespace dumpctl {
 namespace {
 
