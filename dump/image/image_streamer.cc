@@ -13,6 +13,7 @@
 #include "dump/image/image_directory.h"
 #include "dump/image/page_sink.h"
 #include "dumpctl/failure.h"
+#include "dumpctl/send_descriptor.h"
 #include "dumpctl/status_macros.h"
 
 namespace dumpctl {
@@ -36,25 +37,6 @@ std::string Request(const std::string& name) {
   bytes.push_back('\x0a');
   bytes.push_back(static_cast<char>(name.size()));
   return bytes + name;
-}
-
-absl::Status SendDescriptor(const UniqueFd& socket, const UniqueFd& passed) {
-  char zero = 0;
-  iovec byte = {&zero, 1};
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
-  msghdr message = {};
-  message.msg_iov = &byte;
-  message.msg_iovlen = 1;
-  message.msg_control = control;
-  message.msg_controllen = sizeof control;
-  cmsghdr* const header = CMSG_FIRSTHDR(&message);
-  header->cmsg_level = SOL_SOCKET;
-  header->cmsg_type = SCM_RIGHTS;
-  header->cmsg_len = CMSG_LEN(sizeof(int));
-  const int fd = passed.get();
-  std::memcpy(CMSG_DATA(header), &fd, sizeof fd);
-  if (sendmsg(socket.get(), &message, MSG_NOSIGNAL) != 1) return StreamerGone(errno);
-  return absl::OkStatus();
 }
 
 }  // namespace
@@ -109,7 +91,9 @@ absl::StatusOr<UniqueFd> ImageStreamer::Announce(const std::string& name) const 
       static_cast<ssize_t>(request.size())) {
     return StreamerGone(errno);
   }
-  RETURN_IF_ERROR(SendDescriptor(socket_, theirs));
+  if (const int error = SendDescriptor(BorrowedFd(socket_), BorrowedFd(theirs)); error != 0) {
+    return StreamerGone(error);
+  }
   return ours;
 }
 

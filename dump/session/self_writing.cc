@@ -116,9 +116,8 @@ absl::StatusOr<std::vector<CgroupMembership>> MembershipsOf(const ProcDir& task)
   return ParseCgroup(text);
 }
 
-// From limits that its task is under; an error where that cannot be.
+// From limits of its task, its cgroups' aside; an error where that cannot be.
 absl::Status MakeFree(const ProcessCopy& copy) {
-  if (IsLimitedApart(copy.dir())) return absl::FailedPreconditionError("its cgroup has limits");
   if (!IsUnlimited(copy.pid(), RLIMIT_FSIZE) || !IsUnlimited(copy.pid(), RLIMIT_CPU)) {
     return absl::FailedPreconditionError("it has limits (RLIMIT_FSIZE, RLIMIT_CPU)");
   }
@@ -146,6 +145,7 @@ bool IsLimitedApart(const ProcDir& task) {
 absl::StatusOr<std::unique_ptr<SelfWriter>> WriterOf(const ProcessCopy& copy,
                                                      const std::optional<RseqRegistration>& rseq,
                                                      const KeptPages& kept) {
+  if (IsLimitedApart(copy.dir())) return absl::FailedPreconditionError("its cgroup has limits");
   RETURN_IF_ERROR(MakeFree(copy));
   ASSIGN_OR_RETURN(CopyWriter writer, CopyWriter::Prepare(copy.pid(), copy.dir(), rseq));
   return std::make_unique<CopyWritesItself>(std::move(writer), kept);

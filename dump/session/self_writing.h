@@ -24,7 +24,8 @@ namespace dumpctl {
 absl::StatusOr<std::unique_ptr<SelfWriter>> WriterOf(const ProcessCopy& copy,
                                                      const std::optional<RseqRegistration>& rseq,
                                                      const KeptPages& kept);
-// The same of one made beside a frozen task; `scratch`: see CopyWriter::PrepareBeside.
+// The same of one made beside a frozen task, which is not limited apart; `scratch`: see
+// CopyWriter::PrepareBeside.
 absl::StatusOr<std::unique_ptr<SelfWriter>> WriterBesideOf(const ProcessCopy& beside,
                                                            RemoteAddress scratch,
                                                            const KeptPages& kept);

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "dumpctl/send_descriptor.h"
 #include "dumpctl/status_macros.h"
 
 namespace dumpctl {
@@ -41,25 +42,6 @@ Message EmptyMessage(RemoteAddress at) {
   message.header.msg_control = remote(offsetof(Message, control));
   message.header.msg_controllen = sizeof message.control;
   return message;
-}
-
-absl::Status Send(BorrowedFd socket, BorrowedFd file) {
-  alignas(cmsghdr) std::array<std::byte, CMSG_SPACE(sizeof(int))> control = {};
-  char byte = 0;
-  iovec piece = {&byte, 1};
-  msghdr header = {};
-  header.msg_iov = &piece;
-  header.msg_iovlen = 1;
-  header.msg_control = control.data();
-  header.msg_controllen = control.size();
-  cmsghdr* const rights = CMSG_FIRSTHDR(&header);
-  rights->cmsg_level = SOL_SOCKET;
-  rights->cmsg_type = SCM_RIGHTS;
-  rights->cmsg_len = CMSG_LEN(sizeof(int));
-  const int number = file.get();
-  std::memcpy(CMSG_DATA(rights), &number, sizeof number);
-  if (sendmsg(socket.get(), &header, MSG_NOSIGNAL) == 1) return absl::OkStatus();
-  return absl::ErrnoToStatus(errno, "giving a file to a copy");
 }
 
 absl::StatusOr<UniqueFd> TakeFrom(pid_t pid, int fd) {
@@ -125,7 +107,9 @@ absl::Status CopyWriter::Take(BorrowedFd file) {
   if (const int had = std::exchange(file_, -1); had >= 0) {
     RETURN_IF_ERROR(calls_.Run(SYS_close, {static_cast<uint64_t>(had), 0, 0, 0, 0, 0}).status());
   }
-  RETURN_IF_ERROR(Send(BorrowedFd(ours_), file));
+  if (const int error = SendDescriptor(BorrowedFd(ours_), file); error != 0) {
+    return absl::ErrnoToStatus(error, "giving a file to a copy");
+  }
   ASSIGN_OR_RETURN(file_, Receive());
   return absl::OkStatus();
 }
