@@ -97,12 +97,6 @@ absl::StatusOr<UniqueFd> TakeCopy(const ProcDir& task, BorrowedFd pidfd, int num
 // Whether ReadDescriptors with an index keeps a copy of it, or of another descriptor of that file.
 bool IsKept(const Descriptor& descriptor);
 
-// Fills `waiting` of those of PeekDescriptors that tell of events (inotify(7), fanotify(7)),
-// through copies that last a moment. Of a reader that has just been woken it is waited for, some 10
-// ms.
-bool HasEventQueues(std::span<const Descriptor> descriptors);  // whether there are any
-void PeekUnreadEvents(BorrowedFd pidfd, std::vector<Descriptor>& descriptors);
-
 // The number of descriptors that a task has.
 absl::StatusOr<size_t> CountDescriptors(const ProcDir& task);
 // The same at once, as st_size tells it (Linux 6.2); 0 where it does not.

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "dump/session/tree_questions.h"
 #include "dump/session/write_once.h"
 #include "dumpctl/status_macros.h"
 #include "dumpctl/trace.h"

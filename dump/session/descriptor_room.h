@@ -5,6 +5,9 @@
 
 namespace dumpctl {
 
+// How many we hold besides theirs, of the dump as a whole and of each task.
+constexpr size_t OurDescriptors(size_t tasks) { return 200 + 4 * tasks; }
+
 // Makes the table of our descriptors large enough for so many, as far as RLIMIT_NOFILE allows.
 //
 // Kernel trap: the table doubles when it is full, and where threads share it, whoever made it full

@@ -38,6 +38,7 @@
 #include "dump/session/tree_flags.h"
 #include "dump/session/tree_ghosts.h"
 #include "dump/session/tree_images.h"
+#include "dump/session/tree_mappings.h"
 #include "dump/session/write_once.h"
 #include "dump/tracee/frozen_tree.h"
 #include "dumpctl/printable.h"

@@ -4,16 +4,12 @@
 #include <sys/stat.h>
 
 #include <cstdint>
-#include <future>
 #include <map>
 #include <memory>
 #include <optional>
-#include <span>
 #include <string>
-#include <string_view>
 #include <vector>
 
-#include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
 #include "dump/fd/descriptor.h"
 #include "dump/fd/fd_collector.h"
@@ -26,7 +22,6 @@
 #include "dump/mm/shared_pages.h"
 #include "dump/ns/namespaces.h"
 #include "dump/ns/sysv_ipc.h"
-#include "dump/session/helper.h"
 #include "dump/session/preflight.h"
 #include "dump/session/side_facts.h"
 #include "dump/session/tree_cgroups.h"
@@ -117,28 +112,10 @@ absl::StatusOr<FrozenFacts> ReadTaskFacts(const FrozenTask& task, SeccompCollect
 // kForeignAbi for 32-bit code, kPermission where a seccomp filter would see them.
 absl::Status CheckMayRunCalls(const FrozenTask& task);
 
-// What only the tasks themselves can tell, after ReadTaskFacts. When this returns, they stand as
-// they stood before.
-absl::Status AskTasks(std::span<const FrozenTask> tasks, std::span<FrozenFacts> facts);
-
-// The mappings of one. Those that were there in preflight open nothing.
-absl::StatusOr<VmaList> ReadMappings(const FrozenTask& task, Preflight& preflight);
-
 // What the tasks hold: mappings, pages, descriptors and the rest, what is read as `side` among it.
 // With `by_bpf` (it may be null), or where no helper is worth it, the flags of mappings as well.
 absl::Status ReadHoldings(const FrozenTree& tree, Preflight& preflight, const BpfVmFlags* by_bpf,
                           const KernelFeatures& features, SideFactsRead side, TreeFacts& facts);
-
-// `see` is shown the line of each mapping, as maps has it.
-absl::StatusOr<ReadFlags> ReadFlagsFromSmaps(
-    const FrozenTask& task,
-    absl::FunctionRef<void(std::string_view)> see = [](std::string_view) {});
-
-// Of all tasks, in their order, from smaps, which is slow; so it is done beside whatever else is
-// done, by `helper`. Not before the tasks were asked, whose mappings are not their own meanwhile.
-// Get before they run again.
-using ReadFlagsLater = std::future<absl::StatusOr<std::vector<ReadFlags>>>;
-ReadFlagsLater ReadFlagsBeside(const FrozenTree& tree, Helper& helper);
 
 }  // namespace dumpctl
 

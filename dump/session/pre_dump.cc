@@ -24,6 +24,7 @@
 #include "dump/session/run_setup.h"
 #include "dump/session/target.h"
 #include "dump/session/tree_images.h"
+#include "dump/session/tree_mappings.h"
 #include "dumpctl/printable.h"
 #include "dumpctl/status_macros.h"
 

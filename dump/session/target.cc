@@ -289,4 +289,8 @@ absl::Status ExplainByDeath(absl::Status status, std::span<const Target> targets
                                   std::string(status.message()), "); no images were left"));
 }
 
+bool HasGone(const Target& target, std::span<const Target> targets) {
+  return &target != &targets.front() && (IsDead(target) || HasEnded(target));
+}
+
 }  // namespace dumpctl

@@ -58,6 +58,10 @@ Resident ResidentOf(const Target& target);
 // The same error, said as Failure::kTargetDied when the death of one of them explains it.
 absl::Status ExplainByDeath(absl::Status status, std::span<const Target> targets);
 
+// A child may end at any time, and what is seen of it then says nothing. Without the root there is
+// nothing to be dumped.
+bool HasGone(const Target& target, std::span<const Target> targets);
+
 }  // namespace dumpctl
 
 #endif  // DUMP_SESSION_TARGET_H_

@@ -9,6 +9,7 @@
 #include "dump/session/dump_run.h"
 #include "dump/session/frozen_facts.h"
 #include "dump/session/preflight.h"
+#include "dump/session/tree_mappings.h"
 #include "dump/tracee/frozen_tree.h"
 #include "proc/bpf_vm_flags.h"
 #include "proc/kernel_features.h"

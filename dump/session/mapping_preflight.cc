@@ -1,0 +1,122 @@
+#include "dump/session/mapping_preflight.h"
+
+#include <algorithm>
+#include <future>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "dump/mm/page_drainer.h"
+#include "dump/session/heap.h"
+#include "dumpctl/status_macros.h"
+#include "dumpctl/trace.h"
+#include "proc/map_file_opener.h"
+#include "proc/smaps_parser.h"
+
+namespace dumpctl {
+namespace {
+
+// What reading the flags of these mappings from smaps takes, in us, while the target stands still:
+// some 6 for a mapping and 11 for a resident MB.
+uint64_t SmapsCost(const Resident& resident, size_t mappings) {
+  return 6 * mappings + 11 * resident.all / 256;
+}
+
+// What it is read into, by two.
+uint64_t BufferFor(const Resident& resident) {
+  const uint64_t own = resident.all - std::min(resident.all, resident.shared);
+  return std::min(own * kImagePageSize, 2 * kDrainBuffer);
+}
+
+// Loading a BPF program takes 4 ms on another CPU, while the targets run.
+void LoadFlagsByBpf(std::span<const Target> targets, Preflight& preflight) {
+  std::vector<pid_t> pids;
+  for (const Target& target : targets) pids.push_back(target.pid);
+  preflight.flags_by_bpf = std::async(std::launch::async, [pids]() -> absl::StatusOr<BpfVmFlags> {
+    const TraceSpan span(TraceKind::kThread, "load the program of VmFlags");
+    ASSIGN_OR_RETURN(BpfVmFlags flags, BpfVmFlags::Load());
+    // The others, and whoever cannot be, are when they are read.
+    constexpr size_t kMostAttached = 1000;
+    for (const pid_t pid : std::span(pids).first(std::min(pids.size(), kMostAttached))) {
+      flags.Attach(pid).IgnoreError();
+    }
+    return flags;
+  });
+}
+
+// Where a text is long, what becomes of it takes much memory, and so does the text.
+absl::StatusOr<std::string> ReadMapsText(const ProcDir& task) {
+  constexpr size_t kLong = 256 << 10;
+  constexpr size_t kHeapForLong = 4 << 20;
+  std::string text;
+  RETURN_IF_ERROR(task.ReadPieces("maps", [&text](std::string_view piece) {
+    if (text.size() >= kLong && text.capacity() < kHeapForLong / 4) {
+      ReserveHeap(kHeapForLong);
+      text.reserve(kHeapForLong / 4);
+    }
+    text.append(piece);
+    return absl::OkStatus();
+  }));
+  return text;
+}
+
+}  // namespace
+
+absl::Status ReadMaps(std::span<const Target> targets, size_t descriptors,
+                      const KernelFeatures& features, Preflight& preflight) {
+  const TraceSpan span(TraceKind::kWork, "maps and heap");
+  constexpr size_t kHeap = 96 << 10;
+  constexpr size_t kHeapForTask = 32 << 10;
+  constexpr size_t kHeapForThread = 6 << 10;
+  constexpr size_t kHeapForMapping = 512;
+  constexpr size_t kHeapForDescriptor = 1536;
+  constexpr uint64_t kSlow = 10'000;
+  constexpr uint64_t kCgroupCost = 20;  // us, for a thread
+  uint64_t cost = 0;
+  uint64_t cgroups = 0;
+  uint64_t buffer = 0;
+  size_t heap = kHeap + descriptors * kHeapForDescriptor;
+  for (const Target& target : targets) {
+    absl::StatusOr<std::string> read = ReadMapsText(target.dir);
+    if (!read.ok() && HasGone(target, targets)) continue;
+    RETURN_IF_ERROR(read.status());
+    const std::string& text = preflight.tasks[target.pid].maps_text = *std::move(read);
+    const size_t mappings = CountMappings(text);
+    // Their list, with its names, twice, and what becomes of it.
+    heap += kHeapForTask + target.threads * kHeapForThread + mappings * kHeapForMapping +
+            2 * text.size();
+    const Resident resident = ResidentOf(target);
+    cost += SmapsCost(resident, mappings);
+    cgroups += target.threads * kCgroupCost;
+    buffer = std::max(buffer, BufferFor(resident));
+  }
+  ReserveHeap(heap + buffer);
+  // To start a thread, to wake it twice and to end it take as long.
+  constexpr uint64_t kWorthThread = 500;
+  constexpr uint64_t kNameCost = 3;  // us, for a descriptor
+  preflight.worth_helper = cost + cgroups + descriptors * kNameCost >= kWorthThread;
+  if (features.Has(KernelFeature::kBpfTaskVma) && cost > kSlow) LoadFlagsByBpf(targets, preflight);
+  return absl::OkStatus();
+}
+
+absl::Status OpenMappedFiles(const Target& target, Preflight& preflight) {
+  TaskPreflight& task = preflight.tasks[target.pid];
+  // The target runs: what maps told may be gone when it is opened.
+  constexpr int kTries = 3;
+  for (int i = 0; i < kTries; ++i) {
+    if (i > 0) {
+      ASSIGN_OR_RETURN(task.maps_text, target.dir.Read("maps"));
+    }
+    ASSIGN_OR_RETURN(std::vector<Mapping> mappings, ParseMaps(task.maps_text));
+    ProcMapFileOpener opener(target.dir, preflight.kernel_tmpfs);
+    const VmaList::Shared shared{preflight.cache.get(), preflight.mount_namespace};
+    absl::StatusOr<VmaList> vmas = VmaList::Build(std::move(mappings), opener, &shared);
+    if (absl::IsNotFound(vmas.status())) continue;
+    RETURN_IF_ERROR(vmas.status());
+    task.vmas = *std::move(vmas);
+    break;
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace dumpctl
