@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "dump/task/session_keyring.h"
 #include "dump/tracee/remote_syscalls.h"
 #include "dumpctl/status_macros.h"
 #include "dumpctl/trace.h"
@@ -26,7 +27,7 @@ absl::StatusOr<uint64_t> CaughtSignals(const FrozenFacts& facts) {
 }
 
 absl::Status FinishAsking(LeaderQuestions& questions, RemoteSyscalls& calls, const FrozenTask& task,
-                          FrozenFacts& facts) {
+                          bool session_keyring, FrozenFacts& facts) {
   const TraceSpan span(TraceKind::kTask, "ask", {{"pid", task.pid()}});
   ASSIGN_OR_RETURN(const std::vector<PosixTimer> timers, ParseTimers(facts.process.timers_text));
   std::vector<int> timer_ids;
@@ -36,11 +37,16 @@ absl::Status FinishAsking(LeaderQuestions& questions, RemoteSyscalls& calls, con
   ASSIGN_OR_RETURN(const std::vector<ThreadAnswers> threads,
                    AskThreads(calls, task.threads(), answers.thread));
   for (size_t i = 0; i < threads.size(); ++i) facts.threads[i].answers = threads[i];
+  if (session_keyring) {
+    // Where there can be no other thread this one thing stays unsaid.
+    facts.process.answers.session_keyring = AskSessionKeyring(calls).value_or(0);
+  }
   return calls.StartClose();
 }
 
 // While one does what it is told the next are told what to do.
-absl::Status AskBesideEachOther(std::span<const FrozenTask> tasks, std::span<FrozenFacts> facts) {
+absl::Status AskBesideEachOther(std::span<const FrozenTask> tasks, bool session_keyring,
+                                std::span<FrozenFacts> facts) {
   std::vector<RemoteSyscalls> calls;
   calls.reserve(tasks.size());
   for (size_t i = 0; i < tasks.size(); ++i) {
@@ -56,7 +62,8 @@ absl::Status AskBesideEachOther(std::span<const FrozenTask> tasks, std::span<Fro
     questions.push_back(std::move(asked));
   }
   for (size_t i = 0; i < tasks.size(); ++i) {
-    RETURN_IF_ERROR(FinishAsking(questions[i], calls[i], tasks[i], facts[i]));
+    RETURN_IF_ERROR(
+        FinishAsking(questions[i], calls[i], tasks[i], session_keyring && i == 0, facts[i]));
   }
   for (RemoteSyscalls& away : calls) RETURN_IF_ERROR(away.Close());
   return absl::OkStatus();
@@ -64,12 +71,14 @@ absl::Status AskBesideEachOther(std::span<const FrozenTask> tasks, std::span<Fro
 
 }  // namespace
 
-absl::Status AskTasks(std::span<const FrozenTask> tasks, std::span<FrozenFacts> facts) {
+absl::Status AskTasks(std::span<const FrozenTask> tasks, bool session_keyring,
+                      std::span<FrozenFacts> facts) {
   // Enough to keep all processors busy; each needs a descriptor meanwhile.
   constexpr size_t kAtOnce = 16;
   for (size_t begin = 0; begin < tasks.size(); begin += kAtOnce) {
     const size_t count = std::min(kAtOnce, tasks.size() - begin);
-    RETURN_IF_ERROR(AskBesideEachOther(tasks.subspan(begin, count), facts.subspan(begin, count)));
+    RETURN_IF_ERROR(AskBesideEachOther(tasks.subspan(begin, count), session_keyring && begin == 0,
+                                       facts.subspan(begin, count)));
   }
   return absl::OkStatus();
 }

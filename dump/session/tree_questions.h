@@ -10,7 +10,11 @@ namespace dumpctl {
 
 // What only the tasks themselves can tell, after ReadTaskFacts. When this returns, they stand as
 // they stood before.
-absl::Status AskTasks(std::span<const FrozenTask> tasks, std::span<FrozenFacts> facts);
+//
+// `session_keyring`: whether the first, the root, is asked for that as well, which takes a thread
+// aside. Others mostly have the same.
+absl::Status AskTasks(std::span<const FrozenTask> tasks, bool session_keyring,
+                      std::span<FrozenFacts> facts);
 
 }  // namespace dumpctl
 

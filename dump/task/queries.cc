@@ -1,6 +1,5 @@
 #include "dump/task/queries.h"
 
-#include <linux/keyctl.h>
 #include <linux/membarrier.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -142,15 +141,9 @@ struct OtherQuestions {
         subreaper(batch.Add(SYS_prctl, {PR_GET_CHILD_SUBREAPER, batch.slot()})),
         thp(batch.Add(SYS_prctl, {PR_GET_THP_DISABLE})),
         mdwe(batch.Add(SYS_prctl, {kPrGetMdwe})),
-        membarrier(batch.Add(SYS_membarrier, {kMembarrierGetRegistrations})),
-        // Without making one.
-        keyring(batch.Add(
-            SYS_keyctl,
-            {KEYCTL_GET_KEYRING_ID, static_cast<uint64_t>(int64_t{KEY_SPEC_SESSION_KEYRING}), 0})) {
-  }
+        membarrier(batch.Add(SYS_membarrier, {kMembarrierGetRegistrations})) {}
 
   absl::Status FillIn(const CallBatch& batch, ProcessAnswers& answers) const {
-    answers.session_keyring = static_cast<int32_t>(std::max<int64_t>(0, batch.result(keyring)));
     answers.brk = static_cast<uint64_t>(batch.result(brk));
     RETURN_IF_ERROR(batch.Check(dumpable, "PR_GET_DUMPABLE"));
     answers.dumpable = static_cast<int>(batch.result(dumpable));
@@ -172,7 +165,6 @@ struct OtherQuestions {
   size_t thp;
   size_t mdwe;
   size_t membarrier;
-  size_t keyring;
 };
 
 namespace {

@@ -48,7 +48,7 @@ struct ProcessAnswers {
   uint32_t memory_deny_write_execute = 0;
   // MEMBARRIER_CMD_GET_REGISTRATIONS (Linux 6.3), 0 where the kernel has none.
   uint32_t membarrier_registrations = 0;
-  // KEYCTL_GET_KEYRING_ID of its session's keyring; 0 where it has none.
+  // Of its session, where it has one of its own and this was asked (AskSessionKeyring); or 0.
   int32_t session_keyring = 0;
 };
 

@@ -307,11 +307,12 @@ Healer::Task Healer::Spawn(const Guest& guest, RemoteAddress scratch) const {
 }
 
 GeneralRegisters Healer::Aside(GeneralRegisters registers, long number,
-                               const std::array<uint64_t, 2>& arguments) const {
+                               const std::array<uint64_t, 3>& arguments) const {
   registers.rip = (base_ + kAside).value();
   registers.rax = static_cast<uint64_t>(number);
   registers.rdi = arguments[0];
   registers.rsi = arguments[1];
+  registers.rdx = arguments[2];
   registers.orig_rax = ~0ull;
   return registers;
 }

@@ -97,7 +97,7 @@ class Healer {
   Task Spawn(const Guest& guest, RemoteAddress scratch) const;
   // Registers that make the new thread run one system call before it ends. `registers`: its own.
   GeneralRegisters Aside(GeneralRegisters registers, long number,
-                         const std::array<uint64_t, 2>& arguments) const;
+                         const std::array<uint64_t, 3>& arguments) const;
 
   // Of all others. Ask for what ThreadAnswers holds; the kernel writes some of it into a slot in
   // the scratch memory.

@@ -336,13 +336,10 @@ absl::StatusOr<pid_t> RemoteSyscalls::Spawn() {
 }
 
 absl::StatusOr<UniqueFd> RemoteSyscalls::OpenAside(long number,
-                                                   const std::array<uint64_t, 2>& arguments) {
+                                                   const std::array<uint64_t, 3>& arguments) {
   ASSIGN_OR_RETURN(const pid_t tid, Spawn());
   AsideThread thread(tid);
-  RETURN_IF_ERROR(thread.WaitUntilStopped());
-  ASSIGN_OR_RETURN(const GeneralRegisters registers, GetGeneralRegisters(tid));
-  RETURN_IF_ERROR(SetGeneralRegisters(tid, healer_.Aside(registers, number, arguments)));
-  ASSIGN_OR_RETURN(const int64_t result, thread.RunOneCall());
+  ASSIGN_OR_RETURN(const int64_t result, RunAside(thread, tid, number, arguments));
   if (result < 0) {
     return absl::ErrnoToStatus(static_cast<int>(-result),
                                absl::StrCat("system call ", number, " in process ", task_->pid()));
@@ -350,6 +347,23 @@ absl::StatusOr<UniqueFd> RemoteSyscalls::OpenAside(long number,
   ASSIGN_OR_RETURN(UniqueFd taken, TakeFromThread(tid, static_cast<int>(result)));
   RETURN_IF_ERROR(thread.End());
   return taken;
+}
+
+absl::StatusOr<int64_t> RemoteSyscalls::AskAside(long number,
+                                                 const std::array<uint64_t, 3>& arguments) {
+  ASSIGN_OR_RETURN(const pid_t tid, Spawn());
+  AsideThread thread(tid);
+  ASSIGN_OR_RETURN(const int64_t result, RunAside(thread, tid, number, arguments));
+  RETURN_IF_ERROR(thread.End());
+  return result;
+}
+
+absl::StatusOr<int64_t> RemoteSyscalls::RunAside(const AsideThread& thread, pid_t tid, long number,
+                                                 const std::array<uint64_t, 3>& arguments) const {
+  RETURN_IF_ERROR(thread.WaitUntilStopped());
+  ASSIGN_OR_RETURN(const GeneralRegisters registers, GetGeneralRegisters(tid));
+  RETURN_IF_ERROR(SetGeneralRegisters(tid, healer_.Aside(registers, number, arguments)));
+  return thread.RunOneCall();
 }
 
 absl::Status RemoteSyscalls::StartClose() {

@@ -21,6 +21,8 @@
 
 namespace dumpctl {
 
+class AsideThread;
+
 // One system call to run in the task. Its result memory, if it has any, is a slot of the scratch
 // memory: RemoteSyscalls::SlotAddress.
 struct RemoteCall {
@@ -103,7 +105,11 @@ class RemoteSyscalls {
   //
   // FailedPrecondition (Failure::kHost) where the kernel gives no descriptor of a thread (before
   // Linux 6.9, PIDFD_THREAD); the call's errno when that fails.
-  absl::StatusOr<UniqueFd> OpenAside(long number, const std::array<uint64_t, 2>& arguments);
+  absl::StatusOr<UniqueFd> OpenAside(long number, const std::array<uint64_t, 3>& arguments);
+  // The same of a call that opens nothing, but may change the credentials of who makes it: those of
+  // a thread are its own. Gives its raw result. Errors: ResourceExhausted where there can be no
+  // such thread.
+  absl::StatusOr<int64_t> AskAside(long number, const std::array<uint64_t, 3>& arguments);
 
   absl::Status Close();
   // Does not wait for all of it; Close does.
@@ -131,6 +137,8 @@ class RemoteSyscalls {
   absl::StatusOr<Copied> Clone(const FrozenThread& thread, uint64_t flags);
   // A new thread, stopped; its number as we see it.
   absl::StatusOr<pid_t> Spawn();
+  absl::StatusOr<int64_t> RunAside(const AsideThread& thread, pid_t tid, long number,
+                                   const std::array<uint64_t, 3>& arguments) const;
   // Of all that there are slots for in the scratch memory: what they tell with registers, and what
   // they answer. None of them may be the thread that is away.
   absl::StatusOr<std::vector<GeneralRegisters>> LetTell(

@@ -370,10 +370,49 @@ def guards_on_a_kernel_that_does_not_tell_them(scene):
         witness.expect_unharmed()
 
 
+SYS_KEYCTL, GET_KEYRING_ID, JOIN_SESSION_KEYRING, SESSION_KEYRING = 250, 0, 1, -3
+
+
+def keyctl(*arguments):
+    return ctypes.CDLL(None).syscall(SYS_KEYCTL, *arguments)
+
+
+@case
+def keyring_that_is_none(scene):
+    """Who has no session keyring has none after a dump: it uses that of the user it changes to."""
+    def sleeper():
+        asked, tell = os.pipe(), os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            os.dup2(asked[0], 0)
+            os.dup2(tell[1], 1)
+            os.closerange(3, 1024)
+            os.read(0, 1)
+            os.setuid(12345)
+            os.write(1, b"%d" % keyctl(GET_KEYRING_ID, SESSION_KEYRING, 0))
+            os._exit(0)
+        return pid, asked[1], tell[0]
+
+    def told(asked, tell):
+        os.write(asked, b"!")
+        return int(os.read(tell, 99))
+
+    target, control = sleeper(), sleeper()
+    try:
+        if keyctl(JOIN_SESSION_KEYRING, b"of-dumpctl") < 0:
+            raise Skipped("a kernel without keyrings")
+        scene.expect_success(scene.dump(target[0], "-R", "--shell-job"))
+        after, untouched = told(*target[1:]), told(*control[1:])
+        require(after == untouched, f"its keyring is {after}, not {untouched}")
+    finally:
+        for pid in target[0], control[0]:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+
+
 @case
 def keyring_that_is_not_captured(scene):
-    sys_keyctl, join_session_keyring = 250, 1
-    join = lambda name: ctypes.CDLL(None).syscall(sys_keyctl, join_session_keyring, name)
+    join = lambda name: keyctl(JOIN_SESSION_KEYRING, name)
     if join(b"of-the-witness") < 0:
         raise Skipped("a kernel without keyrings")
     witness = scene.witness()
