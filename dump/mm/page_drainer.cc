@@ -17,6 +17,7 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "dump/image/image_directory.h"
+#include "dump/tracee/child_changes.h"
 #include "dumpctl/status_macros.h"
 #include "dumpctl/trace.h"
 
@@ -207,70 +208,130 @@ absl::Status Pass(const MemorySource& source, std::span<const PageRun> runs, con
 // What a task writes by itself, and what has to be read from it in between.
 class OwnCopy {
  public:
-  OwnCopy(const MemorySource& source, const PageSink& sink, SelfWriter& writer, uint64_t total)
-      : source_(source), file_(sink.file()), writer_(writer), total_(total) {}
+  explicit OwnCopy(const DrainPart& part)
+      : source_(*part.source),
+        sink_(*part.sink),
+        writer_(*part.writer),
+        total_(BytesOf(part.runs)),
+        batches_(part.runs, kAtOnce) {}
 
-  absl::Status Write(std::vector<PageRun>& batch, uint64_t offset) {
-    for (uint64_t written = 0; !batch.empty(); offset += written) {
-      {
-        const TraceSpan span(TraceKind::kPages, "write itself", {{"bytes", BytesOf(batch)}});
-        written = writer_.Write(batch, offset);
-      }
-      if (written == 0) {
-        ASSIGN_OR_RETURN(written, ReadAndWrite(batch, offset));
-      }
-      TakeOff(batch, written / kImagePageSize);
+  // False: it cannot.
+  bool Begin() { return writer_.Begin(sink_.file()); }
+  absl::Status Reserve() const { return dumpctl::Reserve(sink_, total_); }
+
+  uint64_t total() const { return total_; }
+  uint64_t done() const { return done_; }
+
+  // Starts to write what comes next. False: there is nothing left.
+  bool Start() {
+    if (batch_.empty()) batches_.Next(batch_);
+    if (batch_.empty()) return false;
+    writer_.Start(batch_, sink_.offset() + done_);
+    return true;
+  }
+
+  bool IsDone() { return writer_.IsDone(); }
+
+  // Waits until that is written.
+  absl::Status Finish() {
+    uint64_t written = Wait();
+    if (written == 0) {
+      ASSIGN_OR_RETURN(written, ReadAndWrite());
     }
+    TakeOff(written / kImagePageSize);
+    done_ += written;
     return absl::OkStatus();
   }
 
  private:
-  static void TakeOff(std::vector<PageRun>& batch, uint64_t pages) {
-    auto run = batch.begin();
-    for (; run != batch.end() && run->pages <= pages; ++run) pages -= run->pages;
-    if (run != batch.end()) *run = {run->start + pages * kImagePageSize, run->pages - pages};
-    batch.erase(batch.begin(), run);
+  // Large, for each costs a stop or two; small enough to be asked in between whether to go on.
+  static constexpr uint64_t kAtOnce = 16 << 20;
+
+  uint64_t Wait() {
+    const TraceSpan span(TraceKind::kPages, "write itself", {{"bytes", BytesOf(batch_)}});
+    return writer_.Finish();
+  }
+
+  void TakeOff(uint64_t pages) {
+    auto run = batch_.begin();
+    for (; run != batch_.end() && run->pages <= pages; ++run) pages -= run->pages;
+    if (run != batch_.end()) *run = {run->start + pages * kImagePageSize, run->pages - pages};
+    batch_.erase(batch_.begin(), run);
   }
 
   // As much of it as a buffer holds.
-  absl::StatusOr<uint64_t> ReadAndWrite(std::span<const PageRun> batch, uint64_t offset) {
+  absl::StatusOr<uint64_t> ReadAndWrite() {
     std::vector<PageRun> part;
-    Batches(batch, kDrainBuffer).Next(part);
+    Batches(batch_, kDrainBuffer).Next(part);
     buffer_.resize(BytesOf(part));
     RETURN_IF_ERROR(source_.Read(part, buffer_));
-    RETURN_IF_ERROR(WriteAt(file_, buffer_, offset, total_));
+    RETURN_IF_ERROR(WriteAt(sink_.file(), buffer_, sink_.offset() + done_, total_));
     return buffer_.size();
   }
 
   const MemorySource& source_;
-  const BorrowedFd file_;
+  const PageSink& sink_;
   SelfWriter& writer_;
   const uint64_t total_;
+  Batches batches_;
+  std::vector<PageRun> batch_;  // the rest of it
+  uint64_t done_ = 0;
   std::vector<std::byte> buffer_;
 };
 
-// False: it cannot.
-absl::StatusOr<bool> LetWrite(SelfWriter& writer, const MemorySource& source,
-                              std::span<const PageRun> runs, const PageSink& sink,
-                              const DrainProgress& progress) {
-  // Large, for each costs a stop or two; small enough to be asked in between whether to go on.
-  constexpr uint64_t kAtOnce = 16 << 20;
-  const uint64_t total = BytesOf(runs);
-  if (!writer.Begin(sink.file())) return false;
-  RETURN_IF_ERROR(Reserve(sink, total));
-  OwnCopy copy(source, sink, writer, total);
-  Batches batches(runs, kAtOnce);
-  std::vector<PageRun> batch;
-  absl::Time reported = absl::Now();
-  uint64_t done = 0;
-  for (batches.Next(batch); !batch.empty(); batches.Next(batch)) {
-    const uint64_t bytes = BytesOf(batch);
-    RETURN_IF_ERROR(copy.Write(batch, sink.offset() + done));
-    done += bytes;
-    if (!progress || absl::Now() - reported < kProgressInterval) continue;
-    RETURN_IF_ERROR(progress(done, total));
-    reported = absl::Now();
+// The first that has written; the last that still writes is waited for by itself.
+std::vector<OwnCopy*>::iterator NextDone(std::vector<OwnCopy*>& writing,
+                                         const ChildChanges& changes) {
+  // Should a signal be lost, it is asked again.
+  constexpr absl::Duration kMost = absl::Milliseconds(5);
+  for (;;) {
+    if (writing.size() == 1) return writing.begin();
+    const auto done =
+        std::find_if(writing.begin(), writing.end(), [](OwnCopy* copy) { return copy->IsDone(); });
+    if (done != writing.end()) return done;
+    changes.Wait(absl::Now() + kMost);
   }
+}
+
+// While one writes, the others do, each as fast as it can.
+absl::Status LetWrite(std::span<OwnCopy> copies, const DrainProgress& progress) {
+  const ChildChanges changes;
+  uint64_t total = 0;
+  for (const OwnCopy& copy : copies) total += copy.total();
+  std::vector<OwnCopy*> writing;
+  for (OwnCopy& copy : copies) {
+    if (copy.Start()) writing.push_back(&copy);
+  }
+  absl::Time reported = absl::Now();
+  absl::Status status;
+  // In any case all are waited for.
+  while (!writing.empty()) {
+    const auto next = NextDone(writing, changes);
+    status.Update((*next)->Finish());
+    if (status.ok() && progress && absl::Now() - reported >= kProgressInterval) {
+      uint64_t done = 0;
+      for (const OwnCopy& copy : copies) done += copy.done();
+      status = progress(done, total);
+      reported = absl::Now();
+    }
+    if (!status.ok() || !(*next)->Start()) writing.erase(next);
+  }
+  return status;
+}
+
+// False: one of them cannot.
+absl::StatusOr<bool> LetWrite(std::span<const DrainPart> parts, const DrainProgress& progress) {
+  std::vector<OwnCopy> copies;
+  copies.reserve(parts.size());
+  for (const DrainPart& part : parts) {
+    // With O_DIRECT the kernel holds pages by a pin, for which shared ones are copied first.
+    if (part.writer == nullptr || part.sink->stream() != nullptr || part.sink->direct()) {
+      return false;
+    }
+    if (!copies.emplace_back(part).Begin()) return false;
+  }
+  for (const OwnCopy& copy : copies) RETURN_IF_ERROR(copy.Reserve());
+  RETURN_IF_ERROR(LetWrite(std::span(copies), progress));
   return true;
 }
 
@@ -289,19 +350,30 @@ absl::Status CopyToFile(const MemorySource& source, std::span<const PageRun> run
 }  // namespace
 
 absl::Status DrainPages(const MemorySource& source, std::span<const PageRun> runs, PageSink& sink,
-                        const DrainProgress& progress, SelfWriter* writer) {
-  bool written = false;
-  // With O_DIRECT the kernel holds pages by a pin, for which shared ones are copied first.
-  if (writer != nullptr && sink.stream() == nullptr && !sink.direct()) {
-    ASSIGN_OR_RETURN(written, LetWrite(*writer, source, runs, sink, progress));
-  }
-  if (!written) {
-    const auto way = sink.stream() == nullptr ? CopyToFile : Pass;
-    RETURN_IF_ERROR(way(source, runs, sink, progress));
-  }
+                        const DrainProgress& progress) {
+  const auto way = sink.stream() == nullptr ? CopyToFile : Pass;
+  RETURN_IF_ERROR(way(source, runs, sink, progress));
   if (progress) RETURN_IF_ERROR(progress(BytesOf(runs), BytesOf(runs)));
   for (const PageRun& run : runs) sink.Account(run.start, run.pages);
   return absl::OkStatus();
+}
+
+absl::Status DrainParts(std::span<const DrainPart> parts, const DrainProgress& progress) {
+  ASSIGN_OR_RETURN(const bool written, LetWrite(parts, progress));
+  uint64_t total = 0;
+  for (const DrainPart& part : parts) total += BytesOf(part.runs);
+  uint64_t done = 0;
+  for (const DrainPart& part : parts) {
+    if (written) {
+      for (const PageRun& run : part.runs) part.sink->Account(run.start, run.pages);
+      continue;
+    }
+    DrainProgress within;
+    if (progress) within = [&](uint64_t some, uint64_t) { return progress(done + some, total); };
+    RETURN_IF_ERROR(DrainPages(*part.source, part.runs, *part.sink, within));
+    done += BytesOf(part.runs);
+  }
+  return written && progress ? progress(total, total) : absl::OkStatus();
 }
 
 }  // namespace dumpctl

@@ -20,13 +20,24 @@ using DrainProgress = std::function<absl::Status(uint64_t done, uint64_t total)>
 // Writes the pages of `runs` (ascending) behind what `sink` holds, and accounts them. Memory is
 // bounded whatever the size: a kDrainBuffer for each of at most two threads, or what a stream
 // holds. A file's space is reserved first, so that a full disk shows before anything is copied.
-// `writer`, if there is one, writes what it can of a file that is not written directly; the rest is
-// read from `source`.
 //
 // Errors: Failure::kNoSpace when the disk is full, Failure::kTargetDied, MemorySource's, those of
 // `progress`. Nothing is accounted then, and the file is of no use.
 absl::Status DrainPages(const MemorySource& source, std::span<const PageRun> runs, PageSink& sink,
-                        const DrainProgress& progress = {}, SelfWriter* writer = nullptr);
+                        const DrainProgress& progress = {});
+
+// What goes into one sink, of several that are written at the same time.
+struct DrainPart {
+  const MemorySource* source;
+  std::span<const PageRun> runs;
+  PageSink* sink;
+  SelfWriter* writer = nullptr;  // null: there is none
+};
+
+// The same, where tasks write themselves. Each writer writes what it can of a file that is not
+// written directly, the rest is read from the source. Where one of them cannot, the parts are
+// drained as above, one after the other.
+absl::Status DrainParts(std::span<const DrainPart> parts, const DrainProgress& progress = {});
 
 inline constexpr uint64_t kDrainBuffer = 1 << 20;
 // With O_DIRECT a disk is asked for each piece, and likes them large.

@@ -16,9 +16,13 @@ class SelfWriter {
 
   // Names the file that it is to write to. False: it cannot.
   virtual bool Begin(BorrowedFd file) = 0;
-  // Writes pages of `runs`, one run behind the other from the first on, to `offset` of the file.
-  // Returns the bytes of those that it has written, perhaps not all; 0: the first it cannot.
-  virtual uint64_t Write(std::span<const PageRun> runs, uint64_t offset) = 0;
+  // Starts to write pages of `runs`, one run behind the other from the first on, to `offset` of the
+  // file; others may write theirs meanwhile. Finish waits for it, and returns the bytes of those
+  // that were written, perhaps not all; 0: the first it cannot.
+  virtual void Start(std::span<const PageRun> runs, uint64_t offset) = 0;
+  virtual uint64_t Finish() = 0;
+  // Whether Finish would not wait. Where it would, SIGCHLD tells when to ask again.
+  virtual bool IsDone() = 0;
 };
 
 }  // namespace dumpctl

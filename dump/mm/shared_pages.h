@@ -26,7 +26,7 @@ struct SharedStretch {
 
 // Tasks that have pages in common, as forked ones do.
 struct PageFamily {
-  std::vector<size_t> members;           // indices of tasks, ascending; two at least
+  std::vector<size_t> members;  // indices of tasks, ascending; two at least, but see DivideLarge
   std::vector<SharedStretch> stretches;  // ascending, none overlapping another
   uint64_t pages = 0;                    // in all stretches
 };

@@ -84,6 +84,7 @@ absl::Status ShareOut(DumpRun& run, const FrozenTree& tree, TreeFacts& facts) {
   run.log.Info(absl::StrCat("Shared: ", report.pages_written_once, " pages of ",
                             shared.families.size(), " families, which have ", shared.references,
                             ", found in ", absl::ToInt64Microseconds(absl::Now() - begun), " us"));
+  if (DividesLarge(run.options)) DivideTasks(facts);
   return absl::OkStatus();
 }
 

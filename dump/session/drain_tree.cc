@@ -4,8 +4,10 @@
 #include <cstdint>
 #include <future>
 #include <memory>
+#include <optional>
 #include <vector>
 
+#include "dump/mm/divided_memory.h"
 #include "dump/mm/memory_source.h"
 #include "dump/mm/self_writer.h"
 #include "dump/session/write_once.h"
@@ -24,6 +26,7 @@ class Drain {
         std::span<PageSink> sinks, const DrainProgress& progress)
       : tree_(tree), facts_(facts), snapshot_(snapshot), sinks_(sinks), progress_(progress) {
     for (size_t i = 0; i < facts_.tasks.size(); ++i) {
+      half_.push_back(FamilyOfDivided(facts_.shared_pages, i));
       if (!IsOurs(i)) continue;
       total_ += BytesOf(i);
       (BytesOf(i) < kDrainByTwo ? small_ : large_).push_back(i);
@@ -53,6 +56,11 @@ class Drain {
 
  private:
   bool IsOurs(size_t i) const { return (snapshot_.MemoryOf(i) == nullptr) == (tree_ != nullptr); }
+
+  // Of what a divided task has in its family.
+  uint64_t BytesOfHalf(size_t i) const {
+    return half_[i] ? facts_.shared_pages.families[*half_[i]].pages * kImagePageSize : 0;
+  }
 
   uint64_t BytesOf(size_t i) const { return facts_.tasks[i].pages.pages * kImagePageSize; }
 
@@ -100,7 +108,8 @@ class Drain {
     size_t sink = facts_.tasks.size() + facts_.shared_memory.size();
     for (const PageFamily& family : facts_.shared_pages.families) {
       PageSink& into = sinks_[sink++];
-      if (!IsNow(family)) continue;
+      // With the rest of what it has.
+      if (!IsNow(family) || family.members.size() == 1) continue;
       ASSIGN_OR_RETURN(const FamilyMemory memory, FamilyMemory::Open(tree_, snapshot_, family));
       RETURN_IF_ERROR(DrainPages(memory, RunsOf(family), into, Within()));
       done_ += family.pages * kImagePageSize;
@@ -111,7 +120,7 @@ class Drain {
   absl::Status DrainLarge() {
     for (const size_t i : large_) {
       RETURN_IF_ERROR(DrainTask(i, Within()));
-      done_ += BytesOf(i);
+      done_ += BytesOf(i) + BytesOfHalf(i);
     }
     return absl::OkStatus();
   }
@@ -140,23 +149,59 @@ class Drain {
     const pid_t pid = facts.process.pid;
     const TraceSpan span(TraceKind::kTask, "memory", {{"pid", pid}, {"bytes", BytesOf(i)}});
     AccountInFamily(i);
+    Parts parts(*this, i);
     if (tree_ == nullptr) {
       // Only who holds the copy, which is this thread, can have it write.
-      const std::unique_ptr<SelfWriter> writer =
-          BytesOf(i) < kDrainByTwo ? nullptr : snapshot_.WriterOf(i);
-      return DrainPages(*snapshot_.MemoryOf(i), facts.pages.runs, sinks_[i], progress,
-                        writer.get());
+      const SelfWriters writers =
+          BytesOf(i) < kDrainByTwo ? SelfWriters() : snapshot_.WritersOf(i, parts.size());
+      for (size_t each = 0; each < writers.size(); ++each) parts.Give(each, *writers[each]);
+      return parts.Write(*snapshot_.MemoryOf(i), progress);
     }
     const FrozenTask& task = tree_->tasks()[i];
     if (MayWriteBeside(i)) {
-      const auto beside = snapshot_.WriteBeside(task, facts);
+      const auto beside = snapshot_.WriteBeside(task, facts, parts.size());
       if (FailureOf(beside.status()) == Failure::kTargetDied) return beside.status();
-      if (beside.ok()) return DrainBeside(**beside, facts, sinks_[i], progress);
+      if (beside.ok()) return DrainBeside(**beside, parts, progress);
     }
     ASSIGN_OR_RETURN(const FrozenTaskMemory memory,
                      FrozenTaskMemory::Open(task.pid(), task.dir(), facts.vmas));
-    return DrainPages(memory, facts.pages.runs, sinks_[i], progress);
+    return parts.Write(memory, progress);
   }
+
+  // What a task has, by the sinks that it goes to.
+  class Parts {
+   public:
+    Parts(Drain& drain, size_t i) {
+      parts_.push_back({nullptr, drain.facts_.tasks[i].pages.runs, &drain.sinks_[i]});
+      if (!drain.half_[i]) return;
+      const size_t families = drain.facts_.tasks.size() + drain.facts_.shared_memory.size();
+      parts_.push_back({nullptr, drain.facts_.shared_pages.in_family[i],
+                        &drain.sinks_[families + *drain.half_[i]]});
+    }
+
+    size_t size() const { return parts_.size(); }
+    void Give(size_t part, SelfWriter& writer) { parts_[part].writer = &writer; }
+
+    absl::Status Write(const MemorySource& memory, const DrainProgress& progress) {
+      for (DrainPart& part : parts_) part.source = &memory;
+      // One who writes can write both, one after the other.
+      SelfWriter* const only = parts_.front().writer;
+      if (parts_.back().writer != nullptr || only == nullptr) return DrainParts(parts_, progress);
+      parts_.back().writer = only;
+      uint64_t done = 0;
+      DrainProgress within;
+      if (progress)
+        within = [&](uint64_t some, uint64_t all) { return progress(done + some, all); };
+      for (const DrainPart& part : parts_) {
+        RETURN_IF_ERROR(DrainParts(std::span(&part, 1), within));
+        for (const PageRun& run : part.runs) done += run.bytes();
+      }
+      return absl::OkStatus();
+    }
+
+   private:
+    std::vector<DrainPart> parts_;
+  };
 
   // Only a file that is not written directly can be given to who is to write.
   bool MayWriteBeside(size_t i) const {
@@ -164,10 +209,10 @@ class Drain {
            sinks_[i].stream() == nullptr && !sinks_[i].direct();
   }
 
-  static absl::Status DrainBeside(WriterBeside& beside, const FrozenFacts& facts, PageSink& sink,
+  static absl::Status DrainBeside(WriterBeside& beside, Parts& parts,
                                   const DrainProgress& progress) {
-    absl::Status status =
-        DrainPages(beside.memory(), facts.pages.runs, sink, progress, &beside.writer());
+    for (size_t each = 0; each < beside.writers(); ++each) parts.Give(each, beside.writer(each));
+    absl::Status status = parts.Write(beside.memory(), progress);
     status.Update(beside.End());
     return status;
   }
@@ -184,6 +229,7 @@ class Drain {
   Snapshot& snapshot_;
   std::span<PageSink> sinks_;
   const DrainProgress& progress_;
+  std::vector<std::optional<size_t>> half_;  // by task: FamilyOfDivided
   std::vector<size_t> large_;
   std::vector<size_t> small_;
   uint64_t total_ = 0;

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "dump/fd/descriptor.h"
 #include "dump/fd/file_refusal.h"
+#include "dump/mm/divided_memory.h"
 #include "dump/mm/page_scanner.h"
 #include "dump/mm/shared_memory.h"
 #include "dump/mm/shared_pages.h"
@@ -93,7 +94,11 @@ absl::StatusOr<Explanation> Explain(const DumpOptions& options) {
   for (const auto& [id, object] : shared) explanation.shared_pages += object.pages;
   ASSIGN_OR_RETURN(explanation.images, ForecastImages(options, targets, *preflight));
   if (options.write_once) {
-    ASSIGN_OR_RETURN(const SharedPages once, SharedBy(targets, runs));
+    ASSIGN_OR_RETURN(SharedPages once, SharedBy(targets, runs));
+    if (DividesLarge(options)) {
+      const std::vector<std::span<const PageRun>> all(runs.begin(), runs.end());
+      DivideLarge(all, once);
+    }
     explanation.repeated_pages = once.references;
     for (const PageFamily& family : once.families) explanation.repeated_pages -= family.pages;
     for (std::string& name : ForecastFamilies(targets, once)) {

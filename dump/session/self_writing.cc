@@ -37,11 +37,19 @@ class CopyWritesItself final : public SelfWriter {
     return able_;
   }
 
-  uint64_t Write(std::span<const PageRun> runs, uint64_t offset) override {
-    if (!able_) return 0;
+  void Start(std::span<const PageRun> runs, uint64_t offset) override {
+    started_ = false;
+    if (!able_) return;
     FillPieces(runs);
-    if (pieces_.empty()) return 0;
-    const absl::StatusOr<uint64_t> written = writer_.Write(pieces_, offset);
+    if (pieces_.empty()) return;
+    started_ = able_ = writer_.StartWrite(pieces_, offset).ok();
+  }
+
+  bool IsDone() override { return !started_ || writer_.IsDone(); }
+
+  uint64_t Finish() override {
+    if (!std::exchange(started_, false)) return 0;
+    const absl::StatusOr<uint64_t> written = writer_.FinishWrite();
     if (written.ok()) return *written / kImagePageSize * kImagePageSize;
     // What it may not read it may do without; all else, it will not do better by and by.
     able_ = written.status().code() == absl::ErrnoToStatusCode(EFAULT);
@@ -52,7 +60,7 @@ class CopyWritesItself final : public SelfWriter {
   // Up to the first kept page.
   void FillPieces(std::span<const PageRun> runs) {
     pieces_.clear();
-    for (const PageRun& run : runs.first(std::min(runs.size(), CopyWriter::kMostPieces))) {
+    for (const PageRun& run : runs.first(std::min(runs.size(), writer_.most_pieces()))) {
       if (!kept_.At(run.start).empty()) return;
       const RemoteAddress end = std::min(run.end(), kept_.NextAfter(run.start));
       pieces_.push_back({reinterpret_cast<void*>(run.start.value()), end - run.start});
@@ -63,6 +71,7 @@ class CopyWritesItself final : public SelfWriter {
   CopyWriter writer_;
   const KeptPages& kept_;
   bool able_ = true;
+  bool started_ = false;
   std::vector<iovec> pieces_;
 };
 
@@ -142,21 +151,30 @@ bool IsLimitedApart(const ProcDir& task) {
   });
 }
 
-absl::StatusOr<std::unique_ptr<SelfWriter>> WriterOf(const ProcessCopy& copy,
-                                                     const std::optional<RseqRegistration>& rseq,
-                                                     const KeptPages& kept) {
+absl::StatusOr<SelfWriters> WritersOf(const ProcessCopy& copy,
+                                      const std::optional<RseqRegistration>& rseq,
+                                      const KeptPages& kept, size_t most) {
   if (IsLimitedApart(copy.dir())) return absl::FailedPreconditionError("its cgroup has limits");
   RETURN_IF_ERROR(MakeFree(copy));
-  ASSIGN_OR_RETURN(CopyWriter writer, CopyWriter::Prepare(copy.pid(), copy.dir(), rseq));
-  return std::make_unique<CopyWritesItself>(std::move(writer), kept);
+  ASSIGN_OR_RETURN(CopyWriter first, CopyWriter::Prepare(copy.pid(), copy.dir(), rseq));
+  SelfWriters writers;
+  if (most > 1) {
+    absl::StatusOr<CopyWriter> second = first.AddThread(copy.dir());
+    // One is enough.
+    if (second.ok()) {
+      writers.push_back(std::make_unique<CopyWritesItself>(*std::move(second), kept));
+    }
+  }
+  writers.push_back(std::make_unique<CopyWritesItself>(std::move(first), kept));
+  return writers;
 }
 
 absl::StatusOr<std::unique_ptr<SelfWriter>> WriterBesideOf(const ProcessCopy& beside,
-                                                           RemoteAddress scratch,
+                                                           RemoteAddress scratch, size_t size,
                                                            const KeptPages& kept) {
   RETURN_IF_ERROR(MakeFree(beside));
   ASSIGN_OR_RETURN(CopyWriter writer,
-                   CopyWriter::PrepareBeside(beside.pid(), beside.dir(), scratch));
+                   CopyWriter::PrepareBeside(beside.pid(), beside.dir(), scratch, size));
   return std::make_unique<CopyWritesItself>(std::move(writer), kept);
 }
 

@@ -1,8 +1,10 @@
 #ifndef DUMP_SESSION_SELF_WRITING_H_
 #define DUMP_SESSION_SELF_WRITING_H_
 
+#include <cstddef>
 #include <memory>
 #include <optional>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "dump/mm/kept_pages.h"
@@ -20,14 +22,16 @@ namespace dumpctl {
 // writing, nor a resource limit the file or its time. It is given our scheduling first.
 //
 // `rseq`: see CopyWriter. Errors, which leave a copy that can be read: why it is not asked.
-// `kept`, which must outlive the writer: pages that it has no right contents of.
-absl::StatusOr<std::unique_ptr<SelfWriter>> WriterOf(const ProcessCopy& copy,
-                                                     const std::optional<RseqRegistration>& rseq,
-                                                     const KeptPages& kept);
-// The same of one made beside a frozen task, which is not limited apart; `scratch`: see
+// `kept`, which must outlive the writers: pages that it has no right contents of. Gives one writer,
+// or up to `most` (two) where it can write into as many files at the same time.
+using SelfWriters = std::vector<std::unique_ptr<SelfWriter>>;
+absl::StatusOr<SelfWriters> WritersOf(const ProcessCopy& copy,
+                                      const std::optional<RseqRegistration>& rseq,
+                                      const KeptPages& kept, size_t most);
+// The same of one made beside a frozen task, which is not limited apart; `scratch` and `size`: see
 // CopyWriter::PrepareBeside.
 absl::StatusOr<std::unique_ptr<SelfWriter>> WriterBesideOf(const ProcessCopy& beside,
-                                                           RemoteAddress scratch,
+                                                           RemoteAddress scratch, size_t size,
                                                            const KeptPages& kept);
 
 // Whether a cgroup that we are not in limits what the task uses of processors, memory or disks, or

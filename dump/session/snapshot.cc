@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "dump/mm/divided_memory.h"
 #include "dump/mm/kept_pages.h"
 #include "dump/session/copy_refusal.h"
 #include "dump/session/memory_headroom.h"
@@ -91,9 +92,10 @@ absl::Status Snapshot::Prepare(std::span<const Target> targets) {
 }
 
 absl::StatusOr<std::unique_ptr<WriterBeside>> Snapshot::WriteBeside(const FrozenTask& task,
-                                                                    const FrozenFacts& facts) {
+                                                                    const FrozenFacts& facts,
+                                                                    size_t wanted) {
   if (!may_write_beside_) return absl::FailedPreconditionError("no guardian was started");
-  return WriterBeside::Start(task, facts, guardian_);
+  return WriterBeside::Start(task, facts, guardian_, wanted);
 }
 
 absl::Status Snapshot::CopyTask(size_t place, const FrozenTask& task, const FrozenFacts& facts,
@@ -130,11 +132,10 @@ absl::StatusOr<std::vector<std::string>> Snapshot::Take(const FrozenTree& tree,
   for (size_t i = 0; i < facts.tasks.size(); ++i) {
     memory_.emplace_back();
     const FrozenFacts& task = facts.tasks[i];
-    const uint64_t bytes = task.pages.pages * kImagePageSize;
+    const std::vector<PageRun> runs = RunsOfTask(facts.shared_pages, i, task.pages.runs);
+    const uint64_t bytes = BytesOf(runs);
     if (bytes < options_.worth) continue;
-    if (options_.worth == SnapshotOptions::kWorthOfItself && !IsCopiedFaster(task.pages.runs)) {
-      continue;
-    }
+    if (options_.worth == SnapshotOptions::kWorthOfItself && !IsCopiedFaster(runs)) continue;
     std::string why;
     if (bytes > room_) {
       why = absl::StrCat("its ", bytes >> 20,
@@ -144,14 +145,15 @@ absl::StatusOr<std::vector<std::string>> Snapshot::Take(const FrozenTree& tree,
     } else {
       why = WhyNoCopy(tree.tasks()[i], task);
     }
-    std::vector<PageRun> kept = KeptRuns(task.vmas, task.pages.runs);
+    std::vector<PageRun> kept = KeptRuns(task.vmas, runs);
     if (why.empty() && BytesOf(kept) > kMostKept) {
       why =
           "it has too many pages that a copy would not have (MADV_DONTFORK, MADV_WIPEONFORK, huge "
           "pages)";
     }
     // They may be read from this task for all who share them.
-    if (why.empty() && !shared.empty() && !KeptRuns(task.vmas, shared[i]).empty()) {
+    if (why.empty() && !shared.empty() && !FamilyOfDivided(facts.shared_pages, i) &&
+        !KeptRuns(task.vmas, shared[i]).empty()) {
       why = "it shares pages that a copy would not have (MADV_DONTFORK, MADV_WIPEONFORK)";
     }
     if (why.empty()) {
@@ -168,15 +170,15 @@ absl::StatusOr<std::vector<std::string>> Snapshot::Take(const FrozenTree& tree,
   return not_copied;
 }
 
-std::unique_ptr<SelfWriter> Snapshot::WriterOf(size_t task) const {
+SelfWriters Snapshot::WritersOf(size_t task, size_t most) const {
   for (const Copy& copy : copies_) {
     if (copy.task != task) continue;
-    absl::StatusOr<std::unique_ptr<SelfWriter>> writer =
-        dumpctl::WriterOf(copy.copy, copy.rseq, memory_[task]->kept());
+    absl::StatusOr<SelfWriters> writers =
+        dumpctl::WritersOf(copy.copy, copy.rseq, memory_[task]->kept(), most);
     // It can be read from as well.
-    return writer.ok() ? *std::move(writer) : nullptr;
+    return writers.ok() ? *std::move(writers) : SelfWriters();
   }
-  return nullptr;
+  return {};
 }
 
 absl::Status Snapshot::End() {

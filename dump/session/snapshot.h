@@ -17,6 +17,7 @@
 #include "dump/session/copy_guardian.h"
 #include "dump/session/dump_options.h"
 #include "dump/session/frozen_facts.h"
+#include "dump/session/self_writing.h"
 #include "dump/session/target.h"
 #include "dump/session/writer_beside.h"
 #include "dump/tracee/frozen_tree.h"
@@ -50,7 +51,8 @@ class Snapshot {
   bool MayWriteBeside() const { return may_write_beside_; }
   // See WriterBeside::Start.
   absl::StatusOr<std::unique_ptr<WriterBeside>> WriteBeside(const FrozenTask& task,
-                                                            const FrozenFacts& facts);
+                                                            const FrozenFacts& facts,
+                                                            size_t wanted);
 
   size_t copies() const { return copies_.size(); }
   // Null: not copied. By the task's place in the tree.
@@ -58,9 +60,9 @@ class Snapshot {
     return task < memory_.size() ? memory_[task].get() : nullptr;
   }
 
-  // Who writes a task's pages itself. Null: its copy is not to. Once the tree runs on; the writer
-  // ends before the copies do.
-  std::unique_ptr<SelfWriter> WriterOf(size_t task) const;
+  // Who writes a task's pages itself, `most` (two at most) at the same time. None: its copy is not
+  // to. Once the tree runs on; the writers end before the copies do.
+  SelfWriters WritersOf(size_t task, size_t most) const;
 
   // Ends the copies, and lets the tasks, which run by now, wait for them. An error names one that
   // could not.

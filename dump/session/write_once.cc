@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "dump/image/image_table.h"
+#include "dump/mm/divided_memory.h"
 #include "dumpctl/status_macros.h"
 
 namespace dumpctl {
@@ -11,6 +12,12 @@ namespace {
 
 uint32_t PidOf(const TreeFacts& facts, size_t task) {
   return static_cast<uint32_t>(facts.tasks[task].process.pid);
+}
+
+void LeaveOwn(const std::vector<PageRun>& in_family, ScannedPages& pages) {
+  if (in_family.empty()) return;
+  pages.runs = RunsWithout(pages.runs, in_family);
+  for (const PageRun& run : in_family) pages.pages -= run.pages;
 }
 
 }  // namespace
@@ -22,6 +29,8 @@ bool WritesOnce(const DumpOptions& options, ImageSink& images) {
   return options.write_once && is_free && images.directory() != nullptr &&
          images.directory()->can_have_parent();
 }
+
+bool DividesLarge(const DumpOptions& options) { return !options.direct && HasTwoProcessors(); }
 
 bool IsCopied(const PageFamily& family, const Snapshot& snapshot) {
   return std::all_of(family.stretches.begin(), family.stretches.end(),
@@ -44,13 +53,23 @@ absl::Status FindFamilies(const FrozenTree& tree, TreeFacts& facts) {
   }
   ASSIGN_OR_RETURN(facts.shared_pages, FindSharedPages(tasks));
   for (size_t i = 0; i < facts.tasks.size(); ++i) {
-    const std::vector<PageRun>& in_family = facts.shared_pages.in_family[i];
-    if (in_family.empty()) continue;
-    ScannedPages& pages = facts.tasks[i].pages;
-    pages.runs = RunsWithout(pages.runs, in_family);
-    for (const PageRun& run : in_family) pages.pages -= run.pages;
+    LeaveOwn(facts.shared_pages.in_family[i], facts.tasks[i].pages);
   }
   return absl::OkStatus();
+}
+
+void DivideTasks(TreeFacts& facts) {
+  std::vector<std::span<const PageRun>> runs;
+  for (const FrozenFacts& task : facts.tasks) {
+    runs.emplace_back();
+    if (MayShare(task.vmas)) runs.back() = task.pages.runs;
+  }
+  SharedPages& shared = facts.shared_pages;
+  DivideLarge(runs, shared);
+  for (size_t i = 0; i < facts.tasks.size(); ++i) {
+    if (!FamilyOfDivided(shared, i)) continue;
+    LeaveOwn(shared.in_family[i], facts.tasks[i].pages);
+  }
 }
 
 absl::StatusOr<FamilyMemory> FamilyMemory::Open(const FrozenTree* tree, const Snapshot& snapshot,

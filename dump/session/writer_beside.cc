@@ -9,6 +9,7 @@
 #include "dump/mm/memory_source.h"
 #include "dump/session/copy_refusal.h"
 #include "dump/session/self_writing.h"
+#include "dumpctl/failure.h"
 #include "dumpctl/status_macros.h"
 #include "proc/stat_parser.h"
 
@@ -29,7 +30,8 @@ absl::StatusOr<KeptPages> PagesOf(const InjectionSite& site, const MemorySource&
 
 absl::StatusOr<std::unique_ptr<WriterBeside>> WriterBeside::Start(const FrozenTask& task,
                                                                   const FrozenFacts& facts,
-                                                                  CopyGuardian& guardian) {
+                                                                  CopyGuardian& guardian,
+                                                                  size_t wanted) {
   if (std::string why = WhyNoCopy(task, facts); !why.empty()) {
     return absl::FailedPreconditionError(why);
   }
@@ -41,33 +43,53 @@ absl::StatusOr<std::unique_ptr<WriterBeside>> WriterBeside::Start(const FrozenTa
   ASSIGN_OR_RETURN(KeptPages kept, PagesOf(calls.site(), memory));
   std::unique_ptr<WriterBeside> beside(new WriterBeside(
       task, guardian, std::move(calls), OverlaidTaskMemory(std::move(memory), std::move(kept))));
-  absl::Status made = beside->Make(stat.start_time);
+  absl::Status made = beside->Make(stat.start_time, wanted);
   if (made.ok()) return beside;
   made.Update(beside->End());
   return made;
 }
 
-absl::Status WriterBeside::Make(uint64_t start_time) {
-  ASSIGN_OR_RETURN(number_, guardian_.Begin(task_.pid(), start_time));
-  absl::StatusOr<ProcessCopy> made = ProcessCopy::MakeBeside(calls_, task_);
-  if (!made.ok()) {
-    guardian_.Done(number_);
-    return made.status();
+absl::Status WriterBeside::Make(uint64_t start_time, size_t wanted) {
+  const size_t size = RemoteSyscalls::kScratchSize / wanted;
+  for (size_t i = 0; i < wanted; ++i) {
+    absl::Status made = MakeOne(start_time, calls_.scratch() + i * size, size);
+    if (made.ok()) continue;
+    // One is enough.
+    if (i == 0 || FailureOf(made) == Failure::kTargetDied) return made;
+    return absl::OkStatus();
   }
-  guardian_.Made(number_, made->pid_inside());
-  process_.emplace(*std::move(made));
-  ASSIGN_OR_RETURN(writer_, WriterBesideOf(*process_, calls_.scratch(), memory_.kept()));
   return absl::OkStatus();
 }
 
-absl::Status WriterBeside::End() {
-  writer_.reset();
-  absl::Status status;
-  if (process_) {
-    status = process_->EndBeside(calls_, task_);
-    if (status.ok()) guardian_.Done(number_);
-    process_.reset();
+absl::Status WriterBeside::MakeOne(uint64_t start_time, RemoteAddress scratch, size_t size) {
+  ASSIGN_OR_RETURN(const size_t number, guardian_.Begin(task_.pid(), start_time));
+  absl::StatusOr<ProcessCopy> made = ProcessCopy::MakeBeside(calls_, task_);
+  if (!made.ok()) {
+    guardian_.Done(number);
+    return made.status();
   }
+  guardian_.Made(number, made->pid_inside());
+  absl::StatusOr<std::unique_ptr<SelfWriter>> writer =
+      WriterBesideOf(*made, scratch, size, memory_.kept());
+  if (writer.ok()) {
+    processes_.push_back({number, *std::move(made), *std::move(writer)});
+    return absl::OkStatus();
+  }
+  absl::Status status = made->EndBeside(calls_, task_);
+  if (status.ok()) guardian_.Done(number);
+  status.Update(writer.status());
+  return status;
+}
+
+absl::Status WriterBeside::End() {
+  absl::Status status;
+  for (Process& each : processes_) {
+    each.writer.reset();
+    const absl::Status ended = each.process.EndBeside(calls_, task_);
+    if (ended.ok()) guardian_.Done(each.number);
+    status.Update(ended);
+  }
+  processes_.clear();
   status.Update(calls_.Close());
   return status;
 }

@@ -4,7 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <optional>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -18,9 +18,9 @@
 
 namespace dumpctl {
 
-// A process beside a frozen task, with the task's very memory, that writes that memory into images
-// by itself: see CopyWriter and SelfWriting. A scope: at its end the process is gone, and the task
-// stands as it stood. When we are killed it dies, and the guardian has the task wait for it.
+// Processes beside a frozen task, with the task's very memory, that write that memory into images
+// by themselves: see CopyWriter and SelfWriting. A scope: at its end they are gone, and the task
+// stands as it stood. When we are killed they die, and the guardian has the task wait for them.
 //
 // While it is there the task has a mapping more, of ours (see RemoteSyscalls): whoever reads its
 // mappings is to be done by then.
@@ -29,18 +29,20 @@ class WriterBeside {
   // From so many bytes on it is worth to be made.
   static constexpr uint64_t kWorth = 16 << 20;
 
-  // `task` and `guardian`, which is started, must outlive it. Errors, other than
-  // Failure::kTargetDied: why there is none; the task is to be read from.
+  // As many as wanted, two at most, or fewer. `task` and `guardian`, which is started, must outlive
+  // it. Errors, other than Failure::kTargetDied: why there is none; the task is to be read from.
   static absl::StatusOr<std::unique_ptr<WriterBeside>> Start(const FrozenTask& task,
                                                              const FrozenFacts& facts,
-                                                             CopyGuardian& guardian);
+                                                             CopyGuardian& guardian, size_t wanted);
   WriterBeside(const WriterBeside&) = delete;
   WriterBeside& operator=(const WriterBeside&) = delete;
   ~WriterBeside() { End().IgnoreError(); }
 
   // Of the task, as it was without us.
   const MemorySource& memory() const { return memory_; }
-  SelfWriter& writer() { return *writer_; }
+  // One at least; each may write at the same time as the other.
+  size_t writers() const { return processes_.size(); }
+  SelfWriter& writer(size_t i) { return *processes_[i].writer; }
 
   absl::Status End();
 
@@ -49,15 +51,20 @@ class WriterBeside {
                OverlaidTaskMemory memory)
       : task_(task), guardian_(guardian), calls_(std::move(calls)), memory_(std::move(memory)) {}
 
-  absl::Status Make(uint64_t start_time);
+  struct Process {
+    size_t number;  // of the guardian
+    ProcessCopy process;
+    std::unique_ptr<SelfWriter> writer;
+  };
+
+  absl::Status Make(uint64_t start_time, size_t wanted);
+  absl::Status MakeOne(uint64_t start_time, RemoteAddress scratch, size_t size);
 
   const FrozenTask& task_;
   CopyGuardian& guardian_;
   RemoteSyscalls calls_;
   OverlaidTaskMemory memory_;
-  size_t number_ = 0;  // of the guardian
-  std::optional<ProcessCopy> process_;
-  std::unique_ptr<SelfWriter> writer_;
+  std::vector<Process> processes_;
 };
 
 }  // namespace dumpctl

@@ -1,5 +1,6 @@
 #include "dump/tracee/copy_calls.h"
 
+#include <sched.h>
 #include <sys/syscall.h>
 
 #include <algorithm>
@@ -37,18 +38,22 @@ absl::Status CopyCalls::LeaveArea(const RseqRegistration& rseq) {
   return memory_.Write(rseq.area, was);
 }
 
-absl::Status CopyCalls::RunToStop() const {
+// One that is stopped otherwise is let go on.
+absl::Status CopyCalls::WaitForCall() {
   for (;;) {
-    RETURN_IF_ERROR(PtraceSyscall(copy_, 0));
-    ASSIGN_OR_RETURN(const Stop stop, WaitStop(copy_));
+    if (!stop_) {
+      ASSIGN_OR_RETURN(stop_, WaitStop(copy_));
+    }
+    const Stop stop = *std::exchange(stop_, std::nullopt);
     if (stop.kind == Stop::Kind::kSyscall) return absl::OkStatus();
     if (stop.kind == Stop::Kind::kGone) {
       return absl::NotFoundError(absl::StrCat("copy ", copy_, " was killed"));
     }
+    RETURN_IF_ERROR(PtraceSyscall(copy_, 0));
   }
 }
 
-absl::StatusOr<int64_t> CopyCalls::Run(long number, const std::array<uint64_t, 6>& arguments) {
+absl::Status CopyCalls::LoadCall(long number, const std::array<uint64_t, 6>& arguments) const {
   GeneralRegisters registers = registers_;
   registers.rip = instruction_.value();
   // Not in a system call: the kernel must not apply its restart rules to what we load.
@@ -60,11 +65,82 @@ absl::StatusOr<int64_t> CopyCalls::Run(long number, const std::array<uint64_t, 6
   registers.r10 = arguments[3];
   registers.r8 = arguments[4];
   registers.r9 = arguments[5];
-  RETURN_IF_ERROR(SetGeneralRegisters(copy_, registers));
-  RETURN_IF_ERROR(RunToStop());  // entry
-  RETURN_IF_ERROR(RunToStop());  // exit
-  ASSIGN_OR_RETURN(registers, GetGeneralRegisters(copy_));
+  return SetGeneralRegisters(copy_, registers);
+}
+
+absl::Status CopyCalls::Start(long number, const std::array<uint64_t, 6>& arguments) {
+  RETURN_IF_ERROR(LoadCall(number, arguments));
+  RETURN_IF_ERROR(PtraceSyscall(copy_, 0));
+  RETURN_IF_ERROR(WaitForCall());  // entry
+  RETURN_IF_ERROR(PtraceSyscall(copy_, 0));
+  busy_ = true;
+  return absl::OkStatus();
+}
+
+absl::StatusOr<int64_t> CopyCalls::Finish() {
+  busy_ = false;
+  RETURN_IF_ERROR(WaitForCall());  // exit
+  ASSIGN_OR_RETURN(const GeneralRegisters registers, GetGeneralRegisters(copy_));
   return static_cast<int64_t>(registers.rax);
+}
+
+bool CopyCalls::IsDone() {
+  if (stop_) return true;
+  const absl::StatusOr<std::optional<Stop>> stop = PollStop(copy_);
+  if (!stop.ok()) return true;
+  // It is told once.
+  stop_ = *stop;
+  return stop_.has_value();
+}
+
+absl::StatusOr<int64_t> CopyCalls::Run(long number, const std::array<uint64_t, 6>& arguments) {
+  RETURN_IF_ERROR(Start(number, arguments));
+  return Finish();
+}
+
+absl::StatusOr<CopyCalls> CopyCalls::StartThread(const ProcDir& dir) {
+  // Traced as this one is, so it stops before it does anything, and dies with us.
+  constexpr uint64_t kFlags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD |
+                              CLONE_SYSVSEM | CLONE_PTRACE;
+  ASSIGN_OR_RETURN(RemoteMemory memory, RemoteMemory::Open(dir));
+  ASSIGN_OR_RETURN(const int64_t started, Run(SYS_clone, {kFlags, 0, 0, 0, 0, 0}));
+  if (started < 0) {
+    return absl::ErrnoToStatus(static_cast<int>(-started), "starting a thread of a copy");
+  }
+  // What clone(2) returned is its number in the copy's own pid namespace.
+  ASSIGN_OR_RETURN(const std::vector<int> tids, ListNumbers(dir, "task"));
+  const auto other = std::find_if(tids.begin(), tids.end(), [&](int tid) { return tid != copy_; });
+  if (other == tids.end()) return absl::NotFoundError("a thread of a copy was killed");
+  CopyCalls calls(*other, std::move(memory), instruction_, registers_);
+  calls.ends_ = true;
+  ASSIGN_OR_RETURN(const Stop stop, WaitStop(*other));
+  if (stop.kind == Stop::Kind::kGone) {
+    calls.copy_ = 0;
+    return absl::NotFoundError("a thread of a copy was killed");
+  }
+  return calls;
+}
+
+CopyCalls::CopyCalls(CopyCalls&& other) noexcept
+    : copy_(std::exchange(other.copy_, 0)),
+      ends_(other.ends_),
+      busy_(other.busy_),
+      stop_(other.stop_),
+      memory_(std::move(other.memory_)),
+      instruction_(other.instruction_),
+      registers_(other.registers_) {}
+
+CopyCalls::~CopyCalls() {
+  if (copy_ == 0 || !ends_) return;
+  // One that was killed meanwhile is waited for all the same: its process does not end before.
+  if (busy_) Finish().IgnoreError();
+  LoadCall(SYS_exit, {}).IgnoreError();
+  PtraceCont(copy_, 0).IgnoreError();
+  for (;;) {
+    const absl::StatusOr<Stop> stop = WaitStop(copy_);
+    if (!stop.ok() || stop->kind == Stop::Kind::kGone) return;
+    PtraceCont(copy_, 0).IgnoreError();
+  }
 }
 
 }  // namespace dumpctl

@@ -5,9 +5,11 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "dump/tracee/ptrace_ops.h"
 #include "dump/tracee/registers_x86_64.h"
 #include "dump/tracee/remote_memory.h"
 #include "dump/tracee/rseq.h"
@@ -24,6 +26,11 @@ namespace dumpctl {
 // from the thread that made the copy.
 class CopyCalls {
  public:
+  CopyCalls(CopyCalls&& other) noexcept;
+  CopyCalls& operator=(CopyCalls&&) = delete;
+  // A thread that was started for it ends.
+  ~CopyCalls();
+
   // `rseq`: of the thread that the copy is one of (see FrozenThread). NotFound where its memory has
   // no vDSO.
   static absl::StatusOr<CopyCalls> Prepare(pid_t copy, const ProcDir& dir,
@@ -31,6 +38,15 @@ class CopyCalls {
 
   // What the call returned, which may be a negative errno. NotFound when the copy was killed.
   absl::StatusOr<int64_t> Run(long number, const std::array<uint64_t, 6>& arguments);
+  // The same in two steps, between which others make calls beside it.
+  absl::Status Start(long number, const std::array<uint64_t, 6>& arguments);
+  absl::StatusOr<int64_t> Finish();
+  // Whether Finish would not wait.
+  bool IsDone();
+
+  // Calls of another thread of the copy, which is started for them and shares all with it. `dir`:
+  // of the copy. Errors: clone(2)'s.
+  absl::StatusOr<CopyCalls> StartThread(const ProcDir& dir);
 
   const RemoteMemory& memory() const { return memory_; }
 
@@ -41,9 +57,13 @@ class CopyCalls {
 
   // The kernel writes to the area on each way back to user space: it is told not to.
   absl::Status LeaveArea(const RseqRegistration& rseq);
-  absl::Status RunToStop() const;
+  absl::Status WaitForCall();
+  absl::Status LoadCall(long number, const std::array<uint64_t, 6>& arguments) const;
 
-  pid_t copy_;
+  pid_t copy_;                // the thread that makes the calls; 0 once moved from
+  bool ends_ = false;         // with this
+  bool busy_ = false;         // started, and not finished
+  std::optional<Stop> stop_;  // that it was seen to have come to, and nobody has looked at
   RemoteMemory memory_;
   RemoteAddress instruction_;
   GeneralRegisters registers_;

@@ -1,11 +1,13 @@
 #include "dump/tracee/copy_writer.h"
 
+#include <limits.h>
 #include <linux/close_range.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -44,6 +46,24 @@ Message EmptyMessage(RemoteAddress at) {
   return message;
 }
 
+// What pieces are told with.
+constexpr size_t kScratchSize = IOV_MAX * sizeof(iovec);
+
+// Linux 5.9. Of a table that is closed as a whole nothing is copied.
+absl::Status LeaveDescriptors(CopyCalls& calls) {
+  ASSIGN_OR_RETURN(const int64_t result,
+                   calls.Run(SYS_close_range, {0, ~0u, CLOSE_RANGE_UNSHARE, 0, 0, 0}));
+  return Check(result, "close_range").status();
+}
+
+absl::StatusOr<RemoteAddress> MapScratch(CopyCalls& calls) {
+  ASSIGN_OR_RETURN(const int64_t result,
+                   calls.Run(SYS_mmap, {0, kScratchSize, PROT_READ | PROT_WRITE,
+                                        MAP_PRIVATE | MAP_ANONYMOUS, ~uint64_t{0}, 0}));
+  ASSIGN_OR_RETURN(const int64_t mapped, Check(result, "mmap"));
+  return RemoteAddress(static_cast<uint64_t>(mapped));
+}
+
 absl::StatusOr<UniqueFd> TakeFrom(pid_t pid, int fd) {
   const UniqueFd process(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));
   if (!process) return absl::ErrnoToStatus(errno, "pidfd_open of a copy");
@@ -57,32 +77,35 @@ absl::StatusOr<UniqueFd> TakeFrom(pid_t pid, int fd) {
 absl::StatusOr<CopyWriter> CopyWriter::Prepare(pid_t copy, const ProcDir& dir,
                                                const std::optional<RseqRegistration>& rseq) {
   ASSIGN_OR_RETURN(CopyCalls calls, CopyCalls::Prepare(copy, dir, rseq));
-  ASSIGN_OR_RETURN(const int64_t result,
-                   calls.Run(SYS_mmap, {0, kScratchSize, PROT_READ | PROT_WRITE,
-                                        MAP_PRIVATE | MAP_ANONYMOUS, ~uint64_t{0}, 0}));
-  ASSIGN_OR_RETURN(const int64_t mapped, Check(result, "mmap"));
-  return Connect(copy, std::move(calls), RemoteAddress(static_cast<uint64_t>(mapped)));
+  RETURN_IF_ERROR(LeaveDescriptors(calls));
+  ASSIGN_OR_RETURN(const RemoteAddress scratch, MapScratch(calls));
+  return Connect(copy, std::move(calls), scratch, kScratchSize);
 }
 
 absl::StatusOr<CopyWriter> CopyWriter::PrepareBeside(pid_t copy, const ProcDir& dir,
-                                                     RemoteAddress scratch) {
+                                                     RemoteAddress scratch, size_t size) {
   // The kernel registers no rseq area of who is made with CLONE_VM.
   ASSIGN_OR_RETURN(CopyCalls calls, CopyCalls::Prepare(copy, dir, std::nullopt));
-  return Connect(copy, std::move(calls), scratch);
+  RETURN_IF_ERROR(LeaveDescriptors(calls));
+  return Connect(copy, std::move(calls), scratch, size);
 }
 
-absl::StatusOr<CopyWriter> CopyWriter::Connect(pid_t copy, CopyCalls calls, RemoteAddress scratch) {
-  // Linux 5.9. Of a table that is closed as a whole nothing is copied.
-  ASSIGN_OR_RETURN(int64_t result,
-                   calls.Run(SYS_close_range, {0, ~0u, CLOSE_RANGE_UNSHARE, 0, 0, 0}));
-  RETURN_IF_ERROR(Check(result, "close_range").status());
-  ASSIGN_OR_RETURN(result, calls.Run(SYS_socketpair, {AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0,
-                                                      scratch.value(), 0, 0}));
+absl::StatusOr<CopyWriter> CopyWriter::AddThread(const ProcDir& dir) {
+  ASSIGN_OR_RETURN(CopyCalls calls, calls_.StartThread(dir));
+  ASSIGN_OR_RETURN(const RemoteAddress scratch, MapScratch(calls));
+  return Connect(copy_, std::move(calls), scratch, kScratchSize);
+}
+
+absl::StatusOr<CopyWriter> CopyWriter::Connect(pid_t copy, CopyCalls calls, RemoteAddress scratch,
+                                               size_t size) {
+  ASSIGN_OR_RETURN(int64_t result, calls.Run(SYS_socketpair, {AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0,
+                                                              scratch.value(), 0, 0}));
   RETURN_IF_ERROR(Check(result, "socketpair").status());
   using Pair = std::array<int, 2>;
   ASSIGN_OR_RETURN(const Pair pair, calls.memory().ReadValue<Pair>(scratch));
   ASSIGN_OR_RETURN(UniqueFd ours, TakeFrom(copy, pair[0]));
-  return CopyWriter(std::move(calls), scratch, pair[1], std::move(ours));
+  const size_t most_pieces = std::min<size_t>(size / sizeof(iovec), IOV_MAX);
+  return CopyWriter(copy, std::move(calls), scratch, most_pieces, pair[1], std::move(ours));
 }
 
 absl::StatusOr<int> CopyWriter::Receive() {
@@ -114,14 +137,22 @@ absl::Status CopyWriter::Take(BorrowedFd file) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<uint64_t> CopyWriter::Write(std::span<const iovec> pieces, uint64_t offset) {
-  if (file_ < 0 || pieces.size() > kMostPieces) return absl::InternalError("a copy cannot write");
+absl::Status CopyWriter::StartWrite(std::span<const iovec> pieces, uint64_t offset) {
+  if (file_ < 0 || pieces.size() > most_pieces_) return absl::InternalError("a copy cannot write");
   RETURN_IF_ERROR(calls_.memory().Write(scratch_, std::as_bytes(pieces)));
-  ASSIGN_OR_RETURN(const int64_t result,
-                   calls_.Run(SYS_pwritev, {static_cast<uint64_t>(file_), scratch_.value(),
-                                            pieces.size(), offset, 0, 0}));
+  return calls_.Start(
+      SYS_pwritev, {static_cast<uint64_t>(file_), scratch_.value(), pieces.size(), offset, 0, 0});
+}
+
+absl::StatusOr<uint64_t> CopyWriter::FinishWrite() {
+  ASSIGN_OR_RETURN(const int64_t result, calls_.Finish());
   ASSIGN_OR_RETURN(const int64_t written, Check(result, "pwritev"));
   return static_cast<uint64_t>(written);
+}
+
+absl::StatusOr<uint64_t> CopyWriter::Write(std::span<const iovec> pieces, uint64_t offset) {
+  RETURN_IF_ERROR(StartWrite(pieces, offset));
+  return FinishWrite();
 }
 
 }  // namespace dumpctl

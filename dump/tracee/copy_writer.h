@@ -31,33 +31,49 @@ class CopyWriter {
   // See CopyCalls::Prepare. Errors leave a copy that can be read from as before.
   static absl::StatusOr<CopyWriter> Prepare(pid_t copy, const ProcDir& dir,
                                             const std::optional<RseqRegistration>& rseq);
-  // Of one that was made beside a process (ProcessCopy::MakeBeside), in whose memory kScratchSize
-  // bytes at `scratch` are free.
+  // Of one that was made beside a process (ProcessCopy::MakeBeside), in whose memory `size` bytes
+  // at `scratch` are free.
   static absl::StatusOr<CopyWriter> PrepareBeside(pid_t copy, const ProcDir& dir,
-                                                  RemoteAddress scratch);
+                                                  RemoteAddress scratch, size_t size);
+  // Another thread of the same copy, that of `dir`, which writes into a file of its own beside this
+  // one and ends with the object. Not of one made beside a process.
+  absl::StatusOr<CopyWriter> AddThread(const ProcDir& dir);
 
   CopyWriter(CopyWriter&&) = default;
 
-  static constexpr size_t kMostPieces = 1024;  // IOV_MAX, and what its scratch memory holds
-  static constexpr size_t kScratchSize = kMostPieces * sizeof(iovec);
+  // How many pieces it writes at once: what its scratch memory holds, and IOV_MAX at most.
+  size_t most_pieces() const { return most_pieces_; }
 
   // Takes a file in, instead of the one that it had.
   absl::Status Take(BorrowedFd file);
-  // Writes pieces of its memory (kMostPieces at most), one behind the other, to `offset` of the
-  // file. Returns how many bytes were written, which is less where memory cannot be read, or the
-  // file is full. Errors: pwritev(2)'s, where it was none, and that the copy was killed.
+  // Writes pieces of its memory, one behind the other, to `offset` of the file. Returns how many
+  // bytes were written, which is less where memory cannot be read, or the file is full. Errors:
+  // pwritev(2)'s, where it was none, and that the copy was killed.
   absl::StatusOr<uint64_t> Write(std::span<const iovec> pieces, uint64_t offset);
+  // The same in two steps, between which others write beside it.
+  absl::Status StartWrite(std::span<const iovec> pieces, uint64_t offset);
+  absl::StatusOr<uint64_t> FinishWrite();
+  bool IsDone() { return calls_.IsDone(); }  // whether that would not wait
 
  private:
-  CopyWriter(CopyCalls calls, RemoteAddress scratch, int socket, UniqueFd ours)
-      : calls_(std::move(calls)), scratch_(scratch), socket_(socket), ours_(std::move(ours)) {}
+  CopyWriter(pid_t copy, CopyCalls calls, RemoteAddress scratch, size_t most_pieces, int socket,
+             UniqueFd ours)
+      : copy_(copy),
+        calls_(std::move(calls)),
+        scratch_(scratch),
+        most_pieces_(most_pieces),
+        socket_(socket),
+        ours_(std::move(ours)) {}
 
-  static absl::StatusOr<CopyWriter> Connect(pid_t copy, CopyCalls calls, RemoteAddress scratch);
+  static absl::StatusOr<CopyWriter> Connect(pid_t copy, CopyCalls calls, RemoteAddress scratch,
+                                            size_t size);
   absl::StatusOr<int> Receive();
 
+  pid_t copy_;
   CopyCalls calls_;
   RemoteAddress scratch_;  // memory of the copy alone
-  int socket_;             // its end of a pair, of which we have the other
+  size_t most_pieces_;
+  int socket_;  // its end of a pair, of which we have the other
   UniqueFd ours_;
   int file_ = -1;  // its number in the copy
 };

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "dump/tracee/child_changes.h"
 #include "dump/tracee/ptrace_ops.h"
 #include "dump/tracee/remote_memory.h"
 #include "dump/tracee/rseq.h"
@@ -27,30 +28,6 @@ constexpr unsigned long kOptions = PTRACE_O_TRACESYSGOOD;
 constexpr absl::Duration kAskInterval = absl::Milliseconds(100);
 // Debian 12's libc has the constant only in <linux/ptrace.h>, which collides with <sys/ptrace.h>.
 constexpr unsigned long kSuspendSeccomp = 1ul << 21;
-
-// SIGCHLD must be blocked to be waited for.
-class ScopedBlockSigchld {
- public:
-  ScopedBlockSigchld() {
-    sigemptyset(&sigchld_);
-    sigaddset(&sigchld_, SIGCHLD);
-    pthread_sigmask(SIG_BLOCK, &sigchld_, &old_);
-  }
-  ~ScopedBlockSigchld() { pthread_sigmask(SIG_SETMASK, &old_, nullptr); }
-  ScopedBlockSigchld(const ScopedBlockSigchld&) = delete;
-  ScopedBlockSigchld& operator=(const ScopedBlockSigchld&) = delete;
-
-  // Returns when some tracee may have changed state, or at `deadline`.
-  void WaitForChange(absl::Time deadline) {
-    const absl::Duration left = std::max(absl::ZeroDuration(), deadline - absl::Now());
-    const timespec timeout = absl::ToTimespec(left);
-    sigtimedwait(&sigchld_, nullptr, &timeout);
-  }
-
- private:
-  sigset_t sigchld_;
-  sigset_t old_;
-};
 
 absl::Status TimedOut(pid_t pid, pid_t tid) {
   return MakeFailure(
@@ -216,7 +193,7 @@ absl::Status FrozenTask::Interrupt() {
 
 absl::Status FrozenTask::WaitForStops(absl::Time deadline,
                                       const std::function<absl::Status()>& may_go_on) {
-  ScopedBlockSigchld sigchld;
+  ChildChanges sigchld;
   std::set<pid_t> gone;
   while (!running_.empty()) {
     std::vector<pid_t> still;
@@ -239,7 +216,7 @@ absl::Status FrozenTask::WaitForStops(absl::Time deadline,
       if (may_go_on) RETURN_IF_ERROR(may_go_on());
       const absl::Time now = absl::Now();
       if (now >= deadline) return TimedOut(pid_, still.front());
-      sigchld.WaitForChange(std::min(deadline, now + kAskInterval));
+      sigchld.Wait(std::min(deadline, now + kAskInterval));
     }
     running_ = std::move(still);
   }

@@ -131,7 +131,15 @@ class Picky : public SelfWriter {
     file_ = file.get();
     return able_;
   }
-  uint64_t Write(std::span<const PageRun> runs, uint64_t offset) override {
+  void Start(std::span<const PageRun> runs, uint64_t offset) override {
+    written_ = WriteSome(runs, offset);
+  }
+  uint64_t Finish() override { return written_; }
+  bool IsDone() override { return true; }
+  uint64_t pages() const { return pages_; }
+
+ private:
+  uint64_t WriteSome(std::span<const PageRun> runs, uint64_t offset) {
     constexpr uint64_t kMost = 300;
     uint64_t written = 0;
     for (const PageRun& run : runs) {
@@ -147,10 +155,9 @@ class Picky : public SelfWriter {
     }
     return written * kPage;
   }
-  uint64_t pages() const { return pages_; }
 
- private:
   bool able_;
+  uint64_t written_ = 0;
   int file_ = -1;
   uint64_t pages_ = 0;
 };
@@ -165,7 +172,9 @@ TEST(PageDrainerTest, ATaskWritesWhatItCanItself) {
     Sink sink(dir.path());
     (*sink).Account(RemoteAddress(kPage), 1);
     Picky writer(able);
-    const absl::Status drained = DrainPages(Numbered(), runs, *sink, {}, &writer);
+    const Numbered source;
+    const DrainPart part = {&source, runs, &*sink, &writer};
+    const absl::Status drained = DrainParts(std::span(&part, 1));
     ASSERT_TRUE(drained.ok()) << drained;
     EXPECT_EQ(writer.pages() > 1000, able);
     const std::string bytes = sink.Bytes();
@@ -179,6 +188,73 @@ TEST(PageDrainerTest, ATaskWritesWhatItCanItself) {
     }
     EXPECT_EQ(bytes.size(), at);
     EXPECT_EQ((*sink).offset(), at);
+  }
+}
+
+// Finish is called once for each Start, and while the other one writes.
+class Counting final : public Picky {
+ public:
+  explicit Counting(int& writing) : writing_(writing) {}
+  void Start(std::span<const PageRun> runs, uint64_t offset) override {
+    most_ = std::max(most_, ++writing_);
+    Picky::Start(runs, offset);
+  }
+  uint64_t Finish() override {
+    --writing_;
+    return Picky::Finish();
+  }
+  int most() const { return most_; }
+
+ private:
+  int& writing_;
+  int most_ = 0;
+};
+
+TEST(PageDrainerTest, TwoPartsAreWrittenAtTheSameTime) {
+  const std::vector<PageRun> runs[2] = {{{RemoteAddress(3 * kPage), 2000}},
+                                        {{RemoteAddress(4000 * kPage), 9000}}};
+  const TemporaryDirectory dirs[2];
+  Sink sinks[2] = {Sink(dirs[0].path()), Sink(dirs[1].path())};
+  int writing = 0;
+  Counting writers[2] = {Counting(writing), Counting(writing)};
+  const Numbered source;
+  std::vector<DrainPart> parts;
+  for (int i = 0; i < 2; ++i) parts.push_back({&source, runs[i], &*sinks[i], &writers[i]});
+  uint64_t told = 0;
+  const absl::Status drained = DrainParts(parts, [&told](uint64_t done, uint64_t total) {
+    EXPECT_EQ(total, 11000 * kPage);
+    told = done;
+    return absl::OkStatus();
+  });
+  ASSERT_TRUE(drained.ok()) << drained;
+  EXPECT_EQ(told, 11000 * kPage);
+  EXPECT_EQ(writing, 0);
+  EXPECT_EQ(std::max(writers[0].most(), writers[1].most()), 2);
+  for (int i = 0; i < 2; ++i) {
+    const std::string bytes = sinks[i].Bytes();
+    ASSERT_EQ(bytes.size(), runs[i].front().bytes());
+    EXPECT_EQ((*sinks[i]).offset(), bytes.size());
+    for (uint64_t page = 0; page < runs[i].front().pages; ++page) {
+      const uint64_t number = runs[i].front().start.value() / kPage + page;
+      ASSERT_TRUE(IsFilledPage(bytes.data() + page * kPage, number)) << number;
+    }
+  }
+}
+
+TEST(PageDrainerTest, WhereOneCannotThePartsAreReadOneAfterTheOther) {
+  const std::vector<PageRun> runs = {{RemoteAddress(3 * kPage), 500}};
+  const TemporaryDirectory dirs[2];
+  Sink sinks[2] = {Sink(dirs[0].path()), Sink(dirs[1].path())};
+  Picky able;
+  Picky unable(false);
+  const Numbered source;
+  const DrainPart parts[] = {{&source, runs, &*sinks[0], &able},
+                             {&source, runs, &*sinks[1], &unable}};
+  ASSERT_TRUE(DrainParts(parts).ok());
+  EXPECT_EQ(able.pages(), 0u);
+  for (Sink& sink : sinks) {
+    EXPECT_EQ(sink.Bytes().size(), 500 * kPage);
+    EXPECT_EQ((*sink).offset(), 500 * kPage);
   }
 }
 

@@ -36,7 +36,7 @@ TEST(SelfWritingTest, WhoHasNoLimitsOfItsOwnMay) {
   const Child child(Pause);
   EXPECT_FALSE(IsLimitedApart(*ProcDir::OpenTask(child.pid())));
   const ProcessCopy copy = CopyOf(child.pid());
-  const auto writer = WriterOf(copy, std::nullopt, kNone);
+  const auto writer = WritersOf(copy, std::nullopt, kNone, 1);
   EXPECT_TRUE(writer.ok()) << writer.status();
 }
 
@@ -46,7 +46,7 @@ TEST(SelfWritingTest, WhoseMemoryIsLimitedMayNot) {
   if (!limited.in()) GTEST_SKIP() << "memory cgroups cannot be made here";
   EXPECT_TRUE(IsLimitedApart(*ProcDir::OpenTask(limited.pid())));
   const ProcessCopy copy = CopyOf(limited.pid());
-  EXPECT_TRUE(absl::IsFailedPrecondition(WriterOf(copy, std::nullopt, kNone).status()));
+  EXPECT_TRUE(absl::IsFailedPrecondition(WritersOf(copy, std::nullopt, kNone, 1).status()));
 }
 
 TEST(SelfWritingTest, LimitsOfTheProcessAreNotThoseOfItsCopy) {
@@ -56,7 +56,7 @@ TEST(SelfWritingTest, LimitsOfTheProcessAreNotThoseOfItsCopy) {
     return Pause(ready);
   });
   const ProcessCopy copy = CopyOf(child.pid());
-  EXPECT_TRUE(WriterOf(copy, std::nullopt, kNone).ok());
+  EXPECT_TRUE(WritersOf(copy, std::nullopt, kNone, 1).ok());
   rlimit limit = {};
   ASSERT_EQ(prlimit(copy.pid(), RLIMIT_FSIZE, nullptr, &limit), 0);
   EXPECT_EQ(limit.rlim_cur, RLIM_INFINITY);
@@ -74,10 +74,24 @@ TEST(SelfWritingTest, ItIsScheduledAsWeAre) {
   });
   ASSERT_EQ(sched_getscheduler(child.pid()), SCHED_FIFO);
   const ProcessCopy copy = CopyOf(child.pid());
-  ASSERT_TRUE(WriterOf(copy, std::nullopt, kNone).ok());
+  ASSERT_TRUE(WritersOf(copy, std::nullopt, kNone, 1).ok());
   EXPECT_EQ(sched_getscheduler(copy.pid()), SCHED_OTHER);
   EXPECT_EQ(getpriority(PRIO_PROCESS, static_cast<id_t>(copy.pid())), getpriority(PRIO_PROCESS, 0));
   EXPECT_EQ(sched_getscheduler(child.pid()), SCHED_FIFO);
+}
+
+size_t ThreadsOf(const ProcessCopy& copy) { return ListNumbers(copy.dir(), "task")->size(); }
+
+TEST(SelfWritingTest, TwoWriteAtTheSameTimeAndTheSecondEndsWithItsWriter) {
+  const Child child(Pause);
+  const ProcessCopy copy = CopyOf(child.pid());
+  {
+    const auto writers = WritersOf(copy, std::nullopt, kNone, 2);
+    ASSERT_TRUE(writers.ok()) << writers.status();
+    ASSERT_EQ(writers->size(), 2u);
+    EXPECT_EQ(ThreadsOf(copy), 2u);
+  }
+  EXPECT_EQ(ThreadsOf(copy), 1u);
 }
 
 }  // namespace

@@ -113,6 +113,37 @@ TEST(CopyWriterTest, WritesWhatItsMemoryHolds) {
   EXPECT_EQ(DescriptorsOf(copied.copy->pid()).size(), 3u);
 }
 
+TEST(CopyWriterTest, AnotherThreadWritesAtTheSameTimeAndEndsWithItsWriter) {
+  Pages();
+  const Child child(FillAndPause);
+  const std::set<int> had = DescriptorsOf(child.pid());
+  const Copied copied(child.pid());
+  auto first = copied.Writer();
+  ASSERT_TRUE(first.ok()) << first.status();
+  const TempFile files[2];
+  {
+    auto second = first->AddThread(copied.copy->dir());
+    ASSERT_TRUE(second.ok()) << second.status();
+    EXPECT_EQ(ListNumbers(copied.copy->dir(), "task")->size(), 2u);
+    ASSERT_TRUE(first->Take(files[0].fd()).ok());
+    ASSERT_TRUE(second->Take(files[1].fd()).ok());
+    const std::array one = {Piece(3)};
+    const std::array other = {Piece(0, 2)};
+    ASSERT_TRUE(first->StartWrite(one, 0).ok());
+    ASSERT_TRUE(second->StartWrite(other, 0).ok());
+    EXPECT_EQ(first->FinishWrite().value_or(0), kPage);
+    EXPECT_EQ(second->FinishWrite().value_or(0), 2 * kPage);
+    // One that is given up in the middle of it ends as well.
+    ASSERT_TRUE(second->StartWrite(other, 0).ok());
+  }
+  EXPECT_EQ(files[0].Text(), Filled('d'));
+  EXPECT_EQ(files[1].Text(), Filled('a') + Filled('b'));
+  EXPECT_EQ(ListNumbers(copied.copy->dir(), "task")->size(), 1u);
+  EXPECT_EQ(DescriptorsOf(child.pid()), had);
+  const std::array again = {Piece(7)};
+  EXPECT_EQ(first->Write(again, 0).value_or(0), kPage);
+}
+
 TEST(CopyWriterTest, MemoryThatIsNotThereIsAnError) {
   char* const hole = Pages() + 2 * kPage;
   const Child child([hole](int ready) {
