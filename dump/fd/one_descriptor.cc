@@ -125,12 +125,21 @@ bool NeedsCopy(const Descriptor& descriptor, bool is_first) {
   return S_ISFIFO(stat.st_mode) || stat.st_nlink == 0 || link.ends_with(" (deleted)");
 }
 
+// What is read one by one of a running task may be of two files that had the number one after the
+// other, and such a file there is none.
 absl::StatusOr<Descriptor> PeekDescriptor(const ProcDir& task, int number) {
-  Descriptor descriptor{.number = number};
-  RETURN_IF_ERROR(StatOf(task, number, descriptor.stat));
-  RETURN_IF_ERROR(ReadInfo(task, number, descriptor));
-  ASSIGN_OR_RETURN(descriptor.link, DescriptorLink(task, number));
-  return descriptor;
+  constexpr int kLooks = 10;
+  for (int look = 1;; ++look) {
+    Descriptor descriptor{.number = number};
+    RETURN_IF_ERROR(StatOf(task, number, descriptor.stat));
+    RETURN_IF_ERROR(ReadInfo(task, number, descriptor));
+    ASSIGN_OR_RETURN(descriptor.link, DescriptorLink(task, number));
+    struct stat after = {};
+    RETURN_IF_ERROR(StatOf(task, number, after));
+    const bool same =
+        after.st_dev == descriptor.stat.st_dev && after.st_ino == descriptor.stat.st_ino;
+    if (same || look == kLooks) return descriptor;
+  }
 }
 
 absl::StatusOr<UniqueFd> TakeCopy(const ProcDir& task, BorrowedFd pidfd, int number) {

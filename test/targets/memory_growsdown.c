@@ -15,8 +15,9 @@ int main(void) {
   Fill(top - 3 * kPage, 5 * kPage, 13);
   Checkpoint();
   ExpectFilled("grown mapping", top - 3 * kPage, 5 * kPage, 13);
-  EXPECT(HasVmFlag(top, "gd"));
+  /* Before anything is mapped: on Linux 6.1 that may be nearer than the gap. */
   Fill(top - 10 * kPage, 5 * kPage, 14);
+  EXPECT(HasVmFlag(top, "gd"));
   ExpectFilled("grown again", top - 10 * kPage, 5 * kPage, 14);
   ExpectFilled("grown mapping", top - 3 * kPage, 5 * kPage, 13);
   Pass();

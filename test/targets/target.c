@@ -198,7 +198,12 @@ const char* StatusField(const char* name) {
 }
 
 static bool IsEntry(const char* line, unsigned long* start, unsigned long* end) {
-  return sscanf(line, "%lx-%lx ", start, end) == 2;
+  /* Not sscanf, which measures all the text that follows. */
+  char* rest;
+  *start = strtoul(line, &rest, 16);
+  if (rest == line || *rest != '-') return false;
+  *end = strtoul(rest + 1, &rest, 16);
+  return *rest == ' ';
 }
 
 const char* SmapsField(const void* address, const char* name) {
