@@ -92,10 +92,20 @@ bool HasDupfdQuery(const ProcDir& self) {
   return fcntl(self.fd().get(), abi::kFDupfdQuery, self.fd().get()) == 1;
 }
 
+// Whether our own bits are set by writing, and cleared on request; and whether we see frames,
+// without which they do not tell enough (ChangedPages). Nothing is ours that others track.
 bool HasSoftDirty(const ProcDir& self) {
   const TouchedPage page;
+  const auto marked = [&] {
+    const uint64_t entry = EntryOf(self, page);
+    return (entry & abi::kPagemapSoftDirty) != 0 && (entry & abi::kPagemapFrame) != 0;
+  };
   // A page that was just written is dirty wherever dirtiness is tracked.
-  return page.valid() && (EntryOf(self, page) & abi::kPagemapSoftDirty) != 0;
+  if (!page.valid() || !marked()) return false;
+  const auto clear_refs = self.Open("clear_refs", O_WRONLY);
+  if (!clear_refs.ok() || write(clear_refs->get(), "4", 1) != 1 || marked()) return false;
+  *static_cast<volatile char*>(page.data()) = 2;
+  return marked();
 }
 
 // Whether we can watch writes to our own memory, and take a descriptor from a thread.
@@ -131,11 +141,12 @@ constexpr KernelFeatures::Description kDescriptions[] = {
      "telling MADV_GUARD_INSTALL ranges from swapped memory", "tasks that have some are refused"},
     {KernelFeature::kDupfdQuery, "dupfd_query", "Linux 6.10",
      "finding descriptors that share an open file", "kcmp(2) is asked"},
-    {KernelFeature::kSoftDirty, "soft_dirty", "CONFIG_MEM_SOFT_DIRTY",
-     "tracking what is written between dumps", "write_watch does it"},
+    {KernelFeature::kSoftDirty, "soft_dirty", "CONFIG_MEM_SOFT_DIRTY, and CAP_SYS_ADMIN",
+     "tracking what is written between dumps where write_watch is absent",
+     "write_watch does it, or no dump builds on another"},
     {KernelFeature::kWriteWatch, "write_watch", "Linux 6.9 with CONFIG_USERFAULTFD",
      "tracking what is written between dumps (pre-dump, --track-mem)",
-     "no dump builds on another: each is whole"},
+     "soft_dirty does it, or no dump builds on another: each is whole"},
     {KernelFeature::kBpfTaskVma, "bpf_task_vma",
      "Linux 6.1 with CONFIG_DEBUG_INFO_BTF, and CAP_BPF",
      "the flags of many mappings without walking their pages", "smaps is read"},

@@ -18,7 +18,7 @@ enum class KernelFeature : uint8_t {
   kPagemapScanGuard,  // it knows PAGE_IS_GUARD, 6.15
   kPagemapGuard,      // entries of /proc/PID/pagemap tell guards, 6.15
   kDupfdQuery,        // fcntl(F_DUPFD_QUERY): do two descriptors share one open file? 6.10
-  kSoftDirty,         // CONFIG_MEM_SOFT_DIRTY
+  kSoftDirty,         // CONFIG_MEM_SOFT_DIRTY, told to CAP_SYS_ADMIN alone
   kBpfTaskVma,        // BPF iterators over the mappings of one task, 6.1, and BTF to write them by
   kBpfTaskFile,       // the same over the open files of one task
   kBpfTask,           // the same over the threads of one task

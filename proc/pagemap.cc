@@ -11,7 +11,6 @@
 #include "absl/strings/str_cat.h"
 #include "dumpctl/kernel_abi.h"
 #include "dumpctl/status_macros.h"
-#include "proc/zero_page.h"
 
 namespace dumpctl {
 namespace {
@@ -58,8 +57,7 @@ Pagemap::Pagemap(UniqueFd file, const KernelFeatures& features)
       can_scan_(features.Has(KernelFeature::kPagemapScan)),
       scans_guards_(can_scan_ && features.Has(KernelFeature::kPagemapScanGuard)),
       knows_guards_(scans_guards_ || features.Has(KernelFeature::kPagemapGuard)) {
-  if (!scans_guards_) entries_ = std::make_unique<uint64_t[]>(kEntries);
-  if (!can_scan_) zero_frame_ = ZeroPageFrame();
+  if (!can_scan_) zeros_ = FindZeroFrames();
 }
 
 absl::StatusOr<Pagemap> Pagemap::Open(const ProcDir& task, const KernelFeatures& features) {
@@ -153,18 +151,28 @@ bool Pagemap::Matches(uint64_t entry, PageFilter filter) const {
   if (filter == PageFilter::kGuards) return false;
   if (!(entry & (abi::kPagemapPresent | abi::kPagemapSwapped))) return false;
   if (filter == PageFilter::kCopied) return !(entry & abi::kPagemapFile);
-  const bool zero = (entry & abi::kPagemapPresent) && zero_frame_ != 0 &&
-                    (entry & abi::kPagemapFrame) == zero_frame_;
-  return !zero;
+  return !IsZeroPage(entry, zeros_);
 }
 
 absl::StatusOr<size_t> Pagemap::ReadEntries(uint64_t first_page, uint64_t pages) {
+  if (!entries_) entries_ = std::make_unique<uint64_t[]>(kEntries);
   const ssize_t n = pread(file_.get(), entries_.get(), std::min(pages, kEntries) * sizeof(uint64_t),
                           static_cast<off_t>(first_page * sizeof(uint64_t)));
   if (n < 0) return Error(errno);
   // Nothing to read where addresses are: the address space is no more.
   if (n == 0) return Error(ESRCH);
   return static_cast<size_t>(n) / sizeof(uint64_t);
+}
+
+absl::Status Pagemap::ForEach(
+    RemoteAddress start, RemoteAddress end,
+    absl::FunctionRef<void(RemoteAddress, std::span<const uint64_t>)> take) {
+  for (RemoteAddress at = start; at < end;) {
+    ASSIGN_OR_RETURN(const size_t n, ReadEntries(at.value() / kPageSize, (end - at) / kPageSize));
+    take(at, std::span(entries_.get(), n));
+    at = at + n * kPageSize;
+  }
+  return absl::OkStatus();
 }
 
 absl::Status Pagemap::Read(RemoteAddress start, RemoteAddress end, PageFilter filter, Found found) {

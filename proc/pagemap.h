@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
@@ -12,6 +13,7 @@
 #include "dumpctl/unique_fd.h"
 #include "proc/kernel_features.h"
 #include "proc/proc_fs.h"
+#include "proc/zero_page.h"
 
 namespace dumpctl {
 
@@ -61,6 +63,11 @@ class Pagemap {
                                    bool protect,
                                    absl::FunctionRef<void(RemoteAddress, RemoteAddress)> found);
 
+  // Calls `take` with all entries of [start, end), ascending, 2^17 at a time. As
+  // /proc/PID/pagemap has them: see kernel_abi.h.
+  absl::Status ForEach(RemoteAddress start, RemoteAddress end,
+                       absl::FunctionRef<void(RemoteAddress, std::span<const uint64_t>)> take);
+
   // Whether guards are told from pages. Where they are not (Linux 6.13 and 6.14) they look like
   // swapped pages, and are found as such; reading them fails.
   bool knows_guards() const { return knows_guards_; }
@@ -79,8 +86,8 @@ class Pagemap {
   bool can_scan_;
   bool scans_guards_;  // by the scan itself
   bool knows_guards_;
-  std::unique_ptr<uint64_t[]> entries_;  // of Read
-  uint64_t zero_frame_ = 0;              // 0: not known
+  std::unique_ptr<uint64_t[]> entries_;  // of ReadEntries
+  ZeroFrames zeros_;
 };
 
 }  // namespace dumpctl

@@ -65,10 +65,12 @@ constexpr char kMemDirtyTrack[] = "mem_dirty_track";
 
 absl::Status CheckFeature(const std::string& name) {
   ASSIGN_OR_RETURN(const KernelFeatures features, KernelFeatures::Probe(ForcedKernelFeatures()));
-  if (!features.Has(KernelFeature::kWriteWatch)) {
+  if (!features.Has(KernelFeature::kWriteWatch) && !features.Has(KernelFeature::kSoftDirty)) {
     return MakeFailure(
         Failure::kHost, absl::StatusCode::kFailedPrecondition,
-        absl::StrCat(name, " is not supported: it takes Linux 6.9 with CONFIG_USERFAULTFD"));
+        absl::StrCat(name,
+                     " is not supported: it takes Linux 6.9 with CONFIG_USERFAULTFD, or "
+                     "CONFIG_MEM_SOFT_DIRTY and CAP_SYS_ADMIN"));
   }
   return WriteAnswer(absl::StrCat(name, " is supported\n"));
 }

@@ -66,6 +66,7 @@ absl::Status Collect(DumpRun& run, const FrozenTree& tree, Preflight& preflight,
     FrozenFacts& task = facts.tasks[i];
     RETURN_IF_ERROR(tracking.Split(tree.tasks()[i], task.vmas, task.pages));
   }
+  RETURN_IF_ERROR(tracking.ClearBits(tree));
   CountFacts(run.report, facts);
   run.log.Info(absl::StrCat("Collected: ", run.report.vmas, " mappings, ", run.report.descriptors,
                             " descriptors, ", run.report.pages_written, " pages to save"));

@@ -13,6 +13,7 @@
 #include "dumpctl/failure.h"
 #include "dumpctl/kernel_abi.h"
 #include "dumpctl/status_macros.h"
+#include "proc/stat_parser.h"
 
 namespace dumpctl {
 namespace {
@@ -20,7 +21,8 @@ namespace {
 absl::Status CannotTrack() {
   return MakeFailure(Failure::kHost, absl::StatusCode::kFailedPrecondition,
                      "this kernel cannot track what is written to memory: use Linux 6.9 or newer "
-                     "with CONFIG_USERFAULTFD, or dump without --track-mem");
+                     "with CONFIG_USERFAULTFD, or CONFIG_MEM_SOFT_DIRTY and CAP_SYS_ADMIN, or dump "
+                     "without --track-mem");
 }
 
 absl::Status TrackedByAnother(pid_t pid) {
@@ -42,13 +44,19 @@ std::vector<PageRun> RunsOf(const SavedPagemap& pagemap) {
 absl::StatusOr<PageTracking> PageTracking::Prepare(const DumpOptions& options,
                                                    const KernelFeatures& features) {
   PageTracking tracking(features);
+  // Told early where it is needed in the freeze.
+  if (!features.Has(KernelFeature::kPagemapScan) || tracking.way_ == TrackingWay::kSoftDirty) {
+    FindZeroFrames();
+  }
   if (!options.prev_images_dir.empty()) {
     ASSIGN_OR_RETURN(tracking.parent_,
                      ParentImages::Open(options.images_dir, options.prev_images_dir));
   }
   // Who is to be killed writes nothing afterwards.
   if (!options.track_mem || options.outcome == Outcome::kKilled) return tracking;
-  if (!features.Has(KernelFeature::kWriteWatch)) return CannotTrack();
+  if (tracking.way_ == TrackingWay::kSoftDirty && !features.Has(KernelFeature::kSoftDirty)) {
+    return CannotTrack();
+  }
   ASSIGN_OR_RETURN(tracking.holder_, TrackingHolder::Start());
   return tracking;
 }
@@ -56,7 +64,7 @@ absl::StatusOr<PageTracking> PageTracking::Prepare(const DumpOptions& options,
 PageTracking::~PageTracking() {
   for (Watched& each : watched_) {
     const auto task = ProcDir::OpenTask(each.pid);
-    if (task.ok()) each.watch.End(*task);
+    if (task.ok() && each.watch) each.watch->End(*task);
   }
 }
 
@@ -70,11 +78,34 @@ absl::Status PageTracking::ReadParent(std::span<const Target> targets) {
   return absl::OkStatus();
 }
 
+// The inodes of pidfds are all the same before Linux 6.9.
+absl::StatusOr<uint64_t> PageTracking::Identify(const FrozenTask& task, BorrowedFd pidfd) const {
+  if (way_ == TrackingWay::kWriteWatch) return IdentityOf(pidfd);
+  ASSIGN_OR_RETURN(const std::string text, task.dir().ReadWhole("stat"));
+  ASSIGN_OR_RETURN(const TaskStat stat, ParseStat(text));
+  return stat.start_time;
+}
+
+void PageTracking::Trust(const TrackedTree& found) {
+  const bool since_parent = parent_ && !found.run_id.empty() && found.run_id == parent_->run_id();
+  if (!since_parent || found.way != way_) return;
+  for (const WatchedTask& task : found.tasks) {
+    Trusted trusted{.pid = task.pid, .identity = task.identity};
+    if (way_ == TrackingWay::kSoftDirty) {
+      absl::StatusOr<SoftDirtyRecord> record = SoftDirtyRecord::Read(BorrowedFd(task.watch));
+      if (!record.ok()) continue;
+      trusted.record = *std::move(record);
+    }
+    since_parent_.push_back(std::move(trusted));
+  }
+}
+
 absl::StatusOr<WriteWatch> PageTracking::WatchOf(const FrozenTask& task, TrackedTree& taken) const {
   ASSIGN_OR_RETURN(const UniqueFd pidfd, task.OpenPidfd());
   ASSIGN_OR_RETURN(const uint64_t identity, IdentityOf(BorrowedFd(pidfd)));
   for (WatchedTask& known : taken.tasks) {
     if (known.pid != task.pid() || known.identity != identity || !known.watch) continue;
+    if (taken.way != TrackingWay::kWriteWatch) continue;
     WriteWatch watch = WriteWatch::Adopt(std::move(known.watch));
     if (watch.IsAlive()) return watch;
   }
@@ -86,46 +117,73 @@ absl::StatusOr<WriteWatch> PageTracking::WatchOf(const FrozenTask& task, Tracked
   return WriteWatch::Create(std::move(made));
 }
 
+absl::StatusOr<PageTracking::Watched> PageTracking::BeginToWatch(const FrozenTask& task,
+                                                                 TrackedTree& taken) const {
+  Watched watched{.pid = task.pid()};
+  ASSIGN_OR_RETURN(watched.pidfd, task.OpenPidfd());
+  ASSIGN_OR_RETURN(watched.identity, Identify(task, BorrowedFd(watched.pidfd)));
+  if (way_ == TrackingWay::kSoftDirty) {
+    ASSIGN_OR_RETURN(watched.clear_refs, task.dir().Open("clear_refs", O_WRONLY));
+    return watched;
+  }
+  ASSIGN_OR_RETURN(watched.watch, WatchOf(task, taken));
+  return watched;
+}
+
 absl::Status PageTracking::Watch(const FrozenTree& tree, const Target& root) {
   if (!holder_ && !parent_) return absl::OkStatus();
   ASSIGN_OR_RETURN(std::optional<TrackedTree> found,
                    holder_ ? TakeFromHolder(root) : AskHolder(root));
   TrackedTree taken;
   if (found) taken = *std::move(found);
-  if (parent_ && !taken.run_id.empty() && taken.run_id == parent_->run_id()) {
-    for (const WatchedTask& task : taken.tasks) {
-      since_parent_.push_back({.pid = task.pid, .identity = task.identity});
-    }
-  }
+  Trust(taken);
   if (!holder_) return absl::OkStatus();
   for (const FrozenTask& task : tree.tasks()) {
-    ASSIGN_OR_RETURN(WriteWatch watch, WatchOf(task, taken));
-    ASSIGN_OR_RETURN(UniqueFd pidfd, task.OpenPidfd());
-    ASSIGN_OR_RETURN(const uint64_t identity, IdentityOf(BorrowedFd(pidfd)));
-    watched_.push_back({task.pid(), identity, std::move(pidfd), std::move(watch)});
-    const absl::Status added = watched_.back().watch.AddAll(task.dir(), features_);
+    ASSIGN_OR_RETURN(Watched watched, BeginToWatch(task, taken));
+    watched_.push_back(std::move(watched));
+    if (!watched_.back().watch) continue;
+    const absl::Status added = watched_.back().watch->AddAll(task.dir(), features_);
     if (absl::IsUnavailable(added)) return TrackedByAnother(task.pid());
     RETURN_IF_ERROR(added);
   }
   return absl::OkStatus();
 }
 
-bool PageTracking::IsTrusted(pid_t pid, uint64_t identity) const {
-  const auto is_it = [&](const WatchedTask& task) {
-    return task.pid == pid && task.identity == identity;
-  };
-  return std::any_of(since_parent_.begin(), since_parent_.end(), is_it);
+const PageTracking::Trusted* PageTracking::FindTrusted(pid_t pid, uint64_t identity) const {
+  const auto it = std::find_if(
+      since_parent_.begin(), since_parent_.end(),
+      [&](const Trusted& task) { return task.pid == pid && task.identity == identity; });
+  return it == since_parent_.end() ? nullptr : &*it;
+}
+
+PageTracking::Watched* PageTracking::FindWatched(pid_t pid) {
+  const auto it = std::find_if(watched_.begin(), watched_.end(),
+                               [pid](const Watched& task) { return task.pid == pid; });
+  return it == watched_.end() ? nullptr : &*it;
+}
+
+absl::StatusOr<std::vector<AddressRange>> PageTracking::FindChanged(const FrozenTask& task,
+                                                                    const VmaList& vmas,
+                                                                    const ScannedPages& pages,
+                                                                    const Trusted* trusted) {
+  if (way_ == TrackingWay::kWriteWatch) {
+    return FindDirty(task.dir(), vmas, features_, holder_.has_value());
+  }
+  ASSIGN_OR_RETURN(SoftDirtyPages found, FindSoftDirty(task.dir(), vmas, pages.runs, features_,
+                                                       trusted ? &trusted->record : nullptr));
+  if (Watched* const watched = FindWatched(task.pid())) watched->record = std::move(found.next);
+  return std::move(found.changed);
 }
 
 absl::Status PageTracking::Split(const FrozenTask& task, const VmaList& vmas, ScannedPages& pages) {
   if (!holder_ && !parent_) return absl::OkStatus();
   ASSIGN_OR_RETURN(const UniqueFd pidfd, task.OpenPidfd());
-  ASSIGN_OR_RETURN(const uint64_t identity, IdentityOf(BorrowedFd(pidfd)));
+  ASSIGN_OR_RETURN(const uint64_t identity, Identify(task, BorrowedFd(pidfd)));
   const auto saved = saved_.find(task.pid());
-  const bool trusted = saved != saved_.end() && IsTrusted(task.pid(), identity);
+  const Trusted* const trusted =
+      saved != saved_.end() ? FindTrusted(task.pid(), identity) : nullptr;
   if (!trusted && !holder_) return absl::OkStatus();
-  ASSIGN_OR_RETURN(std::vector<AddressRange> dirty,
-                   FindDirty(task.dir(), vmas, features_, holder_.has_value()));
+  ASSIGN_OR_RETURN(const std::vector<AddressRange> dirty, FindChanged(task, vmas, pages, trusted));
   if (!trusted) return absl::OkStatus();
   SplitPages split = SplitByParent(pages.runs, dirty, saved->second);
   for (const PageRun& run : split.in_parent) {
@@ -137,14 +195,31 @@ absl::Status PageTracking::Split(const FrozenTask& task, const VmaList& vmas, Sc
   return absl::OkStatus();
 }
 
+absl::Status PageTracking::ClearBits(const FrozenTree& tree) {
+  if (!holder_ || way_ != TrackingWay::kSoftDirty) return absl::OkStatus();
+  for (const FrozenTask& task : tree.tasks()) {
+    Watched* const watched = FindWatched(task.pid());
+    if (watched == nullptr) continue;
+    RETURN_IF_ERROR(
+        ClearSoftDirty(task.dir(), BorrowedFd(watched->clear_refs), features_, watched->record));
+    watched->clear_refs.Reset();
+  }
+  return absl::OkStatus();
+}
+
 absl::Status PageTracking::Keep(const Target& root, const std::string& run_id) {
   if (!holder_) return absl::OkStatus();
-  TrackedTree tree{.run_id = run_id};
+  TrackedTree tree{.run_id = run_id, .way = way_};
   std::vector<BorrowedFd> pidfds;
   for (const Watched& each : watched_) {
-    UniqueFd copy(fcntl(each.watch.fd().get(), F_DUPFD_CLOEXEC, 0));
-    if (!copy) return absl::ErrnoToStatus(errno, "a copy of a userfaultfd");
-    tree.tasks.push_back({each.pid, each.identity, std::move(copy)});
+    UniqueFd kept;
+    if (each.watch) {
+      kept.Reset(fcntl(each.watch->fd().get(), F_DUPFD_CLOEXEC, 0));
+      if (!kept) return absl::ErrnoToStatus(errno, "a copy of a userfaultfd");
+    } else {
+      ASSIGN_OR_RETURN(kept, each.record.Write());
+    }
+    tree.tasks.push_back({each.pid, each.identity, std::move(kept)});
     pidfds.emplace_back(each.pidfd);
   }
   RETURN_IF_ERROR(holder_->Keep(root, tree, pidfds));
@@ -156,6 +231,8 @@ absl::Status PageTracking::Keep(const Target& root, const std::string& run_id) {
 absl::StatusOr<bool> EndTracking(const Target& root) {
   ASSIGN_OR_RETURN(std::optional<TrackedTree> taken, TakeFromHolder(root));
   if (!taken) return false;
+  // Soft-dirty bits are the kernel's own: nothing is left of them.
+  if (taken->way == TrackingWay::kSoftDirty) return true;
   for (WatchedTask& task : taken->tasks) {
     const auto dir = ProcDir::OpenTask(task.pid);
     if (dir.ok()) WriteWatch::Adopt(std::move(task.watch)).End(*dir);

@@ -13,6 +13,7 @@
 #include "dump/image/image_directory.h"
 #include "dump/image/page_sink.h"
 #include "dump/image/parent_images.h"
+#include "dump/mm/soft_dirty.h"
 #include "dump/mm/write_watch.h"
 #include "dump/session/dump_options.h"
 #include "dump/session/frozen_facts.h"
@@ -25,6 +26,8 @@ namespace dumpctl {
 
 // Which pages of a tree stand in its parent images (--prev-images-dir), and what is done so that
 // the next dump can tell that of this one's (--track-mem, pre-dump).
+//
+// Writes are watched (WriteWatch), or told of by soft-dirty bits where that is all the kernel has.
 //
 // A page is left to the parent images only when all of this is sure: its task is the very one that
 // was watched since these images were made, and since no others were; nobody has written to it
@@ -54,32 +57,55 @@ class PageTracking {
   // watched.
   absl::Status Watch(const FrozenTree& tree, const Target& root);
 
-  // What of `pages` has to be written, and what stands in the parent images. With another round, if
-  // tracks().
+  // What of `pages` has to be written, and what stands in the parent images. With another round of
+  // watching, if tracks().
   absl::Status Split(const FrozenTask& task, const VmaList& vmas, ScannedPages& pages);
+
+  // Once all are split: another round of soft-dirty bits, if tracks(). Not one by one, for tasks
+  // may have their memory in common.
+  absl::Status ClearBits(const FrozenTree& tree);
 
   // The images of `run_id` stand. Errors: nothing is tracked any more.
   absl::Status Keep(const Target& root, const std::string& run_id);
 
  private:
+  // A task that is tracked from now on.
   struct Watched {
     pid_t pid = 0;
     uint64_t identity = 0;
     UniqueFd pidfd;
-    WriteWatch watch;
+    std::optional<WriteWatch> watch;
+    UniqueFd clear_refs;
+    SoftDirtyRecord record;
+  };
+  // A task that was tracked since the parent images, and nobody else could have told of a write.
+  struct Trusted {
+    pid_t pid = 0;
+    uint64_t identity = 0;
+    SoftDirtyRecord record;
   };
 
-  explicit PageTracking(KernelFeatures features) : features_(features) {}
+  explicit PageTracking(KernelFeatures features)
+      : features_(features),
+        way_(features.Has(KernelFeature::kWriteWatch) ? TrackingWay::kWriteWatch
+                                                      : TrackingWay::kSoftDirty) {}
 
+  absl::StatusOr<uint64_t> Identify(const FrozenTask& task, BorrowedFd pidfd) const;
+  void Trust(const TrackedTree& found);
   absl::StatusOr<WriteWatch> WatchOf(const FrozenTask& task, TrackedTree& taken) const;
-  // Whether nobody but a watch since the parent images could have told of a write.
-  bool IsTrusted(pid_t pid, uint64_t identity) const;
+  absl::StatusOr<Watched> BeginToWatch(const FrozenTask& task, TrackedTree& taken) const;
+  const Trusted* FindTrusted(pid_t pid, uint64_t identity) const;
+  Watched* FindWatched(pid_t pid);
+  absl::StatusOr<std::vector<AddressRange>> FindChanged(const FrozenTask& task, const VmaList& vmas,
+                                                        const ScannedPages& pages,
+                                                        const Trusted* trusted);
 
   KernelFeatures features_;
+  TrackingWay way_;
   std::optional<ParentImages> parent_;
   std::map<pid_t, std::vector<PageRun>> saved_;  // by the parent images
   std::optional<TrackingHolder> holder_;
-  std::vector<WatchedTask> since_parent_;  // watched since these; no descriptors
+  std::vector<Trusted> since_parent_;
   std::vector<Watched> watched_;
 };
 

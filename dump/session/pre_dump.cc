@@ -98,6 +98,7 @@ class PreDumpSession {
       tasks.push_back(std::move(found));
       run_.report.threads += task.threads().size();
     }
+    RETURN_IF_ERROR(tracking_.ClearBits(tree));
     RETURN_IF_ERROR(run_.Begin("resume"));
     RETURN_IF_ERROR(freezer.PutBack());
     RETURN_IF_ERROR(tree.Resume());

@@ -24,10 +24,12 @@ namespace dumpctl {
 namespace {
 
 // One packet each. Both ends are this very program, or another version of it: it says which.
-constexpr uint32_t kVersion = 1;
+constexpr uint32_t kVersion = 2;
 struct Head {
   uint32_t version = kVersion;
   uint32_t tasks = 0;
+  TrackingWay way = TrackingWay::kWriteWatch;
+  uint32_t reserved = 0;
   char run_id[64] = {};
 };
 struct TaskPacket {
@@ -188,11 +190,13 @@ class Holder {
     // Whoever takes over may start another holder of that name.
     if (take) listening_.Reset();
     head_.tasks = static_cast<uint32_t>(held_.size());
+    // A record is there to be read. Of a watch nobody else is to have a hold.
+    const bool give = take || head_.way == TrackingWay::kSoftDirty;
     bool sent = Send(peer.get(), &head_, sizeof head_);
     for (const Held& held : held_) {
       const int fd = held.watch.get();
       sent = sent && Send(peer.get(), &held.packet, sizeof held.packet,
-                          take ? std::span(&fd, 1) : std::span<const int>());
+                          give ? std::span(&fd, 1) : std::span<const int>());
     }
     if (!take) return;
     // Not before they have been received: what is under way holds them, too, but only so long as
@@ -245,12 +249,13 @@ absl::StatusOr<std::optional<TrackedTree>> Request(const Target& root, char want
   }
   TrackedTree tree;
   tree.run_id.assign(head.run_id, strnlen(head.run_id, sizeof head.run_id));
+  tree.way = head.way;
   for (uint32_t i = 0; i < head.tasks; ++i) {
     TaskPacket packet;
     std::vector<UniqueFd> fds;
     if (!Receive(socket.get(), &packet, sizeof packet, &fds)) return std::nullopt;
     WatchedTask task{.pid = packet.pid, .identity = packet.identity};
-    if (wanted == kTake) {
+    if (wanted == kTake || head.way == TrackingWay::kSoftDirty) {
       if (fds.size() != 1) return std::nullopt;
       task.watch = std::move(fds.front());
     }
@@ -291,6 +296,7 @@ absl::Status TrackingHolder::Keep(const Target& root, const TrackedTree& tree,
     Head head;
   } given{.address = AddressOf(root.pid, root.stat.start_time)};
   given.head.tasks = static_cast<uint32_t>(tree.tasks.size());
+  given.head.way = tree.way;
   std::copy_n(tree.run_id.data(), std::min(tree.run_id.size(), sizeof given.head.run_id - 1),
               given.head.run_id);
   LosePatience(socket_.get());

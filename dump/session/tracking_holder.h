@@ -20,25 +20,33 @@ namespace dumpctl {
 // 6.9).
 absl::StatusOr<uint64_t> IdentityOf(BorrowedFd pidfd);
 
+// How a tree's writes are told of.
+enum class TrackingWay : uint32_t {
+  kWriteWatch = 1,  // by a WriteWatch of each task
+  kSoftDirty = 2,   // by the soft-dirty bits of each task, of which there is a SoftDirtyRecord
+};
+
 // A task whose writes are watched.
 struct WatchedTask {
   pid_t pid = 0;
   uint64_t identity = 0;
-  UniqueFd watch;  // WriteWatch::fd; none where it was only asked for
+  UniqueFd watch;  // WriteWatch::fd, none where it was only asked for; SoftDirtyRecord's memfd
 };
 
 // What is watched of a tree, since which dump.
 struct TrackedTree {
   std::string run_id;  // of the dump whose images hold what is not written since
+  TrackingWay way = TrackingWay::kWriteWatch;
   std::vector<WatchedTask> tasks;
 };
 
 // Writes are watched as long as a descriptor is open, and between one dump and the next some
-// process has to have it open: the holder. It is a child of the dumper that outlives it, in a
-// session of its own, in the root directory, with no descriptor but those and a socket; some 100 KB
-// of memory. It ends with the root of the tree, when somebody takes over what it has, or is killed;
-// all of these end the watch of whom nobody else holds, and the tasks are as if there had been
-// none.
+// process has to have it open: the holder. Soft-dirty bits need nobody, but what is known of them
+// has to be trusted no longer than one round, which is kept in the same way. It is a child of the
+// dumper that outlives it, in a session of its own, in the root directory, with no descriptor but
+// those and a socket; some 100 KB of memory. It ends with the root of the tree, when somebody takes
+// over what it has, or is killed; all of these end the watch of whom nobody else holds, and the
+// tasks are as if there had been none.
 //
 // The next dump finds it by an abstract unix socket that has the root's pid and start time in its
 // name, and talks to it only if it is of the same user or of root. Who runs in another network

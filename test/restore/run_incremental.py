@@ -5,6 +5,7 @@
 
 chain:   three pre-dumps and a dump of a target that goes on writing; restored, and checked.
 dedup:   the same, and what is superseded is freed in the images before.
+tables:  what was moved by whole page tables, or given back and read, is written again.
 lost:    tracking that was lost, or is of other images, leaves nothing to the images before.
 reused:  neither does that of another process which had the pid.
 untrack: ended on request, tracking leaves nothing in the target.
@@ -82,6 +83,15 @@ class Incremental:
     def write_a_while(self):
         time.sleep(0.03)
 
+    def ask(self, name, answer):
+        """The target does something, and tells when it is done."""
+        with open(os.path.join(self._start.work_dir, name), "w"):
+            pass
+        while not os.path.exists(os.path.join(self._start.work_dir, answer)):
+            require(time.monotonic() < self._start.deadline, f"no {answer}")
+            code = self._start.reaper.wait(self.target.pid, time.monotonic() + 0.002)
+            require(code is None, f"the target ended with {code}")
+
     def expect_no_traces(self):
         for pid in self.target.tree():
             with open(f"/proc/{pid}/smaps") as smaps:
@@ -157,6 +167,17 @@ def case_dedup(test):
                for name in os.listdir(test.images(1)) if name.startswith("pages-"))
     require(blocks(test.images(1)) == before < size // 512, f"{before} blocks of {size} bytes")
     test.restore(4, pids)
+
+
+def case_tables(test):
+    test.start()
+    whole = test.dump("pre-dump", 1)
+    test.ask("move", "moved")
+    pids = test.target.tree()
+    last = test.dump("dump", 2, previous=1)
+    require(0 < last["pages_in_parent"] < 1024, f"what has no tables of its own is left: {last}")
+    require(whole["pages_written"] > 3 * 512 > last["pages_written"], f"{whole}, {last}")
+    test.restore(2, pids)
 
 
 def case_lost(test):
@@ -243,8 +264,8 @@ def case_killed(test):
     test.check("resumed")
 
 
-CASES = {"chain": case_chain, "dedup": case_dedup, "lost": case_lost, "reused": case_reused,
-         "untrack": case_untrack, "killed": case_killed}
+CASES = {"chain": case_chain, "dedup": case_dedup, "tables": case_tables, "lost": case_lost,
+         "reused": case_reused, "untrack": case_untrack, "killed": case_killed}
 
 
 def run(options, directory):

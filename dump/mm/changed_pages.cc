@@ -1,0 +1,93 @@
+#include "dump/mm/changed_pages.h"
+
+#include <algorithm>
+
+#include "dump/image/page_run.h"
+#include "dumpctl/kernel_abi.h"
+
+namespace dumpctl {
+namespace {
+
+// One of each, so that a table whose first pages are written to is known by others.
+constexpr uint64_t kSampledPages = ChangedPages::kTable / 4;
+
+bool IsWritten(uint64_t entry) { return (entry & abi::kPagemapSoftDirty) != 0; }
+
+// Anonymous and mapped here alone: no file's page, none that the kernel has merged with others, and
+// none of zeros, which may be in many places.
+bool IsOfThisPlace(uint64_t entry) {
+  return (entry & abi::kPagemapPresent) != 0 && (entry & abi::kPagemapExclusive) != 0 &&
+         (entry & abi::kPagemapFile) == 0 && (entry & abi::kPagemapFrame) != 0;
+}
+
+// The mark of another one's write protection may stand where a page was given back.
+bool HasContent(uint64_t entry) {
+  if ((entry & abi::kPagemapPresent) != 0) return true;
+  return (entry & abi::kPagemapSwapped) != 0 && (entry & abi::kPagemapUffdWp) == 0;
+}
+
+}  // namespace
+
+bool ChangedPages::IsInPlace(uint64_t first, std::span<const uint64_t> entries) {
+  const uint64_t end = first + entries.size();
+  while (!known_.empty() && known_.front().page < first) known_ = known_.subspan(1);
+  bool found = false;
+  for (; !known_.empty() && known_.front().page < end; known_ = known_.subspan(1)) {
+    const PageSample& sample = known_.front();
+    const uint64_t entry = entries[sample.page - first];
+    found = found || ((entry & abi::kPagemapPresent) != 0 && !IsWritten(entry) &&
+                      (entry & abi::kPagemapFrame) == sample.frame);
+  }
+  return found;
+}
+
+void ChangedPages::TakeSamples(uint64_t first, std::span<const uint64_t> entries) {
+  uint64_t next = 0;
+  for (uint64_t i = 0; i < entries.size(); ++i) {
+    if (first + i < next || !IsOfThisPlace(entries[i])) continue;
+    samples_.push_back({first + i, entries[i] & abi::kPagemapFrame});
+    next = (first + i) / kSampledPages * kSampledPages + kSampledPages;
+  }
+}
+
+void ChangedPages::AddChanged(uint64_t first, uint64_t end) {
+  const RemoteAddress from(first * kImagePageSize);
+  const RemoteAddress to(end * kImagePageSize);
+  if (!changed_.empty() && changed_.back().end == from) {
+    changed_.back().end = to;
+  } else {
+    changed_.push_back({from, to});
+  }
+}
+
+void ChangedPages::Add(uint64_t first, std::span<const uint64_t> entries) {
+  TakeSamples(first, entries);
+  if (!IsInPlace(first, entries)) {
+    AddChanged(first, first + entries.size());
+    return;
+  }
+  for (uint64_t i = 0; i < entries.size(); ++i) {
+    const uint64_t entry = entries[i];
+    if (IsWritten(entry) || !HasContent(entry) || MayBeZeroPage(entry, zeros_)) {
+      AddChanged(first + i, first + i + 1);
+    }
+  }
+}
+
+std::vector<AddressRange> UnionOf(std::span<const AddressRange> one,
+                                  std::span<const AddressRange> other) {
+  std::vector<AddressRange> all(one.size() + other.size());
+  std::merge(one.begin(), one.end(), other.begin(), other.end(), all.begin(),
+             [](const AddressRange& a, const AddressRange& b) { return a.start < b.start; });
+  std::vector<AddressRange> joined;
+  for (const AddressRange& range : all) {
+    if (!joined.empty() && range.start <= joined.back().end) {
+      joined.back().end = std::max(joined.back().end, range.end);
+    } else {
+      joined.push_back(range);
+    }
+  }
+  return joined;
+}
+
+}  // namespace dumpctl

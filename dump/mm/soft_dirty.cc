@@ -1,0 +1,187 @@
+#include "dump/mm/soft_dirty.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "dump/mm/write_watch.h"
+#include "dumpctl/kernel_abi.h"
+#include "dumpctl/status_macros.h"
+#include "proc/pagemap.h"
+
+namespace dumpctl {
+namespace {
+
+// A record in its memfd: this, and then the samples.
+struct Head {
+  uint64_t magic = 0x3154464f53435044;  // "DPCSOFT1"
+  uint64_t witness = 0;
+  uint64_t samples = 0;
+};
+
+bool WriteAll(int fd, const void* bytes, size_t size) {
+  const char* at = static_cast<const char*>(bytes);
+  while (size > 0) {
+    const ssize_t n = write(fd, at, size);
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return false;
+    at += n;
+    size -= static_cast<size_t>(n);
+  }
+  return true;
+}
+
+bool ReadAll(int fd, void* bytes, size_t size, off_t offset) {
+  char* at = static_cast<char*>(bytes);
+  while (size > 0) {
+    const ssize_t n = pread(fd, at, size, offset);
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return false;
+    at += n;
+    offset += n;
+    size -= static_cast<size_t>(n);
+  }
+  return true;
+}
+
+absl::StatusOr<bool> IsMarked(Pagemap& pagemap, RemoteAddress page) {
+  bool marked = false;
+  RETURN_IF_ERROR(pagemap.ForEach(page, page + kImagePageSize,
+                                  [&](RemoteAddress, std::span<const uint64_t> entries) {
+                                    marked = (entries.front() & abi::kPagemapSoftDirty) != 0;
+                                  }));
+  return marked;
+}
+
+// The addresses that have to be looked at: from the first page of a table on, so that its samples
+// are among them, and never one table in two pieces.
+std::vector<AddressRange> WholeTables(std::span<const PageRun> runs) {
+  constexpr uint64_t kBytes = ChangedPages::kTable * kImagePageSize;
+  const auto table_of = [](RemoteAddress at) { return at.value() / kBytes; };
+  std::vector<AddressRange> tables;
+  for (const PageRun& run : runs) {
+    const RemoteAddress start(table_of(run.start) * kBytes);
+    if (!tables.empty() && table_of(tables.back().end - 1) + 1 >= table_of(start)) {
+      tables.back().end = run.end();
+    } else {
+      tables.push_back({start, run.end()});
+    }
+  }
+  return tables;
+}
+
+void AddByTables(RemoteAddress at, std::span<const uint64_t> entries, ChangedPages& changed) {
+  for (uint64_t page = at.value() / kImagePageSize; !entries.empty();) {
+    const size_t n =
+        std::min<size_t>(entries.size(), ChangedPages::kTable - page % ChangedPages::kTable);
+    changed.Add(page, entries.first(n));
+    entries = entries.subspan(n);
+    page += n;
+  }
+}
+
+// Of huge pages the kernel keeps no such bits, and the vDSO is its own.
+std::vector<AddressRange> Untold(const VmaList& vmas) {
+  std::vector<AddressRange> untold;
+  for (const Vma& vma : vmas) {
+    if (!CanWatch(vma)) untold.push_back({vma.start(), vma.end()});
+  }
+  return untold;
+}
+
+}  // namespace
+
+absl::StatusOr<UniqueFd> SoftDirtyRecord::Write() const {
+  UniqueFd fd(memfd_create("dumpctl-soft-dirty", MFD_CLOEXEC));
+  if (!fd) return absl::ErrnoToStatus(errno, "memfd_create");
+  const Head head{.witness = witness.value(), .samples = samples.size()};
+  if (!WriteAll(fd.get(), &head, sizeof head) ||
+      !WriteAll(fd.get(), samples.data(), samples.size() * sizeof(PageSample))) {
+    return absl::ErrnoToStatus(errno, "writing what is known of soft-dirty bits");
+  }
+  return fd;
+}
+
+absl::StatusOr<SoftDirtyRecord> SoftDirtyRecord::Read(BorrowedFd memfd) {
+  const auto bad = [] { return absl::DataLossError("no record of soft-dirty bits"); };
+  Head head;
+  struct stat stat = {};
+  if (fstat(memfd.get(), &stat) < 0 || !ReadAll(memfd.get(), &head, sizeof head, 0)) return bad();
+  const uint64_t rest = static_cast<uint64_t>(stat.st_size) - sizeof head;
+  if (head.magic != Head().magic || rest % sizeof(PageSample) != 0 ||
+      rest / sizeof(PageSample) != head.samples) {
+    return bad();
+  }
+  SoftDirtyRecord record{.witness = RemoteAddress(head.witness)};
+  record.samples.resize(head.samples);
+  if (!ReadAll(memfd.get(), record.samples.data(), rest, sizeof head)) return bad();
+  return record;
+}
+
+RemoteAddress FindWitness(const VmaList& vmas, std::span<const PageRun> runs) {
+  auto run = runs.begin();
+  RemoteAddress last_resort;
+  for (const Vma& vma : vmas) {
+    while (run != runs.end() && run->end() <= vma.start()) ++run;
+    if (run == runs.end()) break;
+    if (!CanWatch(vma)) continue;
+    if (!vma.mapping.write && run->start < vma.end()) return std::max(run->start, vma.start());
+    if (vma.kind != VmaKind::kStack) continue;
+    const auto holds = [&](const PageRun& each) {
+      return each.start < vma.end() && vma.end() <= each.end();
+    };
+    if (std::any_of(run, runs.end(), holds)) last_resort = vma.end() - kImagePageSize;
+  }
+  return last_resort;
+}
+
+absl::StatusOr<SoftDirtyPages> FindSoftDirty(const ProcDir& task, const VmaList& vmas,
+                                             std::span<const PageRun> runs,
+                                             const KernelFeatures& features,
+                                             const SoftDirtyRecord* known) {
+  ASSIGN_OR_RETURN(Pagemap pagemap, Pagemap::Open(task, features));
+  std::span<const PageSample> samples;
+  if (known != nullptr && known->witness) {
+    ASSIGN_OR_RETURN(const bool believed, IsMarked(pagemap, known->witness));
+    if (believed) samples = known->samples;
+  }
+  ChangedPages changed(samples, FindZeroFrames());
+  for (const AddressRange& range : WholeTables(runs)) {
+    RETURN_IF_ERROR(pagemap.ForEach(range.start, range.end,
+                                    [&](RemoteAddress at, std::span<const uint64_t> entries) {
+                                      AddByTables(at, entries, changed);
+                                    }));
+  }
+  SoftDirtyPages found;
+  found.changed = UnionOf(changed.changed(), Untold(vmas));
+  found.next = {FindWitness(vmas, runs), std::move(changed.samples())};
+  return found;
+}
+
+absl::Status ClearSoftDirty(const ProcDir& task, BorrowedFd clear_refs,
+                            const KernelFeatures& features, SoftDirtyRecord& record) {
+  if (write(clear_refs.get(), "4", 1) != 1) {
+    return absl::ErrnoToStatus(errno, absl::StrCat(task.path(), "/clear_refs"));
+  }
+  const RemoteAddress witness = std::exchange(record.witness, RemoteAddress());
+  if (!witness) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const UniqueFd memory, task.Open("mem", O_RDWR));
+  uint64_t word = 0;
+  const auto at = static_cast<off_t>(witness.value());
+  if (pread(memory.get(), &word, sizeof word, at) != sizeof word ||
+      pwrite(memory.get(), &word, sizeof word, at) != sizeof word) {
+    return absl::OkStatus();
+  }
+  ASSIGN_OR_RETURN(Pagemap pagemap, Pagemap::Open(task, features));
+  ASSIGN_OR_RETURN(const bool marked, IsMarked(pagemap, witness));
+  if (marked) record.witness = witness;
+  return absl::OkStatus();
+}
+
+}  // namespace dumpctl
