@@ -206,6 +206,7 @@ absl::Status InetSockets::Read(BorrowedFd copy, ino_t inode, const InetSocketTyp
   ASSIGN_OR_RETURN(facts.state, StateOf(copy, facts));
   ReadEvents(copy, facts);
   ASSIGN_OR_RETURN(facts.options, ReadSocketOptions(copy));
+  LeaveOutCredentials(facts.options.entry);
   const bool connected = IsStream(type) && facts.state != TCP_LISTEN &&
                          (facts.state != TCP_CLOSE || facts.was_connected);
   ASSIGN_OR_RETURN(facts.inet, options_.Read(copy, type, connected));

@@ -135,6 +135,7 @@ absl::Status PacketSockets::Read(BorrowedFd copy, ino_t inode) {
   const auto row = rows_->find(known->first);
   if (row != rows_->end()) facts.row = row->second;
   ASSIGN_OR_RETURN(facts.options, ReadSocketOptions(copy));
+  LeaveOutCredentials(facts.options.entry);
   for (const Unplaced& option : kUnplaced) {
     int value = 0;
     socklen_t size = sizeof value;

@@ -165,6 +165,11 @@ absl::Status FindUnplaced(BorrowedFd socket, SocketOptions& options) {
 
 std::span<const UnplacedOption> UnplacedOptions() { return kUnplaced; }
 
+void LeaveOutCredentials(image::sk_opts_entry& entry) {
+  if (!entry.so_passcred()) entry.clear_so_passcred();
+  if (!entry.so_passsec()) entry.clear_so_passsec();
+}
+
 absl::StatusOr<SocketOptions> ReadSocketOptions(BorrowedFd socket) {
   SocketOptions options;
   RETURN_IF_ERROR(ReadNumbers(socket, options.entry));

@@ -38,6 +38,11 @@ std::span<const UnplacedOption> UnplacedOptions();
 // Errors: those of getsockopt(2); none is expected of a socket.
 absl::StatusOr<SocketOptions> ReadSocketOptions(BorrowedFd socket);
 
+// Takes out what a socket that is neither of unix nor of netlink has not set, and that such sockets
+// do not have any more since Linux 6.16 (SO_PASSCRED, SO_PASSSEC): a restore there could not even
+// leave it off.
+void LeaveOutCredentials(image::sk_opts_entry& entry);
+
 // Says that these options are lost; nothing without any. Pure.
 std::optional<WhyNotText> WhyNotOptions(const std::vector<std::string_view>& lost);
 

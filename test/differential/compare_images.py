@@ -87,7 +87,14 @@ def normalise(images, is_stock):
         xsave = entries[0].get("thread_info", {}).get("fpregs", {}).get("xsave", {})
         if xsave.get("cet") in ({"cet": 0, "ssp": 0}, [{"cet": 0, "ssp": 0}]):
             del xsave["cet"]
+        # Nor does it leave out the bounds of a processor that has them where the kernel does not.
+        if not any(xsave.get("bndcsr_state", [])):
+            xsave.pop("bndcsr_state", None)
     for _, mm in of_tasks(images, "mm"):
+        auxv = mm.get("mm_saved_auxv", [])
+        # Stock has room for 44 words: the pair of zeros at the end of a vector that is no longer.
+        if is_stock and auxv[-2:] == [0, 0]:
+            del auxv[-2:]
         for vma in mm["vmas"]:
             if vma["flags"] & MAP_PRIVATE:
                 # A private mapping needs no writable descriptor, whatever its file was opened with.

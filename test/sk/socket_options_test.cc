@@ -99,6 +99,15 @@ TEST(SocketOptionsTest, Switches) {
   EXPECT_FALSE(entry.so_reuseport());
 }
 
+TEST(SocketOptionsTest, CredentialsThatAreOffAreLeftOut) {
+  image::sk_opts_entry entry;
+  entry.set_so_passcred(false);
+  entry.set_so_passsec(true);
+  LeaveOutCredentials(entry);
+  EXPECT_FALSE(entry.has_so_passcred());
+  EXPECT_TRUE(entry.so_passsec());
+}
+
 TEST(SocketOptionsTest, Filter) {
   const UniqueFd socket = NewSocket();
   std::array<sock_filter, 4> filter = {
