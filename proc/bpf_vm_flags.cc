@@ -3,6 +3,8 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <iterator>
 #include <optional>
 
 #include "absl/strings/str_cat.h"
@@ -12,16 +14,37 @@
 namespace dumpctl {
 namespace {
 
+// What else may put something into memory than a page of its own, which nothing is put in without
+// what such pages belong to.
+bool MayHoldOthers(const VmFlags& flags) {
+  constexpr VmFlag kOthers[] = {VmFlag::kMayShare, VmFlag::kHugeTlb, VmFlag::kPfnMap,
+                                VmFlag::kMixedMap, VmFlag::kIo,      VmFlag::kGuarded};
+  return std::any_of(std::begin(kOthers), std::end(kOthers),
+                     [&flags](VmFlag flag) { return flags.Has(flag); });
+}
+
+// [heap] and [stack] touch what the task's memory has of them.
+bool MayBeNamed(const VmaRecord& record) {
+  const bool touches_heap = record.start <= record.heap_end && record.end >= record.heap_start;
+  const bool touches_stack = record.start <= record.stack && record.end >= record.stack;
+  return record.anon_name != 0 ||
+         (record.device == 0 && (record.operations != 0 || touches_heap || touches_stack));
+}
+
 // An inode may have the number 0, but no file system the device 0.
-MappingSource SourceOf(const VmaRecord& record) {
+MappingSource SourceOf(const VmaRecord& record, const VmFlags& flags) {
   constexpr int kMinorBits = 20;
   static const auto page = static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
-  MappingSource source = {.plain = record.operations == 0};
+  MappingSource source = {.plain = record.operations == 0,
+                          .untouched = record.anon_memory == 0 && !MayHoldOthers(flags),
+                          .may_be_named = MayBeNamed(record)};
   if (record.device == 0) return source;
   source.file = {
       .dev = makedev(record.device >> kMinorBits, record.device & ((1 << kMinorBits) - 1)),
       .ino = record.inode};
   source.offset = record.page * page;
+  source.dentry = record.dentry;
+  source.mount = record.mount;
   return source;
 }
 
@@ -40,27 +63,41 @@ absl::Status BpfVmFlags::Attach(pid_t pid) {
 }
 
 absl::StatusOr<BpfMappings> BpfVmFlags::Read(pid_t pid) const {
-  UniqueFd now;
   const auto before = attached_.find(pid);
-  if (before == attached_.end()) {
-    ASSIGN_OR_RETURN(now, iterator_.Attach(pid));
-  }
-  ASSIGN_OR_RETURN(const std::vector<VmaRecord> records,
-                   BpfVmaIterator::Read(before == attached_.end() ? now : before->second));
+  const auto ignore = [](size_t) {};
+  return before == attached_.end() ? ReadBefore(pid, ignore) : ReadFrom(before->second, ignore);
+}
+
+absl::StatusOr<BpfMappings> BpfVmFlags::ReadBefore(pid_t pid,
+                                                   absl::FunctionRef<void(size_t)> expect) const {
+  ASSIGN_OR_RETURN(const UniqueFd attached, iterator_.Attach(pid));
+  return ReadFrom(attached, expect);
+}
+
+absl::StatusOr<BpfMappings> BpfVmFlags::ReadFrom(const UniqueFd& attached,
+                                                 absl::FunctionRef<void(size_t)> expect) const {
   BpfMappings mappings;
-  mappings.flags.reserve(records.size() + of_every_task_.size());
-  mappings.sources.reserve(records.size() + of_every_task_.size());
-  for (const VmaRecord& record : records) {
+  const auto take = [&](const VmaRecord& record) -> absl::Status {
+    if (mappings.flags.empty()) {
+      expect(record.mappings);
+      mappings.flags.reserve(record.mappings + of_every_task_.size());
+      mappings.sources.reserve(record.mappings + of_every_task_.size());
+    }
     const std::optional<VmFlags> flags = table_.Translate(record.flags);
     if (!flags) {
       return absl::NotFoundError(absl::StrCat("a mapping has the flags 0x", absl::Hex(record.flags),
                                               ", not all of which are known"));
     }
     mappings.flags.push_back({RemoteAddress(record.start), RemoteAddress(record.end), *flags});
-    mappings.sources.push_back(SourceOf(record));
-  }
+    mappings.sources.push_back(SourceOf(record, *flags));
+    return absl::OkStatus();
+  };
+  RETURN_IF_ERROR(BpfVmaIterator::Read(attached, take));
   // They lie in the kernel's half, above all others.
-  mappings.flags.insert(mappings.flags.end(), of_every_task_.begin(), of_every_task_.end());
+  mappings.of_every_task = of_every_task_;
+  for (const Mapping& mapping : of_every_task_) {
+    mappings.flags.push_back({mapping.start, mapping.end, *mapping.flags});
+  }
   mappings.sources.resize(mappings.flags.size());
   return mappings;
 }

@@ -2,10 +2,10 @@
 
 #include <unistd.h>
 
-#include <array>
 #include <cerrno>
-#include <climits>
 #include <cstddef>
+#include <span>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "dumpctl/status_macros.h"
@@ -15,78 +15,58 @@
 namespace dumpctl {
 namespace {
 
-// VmaRecord record = {};
-// if (context->vma) {
-//   record = {vma->vm_start, vma->vm_end, vma->vm_flags, vma->vm_pgoff, 0, 0, vma->vm_ops};
-//   if (vma->vm_file) {
-//     record.inode = vma->vm_file->f_inode->i_ino;
-//     record.device = vma->vm_file->f_inode->i_sb->s_dev;
-//   }
-// }
-// bpf_seq_write(context->meta->seq, &record, sizeof record);
-// return 0;
-//
-// Behind the last mapping the kernel calls it once more, with none: there the record of zeros goes.
-constexpr auto Instructions(const VmaIteratorLayout& layout) {
-  using namespace bpf;
-  constexpr int kRecord = -static_cast<int>(sizeof(VmaRecord));
-  constexpr auto kAt = [](size_t offset) { return kRecord + static_cast<int>(offset); };
-  constexpr int kStart = kAt(offsetof(VmaRecord, start));
-  constexpr int kEnd = kAt(offsetof(VmaRecord, end));
-  constexpr int kFlags = kAt(offsetof(VmaRecord, flags));
-  constexpr int kPage = kAt(offsetof(VmaRecord, page));
-  constexpr int kInode = kAt(offsetof(VmaRecord, inode));
-  constexpr int kDevice = kAt(offsetof(VmaRecord, device));
-  constexpr int kOperations = kAt(offsetof(VmaRecord, operations));
-  return std::array{
-      Set(BPF_REG_3, 0),
-      Store64(BPF_REG_10, kStart, BPF_REG_3),
-      Store64(BPF_REG_10, kEnd, BPF_REG_3),
-      Store64(BPF_REG_10, kFlags, BPF_REG_3),
-      Store64(BPF_REG_10, kPage, BPF_REG_3),
-      Store64(BPF_REG_10, kInode, BPF_REG_3),
-      Store64(BPF_REG_10, kDevice, BPF_REG_3),
-      Store64(BPF_REG_10, kOperations, BPF_REG_3),
-      Load64(BPF_REG_2, BPF_REG_1, layout.context_vma),
-      SkipIfZero(BPF_REG_2, 18),
-      Load64(BPF_REG_3, BPF_REG_2, layout.vma_start),
-      Store64(BPF_REG_10, kStart, BPF_REG_3),
-      Load64(BPF_REG_3, BPF_REG_2, layout.vma_end),
-      Store64(BPF_REG_10, kEnd, BPF_REG_3),
-      Load64(BPF_REG_3, BPF_REG_2, layout.vma_flags),
-      Store64(BPF_REG_10, kFlags, BPF_REG_3),
-      Load64(BPF_REG_3, BPF_REG_2, layout.vma_page),
-      Store64(BPF_REG_10, kPage, BPF_REG_3),
-      Load64(BPF_REG_3, BPF_REG_2, layout.vma_operations),
-      Store64(BPF_REG_10, kOperations, BPF_REG_3),
-      Load64(BPF_REG_2, BPF_REG_2, layout.vma_file),
-      SkipIfZero(BPF_REG_2, 6),
-      Load64(BPF_REG_2, BPF_REG_2, layout.file_inode),
-      Load64(BPF_REG_3, BPF_REG_2, layout.inode_number),
-      Store64(BPF_REG_10, kInode, BPF_REG_3),
-      Load64(BPF_REG_2, BPF_REG_2, layout.inode_super),
-      Load32(BPF_REG_3, BPF_REG_2, layout.super_device),
-      Store64(BPF_REG_10, kDevice, BPF_REG_3),
-      Load64(BPF_REG_1, BPF_REG_1, layout.context_meta),
-      Load64(BPF_REG_1, BPF_REG_1, layout.meta_seq),
-      Copy(BPF_REG_2, BPF_REG_10),
-      Add(BPF_REG_2, kRecord),
-      Set(BPF_REG_3, sizeof(VmaRecord)),
-      Call(BPF_FUNC_seq_write),
-      Set(BPF_REG_0, 0),
-      Return(),
-  };
-}
+// A member of a VmaRecord: where the program puts something, and how much.
+#define PLACE(member) offsetof(VmaRecord, member), sizeof(VmaRecord::member)
 
-// Kernel trap: behind the last mapping of one task Linux 6.18 starts over with the last piece of
-// what it gave, again and again, and never says that this was all. So what ends the mappings is the
-// record of zeros, or, where that found no room, one that lies not above the one before.
-size_t CountUntilEnd(const std::vector<VmaRecord>& records, size_t first, size_t used) {
-  for (size_t i = first; i < used; ++i) {
-    if (records[i].end == 0 || (i > 0 && records[i].start < records[i - 1].end)) return i;
+// Puts the program together.
+class VmaAssembler : BpfStackAssembler<VmaRecord> {
+ public:
+  static std::vector<bpf_insn> Write(const VmaIteratorLayout& layout) {
+    VmaAssembler program;
+    program.Add(bpf::Copy(kContext, BPF_REG_1));
+    program.Clear();
+    // Behind the last mapping the kernel calls it once more, with none: there the record of zeros
+    // goes.
+    program.LoadPointer(kVma, kContext, layout.context_vma);
+    program.FillFromVma(layout);
+    program.FillFromFile(layout);
+    program.EndHere();
+    program.HandOut(layout.context, kContext, BPF_REG_10, kRecord, sizeof(VmaRecord));
+    return std::move(program).Finish();
   }
-  return used;
-}
+
+ private:
+  static constexpr uint8_t kPointed = BPF_REG_7;
+  static constexpr uint8_t kVma = BPF_REG_8;
+  static constexpr uint8_t kContext = BPF_REG_9;
+
+  void FillFromVma(const VmaIteratorLayout& layout) {
+    LoadField(PLACE(start), kVma, layout.vma_start);
+    LoadField(PLACE(end), kVma, layout.vma_end);
+    LoadField(PLACE(flags), kVma, layout.vma_flags);
+    LoadField(PLACE(page), kVma, layout.vma_page);
+    LoadField(PLACE(operations), kVma, layout.vma_operations);
+    LoadField(PLACE(anon_memory), kVma, layout.vma_anon_memory);
+    if (layout.vma_anon_name != 0) LoadField(PLACE(anon_name), kVma, layout.vma_anon_name);
+    LoadPointer(kPointed, kVma, layout.vma_memory);
+    LoadField(PLACE(mappings), kPointed, layout.mappings);
+    LoadField(PLACE(heap_start), kPointed, layout.heap_start);
+    LoadField(PLACE(heap_end), kPointed, layout.heap_end);
+    LoadField(PLACE(stack), kPointed, layout.stack);
+  }
+
+  void FillFromFile(const VmaIteratorLayout& layout) {
+    LoadPointer(kPointed, kVma, layout.vma_file);
+    LoadField(PLACE(dentry), kPointed, layout.file_path + layout.path_dentry);
+    LoadField(PLACE(mount), kPointed, layout.file_path + layout.path_mount);
+    LoadPointer(kPointed, kPointed, layout.file_inode);
+    LoadField(PLACE(inode), kPointed, layout.inode_number);
+    LoadPointer(kPointed, kPointed, layout.inode_super);
+    LoadField(PLACE(device), kPointed, layout.super_device);
+  }
+};
+
+#undef PLACE
 
 }  // namespace
 
@@ -97,41 +77,41 @@ absl::StatusOr<VmaIteratorLayout> FindVmaIteratorLayout(std::string_view bytes) 
       {BtfKind::kStruct, "bpf_iter__task_vma"},
       {BtfKind::kStruct, "bpf_iter_meta"},
       {BtfKind::kStruct, "vm_area_struct"},
+      {BtfKind::kStruct, "mm_struct"},
       {BtfKind::kStruct, "file"},
+      {BtfKind::kStruct, "path"},
       {BtfKind::kStruct, "inode"},
       {BtfKind::kStruct, "super_block"},
   };
   ASSIGN_OR_RETURN(const std::vector<BtfType> types, btf.Find(kNames));
-  const BtfType &context = types[1], &meta = types[2], &vma = types[3], &file = types[4],
-                &inode = types[5], &super = types[6];
+  const BtfType &context = types[1], &meta = types[2], &vma = types[3], &memory = types[4],
+                &file = types[5], &path = types[6], &inode = types[7], &super = types[8];
   VmaIteratorLayout layout = {.function = types[0].id};
-  struct Field {
-    uint32_t* offset;
-    const BtfType& type;
-    std::string_view member;
+  const BtfField fields[] = {
+      {&layout.context.meta, context, "meta"},   {&layout.context.seq, meta, "seq"},
+      {&layout.context_vma, context, "vma"},     {&layout.vma_start, vma, "vm_start"},
+      {&layout.vma_end, vma, "vm_end"},          {&layout.vma_flags, vma, "vm_flags"},
+      {&layout.vma_page, vma, "vm_pgoff"},       {&layout.vma_operations, vma, "vm_ops"},
+      {&layout.vma_file, vma, "vm_file"},        {&layout.vma_anon_memory, vma, "anon_vma"},
+      {&layout.vma_memory, vma, "vm_mm"},        {&layout.mappings, memory, "map_count"},
+      {&layout.heap_start, memory, "start_brk"}, {&layout.heap_end, memory, "brk"},
+      {&layout.stack, memory, "start_stack"},    {&layout.file_path, file, "f_path"},
+      {&layout.path_dentry, path, "dentry"},     {&layout.path_mount, path, "mnt"},
+      {&layout.file_inode, file, "f_inode"},     {&layout.inode_number, inode, "i_ino"},
+      {&layout.inode_super, inode, "i_sb"},      {&layout.super_device, super, "s_dev"},
   };
-  const Field fields[] = {
-      {&layout.context_meta, context, "meta"}, {&layout.context_vma, context, "vma"},
-      {&layout.meta_seq, meta, "seq"},         {&layout.vma_start, vma, "vm_start"},
-      {&layout.vma_end, vma, "vm_end"},        {&layout.vma_flags, vma, "vm_flags"},
-      {&layout.vma_page, vma, "vm_pgoff"},     {&layout.vma_operations, vma, "vm_ops"},
-      {&layout.vma_file, vma, "vm_file"},      {&layout.file_inode, file, "f_inode"},
-      {&layout.inode_number, inode, "i_ino"},  {&layout.inode_super, inode, "i_sb"},
-      {&layout.super_device, super, "s_dev"},
-  };
-  for (const Field& field : fields) {
-    ASSIGN_OR_RETURN(*field.offset, btf.OffsetOf(field.type, field.member));
-    if (*field.offset > SHRT_MAX) {
-      return absl::DataLossError("a field lies farther away than BPF can reach");
-    }
-  }
+  RETURN_IF_ERROR(FindFields(btf, fields));
+  // CONFIG_ANON_VMA_NAME, Linux 5.17.
+  const BtfField name[] = {{&layout.vma_anon_name, vma, "anon_name"}};
+  const absl::Status named = FindFields(btf, name);
+  if (!named.ok() && !absl::IsNotFound(named)) return named;
   return layout;
 }
 
 absl::StatusOr<BpfVmaIterator> BpfVmaIterator::Load() {
   ASSIGN_OR_RETURN(const KernelBtf btf, KernelBtf::Open());
   ASSIGN_OR_RETURN(const VmaIteratorLayout layout, FindVmaIteratorLayout(btf.bytes()));
-  ASSIGN_OR_RETURN(UniqueFd program, LoadBpfIterator(layout.function, Instructions(layout)));
+  ASSIGN_OR_RETURN(UniqueFd program, LoadBpfIterator(layout.function, VmaAssembler::Write(layout)));
   return BpfVmaIterator(std::move(program));
 }
 
@@ -139,24 +119,28 @@ absl::StatusOr<UniqueFd> BpfVmaIterator::Attach(pid_t tid) const {
   return AttachBpfIterator(program_, tid);
 }
 
-absl::StatusOr<std::vector<VmaRecord>> BpfVmaIterator::Read(const UniqueFd& attached) {
+absl::Status BpfVmaIterator::Read(const UniqueFd& attached,
+                                  absl::FunctionRef<absl::Status(const VmaRecord&)> take) {
   // As much as the kernel gives at once.
-  constexpr size_t kMost = size_t{8} * 4096 / sizeof(VmaRecord);
-  std::vector<VmaRecord> records;
-  size_t used = 0;
+  VmaRecord records[size_t{8} * 4096 / sizeof(VmaRecord)];
+  uint64_t end = 0;
   for (;;) {
-    records.resize(used + kMost);
-    const ssize_t n = read(attached.get(), records.data() + used, kMost * sizeof(VmaRecord));
+    const ssize_t n = read(attached.get(), records, sizeof records);
     if (n < 0 && (errno == EINTR || errno == EAGAIN)) continue;
     if (n < 0) return absl::ErrnoToStatus(errno, "reading mappings from a BPF program");
+    if (n == 0) return absl::OkStatus();
     if (static_cast<size_t>(n) % sizeof(VmaRecord) != 0) {
       return absl::DataLossError("a BPF program gave part of a mapping");
     }
-    const size_t given = used + static_cast<size_t>(n) / sizeof(VmaRecord);
-    used = CountUntilEnd(records, used, given);
-    if (n > 0 && used == given) continue;
-    records.resize(used);
-    return records;
+    for (const VmaRecord& record : std::span(records, static_cast<size_t>(n) / sizeof(VmaRecord))) {
+      // Kernel trap: behind the last mapping of one task Linux 6.18 starts over with the last piece
+      // of what it gave, again and again, and never says that this was all. So what ends the
+      // mappings is the record of zeros, or, where that found no room, one that lies not above the
+      // one before.
+      if (record.end == 0 || record.start < end) return absl::OkStatus();
+      end = record.end;
+      RETURN_IF_ERROR(take(record));
+    }
   }
 }
 

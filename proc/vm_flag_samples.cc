@@ -11,6 +11,7 @@
 #include <iterator>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "dumpctl/kernel_abi.h"
@@ -18,6 +19,7 @@
 #include "dumpctl/unique_fd.h"
 #include "proc/proc_fs.h"
 #include "proc/smaps_entries.h"
+#include "proc/smaps_parser.h"
 
 namespace dumpctl {
 namespace {
@@ -129,7 +131,11 @@ absl::StatusOr<OwnVmFlags> SampleVmFlags(const BpfVmaIterator& iterator) {
   const auto keep = [&](std::string_view head, std::string_view codes) -> absl::Status {
     ASSIGN_OR_RETURN(const MappingFlags mapping, ParseMappingFlags(head, codes));
     if (IsSample(mapping, head, pages)) told.push_back({mapping, std::string(codes)});
-    if (head.ends_with("[vsyscall]")) own.of_every_task.push_back(mapping);
+    if (head.ends_with("[vsyscall]")) {
+      ASSIGN_OR_RETURN(Mapping whole, ParseMapsLine(head));
+      whole.flags = mapping.flags;
+      own.of_every_task.push_back(std::move(whole));
+    }
     return absl::OkStatus();
   };
   RETURN_IF_ERROR(
@@ -137,13 +143,14 @@ absl::StatusOr<OwnVmFlags> SampleVmFlags(const BpfVmaIterator& iterator) {
   RETURN_IF_ERROR(entries.Finish());
 
   ASSIGN_OR_RETURN(const UniqueFd attached, iterator.Attach(getpid()));
-  ASSIGN_OR_RETURN(const std::vector<VmaRecord> records, BpfVmaIterator::Read(attached));
-  for (const VmaRecord& record : records) {
+  const auto learn = [&](const VmaRecord& record) {
     const auto same = std::find_if(told.begin(), told.end(), [&record](const Told& other) {
       return other.mapping.start.value() == record.start && other.mapping.end.value() == record.end;
     });
     if (same != told.end()) own.samples.push_back({record.flags, same->codes});
-  }
+    return absl::OkStatus();
+  };
+  RETURN_IF_ERROR(BpfVmaIterator::Read(attached, learn));
   // Before Linux 6.1 there is no choice of a task: the mappings given are those of the first one.
   if (own.samples.size() < std::size(kStates)) {
     return absl::FailedPreconditionError("BPF does not tell of this process's own mappings");

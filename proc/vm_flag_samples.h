@@ -14,7 +14,7 @@ namespace dumpctl {
 struct OwnVmFlags {
   std::vector<VmFlagSample> samples;
   // Of [vsyscall] and the like, which are every task's, and which no iterator gives.
-  std::vector<MappingFlags> of_every_task;
+  std::vector<Mapping> of_every_task;
 };
 
 // Maps a page in each state that mmap(2), mprotect(2), madvise(2) and mlock(2) can put memory into

@@ -99,6 +99,10 @@ absl::Status VmaList::LearnFlags(std::span<const MappingFlags> flags) {
   return absl::OkStatus();
 }
 
+void VmaList::LearnUntouched(const std::function<bool(size_t)>& untouched) {
+  for (size_t i = 0; i < vmas_.size(); ++i) vmas_[i].untouched = untouched(i);
+}
+
 VmaList& VmaList::operator=(VmaList&& other) noexcept {
   if (this == &other) return *this;
   Close();

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <vector>
@@ -71,6 +72,9 @@ class VmaList {
   // it), read while nothing could change. DataLoss, and nothing is learnt, when they are of other
   // mappings.
   absl::Status LearnFlags(std::span<const MappingFlags> flags);
+
+  // The same of Vma::untouched, for each in turn.
+  void LearnUntouched(const std::function<bool(size_t)>& untouched);
 
   // Ascending by address.
   auto begin() const { return vmas_.begin(); }

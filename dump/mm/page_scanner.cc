@@ -1,5 +1,8 @@
 #include "dump/mm/page_scanner.h"
 
+#include <cstddef>
+#include <utility>
+
 #include "dumpctl/status_macros.h"
 #include "proc/pagemap.h"
 
@@ -49,6 +52,33 @@ PageFilter FilterOf(Wanted wanted) {
   return wanted == Wanted::kFileCopies ? PageFilter::kCopied : PageFilter::kGuards;
 }
 
+// One over as many near mappings as are treated alike.
+struct Walk {
+  Wanted wanted = Wanted::kNothing;
+  RemoteAddress start;
+  RemoteAddress end;
+  size_t untouched = 0;  // mappings behind its end
+
+  bool empty() const { return start == end; }
+
+  bool GoesOnWith(const Vma& vma, Wanted what) const {
+    constexpr size_t kMany = 8;  // to pass over them takes longer than another call
+    if (what != wanted) return false;
+    return empty() || vma.untouched || (vma.start() - end <= kFar && untouched < kMany);
+  }
+
+  void Add(const Vma& vma, Wanted what) {
+    wanted = what;
+    if (vma.untouched) {
+      ++untouched;
+      return;
+    }
+    if (empty()) start = vma.start();
+    end = vma.end();
+    untouched = 0;
+  }
+};
+
 void AddPages(RemoteAddress start, RemoteAddress end, ScannedPages& scanned) {
   const uint64_t pages = (end - start) / kImagePageSize;
   scanned.pages += pages;
@@ -84,20 +114,23 @@ absl::StatusOr<ScannedPages> ScanPages(const ProcDir& task, const VmaList& vmas,
     }
   };
 
-  for (size_t i = 0; i < vmas.size();) {
-    const Wanted wanted = WantedOf(vmas[i]);
-    const RemoteAddress start = vmas[i].start();
-    RemoteAddress end = start;
-    // One walk for as many near mappings as are treated alike.
-    for (; i < vmas.size() && WantedOf(vmas[i]) == wanted; ++i) {
-      if (end != start && vmas[i].start() - end > kFar) break;
-      if (wanted == Wanted::kWhole) AddPages(vmas[i].start(), vmas[i].end(), scanned);
-      if (wanted != Wanted::kNothing) scanned.pages_scanned += vmas[i].size() / kImagePageSize;
-      end = vmas[i].end();
+  Walk walk;
+  const auto finish = [&]() -> absl::Status {
+    const Walk done = std::exchange(walk, {});
+    if (done.empty() || done.wanted == Wanted::kNothing) return absl::OkStatus();
+    return pagemap.Find(done.start, done.end, FilterOf(done.wanted), add);
+  };
+  for (const Vma& vma : vmas) {
+    const Wanted wanted = WantedOf(vma);
+    if (!walk.GoesOnWith(vma, wanted)) RETURN_IF_ERROR(finish());
+    if (wanted != Wanted::kNothing) scanned.pages_scanned += vma.size() / kImagePageSize;
+    if (wanted == Wanted::kWhole) {
+      AddPages(vma.start(), vma.end(), scanned);
+    } else {
+      walk.Add(vma, wanted);
     }
-    if (wanted == Wanted::kNothing || wanted == Wanted::kWhole) continue;
-    RETURN_IF_ERROR(pagemap.Find(start, end, FilterOf(wanted), add));
   }
+  RETURN_IF_ERROR(finish());
   return scanned;
 }
 

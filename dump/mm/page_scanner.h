@@ -32,9 +32,10 @@ struct ScannedPages {
 // were copied on write. The vDSO is saved whole: restore compares it with its own. Guards are never
 // pages.
 //
-// VmFlags need not be known yet. Runs in the time and memory of what is resident, not of what is
-// mapped (but see Pagemap for kernels without PAGEMAP_SCAN). Errors: NotFound when the task is
-// gone, PermissionDenied when it may not be looked into.
+// VmFlags need not be known yet; what is known to be untouched (Vma) is passed over. Runs in the
+// time and memory of what is resident, not of what is mapped (but see Pagemap for kernels without
+// PAGEMAP_SCAN). Errors: NotFound when the task is gone, PermissionDenied when it may not be looked
+// into.
 absl::StatusOr<ScannedPages> ScanPages(const ProcDir& task, const VmaList& vmas,
                                        const KernelFeatures& features);
 

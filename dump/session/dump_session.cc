@@ -119,7 +119,7 @@ absl::Status Session::RunPhases() {
                    Destination::Open(run_, tracking_.parent(), root().pid));
   const bool once = WritesOnce(run_.options, destination.images());
   RETURN_IF_ERROR(destination.OpenSinks(targets_.size() + preflight.shared_memory.size()));
-  const std::optional<BpfVmFlags> by_bpf = TakeFlagsByBpf(run_, preflight);
+  const BpfVmFlags* const by_bpf = FlagsByBpf(run_, preflight);
   CgroupFreezer freezer(run_.options.cgroups.freeze_cgroup);
   Helper helper(preflight.worth_helper);
   ASSIGN_OR_RETURN(const std::string run_id, NewRunId());
@@ -134,9 +134,9 @@ absl::Status Session::RunPhases() {
   facts.run_id = run_id;
   TcpConnections connections;
   ReadFlagsLater flags;
-  if (!by_bpf && preflight.worth_helper) flags = ReadFlagsBeside(tree, helper);
-  RETURN_IF_ERROR(Collect(run_, tree, preflight, by_bpf ? &*by_bpf : nullptr, features_, tracking_,
-                          std::move(side), facts));
+  if (by_bpf == nullptr && preflight.worth_helper) flags = ReadFlagsBeside(tree, helper);
+  RETURN_IF_ERROR(
+      Collect(run_, tree, preflight, by_bpf, features_, tracking_, std::move(side), facts));
   // Before the facts go, should anything fail.
   const absl::Cleanup seen = [&helper] { helper.Finish(); };
   auto names = SeeNamesBeside(facts, helper);

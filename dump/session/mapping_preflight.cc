@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <future>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -11,6 +12,7 @@
 #include "dumpctl/status_macros.h"
 #include "dumpctl/trace.h"
 #include "proc/map_file_opener.h"
+#include "proc/named_mappings.h"
 #include "proc/smaps_parser.h"
 
 namespace dumpctl {
@@ -32,7 +34,7 @@ uint64_t BufferFor(const Resident& resident) {
 void LoadFlagsByBpf(std::span<const Target> targets, Preflight& preflight) {
   std::vector<pid_t> pids;
   for (const Target& target : targets) pids.push_back(target.pid);
-  preflight.flags_by_bpf = std::async(std::launch::async, [pids]() -> absl::StatusOr<BpfVmFlags> {
+  const auto load = [pids]() -> absl::StatusOr<BpfVmFlags> {
     const TraceSpan span(TraceKind::kThread, "load the program of VmFlags");
     ASSIGN_OR_RETURN(BpfVmFlags flags, BpfVmFlags::Load());
     // The others, and whoever cannot be, are when they are read.
@@ -41,23 +43,60 @@ void LoadFlagsByBpf(std::span<const Target> targets, Preflight& preflight) {
       flags.Attach(pid).IgnoreError();
     }
     return flags;
-  });
+  };
+  preflight.flags_by_bpf = std::async(std::launch::async, load);
 }
 
-// Where a text is long, what becomes of it takes much memory, and so does the text.
-absl::StatusOr<std::string> ReadMapsText(const ProcDir& task) {
-  constexpr size_t kLong = 256 << 10;
+// Some 1,500 lines: as many mappings as BPF tells of sooner.
+constexpr size_t kLong = 128 << 10;
+
+// Where a text is long, what becomes of it takes much memory, and so does the text. It is not read
+// to its end where BPF can tell: nullopt.
+absl::StatusOr<std::optional<std::string>> ReadMapsText(const ProcDir& task,
+                                                        const KernelFeatures& features) {
   constexpr size_t kHeapForLong = 4 << 20;
   std::string text;
-  RETURN_IF_ERROR(task.ReadPieces("maps", [&text](std::string_view piece) {
+  bool many = false;
+  const absl::Status read = task.ReadPieces("maps", [&](std::string_view piece) -> absl::Status {
+    many = text.size() >= kLong && features.Has(KernelFeature::kBpfTaskVma) &&
+           features.Has(KernelFeature::kProcmapQuery);
+    if (many) return absl::CancelledError();
     if (text.size() >= kLong && text.capacity() < kHeapForLong / 4) {
       ReserveHeap(kHeapForLong);
       text.reserve(kHeapForLong / 4);
     }
     text.append(piece);
     return absl::OkStatus();
-  }));
+  });
+  if (many) return std::nullopt;
+  RETURN_IF_ERROR(read);
   return text;
+}
+
+// Their list, with its names, twice, and what becomes of it.
+constexpr size_t kHeapForMapping = 512;
+
+// By BPF. Any error means to read maps.
+absl::StatusOr<std::vector<Mapping>> ReadManyMappings(const Target& target,
+                                                      const Preflight& preflight) {
+  const absl::StatusOr<BpfVmFlags>& by_bpf = preflight.flags_by_bpf.get();
+  RETURN_IF_ERROR(by_bpf.status());
+  ASSIGN_OR_RETURN(const BpfMappings read, by_bpf->ReadBefore(target.pid, [](size_t mappings) {
+    ReserveHeap(mappings * kHeapForMapping);
+  }));
+  return NameMappings(target.dir, read);
+}
+
+// What was read before, if it still serves.
+absl::StatusOr<std::vector<Mapping>> MappingsOf(const Target& target, bool again,
+                                                const Preflight& preflight, TaskPreflight& task) {
+  if (!again && !task.maps_text.empty()) return ParseMaps(task.maps_text);
+  if (!again && preflight.flags_by_bpf.valid()) {
+    absl::StatusOr<std::vector<Mapping>> many = ReadManyMappings(target, preflight);
+    if (many.ok()) return many;
+  }
+  ASSIGN_OR_RETURN(task.maps_text, target.dir.Read("maps"));
+  return ParseMaps(task.maps_text);
 }
 
 }  // namespace
@@ -68,21 +107,21 @@ absl::Status ReadMaps(std::span<const Target> targets, size_t descriptors,
   constexpr size_t kHeap = 96 << 10;
   constexpr size_t kHeapForTask = 32 << 10;
   constexpr size_t kHeapForThread = 6 << 10;
-  constexpr size_t kHeapForMapping = 512;
   constexpr size_t kHeapForDescriptor = 1536;
   constexpr uint64_t kSlow = 10'000;
   constexpr uint64_t kCgroupCost = 20;  // us, for a thread
   uint64_t cost = 0;
   uint64_t cgroups = 0;
   uint64_t buffer = 0;
+  bool many = false;
   size_t heap = kHeap + descriptors * kHeapForDescriptor;
   for (const Target& target : targets) {
-    absl::StatusOr<std::string> read = ReadMapsText(target.dir);
+    absl::StatusOr<std::optional<std::string>> read = ReadMapsText(target.dir, features);
     if (!read.ok() && HasGone(target, targets)) continue;
     RETURN_IF_ERROR(read.status());
-    const std::string& text = preflight.tasks[target.pid].maps_text = *std::move(read);
+    many = many || !*read;
+    const std::string& text = preflight.tasks[target.pid].maps_text = std::move(*read).value_or("");
     const size_t mappings = CountMappings(text);
-    // Their list, with its names, twice, and what becomes of it.
     heap += kHeapForTask + target.threads * kHeapForThread + mappings * kHeapForMapping +
             2 * text.size();
     const Resident resident = ResidentOf(target);
@@ -94,8 +133,10 @@ absl::Status ReadMaps(std::span<const Target> targets, size_t descriptors,
   // To start a thread, to wake it twice and to end it take as long.
   constexpr uint64_t kWorthThread = 500;
   constexpr uint64_t kNameCost = 3;  // us, for a descriptor
-  preflight.worth_helper = cost + cgroups + descriptors * kNameCost >= kWorthThread;
-  if (features.Has(KernelFeature::kBpfTaskVma) && cost > kSlow) LoadFlagsByBpf(targets, preflight);
+  preflight.worth_helper = many || cost + cgroups + descriptors * kNameCost >= kWorthThread;
+  if (many || (cost > kSlow && features.Has(KernelFeature::kBpfTaskVma))) {
+    LoadFlagsByBpf(targets, preflight);
+  }
   return absl::OkStatus();
 }
 
@@ -104,10 +145,7 @@ absl::Status OpenMappedFiles(const Target& target, Preflight& preflight) {
   // The target runs: what maps told may be gone when it is opened.
   constexpr int kTries = 3;
   for (int i = 0; i < kTries; ++i) {
-    if (i > 0) {
-      ASSIGN_OR_RETURN(task.maps_text, target.dir.Read("maps"));
-    }
-    ASSIGN_OR_RETURN(std::vector<Mapping> mappings, ParseMaps(task.maps_text));
+    ASSIGN_OR_RETURN(std::vector<Mapping> mappings, MappingsOf(target, i > 0, preflight, task));
     ProcMapFileOpener opener(target.dir, preflight.kernel_tmpfs);
     const VmaList::Shared shared{preflight.cache.get(), preflight.mount_namespace};
     absl::StatusOr<VmaList> vmas = VmaList::Build(std::move(mappings), opener, &shared);

@@ -37,7 +37,8 @@ namespace dumpctl {
 // What was learnt of a task while it still runs, and saves the freeze from asking again.
 struct TaskPreflight {
   std::optional<VmaList> vmas;  // none when the task changed its mappings faster than we read
-  std::string maps_text;        // that `vmas` was built from
+  // That `vmas` was built from. Empty where they are many, and BPF told of them.
+  std::string maps_text;
   std::vector<Descriptor> descriptors;  // where they are many
 };
 
@@ -73,7 +74,7 @@ struct Preflight {
   bool worth_helper = true;
   // What tells VmFlags without smaps, where smaps would be slow; loaded by another thread. An error
   // of it means no more than that smaps has to be read.
-  std::future<absl::StatusOr<BpfVmFlags>> flags_by_bpf;
+  std::shared_future<absl::StatusOr<BpfVmFlags>> flags_by_bpf;
 };
 
 // Looks the running targets over, the root first. Freezes nothing, and leaves nothing in or of

@@ -29,12 +29,13 @@ absl::StatusOr<bool> LearnTaskFlags(const DumpRun& run, const KernelFeatures& fe
 
 }  // namespace
 
-std::optional<BpfVmFlags> TakeFlagsByBpf(const DumpRun& run, Preflight& preflight) {
-  if (!preflight.flags_by_bpf.valid()) return std::nullopt;
-  absl::StatusOr<BpfVmFlags> loaded = Await(preflight.flags_by_bpf);
-  if (loaded.ok()) return *std::move(loaded);
+const BpfVmFlags* FlagsByBpf(const DumpRun& run, const Preflight& preflight) {
+  if (!preflight.flags_by_bpf.valid()) return nullptr;
+  const TraceSpan span(TraceKind::kPhase, "wait");
+  const absl::StatusOr<BpfVmFlags>& loaded = preflight.flags_by_bpf.get();
+  if (loaded.ok()) return &*loaded;
   run.log.Info(absl::StrCat("No VmFlags by BPF: ", loaded.status().message()));
-  return std::nullopt;
+  return nullptr;
 }
 
 absl::StatusOr<std::vector<ReadFlags>> FlagsOf(ReadFlagsLater& later, TreeFacts& facts) {

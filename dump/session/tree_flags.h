@@ -16,8 +16,8 @@
 
 namespace dumpctl {
 
-// What preflight has had loaded. None where smaps is to be read.
-std::optional<BpfVmFlags> TakeFlagsByBpf(const DumpRun& run, Preflight& preflight);
+// What preflight has had loaded, and keeps. Null where smaps is to be read.
+const BpfVmFlags* FlagsByBpf(const DumpRun& run, const Preflight& preflight);
 
 // Those of all tasks: what `later` gives or, where it is not valid, what came with their mappings.
 absl::StatusOr<std::vector<ReadFlags>> FlagsOf(ReadFlagsLater& later, TreeFacts& facts);

@@ -42,22 +42,42 @@ absl::Status SettleAio(const Preflight& preflight, FrozenFacts& facts) {
   return absl::OkStatus();
 }
 
+absl::StatusOr<VmaList> ReadByMaps(const FrozenTask& task, Preflight& preflight) {
+  // A task that was not there yet is as if all of its mappings had changed.
+  TaskPreflight& before = preflight.tasks[task.pid()];
+  ASSIGN_OR_RETURN(std::optional<std::string> changed, ReadMapsIfChanged(task, before.maps_text));
+  // The same text is the same list: the same addresses, and the same files there. Another file that
+  // came in between, under the same name even, has another inode, because those of the list are
+  // held open and their numbers are not given again.
+  if (!changed && before.vmas) return *std::exchange(before.vmas, std::nullopt);
+  ASSIGN_OR_RETURN(std::vector<Mapping> mappings, ParseMaps(changed ? *changed : before.maps_text));
+  ProcMapFileOpener opener(task.dir(), preflight.kernel_tmpfs);
+  const VmaList::Shared shared{preflight.cache.get(), preflight.mount_namespace};
+  return VmaList::Build(std::move(mappings), opener, &shared);
+}
+
+// What there was before, if BPF tells the same now.
+std::optional<VmaList> TakeIfSame(const BpfMappings& now, std::optional<VmaList>& before) {
+  if (!before || !AreMappedStill(*before, now) || !HaveTheirNames(*before)) return std::nullopt;
+  before->LearnUntouched([&now](size_t i) { return now.sources[i].untouched; });
+  return std::exchange(before, std::nullopt);
+}
+
 // BPF gives both, and takes a quarter of the time that maps takes.
 absl::Status ReadMappingsWithFlags(const FrozenTask& task, Preflight& preflight,
                                    const BpfVmFlags& by_bpf, FrozenFacts& facts) {
   absl::StatusOr<BpfMappings> now = by_bpf.Read(task.pid());
   if (now.ok()) {
-    std::optional<VmaList>& before = preflight.tasks[task.pid()].vmas;
-    const bool same = before && AreMappedStill(*before, *now) && HaveTheirNames(*before);
+    std::optional<VmaList> same = TakeIfSame(*now, preflight.tasks[task.pid()].vmas);
     facts.flags = ReadFlags{std::move(now->flags), true};
     if (same) {
-      facts.vmas = *std::exchange(before, std::nullopt);
+      facts.vmas = *std::move(same);
       return absl::OkStatus();
     }
   } else {
     ASSIGN_OR_RETURN(facts.flags, ReadFlagsFromSmaps(task));
   }
-  ASSIGN_OR_RETURN(facts.vmas, ReadMappings(task, preflight));
+  ASSIGN_OR_RETURN(facts.vmas, ReadByMaps(task, preflight));
   return absl::OkStatus();
 }
 
@@ -89,7 +109,7 @@ absl::Status ReadMappingsBySmaps(const FrozenTask& task, Preflight& preflight, F
     facts.vmas = *std::exchange(before.vmas, std::nullopt);
     return absl::OkStatus();
   }
-  ASSIGN_OR_RETURN(facts.vmas, ReadMappings(task, preflight));
+  ASSIGN_OR_RETURN(facts.vmas, ReadByMaps(task, preflight));
   return absl::OkStatus();
 }
 
@@ -97,24 +117,22 @@ absl::Status ReadTaskMappings(const FrozenTask& task, Preflight& preflight,
                               const BpfVmFlags* by_bpf, FrozenFacts& facts) {
   if (by_bpf != nullptr) return ReadMappingsWithFlags(task, preflight, *by_bpf, facts);
   if (!preflight.worth_helper) return ReadMappingsBySmaps(task, preflight, facts);
-  ASSIGN_OR_RETURN(facts.vmas, ReadMappings(task, preflight));
+  ASSIGN_OR_RETURN(facts.vmas, ReadByMaps(task, preflight));
   return absl::OkStatus();
 }
 
 }  // namespace
 
 absl::StatusOr<VmaList> ReadMappings(const FrozenTask& task, Preflight& preflight) {
-  // A task that was not there yet is as if all of its mappings had changed.
-  TaskPreflight& before = preflight.tasks[task.pid()];
-  ASSIGN_OR_RETURN(std::optional<std::string> changed, ReadMapsIfChanged(task, before.maps_text));
-  // The same text is the same list: the same addresses, and the same files there. Another file that
-  // came in between, under the same name even, has another inode, because those of the list are
-  // held open and their numbers are not given again.
-  if (!changed && before.vmas) return *std::exchange(before.vmas, std::nullopt);
-  ASSIGN_OR_RETURN(std::vector<Mapping> mappings, ParseMaps(changed ? *changed : before.maps_text));
-  ProcMapFileOpener opener(task.dir(), preflight.kernel_tmpfs);
-  const VmaList::Shared shared{preflight.cache.get(), preflight.mount_namespace};
-  return VmaList::Build(std::move(mappings), opener, &shared);
+  if (preflight.tasks[task.pid()].maps_text.empty() && preflight.flags_by_bpf.valid()) {
+    const absl::StatusOr<BpfVmFlags>& by_bpf = preflight.flags_by_bpf.get();
+    const absl::StatusOr<BpfMappings> now =
+        by_bpf.ok() ? by_bpf->Read(task.pid()) : by_bpf.status();
+    std::optional<VmaList> same;
+    if (now.ok()) same = TakeIfSame(*now, preflight.tasks[task.pid()].vmas);
+    if (same) return *std::move(same);
+  }
+  return ReadByMaps(task, preflight);
 }
 
 absl::Status ReadTreeMappings(const FrozenTree& tree, Preflight& preflight,

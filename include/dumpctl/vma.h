@@ -155,6 +155,8 @@ struct Vma {
   std::shared_ptr<const FileFacts> facts;
   VmaKind kind = VmaKind::kAnonPrivate;
   bool grows_down = false;
+  // Private memory that is known to hold no page of its own, and no guards.
+  bool untouched = false;
 
   RemoteAddress start() const { return mapping.start; }
   RemoteAddress end() const { return mapping.end; }

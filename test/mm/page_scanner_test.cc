@@ -18,6 +18,7 @@
 #include "dumpctl/kernel_abi.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "proc/bpf_vm_flags.h"
 #include "proc/pagemap.h"
 #include "test/mm/mapped_child.h"
 
@@ -89,6 +90,50 @@ int FileOf(const char* directory, size_t pages) {
     if (write(fd, page, kPage) != kPage) return -1;
   }
   return fd;
+}
+
+// Without looking into what BPF says to be untouched nothing else is found.
+TEST(PageScannerUntouchedTest, IsPassedOver) {
+  if (!KernelFeatures::Probe()->Has(KernelFeature::kBpfTaskVma))
+    GTEST_SKIP() << "this kernel or caller has no BPF iterators";
+  constexpr size_t kMappings = 100;
+  const int file = FileOf("/tmp", 1);
+  ASSERT_GE(file, 0);
+  const MappedChild child([file]() -> void* {
+    // Each a mapping of its own, with one that is read-only behind it.
+    char* const base = Map(2 * kMappings, PROT_NONE, MAP_SHARED | MAP_ANONYMOUS);
+    for (size_t i = 0; base != nullptr && i < kMappings; ++i) {
+      const bool anonymous = i % 50 < 25;
+      char* const at = base + 2 * i * kPage;
+      if (mmap(at, kPage, PROT_READ | PROT_WRITE,
+               MAP_FIXED | MAP_PRIVATE | (anonymous ? MAP_ANONYMOUS : 0), anonymous ? -1 : file,
+               0) == MAP_FAILED) {
+        return nullptr;
+      }
+      if (i == 3 || i == 5 || i == 24 || i == 25 || i == 49 || i == 65 || i == 99) *at = 'x';
+      if (i % 7 == 1) (void)*static_cast<volatile char*>(at);
+    }
+    return base;
+  });
+  close(file);
+  const auto features = KernelFeatures::Probe();
+  VmaList vmas = child.Vmas();
+  const auto all = ScanPages(child.Dir(), vmas, *features);
+  const auto flags = BpfVmFlags::Load();
+  ASSERT_TRUE(flags.ok()) << flags.status();
+  const auto read = flags->Read(child.pid());
+  ASSERT_EQ(read->sources.size(), vmas.size());
+  vmas.LearnUntouched([&read](size_t i) { return read->sources[i].untouched; });
+  const auto fewer = ScanPages(child.Dir(), vmas, *features);
+  ASSERT_TRUE(all.ok() && fewer.ok());
+  EXPECT_EQ(all->runs, fewer->runs);
+  EXPECT_EQ(all->pages_scanned, fewer->pages_scanned);
+  using ::testing::Pair;
+  EXPECT_THAT(RunsIn(*fewer, child, 2 * kMappings),
+              ElementsAre(Pair(6, 1), Pair(10, 1), Pair(48, 1), Pair(50, 1), Pair(98, 1),
+                          Pair(130, 1), Pair(198, 1)));
+  EXPECT_GT(std::count_if(vmas.begin(), vmas.end(), [](const Vma& vma) { return vma.untouched; }),
+            static_cast<ptrdiff_t>(kMappings - 10));
 }
 
 class PageScannerTest : public ::testing::TestWithParam<const char*> {

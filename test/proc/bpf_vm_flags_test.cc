@@ -87,6 +87,56 @@ TEST(BpfVmFlagsTest, TellsOfManyMappingsAsTheyAreWhenRead) {
   ExpectSame(by_bpf->flags, *ParseSmaps(*child.Dir().Read("smaps")));
 }
 
+// Pages in every state that tells whether memory holds something of its own, and what is to be told
+// of them.
+constexpr size_t kTouches = 8;
+constexpr bool kIsUntouched[kTouches] = {true, true, true, false, false, false, false, false};
+void* LayOutTouches() {
+  const int file = open("/proc/self/exe", O_RDONLY);
+  // Each a mapping of its own: there is nothing between them.
+  char* const base = Map(2 * kTouches, PROT_NONE);
+  char* pages[kTouches];
+  for (size_t i = 0; base != nullptr && i < kTouches; ++i) {
+    const int flags = MAP_FIXED | MAP_PRIVATE | (i % 2 == 0 ? MAP_ANONYMOUS : 0);
+    pages[i] = base + 2 * i * kPage;
+    if (mmap(pages[i], kPage, PROT_READ | PROT_WRITE, flags, i % 2 == 0 ? -1 : file, 0) ==
+        MAP_FAILED) {
+      return nullptr;
+    }
+  }
+  if (base == nullptr) return nullptr;
+  // Of the page of zeros, and of the file's.
+  const auto read = [](const char* page) { (void)*static_cast<const volatile char*>(page); };
+  read(pages[0]);
+  read(pages[1]);
+  *pages[3] = 1;
+  *pages[4] = 1;
+  // What went is not worth telling.
+  *pages[5] = 1;
+  madvise(pages[5], kPage, MADV_DONTNEED);
+  *pages[6] = 1;
+  if (madvise(pages[7], kPage, abi::kMadvGuardInstall) != 0) *pages[7] = 1;
+  return base;
+}
+
+TEST(BpfVmFlagsTest, TellsWhatHoldsNoPagesOfItsOwn) {
+  if (!HasBpf()) GTEST_SKIP() << "this kernel or caller has no BPF iterators";
+  const MappedChild child(LayOutTouches);
+  const auto flags = BpfVmFlags::Load();
+  ASSERT_TRUE(flags.ok()) << flags.status();
+  const auto read = flags->Read(child.pid());
+  ASSERT_TRUE(read.ok()) << read.status();
+  size_t seen = 0;
+  for (size_t i = 0; i < read->flags.size(); ++i) {
+    for (size_t page = 0; page < kTouches; ++page) {
+      if (read->flags[i].start != child.Page(2 * page)) continue;
+      EXPECT_EQ(read->sources[i].untouched, kIsUntouched[page]) << page;
+      ++seen;
+    }
+  }
+  EXPECT_EQ(seen, kTouches);
+}
+
 // Sealing is for good, so it is no sample of ours; smaps has to be asked.
 TEST(BpfVmFlagsTest, DoesNotGuessAtFlagsItHasNoSampleOf) {
   if (!HasBpf()) GTEST_SKIP() << "this kernel or caller has no BPF iterators";

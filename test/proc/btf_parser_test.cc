@@ -198,16 +198,25 @@ std::string KernelLike(bool unions, bool with_flags = true) {
                                      {"", both, 256},
                                      {"vm_ops", number, 320},
                                      {"vm_pgoff", number, 384},
-                                     {"vm_file", number, 448}});
+                                     {"vm_file", number, 448},
+                                     {"anon_vma", number, 512},
+                                     {"anon_name", number, 576}});
   } else {
     btf.AddStruct("vm_area_struct", {{"vm_start", number, 0},
                                      {"vm_end", number, 64},
                                      {flags, number, 640},
                                      {"vm_ops", number, 704},
                                      {"vm_pgoff", number, 768},
-                                     {"vm_file", number, 832}});
+                                     {"vm_file", number, 832},
+                                     {"vm_mm", number, 896},
+                                     {"anon_vma", number, 960}});
   }
-  btf.AddStruct("file", {{"f_mode", number, 0}, {"f_inode", number, 64}});
+  btf.AddStruct("mm_struct", {{"map_count", number, 64},
+                              {"start_brk", number, 128},
+                              {"brk", number, 192},
+                              {"start_stack", number, 256}});
+  const uint32_t path = btf.AddStruct("path", {{"mnt", number, 0}, {"dentry", number, 64}});
+  btf.AddStruct("file", {{"f_mode", number, 0}, {"f_inode", number, 64}, {"f_path", path, 128}});
   btf.AddStruct("inode", {{"i_sb", number, 64}, {"i_ino", number, 128}});
   btf.AddStruct("super_block", {{"s_list", number, 0}, {"s_dev", number, 128}});
   btf.Add(BTF_KIND_FUNC, "bpf_iter_task_vma");
@@ -217,13 +226,23 @@ std::string KernelLike(bool unions, bool with_flags = true) {
 TEST(VmaIteratorLayoutTest, IsFoundInKernelsOldAndNew) {
   const auto older = FindVmaIteratorLayout(KernelLike(false));
   ASSERT_TRUE(older.ok()) << older.status();
-  EXPECT_EQ(older->function, 8u);
+  EXPECT_EQ(older->function, 10u);
   EXPECT_EQ(older->context_vma, 16u);
   EXPECT_EQ(older->vma_end, 8u);
   EXPECT_EQ(older->vma_flags, 80u);
   EXPECT_EQ(older->vma_operations, 88u);
   EXPECT_EQ(older->vma_page, 96u);
   EXPECT_EQ(older->vma_file, 104u);
+  EXPECT_EQ(older->vma_memory, 112u);
+  EXPECT_EQ(older->vma_anon_memory, 120u);
+  EXPECT_EQ(older->vma_anon_name, 0u) << "it has none";
+  EXPECT_EQ(older->mappings, 8u);
+  EXPECT_EQ(older->heap_start, 16u);
+  EXPECT_EQ(older->heap_end, 24u);
+  EXPECT_EQ(older->stack, 32u);
+  EXPECT_EQ(older->file_path, 16u);
+  EXPECT_EQ(older->path_dentry, 8u);
+  EXPECT_EQ(older->path_mount, 0u);
   EXPECT_EQ(older->file_inode, 8u);
   EXPECT_EQ(older->inode_number, 16u);
   EXPECT_EQ(older->inode_super, 8u);
@@ -233,6 +252,7 @@ TEST(VmaIteratorLayoutTest, IsFoundInKernelsOldAndNew) {
   EXPECT_EQ(newer->vma_start, 0u);
   EXPECT_EQ(newer->vma_end, 8u);
   EXPECT_EQ(newer->vma_flags, 32u);
+  EXPECT_EQ(newer->vma_anon_name, 72u);
   EXPECT_EQ(FindVmaIteratorLayout(KernelLike(true, false)).status().code(),
             absl::StatusCode::kNotFound);
 }
