@@ -74,6 +74,13 @@ constexpr Field kFields[] = {
     {"Groups", true, [](V v, S& s) { return TakeList(v, s.groups); }},
     {"NSpid", false, [](V v, S& s) { return TakeList(v, s.ns_pids); }},
     {"Kthread", false, [](V v, S& s) { return TakeBool(v, s.kernel_thread.emplace()); }},
+    {"VmPTE", false,
+     [](V v, S& s) {
+       constexpr V kUnit = " kB";
+       if (!v.ends_with(kUnit)) return false;
+       v.remove_suffix(kUnit.size());
+       return TakeNumber(v, s.page_tables);
+     }},
     {"Threads", true, [](V v, S& s) { return TakeNumber(v, s.threads); }},
     {"SigPnd", true, [](V v, S& s) { return TakeNumber(v, s.pending, 16); }},
     {"ShdPnd", true, [](V v, S& s) { return TakeNumber(v, s.shared_pending, 16); }},

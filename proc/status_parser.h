@@ -37,6 +37,7 @@ struct TaskStatus {
   std::vector<pid_t> ns_pids;         // NSpid, outermost namespace first (Linux 4.1)
   std::optional<uint32_t> umask;      // Linux 4.7; zombies have none
   std::optional<bool> kernel_thread;  // Kthread (Linux 6.10)
+  uint64_t page_tables = 0;           // KiB of them (VmPTE); whoever has no memory has none
   uint32_t threads = 0;
   // Signal masks, bit 0 = signal 1.
   uint64_t pending = 0;

@@ -19,9 +19,11 @@ namespace dumpctl {
 namespace {
 
 // What reading the flags of these mappings from smaps takes, in us, while the target stands still:
-// some 6 for a mapping and 11 for a resident MB.
-uint64_t SmapsCost(const Resident& resident, size_t mappings) {
-  return 6 * mappings + 11 * resident.all / 256;
+// some 6 for a mapping, 11 for a resident MB and 1 for a page table.
+uint64_t SmapsCost(const Resident& resident, const Target& target, size_t mappings) {
+  constexpr uint64_t kPagesOfMb = 256;
+  constexpr uint64_t kKibOfTable = 4;
+  return 6 * mappings + 11 * resident.all / kPagesOfMb + target.page_tables / kKibOfTable;
 }
 
 // What it is read into, by two.
@@ -125,7 +127,7 @@ absl::Status ReadMaps(std::span<const Target> targets, size_t descriptors,
     heap += kHeapForTask + target.threads * kHeapForThread + mappings * kHeapForMapping +
             2 * text.size();
     const Resident resident = ResidentOf(target);
-    cost += SmapsCost(resident, mappings);
+    cost += SmapsCost(resident, target, mappings);
     cgroups += target.threads * kCgroupCost;
     buffer = std::max(buffer, BufferFor(resident));
   }

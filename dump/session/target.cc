@@ -200,7 +200,8 @@ absl::StatusOr<Target> Find(const Dumper& dumper, pid_t pid) {
                 .dir = *std::move(dir),
                 .stat = *stat,
                 .threads = status.threads,
-                .shadow_stack = status.shadow_stack};
+                .shadow_stack = status.shadow_stack,
+                .page_tables = status.page_tables};
 }
 
 }  // namespace

@@ -27,6 +27,7 @@ struct Target {
   TaskStat stat;              // as it was when it was found
   uint64_t threads = 0;       // by then
   bool shadow_stack = false;  // in use by then
+  uint64_t page_tables = 0;   // KiB of its memory by then
 };
 
 // A process and all its descendants, as far as they stay while we look; parents before their
