@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 
 #include "dump/cli/dump_log.h"
@@ -77,22 +78,21 @@ absl::Status RunDump(DumpArguments arguments) {
 }
 
 // A page server takes memory alone: where images go is another matter.
-void AddPageServerOptions(CLI::App& command, DumpArguments& arguments, CLI::Option* output,
-                          CLI::Option* stream) {
+// `excluded`: other places for all of them.
+void AddPageServerOptions(CLI::App& command, DumpArguments& arguments,
+                          const std::set<CLI::Option*>& excluded) {
   CLI::Option* port =
       command.add_option("--port", arguments.server.port, "where a page server listens")
           ->type_name("PORT");
   CLI::Option* address =
       command.add_option("--address", arguments.server.address, "where a page server listens")
           ->type_name("ADDRESS");
-  command
-      .add_flag("--page-server,!--no-page-server", arguments.page_server,
-                "send memory to a page server")
-      ->needs(port)
-      ->needs(address)
-      ->excludes(output)
-      ->excludes(stream)
-      ->excludes(command.get_option("--prev-images-dir"));
+  CLI::Option* page_server = command
+                                 .add_flag("--page-server,!--no-page-server", arguments.page_server,
+                                           "send memory to a page server")
+                                 ->needs(port)
+                                 ->needs(address);
+  for (CLI::Option* each : excluded) page_server->excludes(each);
 }
 
 // Those of every command that writes images.
@@ -149,7 +149,7 @@ void AddDumpCommand(CLI::App& app, CommandAction& action) {
                      "send all images to the image streamer that waits in the images directory")
           ->excludes(output)
           ->excludes(command->get_option("--link-remap"));
-  AddPageServerOptions(*command, *arguments, output, stream);
+  AddPageServerOptions(*command, *arguments, {output, stream});
   command->add_flag("--sync,!--no-sync", options.sync,
                     "the dump stands only when it is on the disk (fsync)");
   command
@@ -208,6 +208,7 @@ void AddPreDumpCommand(CLI::App& app, CommandAction& action) {
       "pre-dump",
       "save memory alone, and let the next dump save only what is written from then on");
   AddCommonOptions(*command, *arguments);
+  AddPageServerOptions(*command, *arguments, {});
   command->add_flag("--track-mem")->description("taken, and of no effect: it is always so");
   TakeTheLast(*command);
   command->callback([arguments, &action] { action = [arguments] { return RunDump(*arguments); }; });

@@ -19,8 +19,10 @@
 #include "dump/cli/target_options.h"
 #include "dump/cli/verbosity.h"
 #include "dump/cli/work_path.h"
+#include "dump/image/dedup.h"
 #include "dump/image/image_directory.h"
 #include "dump/image/page_receiver.h"
+#include "dump/image/parent_images.h"
 #include "dump/image/server_address.h"
 #include "dumpctl/failure.h"
 #include "dumpctl/status_macros.h"
@@ -42,6 +44,8 @@ struct PageServerOptions {
   int status_fd = -1;
   bool daemon = false;
   bool sync = false;
+  std::string prev_images_dir;
+  bool auto_dedup = false;
 
   std::string InWorkDirectory(const std::string& file) const {
     return WorkPath(work_dir, directory, file);
@@ -94,9 +98,24 @@ absl::Status TellReady(const PageServerOptions& options, uint16_t port, Log& log
   return WriteStatus(options.status_fd);
 }
 
+// What was received stands, whatever becomes of what it builds upon.
+void FreeSuperseded(const std::string& directory, Log& log) {
+  const absl::StatusOr<DedupCounts> freed = DedupParents(directory);
+  if (!freed.ok()) {
+    log.Warn(absl::StrCat("Not all superseded pages are freed: ", freed.status().message()));
+  } else {
+    log.Info(absl::StrCat("Freed ", freed->pages, " superseded pages in previous images"));
+  }
+}
+
 absl::Status Serve(const PageServerOptions& options, Background* background, Log& log) {
   ASSIGN_OR_RETURN(ImageDirectory directory, ImageDirectory::Open(options.directory));
   RETURN_IF_ERROR(directory.ExpectNoImages());
+  std::optional<ParentImages> parent;
+  if (!options.prev_images_dir.empty()) {
+    ASSIGN_OR_RETURN(parent, ParentImages::OpenPages(options.directory, options.prev_images_dir));
+    RETURN_IF_ERROR(directory.LinkParent(parent->path()));
+  }
   ASSIGN_OR_RETURN(UniqueFd listener, Listen(options));
   ASSIGN_OR_RETURN(const SocketAddress bound, SocketAddress::Of(BorrowedFd(listener)));
   RETURN_IF_ERROR(TellReady(options, bound.port(), log));
@@ -104,12 +123,15 @@ absl::Status Serve(const PageServerOptions& options, Background* background, Log
   ASSIGN_OR_RETURN(const UniqueFd peer, Accept(listener, options));
   // One dump is all that it serves: another one shall be refused, not wait.
   listener.Reset();
-  ASSIGN_OR_RETURN(const ReceivedPages received,
-                   ReceivePages(BorrowedFd(peer), directory, options.sync));
+  ASSIGN_OR_RETURN(
+      const ReceivedPages received,
+      ReceivePages(BorrowedFd(peer), directory, parent ? &*parent : nullptr, options.sync));
   const std::string words = absl::StrCat(
       "Received ", received.pages, " pages, ", SizeText(received.pages * kImagePageSize), ", of ",
-      received.objects, " tasks and shared objects to ", options.directory);
+      received.objects, " tasks and shared objects to ", options.directory,
+      parent ? absl::StrCat("; ", received.pages_in_parent, " more stand in previous images") : "");
   log.Info(words);
+  if (parent && options.auto_dedup) FreeSuperseded(options.directory, log);
   // They are kept, whoever hears of it.
   WriteAnswer(absl::StrCat(words, ".\n")).IgnoreError();
   return absl::OkStatus();
@@ -165,6 +187,12 @@ void AddPageServerCommand(CLI::App& app, CommandAction& action) {
           ->type_name("FD");
   command->add_flag("--daemon", options->daemon, "go on in the background, once a dump can send")
       ->excludes(status_fd);
+  command
+      ->add_option("--prev-images-dir", options->prev_images_dir,
+                   "where pages stand that a dump leaves to previous images, relative to -D")
+      ->type_name("DIR");
+  command->add_flag("--auto-dedup,!--no-auto-dedup", options->auto_dedup,
+                    "free in these what is written again");
   command->add_flag("--sync", options->sync, "a dump has sent all only when it is on the disk");
   TakeTheLast(*command);
   command->callback([options, &action] { action = [options] { return RunPageServer(*options); }; });

@@ -301,9 +301,9 @@ absl::Status ImageDirectory::WriteInParent(const ImageWriter& image,
 
 absl::Status ImageDirectory::CommitPages(bool sync) {
   if (sync && syncfs(staging_.get()) < 0) return ImageWriteError(errno, path_);
-  absl::Status moved;
+  absl::Status moved = RemoveOldParent();
   for (const std::string& name : names_) {
-    moved = MoveOut(name);
+    if (moved.ok()) moved = MoveOut(name);
     if (!moved.ok()) break;
   }
   if (moved.ok()) moved = SyncIf(sync, directory_, path_);
@@ -316,6 +316,7 @@ absl::Status ImageDirectory::CommitPages(bool sync) {
 }
 
 absl::Status ImageDirectory::LinkParent(const std::string& path) {
+  if (!can_have_parent()) return ImageWriteError(ENOTEMPTY, kParentLink);
   if (symlinkat(path.c_str(), staging_.get(), kParentLink) < 0) {
     return ImageWriteError(errno, kParentLink);
   }

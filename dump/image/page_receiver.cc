@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "dump/image/image_reader.h"
 #include "dump/image/page_server_protocol.h"
 #include "dump/image/page_sink.h"
 #include "dumpctl/failure.h"
@@ -36,8 +37,8 @@ absl::Status BadPeer(std::string_view what) {
 
 class Receiving {
  public:
-  Receiving(BorrowedFd socket, ImageDirectory& directory)
-      : socket_(socket), directory_(directory) {}
+  Receiving(BorrowedFd socket, ImageDirectory& directory, const ParentImages* parent)
+      : socket_(socket), directory_(directory), parent_(parent) {}
 
   // Until the peer closes, and without telling it anything then.
   absl::StatusOr<ReceivedPages> Run() {
@@ -49,7 +50,10 @@ class Receiving {
       if (got < size) RETURN_IF_ERROR(Receive(size - got, got));
       const auto head = ParseHead(Bytes(size));
       if (!head.ok()) return BadPeer(absl::StrCat("sent ", std::string(head.status().message())));
-      if (head->command == PageServerHead::kClose) break;
+      if (head->command == PageServerHead::kClose) {
+        RETURN_IF_ERROR(KeepMark(head->address));
+        break;
+      }
       RETURN_IF_ERROR(Follow(*head));
       got = 0;
     }
@@ -83,49 +87,111 @@ class Receiving {
   absl::Status Follow(const PageServerHead& head) {
     if (head.command == PageServerHead::kOpen) return Open(head);
     if (head.command == PageServerHead::kAdd) return Add(head);
-    return BadPeer(absl::StrCat("sent command ", head.command,
-                                ", which this version does not serve (of incremental dumps?)"));
+    if (head.command == PageServerHead::kAskParent) return AnswerForParent(head);
+    return BadPeer(
+        absl::StrCat("sent command ", head.command, ", which this version does not serve"));
+  }
+
+  absl::StatusOr<PagesOwner> ToldOwner(uint64_t object) const {
+    const auto owner = OwnerOf(object);
+    if (!owner.ok()) return BadPeer(absl::StrCat("sent ", std::string(owner.status().message())));
+    return owner;
+  }
+
+  absl::Status AnswerForParent(const PageServerHead& head) {
+    ASSIGN_OR_RETURN(const PagesOwner owner, ToldOwner(head.object));
+    int32_t has = 0;
+    if (parent_ != nullptr && IsOfRun(head.address)) {
+      ASSIGN_OR_RETURN(const auto pagemap, parent_->Pagemap(owner.kind, owner.id));
+      has = pagemap ? 1 : 0;
+    }
+    return Answer(&has, sizeof has);
+  }
+
+  // Who does not say which run it means, or has sent the parent images without saying it, knows.
+  bool IsOfRun(uint64_t mark) const {
+    const auto kept = ReadImageFile(absl::StrCat(parent_->directory(), "/", kRunMarkFile));
+    return mark == 0 || absl::IsNotFound(kept.status()) || (kept.ok() && *kept == MarkText(mark));
+  }
+
+  static std::string MarkText(uint64_t mark) { return absl::StrCat(absl::Hex(mark), "\n"); }
+
+  absl::Status KeepMark(uint64_t mark) {
+    if (mark == 0) return absl::OkStatus();
+    ASSIGN_OR_RETURN(const auto file, directory_.CreateFile(kRunMarkFile, 0));
+    return file->Append(MarkText(mark));
   }
 
   absl::Status Open(const PageServerHead& head) {
     RETURN_IF_ERROR(Leave());
-    const auto owner = OwnerOf(head.object);
-    if (!owner.ok()) return BadPeer(absl::StrCat("sent ", std::string(owner.status().message())));
+    ASSIGN_OR_RETURN(const PagesOwner owner, ToldOwner(head.object));
     if (parked_ && parked_object_ == head.object) {
       sink_ = std::exchange(parked_, std::nullopt);
     } else {
       if (!known_.insert(head.object).second) return BadPeer("sent the same object twice");
       const auto number = static_cast<uint32_t>(kFirstPagesId + received_.objects);
       ASSIGN_OR_RETURN(PageSink sink, directory_.CreatePages(number));
-      sink.BelongTo(*owner);
+      sink.BelongTo(owner);
       sink_ = std::move(sink);
       ++received_.objects;
     }
     object_ = head.object;
     end_ = 0;
-    constexpr char kNoParent = 0;
-    return Answer(&kNoParent, sizeof kNoParent);
+    held_.reset();
+    next_held_ = 0;
+    if (parent_ != nullptr) {
+      ASSIGN_OR_RETURN(held_, parent_->Pagemap(owner.kind, owner.id));
+    }
+    const char has_parent = held_ ? 1 : 0;
+    return Answer(&has_parent, sizeof has_parent);
   }
 
   absl::Status Add(const PageServerHead& head) {
     constexpr uint16_t kKnown = PageServerHead::kLazy | PageServerHead::kPresent;
     const bool present = (head.flags & PageServerHead::kPresent) != 0;
+    const bool in_parent = head.flags == PageServerHead::kParent;
     if (!sink_ || head.object != object_)
       return BadPeer("sent pages of another object than it said");
-    if (!present || (head.flags & ~kKnown) != 0) {
+    if (!in_parent && (!present || (head.flags & ~kKnown) != 0)) {
       return BadPeer(absl::StrCat("sent pages with flags ", head.flags,
-                                  ", which this version does not serve (of incremental dumps?)"));
+                                  ", which this version does not serve"));
     }
     if (head.pages == 0 || head.pages > kMostPages || head.address % kImagePageSize != 0 ||
         head.address < end_ || head.address / kImagePageSize + head.pages > kMostPages) {
       return BadPeer("sent pages out of order");
     }
-    RETURN_IF_ERROR(Copy(head.pages * kImagePageSize));
     end_ = head.address + head.pages * kImagePageSize;
+    if (in_parent) return LeaveToParent(head);
+    RETURN_IF_ERROR(Copy(head.pages * kImagePageSize));
     sink_->Account(RemoteAddress(head.address), head.pages,
                    (head.flags & PageServerHead::kLazy) != 0);
     received_.pages += head.pages;
     return absl::OkStatus();
+  }
+
+  absl::Status LeaveToParent(const PageServerHead& head) {
+    if (!IsHeld(RemoteAddress(head.address), RemoteAddress(end_))) {
+      return BadPeer(absl::StrCat("leaves pages from 0x", absl::Hex(head.address),
+                                  " on to previous images that do not hold them; give those that "
+                                  "it has sent before (--prev-images-dir)"));
+    }
+    sink_->AccountInParent(RemoteAddress(head.address), head.pages);
+    received_.pages_in_parent += head.pages;
+    return absl::OkStatus();
+  }
+
+  // All of it, by the parent images. Ascending addresses only.
+  bool IsHeld(RemoteAddress at, RemoteAddress end) {
+    if (!held_) return false;
+    for (; next_held_ < held_->runs.size(); ++next_held_) {
+      const SavedPages& run = held_->runs[next_held_];
+      if (run.start > at) return false;
+      const RemoteAddress run_end = run.start + run.pages * kImagePageSize;
+      // The rest of it may be asked for next.
+      if (end <= run_end) return true;
+      if (at < run_end) at = run_end;
+    }
+    return false;
   }
 
   absl::Status Copy(uint64_t size) {
@@ -155,7 +221,9 @@ class Receiving {
   absl::Status Leave() {
     if (!sink_) return absl::OkStatus();
     PageSink left = *std::exchange(sink_, std::nullopt);
-    if (received_.objects > 1 || received_.pages > 0) return Keep(left);
+    if (received_.objects > 1 || received_.pages > 0 || received_.pages_in_parent > 0) {
+      return Keep(left);
+    }
     parked_ = std::move(left);
     parked_object_ = object_;
     return absl::OkStatus();
@@ -168,11 +236,14 @@ class Receiving {
 
   BorrowedFd socket_;
   ImageDirectory& directory_;
+  const ParentImages* parent_;
   std::unique_ptr<std::array<char, kPiece>> buffer_ = std::make_unique<std::array<char, kPiece>>();
   std::optional<PageSink> sink_;
   std::optional<PageSink> parked_;  // the first one, while it has no pages
   uint64_t parked_object_ = 0;
   uint64_t object_ = 0;
+  std::optional<SavedPagemap> held_;  // by the parent images, of it
+  size_t next_held_ = 0;
   uint64_t end_ = 0;  // of the pages of it that have come
   std::set<uint64_t> known_;
   ReceivedPages received_;
@@ -181,8 +252,8 @@ class Receiving {
 }  // namespace
 
 absl::StatusOr<ReceivedPages> ReceivePages(BorrowedFd socket, ImageDirectory& directory,
-                                           bool sync) {
-  Receiving receiving(socket, directory);
+                                           const ParentImages* parent, bool sync) {
+  Receiving receiving(socket, directory, parent);
   ASSIGN_OR_RETURN(const ReceivedPages received, receiving.Run());
   RETURN_IF_ERROR(directory.CommitPages(sync));
   constexpr int32_t kAllIsWell = 0;

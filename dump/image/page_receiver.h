@@ -6,6 +6,7 @@
 
 #include "absl/status/statusor.h"
 #include "dump/image/image_directory.h"
+#include "dump/image/parent_images.h"
 #include "dumpctl/unique_fd.h"
 
 namespace dumpctl {
@@ -13,6 +14,7 @@ namespace dumpctl {
 struct ReceivedPages {
   size_t objects = 0;  // tasks, and objects that they share
   uint64_t pages = 0;
+  uint64_t pages_in_parent = 0;
 };
 
 // Takes the pages that one dump sends over `socket` as a page server of criu(8) does, from dumpers
@@ -21,9 +23,12 @@ struct ReceivedPages {
 // disk.
 //
 // The peer may be anybody: what it sends is refused as soon as it is not what a dump sends, and
-// nothing is left then. Memory is bounded. Errors: Failure::kPeer when the peer ends early or sends
-// what is not understood (pages in parent images are not), those of ImageDirectory.
-absl::StatusOr<ReceivedPages> ReceivePages(BorrowedFd socket, ImageDirectory& directory, bool sync);
+// nothing is left then; so is what it leaves to `parent` (which `directory` links to; null where
+// there is none) and is not there. Memory is bounded, but for the pagemaps of one task. Errors:
+// Failure::kPeer when the peer ends early or sends what is not understood, those of ImageDirectory
+// and ParentImages.
+absl::StatusOr<ReceivedPages> ReceivePages(BorrowedFd socket, ImageDirectory& directory,
+                                           const ParentImages* parent, bool sync);
 
 }  // namespace dumpctl
 

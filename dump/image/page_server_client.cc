@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -18,6 +19,9 @@
 
 namespace dumpctl {
 namespace {
+
+// Above all that a task can have.
+constexpr RemoteAddress kEverything(~uint64_t{0});
 
 // How long an old server, which has nothing else to do, may take for its first answer.
 absl::Duration FirstAnswer(int socket) {
@@ -31,8 +35,8 @@ absl::Duration FirstAnswer(int socket) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<PageServerClient>> PageServerClient::Connect(
-    const ServerPlace& place, const PagesOwner& first, absl::Duration patience,
-    std::function<absl::Status()> may_go_on) {
+    const ServerPlace& place, const PagesOwner& first, const ParentQuestion& question,
+    absl::Duration patience, std::function<absl::Status()> may_go_on) {
   const std::string name = absl::StrCat("page server ", place.address, " port ", place.port);
   ASSIGN_OR_RETURN(const SocketAddress address, SocketAddress::Parse(place.address, place.port));
   UniqueFd socket(::socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC, 0));
@@ -49,6 +53,7 @@ absl::StatusOr<std::unique_ptr<PageServerClient>> PageServerClient::Connect(
   setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
   std::unique_ptr<PageServerClient> client(new PageServerClient(std::move(socket), name, patience));
   RETURN_IF_ERROR(client->AskForHeads(first));
+  RETURN_IF_ERROR(client->AskForParents(question));
   ASSIGN_OR_RETURN(Outlet outlet, Outlet::Open(BorrowedFd(client->socket_),
                                                absl::StrCat("memory pages to ", name), patience));
   ASSIGN_OR_RETURN(client->writer_, WriteBehind::Start(std::move(outlet), std::move(may_go_on)));
@@ -110,13 +115,67 @@ absl::Status PageServerClient::AskForHeads(const PagesOwner& first) {
   return absl::OkStatus();
 }
 
+// In turns of what a socket takes at least while nobody reads the answers.
+absl::Status PageServerClient::AskForParents(const ParentQuestion& question) {
+  constexpr size_t kAtOnce = 64;
+  for (size_t next = 0; next < question.owners.size();) {
+    const auto turn = std::span(question.owners)
+                          .subspan(next)
+                          .first(std::min(kAtOnce, question.owners.size() - next));
+    std::string heads;
+    for (const PagesOwner& owner : turn) {
+      heads += FormatHead({.command = PageServerHead::kAskParent,
+                           .address = question.run_mark,
+                           .object = ObjectOf(owner)},
+                          heads_);
+    }
+    if (send(socket_.get(), heads.data(), heads.size(), MSG_NOSIGNAL) < 0) return Ended(errno);
+    std::string opened(std::exchange(unanswered_, 0), '\0');
+    RETURN_IF_ERROR(ReadAnswer(opened.data(), opened.size()));
+    for (const PagesOwner& owner : turn) {
+      int32_t has = 0;
+      RETURN_IF_ERROR(ReadAnswer(reinterpret_cast<char*>(&has), sizeof has));
+      if (has > 0) in_parent_.insert(ObjectOf(owner));
+    }
+    next += turn.size();
+  }
+  return absl::OkStatus();
+}
+
+std::string PageServerClient::AddHead(const PageRun& run, uint16_t flags) const {
+  return FormatHead({.command = PageServerHead::kAdd,
+                     .flags = flags,
+                     .pages = run.pages,
+                     .address = run.start.value(),
+                     .object = open_},
+                    heads_);
+}
+
+std::string PageServerClient::LeftBelow(RemoteAddress address) {
+  std::string heads;
+  // An old head has 32 bits for them.
+  constexpr uint64_t kMostPages = uint64_t{1} << 30;
+  for (; said_ < left_.size() && left_[said_].start < address; ++said_) {
+    for (PageRun run = left_[said_]; run.pages > 0;) {
+      const uint64_t pages = std::min(run.pages, kMostPages);
+      heads += AddHead({run.start, pages}, PageServerHead::kParent);
+      run = {run.start + pages * kImagePageSize, run.pages - pages};
+    }
+  }
+  return heads;
+}
+
 absl::Status PageServerClient::BeginPages(uint32_t /*pages_id*/, const PagesOwner& owner,
                                           uint64_t /*bytes*/) {
-  const uint64_t object = ObjectOf(owner);
-  if (object == open_) return absl::OkStatus();
-  open_ = object;
-  ++unanswered_;
-  return writer_->Put(FormatHead({.command = PageServerHead::kOpen, .object = object}, heads_));
+  std::string heads = LeftBelow(kEverything);
+  left_.clear();
+  said_ = 0;
+  if (const uint64_t object = ObjectOf(owner); object != open_) {
+    open_ = object;
+    ++unanswered_;
+    heads += FormatHead({.command = PageServerHead::kOpen, .object = object}, heads_);
+  }
+  return heads.empty() ? absl::OkStatus() : writer_->Put(std::move(heads));
 }
 
 absl::StatusOr<Block> PageServerClient::TakeBlock() { return writer_->Take(); }
@@ -124,29 +183,26 @@ absl::StatusOr<Block> PageServerClient::TakeBlock() { return writer_->Take(); }
 absl::Status PageServerClient::Put(std::span<const PageRun> runs, Block block) {
   std::vector<WriteBehind::Part> parts;
   for (const PageRun& run : runs) {
-    parts.push_back({FormatHead({.command = PageServerHead::kAdd,
-                                 .flags = PageServerHead::kPresent,
-                                 .pages = run.pages,
-                                 .address = run.start.value(),
-                                 .object = open_},
-                                heads_),
-                     run.bytes()});
+    parts.push_back({LeftBelow(run.start) + AddHead(run, PageServerHead::kPresent), run.bytes()});
   }
   return writer_->Put(std::move(block), std::move(parts));
 }
 
-absl::Status PageServerClient::Finish() {
-  RETURN_IF_ERROR(writer_->Put(FormatHead({.command = PageServerHead::kClose}, heads_)));
+absl::Status PageServerClient::Finish(uint64_t run_mark) {
+  RETURN_IF_ERROR(
+      writer_->Put(LeftBelow(kEverything) +
+                   FormatHead({.command = PageServerHead::kClose, .address = run_mark}, heads_)));
   RETURN_IF_ERROR(writer_->Finish());
+  // Whether it has parent images of what was opened is not asked here: it was, or nothing is left
+  // to them.
   std::string answers(unanswered_, '\0');
   RETURN_IF_ERROR(ReadAnswer(answers.data(), answers.size()));
   int32_t status = 0;
   RETURN_IF_ERROR(ReadAnswer(reinterpret_cast<char*>(&status), sizeof status));
-  if (status == 0 && answers == std::string(unanswered_, '\0')) return absl::OkStatus();
-  return MakeFailure(Failure::kPeer, absl::StatusCode::kFailedPrecondition,
-                     absl::StrCat(name_, " says that something went wrong (", status,
-                                  "), or that it has parent images, which a dump of all pages does "
-                                  "not go with; see its log, and give it an empty directory"));
+  if (status == 0) return absl::OkStatus();
+  return MakeFailure(
+      Failure::kPeer, absl::StatusCode::kFailedPrecondition,
+      absl::StrCat(name_, " says that something went wrong (", status, "); see its log"));
 }
 
 }  // namespace dumpctl

@@ -4,8 +4,11 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <set>
+#include <span>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -23,24 +26,36 @@ struct ServerPlace {
   uint16_t port = 0;
 };
 
+// What a dump wants to know of the server's parent images: whether they have pages of these, and
+// are of the dump with that RunMark. A stock server takes whatever images it was given for them.
+struct ParentQuestion {
+  uint64_t run_mark = 0;
+  std::vector<PagesOwner> owners;
+};
+
 // Sends pages to a page server of criu(8), which keeps them and their pagemaps.
 class PageServerClient final : public PageStream {
  public:
   // Connects, and finds out which heads the server takes: it is sent the short form of the one that
-  // opens `first`'s pages, which an old server answers at once, and after a while of silence what
-  // is missing of the long form. A wrong guess makes the server fail, and is an error here. Errors:
-  // Failure::kPeer, Failure::kUsage for a bad address, Failure::kTimeout.
+  // opens the pages of `first`, which an old server answers at once, and after a while of silence
+  // what is missing of the long form. A wrong guess makes the server fail, and is an error here.
+  // Then it is asked `question`, all at once. Errors: Failure::kPeer, Failure::kUsage for a bad
+  // address, Failure::kTimeout.
   static absl::StatusOr<std::unique_ptr<PageServerClient>> Connect(
-      const ServerPlace& place, const PagesOwner& first, absl::Duration patience,
-      std::function<absl::Status()> may_go_on);
+      const ServerPlace& place, const PagesOwner& first, const ParentQuestion& question,
+      absl::Duration patience, std::function<absl::Status()> may_go_on);
 
   bool keeps_pagemaps() const override { return true; }
+  // Whether its parent images have pages of that one, if it was asked.
+  bool HasInParent(const PagesOwner& owner) const { return in_parent_.contains(ObjectOf(owner)); }
   absl::Status BeginPages(uint32_t pages_id, const PagesOwner& owner, uint64_t bytes) override;
+  void LeaveToParent(std::span<const PageRun> runs) override { left_ = {runs.begin(), runs.end()}; }
   absl::StatusOr<Block> TakeBlock() override;
   absl::Status Put(std::span<const PageRun> runs, Block block) override;
 
-  // All has been sent. When it returns without an error the server has said that it has all.
-  absl::Status Finish();
+  // All has been sent, of the dump with that RunMark. When it returns without an error the server
+  // has said that it has all.
+  absl::Status Finish(uint64_t run_mark);
 
  private:
   PageServerClient(UniqueFd socket, std::string name, absl::Duration patience)
@@ -49,6 +64,10 @@ class PageServerClient final : public PageStream {
   absl::StatusOr<bool> AwaitAnswer(absl::Duration patience) const;
   absl::Status ReadAnswer(char* bytes, size_t size) const;
   absl::Status AskForHeads(const PagesOwner& first);
+  absl::Status AskForParents(const ParentQuestion& question);
+  std::string AddHead(const PageRun& run, uint16_t flags) const;
+  // Heads of what is left to the parent images below `address`.
+  std::string LeftBelow(RemoteAddress address);
   absl::Status Silent() const;
   absl::Status Ended(int error) const;
 
@@ -58,6 +77,9 @@ class PageServerClient final : public PageStream {
   HeadSize heads_ = HeadSize::kOld;
   uint64_t open_ = 0;      // object whose pages are sent
   size_t unanswered_ = 0;  // opens
+  std::set<uint64_t> in_parent_;
+  std::vector<PageRun> left_;  // to the parent images, of open_
+  size_t said_ = 0;            // of left_
   std::unique_ptr<WriteBehind> writer_;
 };
 

@@ -14,16 +14,20 @@ namespace dumpctl {
 // What passes between a dump and a page server of criu(8), as seen on the wire between stock 4.1.1
 // and 4.2.1 and themselves. The dump sends heads, little-endian: 24 bytes (u32 command and flags,
 // u32 pages, u64 address, u64 object) until 4.1, 32 from 4.2 on (u32 command and flags, u32 of
-// zero, u64 pages, u64 address, u64 object). Pages follow the head that announces them. The server
-// answers each kOpen with one byte, 0 where it has no parent images, and kClose with an i32, 0 when
-// all is well.
+// zero, u64 pages, u64 address, u64 object). Pages follow the head that announces them; what stands
+// in the server's parent images is announced alone, and the server ends when these do not hold it.
+// The server answers each kOpen with one byte, 1 where its parent images have a pagemap of that
+// object and 0 else, kAskParent with an i32 that says the same, and kClose with an i32, 0 when all
+// is well. What kAskParent and kClose have for an address it does not look at: see RunMark.
 enum class HeadSize : size_t { kOld = 24, kNew = 32 };
 
 struct PageServerHead {
   static constexpr uint16_t kOpen = 4;  // what follows is of this object
-  static constexpr uint16_t kAdd = 6;   // pages, which follow
+  static constexpr uint16_t kAskParent = 5;
+  static constexpr uint16_t kAdd = 6;  // pages, which follow where they are present
   static constexpr uint16_t kClose = 0x1023;
   // Of kAdd, as in pagemap_entry.
+  static constexpr uint16_t kParent = 1 << 0;
   static constexpr uint16_t kLazy = 1 << 1;
   static constexpr uint16_t kPresent = 1 << 2;
 
@@ -54,6 +58,13 @@ struct PagesOwner {
 uint64_t ObjectOf(const PagesOwner& owner);
 // DataLoss for what is none.
 absl::StatusOr<PagesOwner> OwnerOf(uint64_t object);
+
+// Of a dump, by its run id; never 0. Only dumpctl's own two ends use it: kClose says as its address
+// which dump this is, and the server keeps that beside the pages; kAskParent says which one the
+// parent images are to be of. Without it pages of another dump, which has the same task, would be
+// taken for them.
+uint64_t RunMark(std::string_view run_id);
+inline constexpr char kRunMarkFile[] = "page-server.run";
 
 }  // namespace dumpctl
 

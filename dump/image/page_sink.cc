@@ -36,6 +36,13 @@ void PageSink::AccountInParent(RemoteAddress address, uint64_t pages) {
   Add({address, pages, kParent}, in_parent_);
 }
 
+std::vector<PageRun> PageSink::InParent() const {
+  std::vector<PageRun> runs;
+  runs.reserve(in_parent_.size());
+  for (const Run& run : in_parent_) runs.push_back({run.address, run.pages});
+  return runs;
+}
+
 void PageSink::Add(const Run& run, std::vector<Run>& runs) {
   if (!runs.empty()) {
     Run& last = runs.back();

@@ -52,6 +52,8 @@ class PageSink {
   // Ascending addresses only, but before or after those of Account as it comes.
   void AccountInParent(RemoteAddress address, uint64_t pages);
 
+  std::vector<PageRun> InParent() const;
+
   // Of the task, or whatever else `kind` is for, that has the number `id`.
   absl::StatusOr<ImageWriter> Pagemap(ImageKind kind, uint32_t id) const;
 

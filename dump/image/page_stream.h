@@ -31,6 +31,9 @@ class PageStream {
   virtual bool keeps_pagemaps() const { return false; }
   // The pages of `owner` come next, `bytes` in all.
   virtual absl::Status BeginPages(uint32_t pages_id, const PagesOwner& owner, uint64_t bytes) = 0;
+  // These pages of it stand in the parent images; ascending. To be said next, where the other end
+  // writes the pagemaps.
+  virtual void LeaveToParent(std::span<const PageRun> /*runs*/) {}
   // To be filled with up to Block::kSize bytes of pages. Waits while too many are on their way.
   virtual absl::StatusOr<Block> TakeBlock() = 0;
   // What fills it: the pages of `runs`, ascending.

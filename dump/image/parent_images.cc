@@ -103,8 +103,8 @@ absl::StatusOr<std::vector<std::string>> ParentDirectories(const std::string& im
   }
 }
 
-absl::StatusOr<ParentImages> ParentImages::Open(const std::string& images_dir,
-                                                const std::string& path) {
+absl::StatusOr<ParentImages> ParentImages::OpenPages(const std::string& images_dir,
+                                                     const std::string& path) {
   const std::string directory = Within(images_dir, path);
   ASSIGN_OR_RETURN(const auto own, IdentityOf(images_dir));
   UniqueFd lock(open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
@@ -120,8 +120,13 @@ absl::StatusOr<ParentImages> ParentImages::Open(const std::string& images_dir,
   if (flock(lock.get(), LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK) {
     return ParentError(path, "another dump is being written there");
   }
-  ParentImages parent(path, directory, std::move(lock));
-  const std::string name = Within(directory, ImageName(ImageKind::kInventory));
+  return ParentImages(path, directory, std::move(lock));
+}
+
+absl::StatusOr<ParentImages> ParentImages::Open(const std::string& images_dir,
+                                                const std::string& path) {
+  ASSIGN_OR_RETURN(ParentImages parent, OpenPages(images_dir, path));
+  const std::string name = Within(parent.directory_, ImageName(ImageKind::kInventory));
   const absl::StatusOr<std::string> bytes = ReadImageFile(name);
   if (!bytes.ok()) return ParentError(path, "there is no dump and no pre-dump in it");
   ASSIGN_OR_RETURN(ImageReader reader, ImageReader::Create(name, *bytes));

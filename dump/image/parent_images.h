@@ -41,10 +41,15 @@ class ParentImages {
   // `images_dir` itself, or builds upon it, so that the new dump would overwrite what it needs.
   static absl::StatusOr<ParentImages> Open(const std::string& images_dir, const std::string& path);
 
+  // The same for a page server, whose images have no inventory. run_id() is empty.
+  static absl::StatusOr<ParentImages> OpenPages(const std::string& images_dir,
+                                                const std::string& path);
+
   // As --prev-images-dir gave it.
   const std::string& path() const { return path_; }
   // inventory_entry::dump_criu_run_id: which dump this is. Empty where it does not say.
   const std::string& run_id() const { return run_id_; }
+  const std::string& directory() const { return directory_; }
 
   // The pagemap of that kind and number; nothing where there is none.
   absl::StatusOr<std::optional<SavedPagemap>> Pagemap(ImageKind kind, uint32_t id) const;

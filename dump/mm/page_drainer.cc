@@ -188,6 +188,7 @@ absl::Status Pass(const MemorySource& source, std::span<const PageRun> runs, con
   PageStream& stream = *sink.stream();
   const uint64_t total = BytesOf(runs);
   RETURN_IF_ERROR(stream.BeginPages(sink.pages_id(), sink.owner(), total));
+  if (stream.keeps_pagemaps()) stream.LeaveToParent(sink.InParent());
   Batches batches(runs, Block::kSize);
   std::vector<PageRun> batch;
   uint64_t done = 0;

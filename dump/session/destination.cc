@@ -29,6 +29,8 @@ absl::StatusOr<std::unique_ptr<ImageSink>> OpenImages(const DumpOptions& options
   return std::make_unique<ImageDirectory>(std::move(directory));
 }
 
+PagesOwner OwnerOfTask(pid_t pid) { return {ImageKind::kPagemap, static_cast<uint32_t>(pid)}; }
+
 // What is written there comes last, when the process may be dead: so it is looked at first.
 absl::Status CheckLastWrites(const DumpRun& run) {
   const std::string& work_directory = run.WorkDirectory();
@@ -44,20 +46,33 @@ absl::Status CheckLastWrites(const DumpRun& run) {
 }  // namespace
 
 absl::StatusOr<Destination> Destination::Open(DumpRun& run, const ParentImages* parent,
-                                              pid_t root) {
+                                              std::span<const pid_t> pids) {
   const TraceSpan span(TraceKind::kPhase, "images");
   RETURN_IF_ERROR(run.Begin("images"));
   const DumpOptions& options = run.options;
   ASSIGN_OR_RETURN(std::unique_ptr<ImageSink> images, OpenImages(options, parent));
   std::unique_ptr<PageServerClient> page_server;
   if (options.page_server) {
+    ParentQuestion question;
+    if (parent != nullptr) {
+      question.run_mark = RunMark(parent->run_id());
+      for (const pid_t pid : pids) question.owners.push_back(OwnerOfTask(pid));
+    }
     ASSIGN_OR_RETURN(page_server,
-                     PageServerClient::Connect(*options.page_server,
-                                               {ImageKind::kPagemap, static_cast<uint32_t>(root)},
-                                               options.timeout, options.may_go_on));
+                     PageServerClient::Connect(*options.page_server, OwnerOfTask(pids.front()),
+                                               question, options.timeout, options.may_go_on));
   }
   RETURN_IF_ERROR(CheckLastWrites(run));
   return Destination(run, std::move(images), std::move(page_server));
+}
+
+std::optional<std::set<pid_t>> Destination::KnownToServer(std::span<const pid_t> pids) const {
+  if (page_server_ == nullptr) return std::nullopt;
+  std::set<pid_t> known;
+  for (const pid_t pid : pids) {
+    if (page_server_->HasInParent(OwnerOfTask(pid))) known.insert(pid);
+  }
+  return known;
 }
 
 absl::Status Destination::OpenSinks(size_t tasks) {
@@ -110,9 +125,9 @@ absl::Status Destination::Write(const TreeImages& images) {
   return absl::OkStatus();
 }
 
-absl::Status Destination::Commit() {
+absl::Status Destination::Commit(std::string_view run_id) {
   const TraceSpan span(TraceKind::kPhase, "commit");
-  if (page_server_ != nullptr) RETURN_IF_ERROR(page_server_->Finish());
+  if (page_server_ != nullptr) RETURN_IF_ERROR(page_server_->Finish(RunMark(run_id)));
   const ActionScripts scripts(run_.options);
   if (ImageDirectory* const directory = images_->directory();
       directory != nullptr && !scripts.empty()) {

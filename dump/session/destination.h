@@ -5,7 +5,10 @@
 
 #include <cstddef>
 #include <memory>
+#include <optional>
+#include <set>
 #include <span>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -26,9 +29,14 @@ namespace dumpctl {
 // committed go with the object.
 class Destination {
  public:
-  // `parent`: the images that these build upon, or null. `root` is whose memory a page server is
-  // told to expect first. Looks also at what else is written at the end. `run` must outlive it.
-  static absl::StatusOr<Destination> Open(DumpRun& run, const ParentImages* parent, pid_t root);
+  // `parent`: the images that these build upon, or null. `pids` are those of the tree as far as it
+  // is known, the root's the first, whose memory a page server is told to expect first. Looks also
+  // at what else is written at the end. `run` must outlive it.
+  static absl::StatusOr<Destination> Open(DumpRun& run, const ParentImages* parent,
+                                          std::span<const pid_t> pids);
+
+  // Who of these has pages in the parent images of the page server; nothing where there is none.
+  std::optional<std::set<pid_t>> KnownToServer(std::span<const pid_t> pids) const;
 
   ImageSink& images() const { return *images_; }
   // Of memory: in the order that DrainTree says.
@@ -43,8 +51,8 @@ class Destination {
   // Enters the pages that stand in the parent images: behind those that were written.
   void AccountInParent(const TreeFacts& facts);
   absl::Status Write(const TreeImages& images);
-  // All images are written: they stand when it returns.
-  absl::Status Commit();
+  // All images of that run are written: they stand when it returns.
+  absl::Status Commit(std::string_view run_id);
 
  private:
   Destination(DumpRun& run, std::unique_ptr<ImageSink> images,

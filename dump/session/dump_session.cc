@@ -115,8 +115,9 @@ absl::StatusOr<DumpReport> Session::Run() {
 absl::Status Session::RunPhases() {
   RETURN_IF_ERROR(copies_.Prepare(targets_));
   ASSIGN_OR_RETURN(Preflight preflight, LookOver());
-  ASSIGN_OR_RETURN(Destination destination,
-                   Destination::Open(run_, tracking_.parent(), root().pid));
+  const std::vector<pid_t> pids = PidsOf(targets_);
+  ASSIGN_OR_RETURN(Destination destination, Destination::Open(run_, tracking_.parent(), pids));
+  tracking_.SendTo(destination.KnownToServer(pids));
   const bool once = WritesOnce(run_.options, destination.images());
   RETURN_IF_ERROR(destination.OpenSinks(targets_.size() + preflight.shared_memory.size()));
   const BpfVmFlags* const by_bpf = FlagsByBpf(run_, preflight);
@@ -143,6 +144,7 @@ absl::Status Session::RunPhases() {
   if (once) RETURN_IF_ERROR(ShareOut(run_, tree, facts));
   RETURN_IF_ERROR(ReadConnections(facts, connections));
   RETURN_IF_ERROR(destination.OpenSinks(facts));
+  destination.AccountInParent(facts);
   const bool takes_copies = copies_.MayTake(freezer);
   const bool needs_flags = takes_copies || copies_.snapshot().MayWriteBeside();
   if (needs_flags) {
@@ -164,7 +166,7 @@ absl::Status Session::RunPhases() {
   RETURN_IF_ERROR(copies_.Save(facts, destination.sinks()));
   LinkRemaps links;
   RETURN_IF_ERROR(Serialise(facts, destination, links));
-  RETURN_IF_ERROR(destination.Commit());
+  RETURN_IF_ERROR(destination.Commit(facts.run_id));
   links.Keep();
   KeepTracking(run_, tracking_, root(), facts.run_id);
   return Complete(tree, freezer, facts, connections);
@@ -284,7 +286,6 @@ absl::Status Session::Serialise(const TreeFacts& facts, Destination& destination
                                 LinkRemaps& links) {
   const TraceSpan span(TraceKind::kPhase, "serialise");
   RETURN_IF_ERROR(run_.Begin("serialise"));
-  destination.AccountInParent(facts);
   TraceSpan build(TraceKind::kWork, "build images");
   ASSIGN_OR_RETURN(const TreeImages images,
                    BuildImages(facts, destination.sinks(), features_, run_.options));

@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "dump/mm/page_split.h"
 #include "dump/tracee/remote_syscalls.h"
@@ -36,6 +37,14 @@ absl::Status TrackedByAnother(pid_t pid) {
 std::vector<PageRun> RunsOf(const SavedPagemap& pagemap) {
   std::vector<PageRun> runs;
   for (const SavedPages& saved : pagemap.runs) runs.push_back({saved.start, saved.pages});
+  return runs;
+}
+
+// All of a task that has content.
+std::vector<PageRun> RunsOf(const ScannedPages& pages) {
+  std::vector<PageRun> runs(pages.runs.size() + pages.in_parent.size());
+  std::merge(pages.runs.begin(), pages.runs.end(), pages.in_parent.begin(), pages.in_parent.end(),
+             runs.begin(), [](const PageRun& a, const PageRun& b) { return a.start < b.start; });
   return runs;
 }
 
@@ -137,6 +146,7 @@ absl::Status PageTracking::Watch(const FrozenTree& tree, const Target& root) {
   TrackedTree taken;
   if (found) taken = *std::move(found);
   Trust(taken);
+  if (!since_parent_.empty()) RETURN_IF_ERROR(LearnSent(taken));
   if (!holder_) return absl::OkStatus();
   for (const FrozenTask& task : tree.tasks()) {
     ASSIGN_OR_RETURN(Watched watched, BeginToWatch(task, taken));
@@ -146,6 +156,19 @@ absl::Status PageTracking::Watch(const FrozenTree& tree, const Target& root) {
     if (absl::IsUnavailable(added)) return TrackedByAnother(task.pid());
     RETURN_IF_ERROR(added);
   }
+  return absl::OkStatus();
+}
+
+absl::Status PageTracking::LearnSent(const TrackedTree& taken) {
+  if (!known_to_server_) return absl::OkStatus();
+  for (const WatchedTask& task : taken.tasks) {
+    // Previous images that were written here, and taken there since.
+    if (!task.sent || saved_.contains(task.pid)) continue;
+    ASSIGN_OR_RETURN(std::vector<PageRun> sent, ReadRuns(BorrowedFd(task.sent)));
+    saved_.emplace(task.pid, std::move(sent));
+  }
+  std::erase_if(saved_,
+                [this](const auto& saved) { return !known_to_server_->contains(saved.first); });
   return absl::OkStatus();
 }
 
@@ -184,6 +207,9 @@ absl::Status PageTracking::Split(const FrozenTask& task, const VmaList& vmas, Sc
       saved != saved_.end() ? FindTrusted(task.pid(), identity) : nullptr;
   if (!trusted && !holder_) return absl::OkStatus();
   ASSIGN_OR_RETURN(const std::vector<AddressRange> dirty, FindChanged(task, vmas, pages, trusted));
+  const absl::Cleanup remember = [&] {
+    if (known_to_server_ && holder_) sent_[task.pid()] = RunsOf(pages);
+  };
   if (!trusted) return absl::OkStatus();
   SplitPages split = SplitByParent(pages.runs, dirty, saved->second);
   for (const PageRun& run : split.in_parent) {
@@ -219,7 +245,11 @@ absl::Status PageTracking::Keep(const Target& root, const std::string& run_id) {
     } else {
       ASSIGN_OR_RETURN(kept, each.record.Write());
     }
-    tree.tasks.push_back({each.pid, each.identity, std::move(kept)});
+    UniqueFd sent;
+    if (const auto runs = sent_.find(each.pid); runs != sent_.end()) {
+      ASSIGN_OR_RETURN(sent, KeepRuns(runs->second));
+    }
+    tree.tasks.push_back({each.pid, each.identity, std::move(kept), std::move(sent)});
     pidfds.emplace_back(each.pidfd);
   }
   RETURN_IF_ERROR(holder_->Keep(root, tree, pidfds));

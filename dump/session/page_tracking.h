@@ -4,8 +4,10 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -51,6 +53,11 @@ class PageTracking {
 
   // What the parent images hold of these, which is read before they are frozen.
   absl::Status ReadParent(std::span<const Target> targets);
+
+  // Memory goes to a page server, whose own parent images have pages of `known`: only of these can
+  // anything be left to it. Which pages is known by those that hold what is tracked. Nothing: it
+  // stays here.
+  void SendTo(std::optional<std::set<pid_t>> known) { known_to_server_ = std::move(known); }
 
   // Once all stand, so that no other dump of them is under way, and before their maps are read:
   // finds out what is known since the parent images and, if tracks(), lets all their writes be
@@ -99,11 +106,15 @@ class PageTracking {
   absl::StatusOr<std::vector<AddressRange>> FindChanged(const FrozenTask& task, const VmaList& vmas,
                                                         const ScannedPages& pages,
                                                         const Trusted* trusted);
+  // Of what `taken` has since the parent images.
+  absl::Status LearnSent(const TrackedTree& taken);
 
   KernelFeatures features_;
   TrackingWay way_;
   std::optional<ParentImages> parent_;
   std::map<pid_t, std::vector<PageRun>> saved_;  // by the parent images
+  std::optional<std::set<pid_t>> known_to_server_;
+  std::map<pid_t, std::vector<PageRun>> sent_;  // or left, to a page server
   std::optional<TrackingHolder> holder_;
   std::vector<Trusted> since_parent_;
   std::vector<Watched> watched_;

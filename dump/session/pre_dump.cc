@@ -7,13 +7,13 @@
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
-#include "dump/image/image_directory.h"
 #include "dump/image/page_sink.h"
 #include "dump/mm/memory_source.h"
 #include "dump/mm/page_drainer.h"
 #include "dump/mm/page_scanner.h"
 #include "dump/session/aio_rings.h"
 #include "dump/session/cgroup_freezer.h"
+#include "dump/session/destination.h"
 #include "dump/session/dump_ending.h"
 #include "dump/session/dump_run.h"
 #include "dump/session/fault_points.h"
@@ -61,17 +61,13 @@ class PreDumpSession {
     ASSIGN_OR_RETURN(Preflight preflight, RunPreflight(run_.options, targets_, features_));
     if (!preflight.blockers.empty()) return RefusedStatus(preflight.blockers, false);
     RETURN_IF_ERROR(tracking_.ReadParent(targets_));
-    RETURN_IF_ERROR(run_.Begin("images"));
-    ASSIGN_OR_RETURN(ImageDirectory directory, ImageDirectory::Open(run_.options.images_dir));
-    if (tracking_.parent() != nullptr) {
-      RETURN_IF_ERROR(directory.LinkParent(tracking_.parent()->path()));
-    }
-    RETURN_IF_ERROR(CheckWritable(kWorkDirectory, run_.WorkDirectory()));
+    const std::vector<pid_t> pids = PidsOf(targets_);
+    ASSIGN_OR_RETURN(Destination destination, Destination::Open(run_, tracking_.parent(), pids));
+    tracking_.SendTo(destination.KnownToServer(pids));
     ASSIGN_OR_RETURN(const std::string run_id, NewRunId());
     ASSIGN_OR_RETURN(std::vector<TaskPages> tasks, LookInto(preflight));
-    RETURN_IF_ERROR(Save(tasks, run_id, directory));
-    RETURN_IF_ERROR(run_.Begin("commit"));
-    RETURN_IF_ERROR(directory.Commit(false));
+    RETURN_IF_ERROR(Save(tasks, run_id, destination));
+    RETURN_IF_ERROR(destination.Commit(run_id));
     return Finish(run_id, tasks.size());
   }
 
@@ -131,23 +127,26 @@ class PreDumpSession {
   }
 
   absl::Status Save(const std::vector<TaskPages>& tasks, const std::string& run_id,
-                    ImageDirectory& directory) {
+                    Destination& destination) {
     RETURN_IF_ERROR(run_.Begin("memory"));
     const absl::Time begun = absl::Now();
     uint64_t done = 0;
     const uint64_t total = run_.report.pages_written * kImagePageSize;
     std::vector<ImageWriter> images;
-    for (const TaskPages& task : tasks) {
-      const auto id = static_cast<uint32_t>(images.size() + 1);
-      ASSIGN_OR_RETURN(PageSink sink, directory.CreatePages(id));
+    RETURN_IF_ERROR(destination.OpenSinks(tasks.size()));
+    for (size_t i = 0; i < tasks.size(); ++i) {
+      const TaskPages& task = tasks[i];
+      PageSink& sink = destination.sinks()[i];
+      const auto pid = static_cast<uint32_t>(task.pid);
+      sink.BelongTo({ImageKind::kPagemap, pid});
+      for (const PageRun& run : task.pages.in_parent) sink.AccountInParent(run.start, run.pages);
       RETURN_IF_ERROR(DrainPages(task.memory, task.pages.runs, sink, [&](uint64_t part, uint64_t) {
         if (run_.options.progress) run_.options.progress(done + part, total);
         return run_.options.may_go_on ? run_.options.may_go_on() : absl::OkStatus();
       }));
       done += task.pages.pages * kImagePageSize;
-      for (const PageRun& run : task.pages.in_parent) sink.AccountInParent(run.start, run.pages);
-      ASSIGN_OR_RETURN(ImageWriter pagemap,
-                       sink.Pagemap(ImageKind::kPagemap, static_cast<uint32_t>(task.pid)));
+      if (!sink.keeps_pagemap()) continue;
+      ASSIGN_OR_RETURN(ImageWriter pagemap, sink.Pagemap(ImageKind::kPagemap, pid));
       images.push_back(std::move(pagemap));
     }
     run_.report.memory_read = run_.report.memory_written = absl::Now() - begun;
@@ -156,7 +155,7 @@ class PreDumpSession {
     images.push_back(std::move(inventory));
     run_.report.bytes_written = total;
     for (const ImageWriter& image : images) {
-      RETURN_IF_ERROR(directory.Write(image));
+      RETURN_IF_ERROR(destination.images().Write(image));
       run_.report.bytes_written += image.bytes().size();
     }
     return absl::OkStatus();

@@ -233,6 +233,13 @@ absl::StatusOr<std::vector<Target>> FindTree(pid_t root, ThreadRows* rows) {
   return found;
 }
 
+std::vector<pid_t> PidsOf(std::span<const Target> targets) {
+  std::vector<pid_t> pids;
+  pids.reserve(targets.size());
+  for (const Target& target : targets) pids.push_back(target.pid);
+  return pids;
+}
+
 std::vector<pid_t> ZombiesBelow(std::span<const Target> targets) {
   std::vector<pid_t> zombies;
   for (const Target& target : targets) {

@@ -37,6 +37,8 @@ struct Target {
 // we lack. `rows` learns of those with many threads; null: each of them is asked.
 absl::StatusOr<std::vector<Target>> FindTree(pid_t root, ThreadRows* rows = nullptr);
 
+std::vector<pid_t> PidsOf(std::span<const Target> targets);
+
 // The zombies among their children, as far as they stay while we look.
 std::vector<pid_t> ZombiesBelow(std::span<const Target> targets);
 

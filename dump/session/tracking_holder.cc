@@ -4,6 +4,7 @@
 #include <linux/close_range.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -34,13 +35,13 @@ struct Head {
 };
 struct TaskPacket {
   int32_t pid = 0;
-  uint32_t reserved = 0;
+  uint32_t has_sent = 0;
   uint64_t identity = 0;
 };
 constexpr char kAsk = 'a';
 constexpr char kTake = 't';
 constexpr char kDone = 'd';
-constexpr size_t kMostDescriptors = 2;
+constexpr size_t kMostDescriptors = 3;
 constexpr timeval kPatience = {.tv_sec = 5, .tv_usec = 0};
 
 struct Address {
@@ -120,6 +121,7 @@ struct Held {
   TaskPacket packet;
   UniqueFd watch;
   UniqueFd pidfd;
+  UniqueFd sent;  // if packet.has_sent
 };
 
 class Holder {
@@ -146,10 +148,13 @@ class Holder {
     for (uint32_t i = 0; i < head_.tasks; ++i) {
       Held held;
       std::vector<UniqueFd> fds;
-      if (!Receive(dumper_, &held.packet, sizeof held.packet, &fds) || fds.size() != 2)
+      if (!Receive(dumper_, &held.packet, sizeof held.packet, &fds) ||
+          fds.size() != (held.packet.has_sent != 0 ? 3 : 2)) {
         return false;
+      }
       held.watch = std::move(fds[0]);
       held.pidfd = std::move(fds[1]);
+      if (fds.size() == 3) held.sent = std::move(fds[2]);
       held_.push_back(std::move(held));
     }
     listening_ = NewSocket();
@@ -194,9 +199,10 @@ class Holder {
     const bool give = take || head_.way == TrackingWay::kSoftDirty;
     bool sent = Send(peer.get(), &head_, sizeof head_);
     for (const Held& held : held_) {
-      const int fd = held.watch.get();
-      sent = sent && Send(peer.get(), &held.packet, sizeof held.packet,
-                          give ? std::span(&fd, 1) : std::span<const int>());
+      std::vector<int> fds;
+      if (held.sent) fds.push_back(held.sent.get());
+      if (give) fds.push_back(held.watch.get());
+      sent = sent && Send(peer.get(), &held.packet, sizeof held.packet, fds);
     }
     if (!take) return;
     // Not before they have been received: what is under way holds them, too, but only so long as
@@ -255,10 +261,11 @@ absl::StatusOr<std::optional<TrackedTree>> Request(const Target& root, char want
     std::vector<UniqueFd> fds;
     if (!Receive(socket.get(), &packet, sizeof packet, &fds)) return std::nullopt;
     WatchedTask task{.pid = packet.pid, .identity = packet.identity};
-    if (wanted == kTake || head.way == TrackingWay::kSoftDirty) {
-      if (fds.size() != 1) return std::nullopt;
-      task.watch = std::move(fds.front());
-    }
+    const bool given = wanted == kTake || head.way == TrackingWay::kSoftDirty;
+    const size_t sent = packet.has_sent != 0 ? 1 : 0;
+    if (fds.size() != sent + (given ? 1 : 0)) return std::nullopt;
+    if (given) task.watch = std::move(fds.back());
+    if (sent == 1) task.sent = std::move(fds.front());
     tree.tasks.push_back(std::move(task));
   }
   if (wanted == kTake) Send(socket.get(), &kDone, 1);
@@ -271,6 +278,43 @@ absl::StatusOr<uint64_t> IdentityOf(BorrowedFd pidfd) {
   struct stat stat = {};
   if (fstat(pidfd.get(), &stat) < 0) return absl::ErrnoToStatus(errno, "fstat of a pidfd");
   return stat.st_ino;
+}
+
+absl::StatusOr<UniqueFd> KeepRuns(std::span<const PageRun> runs) {
+  UniqueFd kept(memfd_create("dumpctl-sent", MFD_CLOEXEC));
+  if (!kept) return absl::ErrnoToStatus(errno, "memfd_create");
+  std::vector<uint64_t> numbers;
+  numbers.reserve(2 * runs.size());
+  for (const PageRun& run : runs) {
+    numbers.push_back(run.start.value());
+    numbers.push_back(run.pages);
+  }
+  std::span<const std::byte> rest = std::as_bytes(std::span(numbers));
+  while (!rest.empty()) {
+    const ssize_t written = write(kept.get(), rest.data(), rest.size());
+    if (written < 0) return absl::ErrnoToStatus(errno, "keeping what a page server has");
+    rest = rest.subspan(static_cast<size_t>(written));
+  }
+  return kept;
+}
+
+absl::StatusOr<std::vector<PageRun>> ReadRuns(BorrowedFd kept) {
+  struct stat stat = {};
+  if (fstat(kept.get(), &stat) < 0) return absl::ErrnoToStatus(errno, "fstat");
+  std::vector<uint64_t> numbers(static_cast<size_t>(stat.st_size) / sizeof(uint64_t) / 2 * 2);
+  std::span<std::byte> rest = std::as_writable_bytes(std::span(numbers));
+  while (!rest.empty()) {
+    const auto at = static_cast<off_t>(numbers.size() * sizeof(uint64_t) - rest.size());
+    const ssize_t got = pread(kept.get(), rest.data(), rest.size(), at);
+    if (got <= 0) return absl::DataLossError("what a page server has is kept by half");
+    rest = rest.subspan(static_cast<size_t>(got));
+  }
+  std::vector<PageRun> runs;
+  runs.reserve(numbers.size() / 2);
+  for (size_t i = 0; i < numbers.size(); i += 2) {
+    runs.push_back({RemoteAddress(numbers[i]), numbers[i + 1]});
+  }
+  return runs;
 }
 
 absl::StatusOr<TrackingHolder> TrackingHolder::Start() {
@@ -303,9 +347,10 @@ absl::Status TrackingHolder::Keep(const Target& root, const TrackedTree& tree,
   bool sent = Send(socket_.get(), &given, sizeof given);
   for (size_t i = 0; sent && i < tree.tasks.size(); ++i) {
     const WatchedTask& task = tree.tasks[i];
-    const TaskPacket packet{.pid = task.pid, .identity = task.identity};
-    const int fds[] = {task.watch.get(), pidfds[i].get()};
-    sent = Send(socket_.get(), &packet, sizeof packet, fds);
+    const TaskPacket packet{
+        .pid = task.pid, .has_sent = task.sent ? 1u : 0u, .identity = task.identity};
+    const int fds[] = {task.watch.get(), pidfds[i].get(), task.sent.get()};
+    sent = Send(socket_.get(), &packet, sizeof packet, std::span(fds).first(task.sent ? 3 : 2));
   }
   int error = 0;
   if (!sent || !Receive(socket_.get(), &error, sizeof error)) {

@@ -11,6 +11,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "dump/image/page_run.h"
 #include "dump/session/target.h"
 #include "dumpctl/unique_fd.h"
 
@@ -31,7 +32,12 @@ struct WatchedTask {
   pid_t pid = 0;
   uint64_t identity = 0;
   UniqueFd watch;  // WriteWatch::fd, none where it was only asked for; SoftDirtyRecord's memfd
+  UniqueFd sent;   // of KeepRuns: its pages that a page server has; none where none has any
 };
+
+// Runs in memory that a descriptor keeps, some 16 bytes each.
+absl::StatusOr<UniqueFd> KeepRuns(std::span<const PageRun> runs);
+absl::StatusOr<std::vector<PageRun>> ReadRuns(BorrowedFd kept);
 
 // What is watched of a tree, since which dump.
 struct TrackedTree {

@@ -2,7 +2,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "dump/image/image_directory.h"
@@ -10,6 +12,7 @@
 #include "dump/image/page_receiver.h"
 #include "dump/image/page_server_protocol.h"
 #include "dump/image/page_sink.h"
+#include "dump/image/parent_images.h"
 #include "dump/image/server_address.h"
 #include "dumpctl/failure.h"
 #include "gmock/gmock.h"
@@ -61,8 +64,8 @@ TEST(PageServerHeadTest, HasTheBytesThatStockHas) {
 
 class PageReceiverTest : public testing::TestWithParam<HeadSize> {
  protected:
-  // Has `sent` received, and the end of it.
-  absl::StatusOr<ReceivedPages> Receive(const std::string& sent) {
+  // Has `sent` received, and the end of it; upon what is in `previous`, if there is such.
+  absl::StatusOr<ReceivedPages> Receive(const std::string& sent, const std::string& previous = "") {
     int ends[2];
     EXPECT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
     const UniqueFd server(ends[0]);
@@ -71,7 +74,13 @@ class PageReceiverTest : public testing::TestWithParam<HeadSize> {
     shutdown(dump.get(), SHUT_WR);
     auto directory = ImageDirectory::Open(path_);
     EXPECT_TRUE(directory.ok()) << directory.status();
-    auto received = ReceivePages(BorrowedFd(server), *directory, true);
+    std::optional<ParentImages> parent;
+    if (!previous.empty()) {
+      auto opened = ParentImages::OpenPages(path_, previous);
+      EXPECT_TRUE(opened.ok()) << opened.status();
+      parent.emplace(*std::move(opened));
+    }
+    auto received = ReceivePages(BorrowedFd(server), *directory, parent ? &*parent : nullptr, true);
     char answer[64];
     const ssize_t got = recv(dump.get(), answer, sizeof answer, MSG_DONTWAIT);
     answers_.assign(answer, got > 0 ? static_cast<size_t>(got) : 0);
@@ -91,7 +100,7 @@ class PageReceiverTest : public testing::TestWithParam<HeadSize> {
   }
 
   const TemporaryDirectory place_;
-  const std::string path_ = place_.path();
+  std::string path_ = place_.path();
   std::string answers_;
 };
 
@@ -133,6 +142,72 @@ TEST_P(PageReceiverTest, TakesTheFirstObjectLater) {
   EXPECT_EQ(Contents("pages-65537.img"), Page('a'));
 }
 
+class PagesInParentTest : public PageReceiverTest {
+ protected:
+  // Two runs that touch, and one apart, sent by the dump of run mark 7, in a directory beside.
+  void SetUp() override {
+    const std::string target = std::exchange(path_, previous_.path());
+    const auto received =
+        Receive(OpenHead(kTask, GetParam()) + AddHead(kTask, 0x1000, 1, GetParam()) + Page('a') +
+                AddHead(kTask, 0x2000, 2, GetParam()) + Page('b', 2) +
+                AddHead(kTask, 0x8000, 1, GetParam()) + Page('c') +
+                FormatHead({.command = PageServerHead::kClose, .address = 7}, GetParam()));
+    ASSERT_TRUE(received.ok()) << received.status();
+    path_ = target;
+  }
+  static std::string Ask(const PagesOwner& owner, uint64_t mark) {
+    return FormatHead(
+        {.command = PageServerHead::kAskParent, .address = mark, .object = ObjectOf(owner)},
+        GetParam());
+  }
+  static std::string Left(uint64_t address, uint64_t pages) {
+    return AddHead(kTask, address, pages, GetParam(), PageServerHead::kParent);
+  }
+
+  const TemporaryDirectory previous_;
+};
+
+TEST_P(PagesInParentTest, SaysWhatThereIs) {
+  const HeadSize size = GetParam();
+  const PagesOwner other = {ImageKind::kPagemap, 18};
+  const auto received = Receive(OpenHead(kTask, size) + Ask(kTask, 7) + Ask(kTask, 0) +
+                                    Ask(kTask, 8) + Ask(other, 7) + CloseHead(size),
+                                previous_.path());
+  ASSERT_TRUE(received.ok()) << received.status();
+  std::string expected(21, '\0');
+  for (const size_t yes : {0, 1, 5}) expected[yes] = 1;
+  EXPECT_EQ(answers_, expected);
+}
+
+TEST_P(PagesInParentTest, LeavesToThemWhatTheyHold) {
+  const HeadSize size = GetParam();
+  const auto received =
+      Receive(OpenHead(kTask, size) + Left(0x1000, 1) + Left(0x2000, 1) +
+                  AddHead(kTask, 0x3000, 1, size) + Page('n') + Left(0x8000, 1) + CloseHead(size),
+              previous_.path());
+  ASSERT_TRUE(received.ok()) << received.status();
+  EXPECT_EQ(received->pages, 1u);
+  EXPECT_EQ(received->pages_in_parent, 3u);
+  EXPECT_EQ(Contents("pages-65537.img"), Page('n'));
+  const auto pagemap = ReadPagemap("pagemap-17.img", Contents("pagemap-17.img"));
+  ASSERT_TRUE(pagemap.ok()) << pagemap.status();
+  ASSERT_EQ(pagemap->runs.size(), 3u);
+  EXPECT_TRUE(pagemap->runs[0].in_parent && !pagemap->runs[1].in_parent);
+  EXPECT_EQ(pagemap->runs[0].pages, 2u);
+}
+
+TEST_P(PagesInParentTest, RefusesWhatTheyDoNotHold) {
+  const HeadSize size = GetParam();
+  const std::string open = OpenHead(kTask, size);
+  for (const std::string& left : {Left(0, 1), Left(0x1000, 4), Left(0x7000, 2), Left(0x9000, 1)}) {
+    const auto received = Receive(open + left + CloseHead(size), previous_.path());
+    EXPECT_EQ(FailureOf(received.status()), Failure::kPeer) << received.status();
+    EXPECT_THAT(std::string(received.status().message()), HasSubstr("do not hold them"));
+  }
+  ExpectRefused(open + Left(0x1000, 1) + CloseHead(size), "do not hold them");
+  EXPECT_TRUE(Receive(open + Left(0x1000, 3) + CloseHead(size), previous_.path()).ok());
+}
+
 TEST_P(PageReceiverTest, RefusesWhatNoDumpSends) {
   const HeadSize size = GetParam();
   const std::string open = OpenHead(kTask, size);
@@ -149,12 +224,14 @@ TEST_P(PageReceiverTest, RefusesWhatNoDumpSends) {
   ExpectRefused(open + add + add + close, "out of order");
   ExpectRefused(open + AddHead(kTask, 0x1001, 1, size) + Page('a') + close, "out of order");
   ExpectRefused(open + AddHead(kTask, 0x1000, 0, size) + close, "out of order");
-  ExpectRefused(open + AddHead(kTask, 0x1000, 1, size, 1) + close, "flags 1");
-  ExpectRefused(open + FormatHead({.command = 5, .object = ObjectOf(kTask)}, size) + close,
-                "command 5");
+  ExpectRefused(open + AddHead(kTask, 0x1000, 1, size, 8) + close, "flags 8");
+  ExpectRefused(open + FormatHead({.command = 7, .object = ObjectOf(kTask)}, size) + close,
+                "command 7");
   ExpectRefused(OpenHead({ImageKind::kPagemap, 0}, size) + close, "an object 0x1");
 }
 
+INSTANTIATE_TEST_SUITE_P(OldAndNew, PagesInParentTest,
+                         testing::Values(HeadSize::kOld, HeadSize::kNew));
 INSTANTIATE_TEST_SUITE_P(OldAndNew, PageReceiverTest,
                          testing::Values(HeadSize::kOld, HeadSize::kNew));
 

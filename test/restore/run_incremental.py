@@ -9,6 +9,8 @@ tables:  what was moved by whole page tables, or given back and read, is written
 lost:    tracking that was lost, or is of other images, leaves nothing to the images before.
 reused:  neither does that of another process which had the pid.
 untrack: ended on request, tracking leaves nothing in the target.
+server:  the memory of a chain goes to page servers (--server PROGRAM|trixie|sid), each with the
+         previous one's; one without them, or with others, is sent all.
 killed:  nor does a pre-dump, or a dump that tracks, which fails or is killed at any step.
 
 Exit status: 0 passed, 1 failed, 77 skipped.
@@ -25,6 +27,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import dumper as dumpers
 import one_target
 import proc_facts
+import run_page_server
 import target_process
 
 
@@ -43,6 +46,11 @@ class Incremental:
         self._directory = directory
         self._start = one_target.Start(options, directory)
         self._images = []
+
+    @property
+    def knows_runs(self):
+        """Whether the page server can tell the images of one dump from another's."""
+        return self._options.server == self._options.dumper
 
     @property
     def target(self):
@@ -80,6 +88,24 @@ class Incremental:
         require("{" in printed, f"{command}: {printed}")
         return json.loads(printed[printed.index("{"):])
 
+    def kept(self, number):
+        path = os.path.join(self._directory, "kept", str(number))
+        os.makedirs(path, exist_ok=True)
+        return path
+
+    def send(self, command, number, *arguments, previous=None, there=None):
+        """The same to a page server, with the memory that another has kept."""
+        server = run_page_server.start_server(
+            self._options.server, self._start.reaper, self.kept(number), self._start.deadline,
+            *(["--prev-images-dir", f"../{there}", "--auto-dedup"] if there else []))
+        report = self.dump(command, number, "--page-server", "--address", "127.0.0.1", "--port",
+                           str(run_page_server.PORT), *arguments, previous=previous)
+        code = self._start.reaper.wait(server, self._start.deadline)
+        require(code == 0, f"page server {number} ended with {code}")
+        require(not any(name.startswith("page") for name in os.listdir(self.images(number))),
+                f"pages beside the images: {os.listdir(self.images(number))}")
+        return report
+
     def write_a_while(self):
         time.sleep(0.03)
 
@@ -116,10 +142,10 @@ class Incremental:
             require(time.monotonic() < self._start.deadline, f"holders: {self.holders()}")
             self._start.reaper.wait(self.target.pid, time.monotonic() + 0.002)
 
-    def restore(self, number, pids):
+    def restore(self, images, pids):
         self.target.wait_gone(pids, self._start.deadline)
         restorer = dumpers.Dumper(self._start.reaper, self._options.dumper, self._options.stock)
-        restorer.restore(self.images(number), self._start.deadline)
+        restorer.restore(images, self._start.deadline)
         self.check("restored")
 
     def check(self, event):
@@ -149,7 +175,7 @@ def chain(test, *options):
 
 
 def case_chain(test):
-    test.restore(4, chain(test))
+    test.restore(test.images(4), chain(test))
 
 
 def blocks(images):
@@ -163,10 +189,40 @@ def case_dedup(test):
     # What was freed already, it frees again, and nothing else.
     code, printed = test.run("dedup", "-D", test.images(4))
     require(code == 0 and "in 3 directories" in printed, f"dedup: {code}, {printed}")
-    size = sum(os.path.getsize(os.path.join(test.images(1), name))
-               for name in os.listdir(test.images(1)) if name.startswith("pages-"))
-    require(blocks(test.images(1)) == before < size // 512, f"{before} blocks of {size} bytes")
-    test.restore(4, pids)
+    whole = size(test.images(1))
+    require(blocks(test.images(1)) == before < whole // 512, f"{before} blocks of {whole} bytes")
+    test.restore(test.images(4), pids)
+
+
+def size(images):
+    return sum(os.path.getsize(os.path.join(images, name))
+               for name in os.listdir(images) if name.startswith("pages-"))
+
+
+def case_server(test):
+    test.start()
+    test.send("pre-dump", 1)
+    test.write_a_while()
+    # Without those that it has sent before, it sends all; so it does when they are others, as far as
+    # the server can tell.
+    for number, there in ((2, None), (3, 1 if test.knows_runs else None)):
+        more = test.send("pre-dump", number, previous=number - 1, there=there)
+        require(more["pages_in_parent"] == 0, f"pre-dump {number}: {more}")
+    for number in (4, 5):
+        test.write_a_while()
+        before = blocks(test.kept(number - 1))
+        more = test.send("pre-dump", number, previous=number - 1, there=number - 1)
+        require(more["pages_in_parent"] > 0, f"pre-dump {number}: {more}")
+        require(size(test.kept(number)) == more["pages_written"] * 4096, f"kept {number}: {more}")
+        require(blocks(test.kept(number - 1)) < before, f"nothing is freed below {number}")
+    test.write_a_while()
+    pids = test.target.tree()
+    last = test.send("dump", 6, previous=5, there=5)
+    require(last["pages_in_parent"] > 0, f"the last: {last}")
+    for name in os.listdir(test.images(6)):
+        if name.endswith(".img"):
+            os.rename(os.path.join(test.images(6), name), os.path.join(test.kept(6), name))
+    test.restore(test.kept(6), pids)
 
 
 def case_tables(test):
@@ -177,7 +233,7 @@ def case_tables(test):
     last = test.dump("dump", 2, previous=1)
     require(0 < last["pages_in_parent"] < 1024, f"what has no tables of its own is left: {last}")
     require(whole["pages_written"] > 3 * 512 > last["pages_written"], f"{whole}, {last}")
-    test.restore(2, pids)
+    test.restore(test.images(2), pids)
 
 
 def case_lost(test):
@@ -203,7 +259,7 @@ def case_lost(test):
     pids = test.target.tree()
     report = test.dump("dump", 6, previous=4)
     require(report["pages_in_parent"] == 0, f"after one that failed: {report}")
-    test.restore(6, pids)
+    test.restore(test.images(6), pids)
 
 
 def case_reused(test):
@@ -265,7 +321,8 @@ def case_killed(test):
 
 
 CASES = {"chain": case_chain, "dedup": case_dedup, "tables": case_tables, "lost": case_lost,
-         "reused": case_reused, "untrack": case_untrack, "killed": case_killed}
+         "reused": case_reused, "untrack": case_untrack, "killed": case_killed,
+         "server": case_server}
 
 
 def run(options, directory):
@@ -288,9 +345,16 @@ def run(options, directory):
 def main():
     parser = one_target.parser(__doc__)
     parser.add_argument("--case", required=True, choices=CASES)
+    parser.add_argument("--server", help="dumpctl's path, or a suite")
     parser.add_argument("--suite", default="trixie", help="whose criu restores")
     options = parser.parse_args()
-    options.stock = dumpers.stock(suite=options.suite)
+    try:
+        options.stock = dumpers.stock(suite="sid" if options.server == "sid" else options.suite)
+        if options.server in run_page_server.SUITES:
+            options.server = dumpers.stock(suite=options.server)
+    except subprocess.CalledProcessError:
+        print("there is no stock criu of that suite")
+        return one_target.SKIPPED
     return one_target.main(options, "incremental", run)
 
 

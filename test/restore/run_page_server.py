@@ -27,10 +27,10 @@ def listens():
         return any(row.split()[1].endswith(f":{PORT:04X}") for row in list(table)[1:])
 
 
-def start_server(options, reaper, directory, deadline):
+def start_server(program, reaper, directory, deadline, *options):
     log = os.open(os.path.join(directory, "server.out"), os.O_WRONLY | os.O_CREAT, 0o600)
-    pid = reaper.start([options.server, "page-server", "-D", directory, "--address", "127.0.0.1",
-                        "--port", str(PORT)], stdout=log)
+    pid = reaper.start([program, "page-server", "-D", directory, "--address", "127.0.0.1",
+                        "--port", str(PORT), *options], stdout=log)
     os.close(log)
     while not listens():
         if reaper.wait(pid, time.monotonic() + 0.01) is not None or time.monotonic() > deadline:
@@ -40,7 +40,7 @@ def start_server(options, reaper, directory, deadline):
 
 def dump(options, start, dumper, images, kept):
     target, deadline = start.target, start.deadline
-    server = start_server(options, start.reaper, kept, deadline)
+    server = start_server(options.server, start.reaper, kept, deadline)
     dumper.dump(target.pid, images, deadline, leave_running=options.leave_running,
                 options=["--page-server", "--address", "127.0.0.1", "--port", str(PORT)])
     code = start.reaper.wait(server, deadline)

@@ -44,7 +44,7 @@ class TrackingHolderTest : public ::testing::Test {
   absl::Status Keep() {
     TrackedTree tree{.run_id = "some run"};
     const BorrowedFd pidfd(root_->pidfd);
-    tree.tasks.push_back({pid_, *IdentityOf(pidfd), std::move(write_end_)});
+    tree.tasks.push_back({pid_, *IdentityOf(pidfd), std::move(write_end_), std::move(sent_)});
     return holder_->Keep(*root_, tree, std::span(&pidfd, 1));
   }
 
@@ -61,6 +61,7 @@ class TrackingHolderTest : public ::testing::Test {
   pid_t pid_ = 0;
   UniqueFd read_end_;
   UniqueFd write_end_;
+  UniqueFd sent_;
   std::optional<TrackingHolder> holder_;
   std::optional<Target> root_;
 };
@@ -88,6 +89,17 @@ TEST_F(TrackingHolderTest, HoldsUntilSomebodyTakesOver) {
     EXPECT_TRUE(IsHeld());
   }
   EXPECT_TRUE(IsHeldNoMore());
+}
+
+TEST_F(TrackingHolderTest, KeepsWhatAPageServerHas) {
+  const std::vector<PageRun> runs = {{RemoteAddress(0x1000), 2}, {RemoteAddress(0x7000), 1}};
+  sent_ = *KeepRuns(runs);
+  ASSERT_TRUE(Keep().ok());
+  for (const auto& ask : {AskHolder, TakeFromHolder}) {
+    const auto told = ask(*root_);
+    ASSERT_TRUE(told.ok() && *told) << told.status();
+    EXPECT_EQ(*ReadRuns(BorrowedFd((*told)->tasks[0].sent)), runs);
+  }
 }
 
 TEST_F(TrackingHolderTest, EndsWithTheRoot) {
