@@ -56,7 +56,7 @@ struct TrackedTree {
 //
 // The next dump finds it by an abstract unix socket that has the root's pid and start time in its
 // name, and talks to it only if it is of the same user or of root. Who runs in another network
-// namespace does not find it.
+// namespace does not find it, and is refused the dump of processes in this one anyway.
 class TrackingHolder {
  public:
   // Starts it. To be called early, while there is little to copy and one thread. It waits for Keep,
