@@ -64,6 +64,8 @@ absl::Status NotAsLong(const std::string& name) {
   return absl::InternalError(absl::StrCat(name, " is not as long as was said"));
 }
 
+std::string InParent(const std::string& name) { return absl::StrCat(kParentLink, "/", name); }
+
 }  // namespace
 
 std::string ArchiveName(const std::string& path) {
@@ -140,10 +142,30 @@ absl::StatusOr<PageSink> ImageArchive::CreatePages(uint32_t pages_id) {
   return PageSink::ToStream(*this, pages_id);
 }
 
+absl::StatusOr<PageSink> ImageArchive::CreatePagesInParent(uint32_t pages_id) {
+  return PageSink::ToStream(parent_pages_, pages_id);
+}
+
+absl::Status ImageArchive::WriteInParent(const ImageWriter& image,
+                                         std::span<const std::string> also) {
+  RETURN_IF_ERROR(PutWhole(InParent(image.name()), image.bytes()));
+  for (const std::string& name : also) RETURN_IF_ERROR(PutWhole(InParent(name), image.bytes()));
+  return absl::OkStatus();
+}
+
+absl::Status ImageArchive::BeginPagesFile(const std::string& name, uint64_t bytes) {
+  static_assert(kImagePageSize % kTarRecord == 0);  // no padding behind them
+  return writer_->Put(TarHeader(name, bytes, absl::Now()));
+}
+
 absl::Status ImageArchive::BeginPages(uint32_t pages_id, const PagesOwner& /*owner*/,
                                       uint64_t bytes) {
-  static_assert(kImagePageSize % kTarRecord == 0);  // no padding behind them
-  return writer_->Put(TarHeader(ImageName(ImageKind::kPages, pages_id), bytes, absl::Now()));
+  return BeginPagesFile(ImageName(ImageKind::kPages, pages_id), bytes);
+}
+
+absl::Status ImageArchive::ParentPages::BeginPages(uint32_t pages_id, const PagesOwner& /*owner*/,
+                                                   uint64_t bytes) {
+  return archive_.BeginPagesFile(InParent(ImageName(ImageKind::kPages, pages_id)), bytes);
 }
 
 absl::StatusOr<Block> ImageArchive::TakeBlock() { return writer_->Take(); }

@@ -4,7 +4,9 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -35,6 +37,9 @@ class ImageArchive final : public ImageSink, public PageStream {
   absl::StatusOr<std::unique_ptr<ImageFile>> CreateFile(const std::string& name,
                                                         uint64_t size) override;
   absl::StatusOr<PageSink> CreatePages(uint32_t pages_id) override;
+  bool can_have_parent() const override { return true; }
+  absl::StatusOr<PageSink> CreatePagesInParent(uint32_t pages_id) override;
+  absl::Status WriteInParent(const ImageWriter& image, std::span<const std::string> also) override;
   // When it returns without an error the reader of a pipe has taken all of it.
   absl::Status Commit(bool sync) override;
 
@@ -45,12 +50,27 @@ class ImageArchive final : public ImageSink, public PageStream {
  private:
   class File;
 
+  // Of parent images: the same stream, with names in their directory.
+  class ParentPages final : public PageStream {
+   public:
+    explicit ParentPages(ImageArchive& archive) : archive_(archive) {}
+    absl::Status BeginPages(uint32_t pages_id, const PagesOwner& owner, uint64_t bytes) override;
+    absl::StatusOr<Block> TakeBlock() override { return archive_.TakeBlock(); }
+    absl::Status Put(std::span<const PageRun> runs, Block block) override {
+      return archive_.Put(runs, std::move(block));
+    }
+
+   private:
+    ImageArchive& archive_;
+  };
+
   ImageArchive(std::string path, std::string temporary, UniqueFd file, bool replaces)
       : path_(std::move(path)),
         temporary_(std::move(temporary)),
         file_(std::move(file)),
         replaces_(replaces) {}
 
+  absl::Status BeginPagesFile(const std::string& name, uint64_t bytes);
   absl::Status PutWhole(const std::string& name, const std::string& bytes);
   absl::Status FinishFile(bool sync);
 
@@ -59,6 +79,7 @@ class ImageArchive final : public ImageSink, public PageStream {
   UniqueFd file_;          // none for standard output
   bool replaces_;          // it takes the place of what is at path_, if there is anything
   std::string inventory_;
+  ParentPages parent_pages_{*this};
   // Ends before the file is closed.
   std::unique_ptr<WriteBehind> writer_;
 };

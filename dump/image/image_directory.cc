@@ -281,6 +281,15 @@ absl::StatusOr<UniqueFd> ImageDirectory::CreateInParent(const std::string& name)
   return file;
 }
 
+absl::StatusOr<PageSink> ImageSink::CreatePagesInParent(uint32_t /*pages_id*/) {
+  return absl::InternalError("parent images where there can be none");
+}
+
+absl::Status ImageSink::WriteInParent(const ImageWriter& /*image*/,
+                                      std::span<const std::string> /*also*/) {
+  return absl::InternalError("parent images where there can be none");
+}
+
 absl::StatusOr<PageSink> ImageDirectory::CreatePagesInParent(uint32_t pages_id) {
   ASSIGN_OR_RETURN(UniqueFd file, CreateInParent(ImageName(ImageKind::kPages, pages_id)));
   return PageSink::ToFile(std::move(file), pages_id);

@@ -66,11 +66,9 @@ class ImageDirectory final : public ImageSink {
   // The same among parent images of its own. The first makes their directory. Not where
   // can_have_parent() is false: something else than images stands in its place.
   absl::StatusOr<UniqueFd> CreateInParent(const std::string& name);
-  // Their pages files have numbers of their own.
-  absl::StatusOr<PageSink> CreatePagesInParent(uint32_t pages_id);
-  // `also`: more names of the same image.
-  absl::Status WriteInParent(const ImageWriter& image, std::span<const std::string> also);
-  bool can_have_parent() const;
+  absl::StatusOr<PageSink> CreatePagesInParent(uint32_t pages_id) override;
+  absl::Status WriteInParent(const ImageWriter& image, std::span<const std::string> also) override;
+  bool can_have_parent() const override;
 
   // Where the images stand until they are committed.
   BorrowedFd staging() const { return BorrowedFd(staging_); }

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -35,6 +36,14 @@ class ImageSink {
                                                                 uint64_t size) = 0;
   // `pages_id` numbers the pages of one object in the dump.
   virtual absl::StatusOr<PageSink> CreatePages(uint32_t pages_id) = 0;
+
+  // Parent images of the dump's own, a directory "parent" among the images: see ImageDirectory. Not
+  // where can_have_parent() is false.
+  virtual bool can_have_parent() const { return false; }
+  // Their pages files have numbers of their own.
+  virtual absl::StatusOr<PageSink> CreatePagesInParent(uint32_t pages_id);
+  // `also`: more names of the same image.
+  virtual absl::Status WriteInParent(const ImageWriter& image, std::span<const std::string> also);
 
   // `sync`: the images are on the disk when it returns, if they go to one. Internal when no
   // inventory was written.

@@ -35,6 +35,23 @@ absl::Status BadEntry(const std::string& name, std::string_view why) {
   return BadArchive(absl::StrCat("has an entry ", Printable(name), ", ", std::string(why)));
 }
 
+// Entries of the dump's own parent images.
+constexpr std::string_view kParentPrefix = "parent/";
+
+std::string_view WithoutDot(std::string_view path) {
+  if (path.starts_with("./")) path.remove_prefix(2);
+  return path;
+}
+bool IsParent(std::string_view path) {
+  return WithoutDot(path) == kParentLink || WithoutDot(path) == kParentPrefix;
+}
+bool IsInParent(std::string_view path) {
+  return WithoutDot(path).starts_with(kParentPrefix) && !IsParent(path);
+}
+std::string_view WithoutParent(std::string_view path) {
+  return WithoutDot(path).substr(kParentPrefix.size());
+}
+
 class Unpacking {
  public:
   Unpacking(BorrowedFd from, std::string path, ImageDirectory& directory)
@@ -72,23 +89,37 @@ class Unpacking {
     const char* const given = archive_entry_pathname(entry);
     const std::string path = given == nullptr ? "" : given;
     const auto type = archive_entry_filetype(entry);
-    if (type == AE_IFDIR && (path == "." || path == "./")) return absl::OkStatus();
+    const bool in_parent = IsInParent(path);
+    if (type == AE_IFDIR && (path == "." || path == "./" || IsParent(path))) {
+      return absl::OkStatus();
+    }
     if (type != AE_IFREG || archive_entry_hardlink(entry) != nullptr) {
       return BadEntry(path, "which is no regular file");
     }
-    const std::optional<std::string> name = NameInDump(path);
-    if (!name) return BadEntry(path, "whose name is none of an image");
-    if (!names_.insert(*name).second) return BadEntry(path, "which it has twice");
+    const std::optional<std::string> name = NameInDump(in_parent ? WithoutParent(path) : path);
+    if (!name || (in_parent && !KindOfImageName(*name))) {
+      return BadEntry(path, "whose name is none of an image");
+    }
+    if (!names_.insert(in_parent ? std::string(kParentPrefix) + *name : *name).second) {
+      return BadEntry(path, "which it has twice");
+    }
+    if (in_parent) {
+      if (!directory_.can_have_parent()) {
+        return BadEntry(path, "and something else than images is in its place");
+      }
+      ASSIGN_OR_RETURN(const UniqueFd file, directory_.CreateInParent(*name));
+      return Write(file, path, entry);
+    }
     // Images are an earlier dump's, which is replaced as a whole. Anything else stays.
     struct stat there = {};
     if (!KindOfImageName(*name) && lstat(absl::StrCat(path_, "/", *name).c_str(), &there) == 0) {
       return BadEntry(path, "which is no image and is in the directory already");
     }
-    return Write(*name, entry);
+    ASSIGN_OR_RETURN(const UniqueFd file, directory_.Create(*name));
+    return Write(file, *name, entry);
   }
 
-  absl::Status Write(const std::string& name, archive_entry* entry) {
-    ASSIGN_OR_RETURN(const UniqueFd file, directory_.Create(name));
+  absl::Status Write(const UniqueFd& file, const std::string& name, archive_entry* entry) {
     for (;;) {
       const void* bytes = nullptr;
       size_t size = 0;

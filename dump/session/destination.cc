@@ -96,7 +96,7 @@ absl::Status Destination::OpenSinks(const TreeFacts& facts) {
   RETURN_IF_ERROR(OpenSinks(own));
   sinks_.erase(sinks_.begin() + static_cast<std::ptrdiff_t>(own), sinks_.end());
   for (uint32_t id = 1; id <= facts.shared_pages.families.size(); ++id) {
-    ASSIGN_OR_RETURN(PageSink sink, images_->directory()->CreatePagesInParent(id));
+    ASSIGN_OR_RETURN(PageSink sink, images_->CreatePagesInParent(id));
     sinks_.push_back(std::move(sink));
   }
   return absl::OkStatus();
@@ -119,7 +119,7 @@ absl::Status Destination::Write(const TreeImages& images) {
     run_.log.Debug(absl::StrCat("Wrote ", image.name(), " (", image.bytes().size(), " bytes)"));
   }
   for (const FamilyPagemap& pagemap : images.family_pagemaps) {
-    RETURN_IF_ERROR(images_->directory()->WriteInParent(pagemap.image, pagemap.also));
+    RETURN_IF_ERROR(images_->WriteInParent(pagemap.image, pagemap.also));
     bytes += pagemap.image.bytes().size();
   }
   return absl::OkStatus();

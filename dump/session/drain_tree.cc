@@ -84,14 +84,15 @@ class Drain {
     }
   }
 
-  // A stream takes one after the other, the root of the tree first.
+  // A stream takes one after the other, the root of the tree first; what tasks share comes last.
   absl::Status DrainInOrder() {
     for (size_t i = 0; i < facts_.tasks.size(); ++i) {
       if (!IsOurs(i)) continue;
       RETURN_IF_ERROR(DrainTask(i, Within()));
       done_ += BytesOf(i);
     }
-    return tree_ == nullptr ? absl::OkStatus() : DrainShared();
+    if (tree_ != nullptr) RETURN_IF_ERROR(DrainShared());
+    return DrainFamilies();
   }
 
   absl::Status DrainShared() {

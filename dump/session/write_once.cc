@@ -26,8 +26,7 @@ bool WritesOnce(const DumpOptions& options, ImageSink& images) {
   // Earlier images take the same place, and a page server has one pagemap a task.
   const bool is_free =
       !options.track_mem && options.prev_images_dir.empty() && !options.page_server;
-  return options.write_once && is_free && images.directory() != nullptr &&
-         images.directory()->can_have_parent();
+  return options.write_once && is_free && images.can_have_parent();
 }
 
 bool DividesLarge(const DumpOptions& options) { return !options.direct && HasTwoProcessors(); }

@@ -116,6 +116,36 @@ TEST_F(ImageArchiveTest, IsUnpackedAsItWasWritten) {
   EXPECT_EQ(Contents(directory_ + "/inventory.img"), InventoryImage().bytes());
 }
 
+TEST_F(ImageArchiveTest, CarriesParentImages) {
+  {
+    auto archive = ImageArchive::Open(archive_, kPatience, {});
+    ASSERT_TRUE(archive.ok()) << archive.status();
+    ASSERT_TRUE((*archive)->can_have_parent());
+    const auto sink = (*archive)->CreatePagesInParent(1);
+    ASSERT_TRUE(sink.ok()) << sink.status();
+    EXPECT_TRUE(sink->stream()->BeginPages(1, {}, 0).ok());
+    const std::string also[] = {"pagemap-8.img"};
+    EXPECT_TRUE((*archive)->WriteInParent(ImageWriter(ImageKind::kPagemap, 7), also).ok());
+    EXPECT_TRUE((*archive)->Write(InventoryImage()).ok());
+    EXPECT_TRUE((*archive)->Commit(false).ok());
+  }
+  const std::string bytes = Contents(archive_);
+  ASSERT_TRUE(Unpack(bytes).ok());
+  EXPECT_THAT(NamesIn(directory_), UnorderedElementsAre("inventory.img", "parent"));
+  EXPECT_THAT(NamesIn(directory_ + "/parent"),
+              UnorderedElementsAre("pages-1.img", "pagemap-7.img", "pagemap-8.img"));
+  // And no more than that: what is there of another kind stays.
+  const std::string inventory = Entry("inventory.img", "inventory");
+  for (const char* name :
+       {"parent/notes", "parent/../x.img", "parent/a/pages-1.img", "parent//x"}) {
+    const auto refused = Unpack(Entry(name, "") + inventory + TarEnd());
+    EXPECT_EQ(FailureOf(refused.status()), Failure::kBadImage) << name << refused.status();
+  }
+  std::ofstream(directory_ + "/parent/notes") << "mine";
+  EXPECT_EQ(FailureOf(Unpack(bytes).status()), Failure::kBadImage);
+  EXPECT_EQ(Contents(directory_ + "/parent/notes"), "mine");
+}
+
 TEST_F(ImageArchiveTest, IsNoDumpWhenItIsCutShortAnywhere) {
   const std::string bytes = Contents(WriteArchive(archive_));
   for (size_t size = 0; size < bytes.size(); size += kTarRecord / 2) {
