@@ -20,6 +20,8 @@ namespace dumpctl {
 namespace {
 
 constexpr char kStaging[] = ".dumpctl-staging";
+// Of images in place: no image's name, so that nobody takes it for one.
+const std::string kStagedInventory = ".dumpctl-inventory";
 // What restorers call it.
 constexpr DirectoryRole kImagesDirectory = {"images directory", "-D"};
 
@@ -176,7 +178,7 @@ absl::Status WritePidfile(const std::string& path, pid_t pid) {
   return WriteAll(BorrowedFd(file), absl::StrCat(pid), what);
 }
 
-absl::StatusOr<ImageDirectory> ImageDirectory::Open(const std::string& path) {
+absl::StatusOr<ImageDirectory> ImageDirectory::OpenLocked(const std::string& path) {
   // Not through a link: whoever may write where it stands could lead our images elsewhere.
   UniqueFd directory(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
   if (!directory) return DirectoryError(errno, kImagesDirectory, path);
@@ -187,22 +189,55 @@ absl::StatusOr<ImageDirectory> ImageDirectory::Open(const std::string& path) {
         absl::StrCat("images directory ", path,
                      ": another dump is being written there; wait for it or choose another -D"));
   }
+  // Left by a killed one.
   RemoveDirectory(directory.get(), kStaging);
-  if (mkdirat(directory.get(), kStaging, 0700) < 0) {
-    const int error = errno;
-    if (error == ENOSPC || error == EDQUOT) return ImageWriteError(error, path);
-    return DirectoryError(error, kImagesDirectory, path);
+  (void)unlinkat(directory.get(), kStagedInventory.c_str(), 0);
+  return ImageDirectory(path, std::move(directory));
+}
+
+absl::StatusOr<ImageDirectory> ImageDirectory::Open(const std::string& path) {
+  ASSIGN_OR_RETURN(ImageDirectory directory, OpenLocked(path));
+  RETURN_IF_ERROR(directory.CreateStaging());
+  return directory;
+}
+
+absl::StatusOr<ImageDirectory> ImageDirectory::OpenInPlace(const std::string& path) {
+  ASSIGN_OR_RETURN(ImageDirectory directory, OpenLocked(path));
+  ASSIGN_OR_RETURN(const std::vector<std::string> there, NamesIn(directory.directory_.get()));
+  directory.in_place_ = std::none_of(there.begin(), there.end(), [](const std::string& name) {
+    return KindOfImageName(name).has_value() || name == kParentLink;
+  });
+  RETURN_IF_ERROR(directory.CreateStaging());
+  return directory;
+}
+
+absl::Status ImageDirectory::CreateStaging() {
+  if (in_place_) {
+    if (faccessat(directory_.get(), ".", W_OK | X_OK, AT_EACCESS) < 0) {
+      return DirectoryError(errno, kImagesDirectory, path_);
+    }
+    staging_.Reset(fcntl(directory_.get(), F_DUPFD_CLOEXEC, 0));
+    return staging_ ? absl::OkStatus() : DirectoryError(errno, kImagesDirectory, path_);
   }
-  UniqueFd staging(
-      openat(directory.get(), kStaging, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
-  if (!staging) return DirectoryError(errno, kImagesDirectory, path);
-  return ImageDirectory(path, std::move(directory), std::move(staging));
+  if (mkdirat(directory_.get(), kStaging, 0700) < 0) {
+    const int error = errno;
+    if (error == ENOSPC || error == EDQUOT) return ImageWriteError(error, path_);
+    return DirectoryError(error, kImagesDirectory, path_);
+  }
+  staging_.Reset(
+      openat(directory_.get(), kStaging, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
+  return staging_ ? absl::OkStatus() : DirectoryError(errno, kImagesDirectory, path_);
+}
+
+const std::string& ImageDirectory::StagedName(const std::string& name) const {
+  return in_place_ && name == ImageName(ImageKind::kInventory) ? kStagedInventory : name;
 }
 
 ImageDirectory::ImageDirectory(ImageDirectory&& other) noexcept
     : path_(std::move(other.path_)),
       directory_(std::move(other.directory_)),
       staging_(std::move(other.staging_)),
+      in_place_(other.in_place_),
       parent_(std::move(other.parent_)),
       names_(std::move(other.names_)),
       leaves_pages_(other.leaves_pages_) {}
@@ -211,14 +246,26 @@ ImageDirectory::~ImageDirectory() { RemoveStaging(); }
 
 void ImageDirectory::RemoveStaging() {
   if (!staging_) return;
+  if (in_place_) RemoveNames();
   parent_.Reset();
   staging_.Reset();
-  RemoveDirectory(directory_.get(), kStaging);
+  if (!in_place_) RemoveDirectory(directory_.get(), kStaging);
+}
+
+// Of this dump; as far as they stand where images are to stand.
+void ImageDirectory::RemoveNames() {
+  for (const std::string& name : names_) {
+    (void)unlinkat(directory_.get(), name.c_str(), 0);
+  }
+  if (in_place_) (void)unlinkat(directory_.get(), kStagedInventory.c_str(), 0);
+  if (parent_) RemoveDirectory(directory_.get(), kParentLink);
 }
 
 absl::StatusOr<UniqueFd> ImageDirectory::Create(const std::string& name) {
-  UniqueFd file(openat(staging_.get(), name.c_str(),
-                       O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644));
+  // In place, what somebody else has just put there is not ours to write.
+  const int how = in_place_ ? O_EXCL : O_TRUNC;
+  UniqueFd file(openat(staging_.get(), StagedName(name).c_str(),
+                       O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | how, 0644));
   if (!file) return ImageWriteError(errno, name);
   names_.push_back(name);
   return file;
@@ -317,7 +364,7 @@ absl::Status ImageDirectory::CommitPages(bool sync) {
   }
   if (moved.ok()) moved = SyncIf(sync, directory_, path_);
   if (!moved.ok()) {
-    for (const std::string& name : names_) (void)unlinkat(directory_.get(), name.c_str(), 0);
+    RemoveNames();
     return moved;
   }
   RemoveStaging();
@@ -360,7 +407,8 @@ bool CommitMark::Stands() const {
 absl::StatusOr<CommitMark> ImageDirectory::Mark() const {
   CommitMark mark{.inventory = ImageName(ImageKind::kInventory)};
   struct stat written = {};
-  if (fstatat(staging_.get(), mark.inventory.c_str(), &written, AT_SYMLINK_NOFOLLOW) < 0) {
+  if (fstatat(staging_.get(), StagedName(mark.inventory).c_str(), &written, AT_SYMLINK_NOFOLLOW) <
+      0) {
     return absl::ErrnoToStatus(errno, mark.inventory);
   }
   mark.inode = written.st_ino;
@@ -399,13 +447,20 @@ absl::Status ImageDirectory::RemoveOldParent() {
 }
 
 absl::Status ImageDirectory::MoveOut(const std::string& name) {
-  if (renameat(staging_.get(), name.c_str(), directory_.get(), name.c_str()) < 0) {
+  if (renameat(staging_.get(), StagedName(name).c_str(), directory_.get(), name.c_str()) < 0) {
     return ImageWriteError(errno, name);
   }
   return absl::OkStatus();
 }
 
+absl::Status ImageDirectory::MoveOutInventory(bool sync) {
+  RETURN_IF_ERROR(SyncIf(sync, directory_, path_));
+  RETURN_IF_ERROR(MoveOut(ImageName(ImageKind::kInventory)));
+  return SyncIf(sync, directory_, path_);
+}
+
 absl::Status ImageDirectory::Replace(bool sync) {
+  if (in_place_) return MoveOutInventory(sync);
   const std::string inventory = ImageName(ImageKind::kInventory);
   // The old inventory goes first: from here on, and until the new one stands, there is no dump.
   // The directory is synced at each turn, since nothing else orders renames on every filesystem.
@@ -415,9 +470,7 @@ absl::Status ImageDirectory::Replace(bool sync) {
   for (const std::string& name : names_) {
     if (name != inventory) RETURN_IF_ERROR(MoveOut(name));
   }
-  RETURN_IF_ERROR(SyncIf(sync, directory_, path_));
-  RETURN_IF_ERROR(MoveOut(inventory));
-  return SyncIf(sync, directory_, path_);
+  return MoveOutInventory(sync);
 }
 
 absl::Status ImageDirectory::Commit(bool sync) {
@@ -428,10 +481,11 @@ absl::Status ImageDirectory::Commit(bool sync) {
   const absl::Status replaced = Replace(sync);
   if (!replaced.ok()) {
     // Half of a dump is of no use: take back what has been moved out.
-    for (const std::string& name : names_) (void)unlinkat(directory_.get(), name.c_str(), 0);
-    if (parent_) RemoveDirectory(directory_.get(), kParentLink);
+    RemoveNames();
     return replaced;
   }
+  // From here on it is the reader's.
+  if (in_place_) staging_.Reset();
   RemoveStaging();
   return absl::OkStatus();
 }

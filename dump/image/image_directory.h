@@ -31,6 +31,11 @@ struct CommitMark {
 // and moved out together by Commit, the inventory last: a directory with an inventory holds one
 // whole dump, always. Images of an earlier dump are replaced or removed then, never before.
 //
+// Where there are none, moving is half of the work of many small images: there they may be written
+// in place, and the inventory alone under a hidden name until Commit. What a killed dump has
+// written so is no dump, for want of an inventory, and is replaced or removed by the next Commit as
+// images of an earlier dump are.
+//
 // A dump may bring parent images of its own: a directory "parent" in this one, where restorers look
 // for pages that a pagemap says to be in the parent images (criu(8), --prev-images-dir). It comes
 // and goes with the dump.
@@ -43,6 +48,10 @@ class ImageDirectory final : public ImageSink {
   // written to by another dump. Creates the hidden directory, so that nothing of this has to be
   // done while the target is frozen.
   static absl::StatusOr<ImageDirectory> Open(const std::string& path);
+  // The same, of a directory in which images are written in place if it has none by now. Not for
+  // pages alone, which no inventory tells to be whole, nor where others look at staging() or put
+  // something there.
+  static absl::StatusOr<ImageDirectory> OpenInPlace(const std::string& path);
 
   ImageDirectory(ImageDirectory&& other) noexcept;
   ImageDirectory& operator=(ImageDirectory&&) = delete;
@@ -88,20 +97,28 @@ class ImageDirectory final : public ImageSink {
   absl::Status Commit(bool sync) override;
 
  private:
-  ImageDirectory(std::string path, UniqueFd directory, UniqueFd staging)
-      : path_(std::move(path)), directory_(std::move(directory)), staging_(std::move(staging)) {}
+  ImageDirectory(std::string path, UniqueFd directory)
+      : path_(std::move(path)), directory_(std::move(directory)) {}
+
+  static absl::StatusOr<ImageDirectory> OpenLocked(const std::string& path);
+  absl::Status CreateStaging();
+  // Under which name it stands in staging() until Commit.
+  const std::string& StagedName(const std::string& name) const;
 
   absl::Status Remove(const std::string& name);
   absl::Status RemoveOldImages();
   absl::Status RemoveOldParent();
   absl::Status Replace(bool sync);
   absl::Status MoveOut(const std::string& name);
+  absl::Status MoveOutInventory(bool sync);
+  void RemoveNames();
   void RemoveStaging();
 
   std::string path_;
   UniqueFd directory_;
   UniqueFd staging_;
-  UniqueFd parent_;  // in staging_; none before something is in it
+  bool in_place_ = false;  // staging_ is the directory itself
+  UniqueFd parent_;        // in staging_; none before something is in it
   std::vector<std::string> names_;
   bool leaves_pages_ = false;
 };

@@ -23,7 +23,10 @@ absl::StatusOr<std::unique_ptr<ImageSink>> OpenImages(const DumpOptions& options
   if (options.stream) {
     return ImageStreamer::Open(options.images_dir, options.timeout, options.may_go_on);
   }
-  ASSIGN_OR_RETURN(ImageDirectory directory, ImageDirectory::Open(options.images_dir));
+  // Scripts look at the images, whole, before they are committed.
+  ASSIGN_OR_RETURN(ImageDirectory directory, ActionScripts(options).empty()
+                                                 ? ImageDirectory::OpenInPlace(options.images_dir)
+                                                 : ImageDirectory::Open(options.images_dir));
   if (options.page_server) RETURN_IF_ERROR(directory.LeavePages());
   if (parent != nullptr) RETURN_IF_ERROR(directory.LinkParent(parent->path()));
   return std::make_unique<ImageDirectory>(std::move(directory));

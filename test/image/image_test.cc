@@ -109,6 +109,101 @@ TEST_F(ImageDirectoryTest, ReplacesAnEarlierDumpAndKeepsOtherFiles) {
   EXPECT_EQ(Contents("inventory.img"), Inventory().bytes());
 }
 
+TEST_F(ImageDirectoryTest, ImagesInPlaceAreNoDumpBeforeTheCommit) {
+  std::ofstream(path_ + "/dump.log") << "log";
+  auto directory = ImageDirectory::OpenInPlace(path_);
+  ASSERT_TRUE(directory.ok()) << directory.status();
+  ASSERT_TRUE(directory->Write(Pstree(1)).ok());
+  ASSERT_TRUE(directory->Write(Inventory()).ok());
+  EXPECT_THAT(Names(), UnorderedElementsAre("dump.log", "pstree.img", ".dumpctl-inventory"));
+  const auto mark = directory->Mark();
+  ASSERT_TRUE(mark.ok()) << mark.status();
+  EXPECT_FALSE(mark->Stands());
+  ASSERT_TRUE(directory->Commit(/*sync=*/true).ok());
+  EXPECT_TRUE(mark->Stands());
+  EXPECT_THAT(Names(), UnorderedElementsAre("dump.log", "pstree.img", "inventory.img"));
+  EXPECT_EQ(Contents("inventory.img"), Inventory().bytes());
+}
+
+TEST_F(ImageDirectoryTest, OneThatFailsInPlaceLeavesNothing) {
+  std::ofstream(path_ + "/dump.log") << "log";
+  {
+    auto directory = ImageDirectory::OpenInPlace(path_);
+    ASSERT_TRUE(directory.ok());
+    ASSERT_TRUE(directory->Write(Pstree(1)).ok());
+    ASSERT_TRUE(directory->Write(Inventory()).ok());
+    ASSERT_TRUE(directory->CreateInParent("pages-1.img").ok());
+  }
+  EXPECT_THAT(Names(), UnorderedElementsAre("dump.log"));
+  {
+    auto directory = ImageDirectory::OpenInPlace(path_);
+    ASSERT_TRUE(directory.ok());
+    ASSERT_TRUE(directory->Write(Pstree(1)).ok());
+    ASSERT_TRUE(directory->Write(Inventory()).ok());
+    ASSERT_TRUE(directory->CreateInParent("pages-1.img").ok());
+    std::filesystem::create_directories(path_ + "/inventory.img/x");
+    EXPECT_EQ(FailureOf(directory->Commit(/*sync=*/false)), Failure::kImagesDir);
+  }
+  EXPECT_THAT(Names(), UnorderedElementsAre("dump.log", "inventory.img"));
+}
+
+TEST_F(ImageDirectoryTest, AnEarlierDumpIsNotTouchedInPlace) {
+  std::ofstream(path_ + "/inventory.img") << "old";
+  std::ofstream(path_ + "/pstree.img") << "old";
+  {
+    auto directory = ImageDirectory::OpenInPlace(path_);
+    ASSERT_TRUE(directory.ok());
+    ASSERT_TRUE(directory->Write(Pstree(1)).ok());
+    ASSERT_TRUE(directory->Write(Inventory()).ok());
+    EXPECT_EQ(Contents("pstree.img"), "old");
+  }
+  EXPECT_THAT(Names(), UnorderedElementsAre("inventory.img", "pstree.img"));
+  EXPECT_EQ(Contents("pstree.img"), "old");
+}
+
+TEST_F(ImageDirectoryTest, InPlaceNothingOfSomebodyElseIsWrittenOrRemoved) {
+  {
+    auto directory = ImageDirectory::OpenInPlace(path_);
+    ASSERT_TRUE(directory.ok());
+    std::ofstream(path_ + "/pstree.img") << "another's";
+    std::filesystem::create_symlink("precious", path_ + "/core-1.img");
+    EXPECT_EQ(FailureOf(directory->Write(Pstree(1))), Failure::kImagesDir);
+    EXPECT_EQ(FailureOf(directory->Create("core-1.img").status()), Failure::kImagesDir);
+  }
+  EXPECT_EQ(Contents("pstree.img"), "another's");
+  EXPECT_THAT(Names(), UnorderedElementsAre("pstree.img", "core-1.img"));
+}
+
+// Of a child that ends as if it were killed.
+void WriteInPlaceAndBeKilled(const std::string& path) {
+  const pid_t child = fork();
+  if (child == 0) {
+    auto directory = ImageDirectory::OpenInPlace(path);
+    const bool written = directory.ok() && directory->Write(Pstree(7)).ok() &&
+                         directory->Create("core-7.img").ok() &&
+                         directory->CreateInParent("pages-1.img").ok() &&
+                         directory->Write(Inventory()).ok();
+    _exit(written ? 0 : 1);  // nothing is destroyed
+  }
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  ASSERT_EQ(status, 0);
+}
+
+TEST_F(ImageDirectoryTest, ImagesOfAKilledDumpAreNoneAndGoWithTheNext) {
+  WriteInPlaceAndBeKilled(path_);
+  EXPECT_THAT(Names(),
+              UnorderedElementsAre("pstree.img", "core-7.img", "parent", ".dumpctl-inventory"));
+  auto directory = ImageDirectory::OpenInPlace(path_);
+  ASSERT_TRUE(directory.ok()) << directory.status();
+  ASSERT_TRUE(directory->Write(Pstree(5)).ok());
+  ASSERT_TRUE(directory->Write(Inventory()).ok());
+  EXPECT_FALSE(std::filesystem::exists(path_ + "/inventory.img"));
+  ASSERT_TRUE(directory->Commit(/*sync=*/false).ok());
+  EXPECT_THAT(Names(), UnorderedElementsAre("inventory.img", "pstree.img"));
+  EXPECT_EQ(Contents("pstree.img"), Pstree(5).bytes());
+}
+
 TEST_F(ImageDirectoryTest, BadDirectoriesHaveTheirOwnExitCode) {
   EXPECT_EQ(FailureOf(ImageDirectory::Open(path_ + "/missing").status()), Failure::kImagesDir);
   std::ofstream(path_ + "/file") << "x";
@@ -176,13 +271,13 @@ TEST_F(ImageDirectoryTest, NeverCleansUpThroughALink) {
 }
 
 // Runs in a child with a mount namespace of its own; 0 when all is well, else the line that failed.
-int WriteToAFullDisk(const std::string& path) {
+int WriteToAFullDisk(const std::string& path, bool in_place) {
   if (unshare(CLONE_NEWNS) < 0 || mount("", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) < 0 ||
       mount("tmpfs", path.c_str(), "tmpfs", 0, "size=64k") < 0) {
     return __LINE__;
   }
   {
-    auto directory = ImageDirectory::Open(path);
+    auto directory = in_place ? ImageDirectory::OpenInPlace(path) : ImageDirectory::Open(path);
     if (!directory.ok()) return __LINE__;
     if (!directory->Write(Pstree(1)).ok()) return __LINE__;
     ImageWriter big(ImageKind::kPipesData);
@@ -195,12 +290,14 @@ int WriteToAFullDisk(const std::string& path) {
 }
 
 TEST_F(ImageDirectoryTest, AFullDiskIsSaidAndNothingRemains) {
-  const pid_t child = fork();
-  if (child == 0) _exit(WriteToAFullDisk(path_) & 0xff);
-  int status = 0;
-  ASSERT_EQ(waitpid(child, &status, 0), child);
-  EXPECT_TRUE(WIFEXITED(status));
-  EXPECT_EQ(WEXITSTATUS(status), 0) << "the low byte of the failed line";
+  for (const bool in_place : {false, true}) {
+    const pid_t child = fork();
+    if (child == 0) _exit(WriteToAFullDisk(path_, in_place) & 0xff);
+    int status = 0;
+    ASSERT_EQ(waitpid(child, &status, 0), child);
+    EXPECT_TRUE(WIFEXITED(status));
+    EXPECT_EQ(WEXITSTATUS(status), 0) << "the low byte of the failed line";
+  }
 }
 
 TEST_F(ImageDirectoryTest, APidFileHoldsTheNumberAlone) {

@@ -144,7 +144,7 @@ def directory_of_another_running_dump(scene):
         stderr=subprocess.PIPE,
         env={**os.environ, "DUMPCTL_FAULT": "memory=stall"},
     )
-    wait_until(lambda: ".dumpctl-staging" in os.listdir(scene.images), "the other dump")
+    wait_until(lambda: "pages-1.img" in os.listdir(scene.images), "the other dump")
     result = scene.dump(second.pid)
     require(other.poll() is None, "the other dump ended too early to be in the way")
     _, err = other.communicate(timeout=20)
@@ -176,13 +176,33 @@ def earlier_dump_is_replaced(scene):
 
 @case
 def leftovers_of_a_killed_dump_are_removed(scene):
+    larger, witness = scene.witness("busy"), scene.witness()
+    killed = scene.dump(larger.pid, "-R", fault="commit=kill")
+    require(killed.code == -9, f"it was to be killed: {killed}")
+    left = os.listdir(scene.images)
+    require(f"core-{larger.pid}.img" in left, f"it was killed before it had images: {left}")
+    require("inventory.img" not in left, "half a dump has an inventory")
+    clean = scene.make_directory("clean")
+    upon_it = scene.dump(witness.pid, "-R", "--prev-images-dir", scene.images, images=clean)
+    scene.expect_failure(upon_it, "ImagesDir", "there is no dump and no pre-dump in it")
+    scene.expect_success(scene.dump(witness.pid, "-R"))
+    scene.expect_success(scene.dump(witness.pid, "-R", images=clean))
+    names = sorted(os.listdir(scene.images))
+    require(names == sorted(os.listdir(clean)), f"a mixture of dumps: {names}")
+    scene.expect_whole_dump()
+    witness.expect_unharmed()
+    larger.expect_unharmed()
+
+
+@case
+def earlier_dump_outlives_a_killed_one(scene):
     witness = scene.witness()
+    scene.expect_success(scene.dump(witness.pid, "-R"))
+    earlier = contents(scene.images)
     killed = scene.dump(witness.pid, "-R", fault="commit=kill")
     require(killed.code == -9, f"it was to be killed: {killed}")
-    require("inventory.img" not in os.listdir(scene.images), "half a dump has an inventory")
-    witness.expect_unharmed()
-    scene.expect_success(scene.dump(witness.pid, "-R"))
-    scene.expect_whole_dump()
+    now = {name: what for name, what in contents(scene.images).items() if not name.startswith(".")}
+    require(now == earlier, f"the earlier dump has changed: {sorted(now)}")
     witness.expect_unharmed()
 
 

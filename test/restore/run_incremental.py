@@ -312,7 +312,9 @@ def case_killed(test):
             arguments += ["-R", "--track-mem"]
         code, printed = test.run(command, *arguments, fault=f"{step}={way}")
         require(code == (-9 if way == "kill" else 1), f"{command}, {step}={way}: {code} {printed}")
-        require(os.listdir(test.images(number)) in ([], [".dumpctl-staging"]), f"images of {step}")
+        left = os.listdir(test.images(number))
+        require("inventory.img" not in left, f"images of {step}: {left}")
+        require(way == "kill" or not left, f"{command} left of {step}: {left}")
         test.expect_holders(0)
         test.expect_no_traces()
         changed = proc_facts.differences(before, proc_facts.snapshot(test.target.pid))
