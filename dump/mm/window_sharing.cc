@@ -82,22 +82,27 @@ bool WindowSharing::AnyShared() const {
 }
 
 // The kernel moves pages at any time (compaction, migration, swap), and a frame may have been
-// another's when the next task's was read. Whoever has the same place before all have been read and
-// after that has had it at the moment in between, when all others had theirs.
+// another's when the next task's was read. A version's reader was read before all others that have
+// it: if its page is in the same place after them, it was when each of them was seen to have that
+// place, and theirs is this page.
 absl::Status WindowSharing::Confirm(const PageWindow& window, bool& same) {
+  std::vector<size_t> readers;
+  for (const Versions& versions : versions_) {
+    for (const Version& version : versions) {
+      if (version.count < 2) continue;
+      if (readers.empty() || readers.back() != version.reader) readers.push_back(version.reader);
+    }
+  }
+  std::sort(readers.begin(), readers.end());
+  readers.erase(std::unique(readers.begin(), readers.end()), readers.end());
   Row again;
-  for (size_t i = 0; i < window.tasks.size() && same; ++i) {
-    bool shares = false;
-    for (size_t page = 0; page < kWindowPages && !shares; ++page) {
-      shares = SharedVersion(page, rows_[i][page]) != nullptr;
-    }
-    if (!shares) {
-      rows_[i].fill(kNoPlace);
-      continue;
-    }
-    RETURN_IF_ERROR(ReadRow(window.tasks[i], window.start, again));
+  for (auto reader = readers.begin(); reader != readers.end() && same; ++reader) {
+    RETURN_IF_ERROR(ReadRow(*reader, window.start, again));
     for (size_t page = 0; page < kWindowPages; ++page) {
-      same &= again[page] == rows_[i][page] || !SharedVersion(page, rows_[i][page]);
+      for (const Version& version : versions_[page]) {
+        if (version.count < 2 || version.reader != *reader) continue;
+        same &= again[page] == version.place;
+      }
     }
   }
   return absl::OkStatus();
