@@ -29,7 +29,9 @@ bool WritesOnce(const DumpOptions& options, ImageSink& images) {
   return options.write_once && is_free && images.can_have_parent();
 }
 
-bool DividesLarge(const DumpOptions& options) { return !options.direct && HasTwoProcessors(); }
+bool DividesLarge(const DumpOptions& options) {
+  return !options.direct && options.output.empty() && HasTwoProcessors();
+}
 
 bool IsCopied(const PageFamily& family, const Snapshot& snapshot) {
   return std::all_of(family.stretches.begin(), family.stretches.end(),

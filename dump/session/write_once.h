@@ -24,8 +24,9 @@ namespace dumpctl {
 // else claims the parent images, where they go.
 bool WritesOnce(const DumpOptions& options, ImageSink& images);
 
-// Whether large tasks are to be divided (DivideLarge), where pages may go into parent images. Not
-// what is written past the page cache: the disk is slower than one of us.
+// Whether large tasks are to be divided (DivideLarge), where pages may go into parent images. Not a
+// stream, which takes one after the other, nor what is written past the page cache: the disk is
+// slower than one of us.
 bool DividesLarge(const DumpOptions& options);
 
 // Fills facts.shared_pages, and leaves to each task the pages that are its own. While all stand.
