@@ -167,20 +167,24 @@ absl::StatusOr<bool> FrozenTask::SeizeNewThreads() {
   ASSIGN_OR_RETURN(const std::vector<int> tids, ListThreads());
   std::set<pid_t> held;
   for (const FrozenThread& thread : threads_) held.insert(thread.tid);
+  // Who has exited meanwhile may have started another one, behind what had been listed.
+  bool left = false;
   for (const pid_t tid : tids) {
     if (held.contains(tid)) continue;
     const absl::StatusOr<FrozenThread> thread = Seize(tid);
     // It may have exited since the list was read; a thread that is a zombie gives EPERM, and is
     // in the next list again if it is the leader.
-    if (absl::IsNotFound(thread.status())) continue;
-    if (absl::IsPermissionDenied(thread.status()) && tid != pid_ && !dir_.OpenThread(tid).ok()) {
+    const bool denied = absl::IsPermissionDenied(thread.status());
+    if (absl::IsNotFound(thread.status()) ||
+        (denied && tid != pid_ && !dir_.OpenThread(tid).ok())) {
+      left = true;
       continue;
     }
     RETURN_IF_ERROR(thread.status());
     threads_.push_back(*thread);
     running_.push_back(tid);
   }
-  return !running_.empty();
+  return !running_.empty() || left;
 }
 
 absl::Status FrozenTask::Interrupt() {

@@ -23,6 +23,7 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::SizeIs;
+using ::testing::UnorderedElementsAreArray;
 
 std::vector<pid_t> PidsOf(const FrozenTree& tree) {
   std::vector<pid_t> pids;
@@ -47,6 +48,8 @@ bool IsTraced(pid_t pid) {
   ADD_FAILURE() << pid << " is gone";
   return false;
 }
+
+void StartAnother() { std::thread(StartAnother).detach(); }
 
 TEST(FrozenTreeTest, ParentsStandBeforeTheirChildren) {
   pid_t pids[3] = {};
@@ -99,6 +102,31 @@ TEST(FrozenTreeTest, ZombiesKeepHowTheyEnded) {
   ASSERT_TRUE(stat.ok());
   EXPECT_EQ(stat->ppid, root.pid());
   EXPECT_EQ(stat->exit_code, 7 << 8);
+}
+
+TEST(FrozenTreeTest, NoThreadIsLostWhileThreadsComeAndGo) {
+  Child root([](int ready) {
+    for (int i = 0; i < 2; ++i) std::thread(StartAnother).detach();
+    Ready(ready);
+    for (;;) pause();
+    return 0;
+  });
+  for (int i = 0; i < 100; ++i) {
+    auto tree = FrozenTree::Freeze(root.pid(), Soon());
+    ASSERT_TRUE(tree.ok()) << tree.status();
+    const FrozenTask& task = tree->tasks().front();
+    std::vector<int> held;
+    for (const FrozenThread& thread : task.threads()) held.push_back(thread.tid);
+    // Those that were ending may be there a little longer; one that runs has followers for ever.
+    std::vector<int> there;
+    for (int tries = 0; tries < 500; ++tries) {
+      there = ListNumbers(task.dir(), "task").value();
+      if (there.size() == held.size()) break;
+      usleep(1000);
+    }
+    ASSERT_THAT(there, UnorderedElementsAreArray(held));
+    ASSERT_TRUE(tree->Resume().ok());
+  }
 }
 
 TEST(FrozenTreeTest, NobodyIsLostWhileProcessesComeAndGo) {
