@@ -84,10 +84,19 @@ void CopyGuardian::Made(size_t copy, pid_t pid_inside) {
 
 void CopyGuardian::Done(size_t copy) { table_->entries[copy].state.store(kNone); }
 
+// Whether such a child is the copy of another entry, which sees to it.
+bool CopyGuardian::IsAnother(const Table& table, const Entry& entry, pid_t pid_inside) {
+  const size_t used = std::min(table.used.load(), kMostCopies);
+  return std::any_of(table.entries, table.entries + used, [&](const Entry& other) {
+    return &other != &entry && other.state == kMade && other.maker == entry.maker &&
+           other.pid_inside == pid_inside;
+  });
+}
+
 // Of a maker that stood still: the first child since then that has no exit signal is ours. The
 // kernel lists them by age. 0: there is none. Unavailable: it has not ended yet, for a copy that
 // nobody holds exits at once, but has its memory to free.
-absl::StatusOr<pid_t> CopyGuardian::FindCopy(const Entry& entry) {
+absl::StatusOr<pid_t> CopyGuardian::FindCopy(const Table& table, const Entry& entry) {
   ASSIGN_OR_RETURN(const ProcDir maker, ProcDir::OpenTask(entry.maker));
   ASSIGN_OR_RETURN(const std::string text,
                    maker.Read(absl::StrCat("task/", entry.maker, "/children")));
@@ -98,24 +107,27 @@ absl::StatusOr<pid_t> CopyGuardian::FindCopy(const Entry& entry) {
     const absl::StatusOr<TaskStat> stat = ParseStat(child->Read("stat").value_or(""));
     // It is dated when its memory is copied, which may take seconds.
     if (!stat.ok() || stat->exit_signal != 0 || stat->start_time < entry.begun) continue;
+    // Two of one maker may be of the same tick.
+    ASSIGN_OR_RETURN(const pid_t pid_inside, PidInside(*child));
+    if (IsAnother(table, entry, pid_inside)) continue;
     if (!stat->zombie()) {
       // Kernel trap: clone(2) decides early whether the child will be traced, and gives it to who
       // traces its maker in the end. That is us where we have frozen the maker in the middle of it.
       if (TracerOf(*child) == getpid()) EndCopy(pid);
       return absl::UnavailableError("it has not ended");
     }
-    return PidInside(*child);
+    return pid_inside;
   }
   return 0;
 }
 
-absl::Status CopyGuardian::Reap(const Entry& entry) {
+absl::Status CopyGuardian::Reap(const Table& table, const Entry& entry) {
   const absl::Time deadline = absl::Now() + kAttempt;
   pid_t pid_inside = entry.pid_inside;
   if (entry.state == kBegun) {
     // It was being made when we died.
     RETURN_IF_ERROR(ExpectHome(entry.maker, entry.start_time, deadline));
-    ASSIGN_OR_RETURN(pid_inside, FindCopy(entry));
+    ASSIGN_OR_RETURN(pid_inside, FindCopy(table, entry));
     if (pid_inside == 0) return absl::OkStatus();
   }
   return ReapCopy(entry.maker, entry.start_time, pid_inside, deadline);
@@ -123,9 +135,9 @@ absl::Status CopyGuardian::Reap(const Entry& entry) {
 
 // In a process of its own, whose end lets go whatever it holds: whether an attempt fails in the
 // middle or hangs, the maker is not held by it for longer than kAttempt.
-bool CopyGuardian::ReapApart(const Entry& entry) {
+bool CopyGuardian::ReapApart(const Table& table, const Entry& entry) {
   const pid_t pid = fork();
-  if (pid == 0) _exit(Reap(entry).ok() ? 0 : 1);
+  if (pid == 0) _exit(Reap(table, entry).ok() ? 0 : 1);
   if (pid < 0) return false;
   const absl::Time deadline = absl::Now() + kAttempt;
   int status = 0;
@@ -147,7 +159,7 @@ void CopyGuardian::ReapAll(void* shared) {
     for (size_t i = 0; i < std::min(table->used.load(), kMostCopies); ++i) {
       Entry& entry = table->entries[i];
       if (entry.state == kNone) continue;
-      if (ReapApart(entry)) {
+      if (ReapApart(*table, entry)) {
         entry.state.store(kNone);
       } else {
         left = true;

@@ -49,9 +49,10 @@ class CopyGuardian {
   };
 
   static void ReapAll(void* table);
-  static absl::Status Reap(const Entry& entry);
-  static bool ReapApart(const Entry& entry);
-  static absl::StatusOr<pid_t> FindCopy(const Entry& entry);
+  static absl::Status Reap(const Table& table, const Entry& entry);
+  static bool ReapApart(const Table& table, const Entry& entry);
+  static absl::StatusOr<pid_t> FindCopy(const Table& table, const Entry& entry);
+  static bool IsAnother(const Table& table, const Entry& entry, pid_t pid_inside);
 
   Guardian guardian_;
   Table* table_ = nullptr;  // memory that both see

@@ -377,37 +377,33 @@ def keyctl(*arguments):
     return ctypes.CDLL(None).syscall(SYS_KEYCTL, *arguments)
 
 
+# Tells, once it is asked, which session keyring it has as another user.
+KEYRING_TELLER = f"""
+import ctypes, os
+os.write(1, b"+")
+os.read(0, 1)
+os.setuid(12345)
+os.write(1, b"%d" % ctypes.CDLL(None).syscall({SYS_KEYCTL}, {GET_KEYRING_ID}, {SESSION_KEYRING}, 0))
+"""
+
+
 @case
 def keyring_that_is_none(scene):
     """Who has no session keyring has none after a dump: it uses that of the user it changes to."""
-    def sleeper():
-        asked, tell = os.pipe(), os.pipe()
-        pid = os.fork()
-        if pid == 0:
-            os.dup2(asked[0], 0)
-            os.dup2(tell[1], 1)
-            os.closerange(3, 1024)
-            os.read(0, 1)
-            os.setuid(12345)
-            os.write(1, b"%d" % keyctl(GET_KEYRING_ID, SESSION_KEYRING, 0))
-            os._exit(0)
-        return pid, asked[1], tell[0]
-
-    def told(asked, tell):
-        os.write(asked, b"!")
-        return int(os.read(tell, 99))
-
-    target, control = sleeper(), sleeper()
+    tellers = [subprocess.Popen(["/usr/bin/python3", "-c", KEYRING_TELLER], stdin=subprocess.PIPE,
+                                stdout=subprocess.PIPE) for _ in range(2)]
     try:
         if keyctl(JOIN_SESSION_KEYRING, b"of-dumpctl") < 0:
             raise Skipped("a kernel without keyrings")
-        scene.expect_success(scene.dump(target[0], "-R", "--shell-job"))
-        after, untouched = told(*target[1:]), told(*control[1:])
+        for teller in tellers:
+            require(teller.stdout.read(1) == b"+", "a teller has not started")
+        scene.expect_success(scene.dump(tellers[0].pid, "-R", "--shell-job"))
+        after, untouched = (int(teller.communicate(b"!")[0]) for teller in tellers)
         require(after == untouched, f"its keyring is {after}, not {untouched}")
     finally:
-        for pid in target[0], control[0]:
-            os.kill(pid, signal.SIGKILL)
-            os.waitpid(pid, 0)
+        for teller in tellers:
+            teller.kill()
+            teller.wait()
 
 
 @case
