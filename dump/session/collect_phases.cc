@@ -37,8 +37,7 @@ void TellOfRows(const DumpRun& run, const FrozenTree& tree) {
 }  // namespace
 
 absl::StatusOr<TreeFacts> Question(const DumpRun& run, const FrozenTree& tree,
-                                   const Preflight& preflight, PageTracking& tracking,
-                                   const Target& root) {
+                                   PageTracking& tracking, const Target& root) {
   TraceSpan collect(TraceKind::kPhase, "collect");
   RETURN_IF_ERROR(run.Begin("collect"));
   TreeFacts facts{.zombies = tree.zombies()};
@@ -50,7 +49,7 @@ absl::StatusOr<TreeFacts> Question(const DumpRun& run, const FrozenTree& tree,
   TellOfRows(run, tree);
   const TraceSpan ask(TraceKind::kPhase, "ask");
   RETURN_IF_ERROR(run.Begin("ask"));
-  RETURN_IF_ERROR(AskTasks(tree.tasks(), preflight.may_be_session_keyrings, facts.tasks));
+  RETURN_IF_ERROR(AskTasks(tree.tasks(), facts.tasks));
   RETURN_IF_ERROR(run.Begin("track"));
   RETURN_IF_ERROR(tracking.Watch(tree, root));
   return facts;

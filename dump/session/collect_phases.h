@@ -18,8 +18,7 @@ namespace dumpctl {
 // What there is to know of each task by itself. From here on, where this is asked for, all writes
 // to their memory are watched for the next dump.
 absl::StatusOr<TreeFacts> Question(const DumpRun& run, const FrozenTree& tree,
-                                   const Preflight& preflight, PageTracking& tracking,
-                                   const Target& root);
+                                   PageTracking& tracking, const Target& root);
 
 // What they hold, and which pages of it are to be written. `by_bpf`: as ReadHoldings has it.
 absl::Status Collect(DumpRun& run, const FrozenTree& tree, Preflight& preflight,

@@ -19,6 +19,9 @@
 namespace dumpctl {
 namespace {
 
+// Who writes itself is traced by this thread, and so is never drained beside it.
+static_assert(WriterBeside::kWorth >= kDrainByTwo && kWorthDividing / 2 >= kDrainByTwo);
+
 class Drain {
  public:
   // `tree`: null where those are drained that there are copies of, instead of the others.

@@ -131,7 +131,7 @@ absl::Status Session::RunPhases() {
   const absl::Cleanup helped = [&helper] { helper.Finish(); };
   auto cgroups = ReadCgroupsBeside(tree, preflight.dumpers_cgroups, run_.options.cgroups, helper);
   SideFactsRead side = ReadSideFacts(tree, helper);
-  ASSIGN_OR_RETURN(TreeFacts facts, Question(run_, tree, preflight, tracking_, root()));
+  ASSIGN_OR_RETURN(TreeFacts facts, Question(run_, tree, tracking_, root()));
   facts.run_id = run_id;
   TcpConnections connections;
   ReadFlagsLater flags;

@@ -93,7 +93,9 @@ absl::StatusOr<Explanation> Explain(const DumpOptions& options) {
   }
   for (const auto& [id, object] : shared) explanation.shared_pages += object.pages;
   ASSIGN_OR_RETURN(explanation.images, ForecastImages(options, targets, *preflight));
-  if (options.write_once) {
+  const bool parent_is_free =
+      !options.track_mem && options.prev_images_dir.empty() && !options.page_server;
+  if (options.write_once && parent_is_free) {
     ASSIGN_OR_RETURN(SharedPages once, SharedBy(targets, runs));
     if (DividesLarge(options)) {
       const std::vector<std::span<const PageRun>> all(runs.begin(), runs.end());

@@ -23,7 +23,6 @@
 #include "dump/session/tree_cgroups.h"
 #include "dump/sk/unix_diag.h"
 #include "dump/task/lineage.h"
-#include "dump/task/session_keyring.h"
 #include "dump/task/shared_objects.h"
 #include "dumpctl/failure.h"
 #include "dumpctl/printable.h"
@@ -172,7 +171,6 @@ absl::StatusOr<Preflight> RunPreflight(const DumpOptions& options, std::span<con
   preflight.dumpers_cgroups = std::move(cgroups.dumpers);
   Append(preflight.blockers, std::move(cgroups.refusals));
   ASSIGN_OR_RETURN(preflight.mount_namespace, MountNamespace(targets.front()));
-  preflight.may_be_session_keyrings = MayBeSessionKeyrings();
   preflight.cache = std::make_unique<MappedFileCache>();
   ASSIGN_OR_RETURN(preflight.kernel_tmpfs, KernelTmpfsDevice());
   preflight.file_rules = {.ghost_limit = options.ghost_limit,

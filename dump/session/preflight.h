@@ -48,7 +48,6 @@ struct Preflight {
   FileRules file_rules;
   NamespaceLinks namespaces;  // our own
   uint64_t mount_namespace = 0;
-  bool may_be_session_keyrings = false;
   bool cgroups_differ = false;  // some task is in others than we are
   std::string dumpers_cgroups;  // as our /proc/PID/cgroup tells them
   // Every mapped file opened and stat-ed once. The lists that are built from the frozen tasks

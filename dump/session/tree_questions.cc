@@ -10,6 +10,7 @@
 #include "dump/tracee/remote_syscalls.h"
 #include "dumpctl/status_macros.h"
 #include "dumpctl/trace.h"
+#include "proc/stat_parser.h"
 #include "proc/status_parser.h"
 #include "proc/text_fields.h"
 #include "proc/timers_parser.h"
@@ -26,8 +27,13 @@ absl::StatusOr<uint64_t> CaughtSignals(const FrozenFacts& facts) {
   return *caught;
 }
 
+absl::StatusOr<bool> LeadsSession(const FrozenFacts& facts) {
+  ASSIGN_OR_RETURN(const TaskStat stat, ParseStat(facts.process.stat_text));
+  return stat.session == facts.process.pid;
+}
+
 absl::Status FinishAsking(LeaderQuestions& questions, RemoteSyscalls& calls, const FrozenTask& task,
-                          bool session_keyring, FrozenFacts& facts) {
+                          bool is_root, FrozenFacts& facts) {
   const TraceSpan span(TraceKind::kTask, "ask", {{"pid", task.pid()}});
   ASSIGN_OR_RETURN(const std::vector<PosixTimer> timers, ParseTimers(facts.process.timers_text));
   std::vector<int> timer_ids;
@@ -37,15 +43,17 @@ absl::Status FinishAsking(LeaderQuestions& questions, RemoteSyscalls& calls, con
   ASSIGN_OR_RETURN(const std::vector<ThreadAnswers> threads,
                    AskThreads(calls, task.threads(), answers.thread));
   for (size_t i = 0; i < threads.size(); ++i) facts.threads[i].answers = threads[i];
-  if (session_keyring) {
-    // Where there can be no other thread this one thing stays unsaid.
-    facts.process.answers.session_keyring = AskSessionKeyring(calls).value_or(0);
+  ASSIGN_OR_RETURN(const bool leads, LeadsSession(facts));
+  if (is_root || leads) {
+    // Where there can be no other thread the rest of it is as good.
+    facts.process.answers.session_keyring =
+        AskSessionKeyring(calls).value_or(ProcessAnswers::kUntold);
   }
   return calls.StartClose();
 }
 
 // While one does what it is told the next are told what to do.
-absl::Status AskBesideEachOther(std::span<const FrozenTask> tasks, bool session_keyring,
+absl::Status AskBesideEachOther(std::span<const FrozenTask> tasks, bool has_root,
                                 std::span<FrozenFacts> facts) {
   std::vector<RemoteSyscalls> calls;
   calls.reserve(tasks.size());
@@ -62,8 +70,7 @@ absl::Status AskBesideEachOther(std::span<const FrozenTask> tasks, bool session_
     questions.push_back(std::move(asked));
   }
   for (size_t i = 0; i < tasks.size(); ++i) {
-    RETURN_IF_ERROR(
-        FinishAsking(questions[i], calls[i], tasks[i], session_keyring && i == 0, facts[i]));
+    RETURN_IF_ERROR(FinishAsking(questions[i], calls[i], tasks[i], has_root && i == 0, facts[i]));
   }
   for (RemoteSyscalls& away : calls) RETURN_IF_ERROR(away.Close());
   return absl::OkStatus();
@@ -71,14 +78,13 @@ absl::Status AskBesideEachOther(std::span<const FrozenTask> tasks, bool session_
 
 }  // namespace
 
-absl::Status AskTasks(std::span<const FrozenTask> tasks, bool session_keyring,
-                      std::span<FrozenFacts> facts) {
+absl::Status AskTasks(std::span<const FrozenTask> tasks, std::span<FrozenFacts> facts) {
   // Enough to keep all processors busy; each needs a descriptor meanwhile.
   constexpr size_t kAtOnce = 16;
   for (size_t begin = 0; begin < tasks.size(); begin += kAtOnce) {
     const size_t count = std::min(kAtOnce, tasks.size() - begin);
-    RETURN_IF_ERROR(AskBesideEachOther(tasks.subspan(begin, count), session_keyring && begin == 0,
-                                       facts.subspan(begin, count)));
+    RETURN_IF_ERROR(
+        AskBesideEachOther(tasks.subspan(begin, count), begin == 0, facts.subspan(begin, count)));
   }
   return absl::OkStatus();
 }

@@ -11,10 +11,9 @@ namespace dumpctl {
 // What only the tasks themselves can tell, after ReadTaskFacts. When this returns, they stand as
 // they stood before.
 //
-// `session_keyring`: whether the first, the root, is asked for that as well, which takes a thread
-// aside. Others mostly have the same.
-absl::Status AskTasks(std::span<const FrozenTask> tasks, bool session_keyring,
-                      std::span<FrozenFacts> facts);
+// The first, the root, and leaders of sessions are asked for their keyrings, which takes a thread
+// aside; others have those of who started them.
+absl::Status AskTasks(std::span<const FrozenTask> tasks, std::span<FrozenFacts> facts);
 
 }  // namespace dumpctl
 

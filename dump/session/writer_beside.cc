@@ -75,10 +75,9 @@ absl::Status WriterBeside::MakeOne(uint64_t start_time, RemoteAddress scratch, s
     processes_.push_back({number, *std::move(made), *std::move(writer)});
     return absl::OkStatus();
   }
-  absl::Status status = made->EndBeside(calls_, task_);
-  if (status.ok()) guardian_.Done(number);
-  status.Update(writer.status());
-  return status;
+  // It goes at the end, which tells if it does not.
+  processes_.push_back({number, *std::move(made), nullptr});
+  return writer.status();
 }
 
 absl::Status WriterBeside::End() {

@@ -41,7 +41,7 @@ class WriterBeside {
   // Of the task, as it was without us.
   const MemorySource& memory() const { return memory_; }
   // One at least; each may write at the same time as the other.
-  size_t writers() const { return processes_.size(); }
+  size_t writers() const { return processes_.back().writer ? processes_.size() : 1; }
   SelfWriter& writer(size_t i) { return *processes_[i].writer; }
 
   absl::Status End();

@@ -246,7 +246,9 @@ std::vector<std::string> NotCaptured(const ProcessFacts& process) {
   }
   // That of the user is there for every session without one of its own.
   const long ours = syscall(SYS_keyctl, KEYCTL_GET_KEYRING_ID, KEY_SPEC_SESSION_KEYRING, 0);
-  if (process.answers.session_keyring != 0 && process.answers.session_keyring != ours) {
+  if (process.answers.session_keyring == ProcessAnswers::kUntold) {
+    words.push_back("its session's keyring, if it has one: it could not be asked");
+  } else if (process.answers.session_keyring != 0 && process.answers.session_keyring != ours) {
     words.push_back(absl::StrCat("its session's keyring, number ", process.answers.session_keyring,
                                  " (the image format has no field for it)"));
   }

@@ -48,8 +48,9 @@ struct ProcessAnswers {
   uint32_t memory_deny_write_execute = 0;
   // MEMBARRIER_CMD_GET_REGISTRATIONS (Linux 6.3), 0 where the kernel has none.
   uint32_t membarrier_registrations = 0;
-  // Of its session, where it has one of its own and this was asked (AskSessionKeyring); or 0.
+  // What AskSessionKeyring said; 0 also where nobody asked, kUntold where that failed.
   int32_t session_keyring = 0;
+  static constexpr int32_t kUntold = -1;
 };
 
 struct LeaderAnswers {

@@ -11,6 +11,9 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "dump/tracee/child_changes.h"
 #include "dump/tracee/injection_site.h"
 #include "dump/tracee/ptrace_ops.h"
 #include "dumpctl/status_macros.h"
@@ -38,13 +41,36 @@ absl::Status CopyCalls::LeaveArea(const RseqRegistration& rseq) {
   return memory_.Write(rseq.area, was);
 }
 
+absl::Status CopyCalls::Look(pid_t tid, Seen& seen) {
+  if (seen.stop) return absl::OkStatus();
+  // It is told once.
+  ASSIGN_OR_RETURN(seen.stop, PollStop(tid));
+  return absl::OkStatus();
+}
+
+// Kernel trap: the end of a process's first thread is not told before its others are waited for, so
+// where the copy is killed the other one is looked at as well.
+absl::Status CopyCalls::WaitUntilSeen() {
+  if (seen_->stop) return absl::OkStatus();
+  if (!seen_of_other_ || seen_of_other_->ended) {
+    ASSIGN_OR_RETURN(seen_->stop, WaitStop(copy_));
+    return absl::OkStatus();
+  }
+  constexpr absl::Duration kMost = absl::Milliseconds(5);
+  const ChildChanges changes;
+  for (;;) {
+    RETURN_IF_ERROR(Look(copy_, *seen_));
+    if (seen_->stop) return absl::OkStatus();
+    if (!Look(other_, *seen_of_other_).ok()) seen_of_other_->ended = true;
+    changes.Wait(absl::Now() + kMost);
+  }
+}
+
 // One that is stopped otherwise is let go on.
 absl::Status CopyCalls::WaitForCall() {
   for (;;) {
-    if (!stop_) {
-      ASSIGN_OR_RETURN(stop_, WaitStop(copy_));
-    }
-    const Stop stop = *std::exchange(stop_, std::nullopt);
+    RETURN_IF_ERROR(WaitUntilSeen());
+    const Stop stop = *std::exchange(seen_->stop, std::nullopt);
     if (stop.kind == Stop::Kind::kSyscall) return absl::OkStatus();
     if (stop.kind == Stop::Kind::kGone) {
       return absl::NotFoundError(absl::StrCat("copy ", copy_, " was killed"));
@@ -84,14 +110,7 @@ absl::StatusOr<int64_t> CopyCalls::Finish() {
   return static_cast<int64_t>(registers.rax);
 }
 
-bool CopyCalls::IsDone() {
-  if (stop_) return true;
-  const absl::StatusOr<std::optional<Stop>> stop = PollStop(copy_);
-  if (!stop.ok()) return true;
-  // It is told once.
-  stop_ = *stop;
-  return stop_.has_value();
-}
+bool CopyCalls::IsDone() { return !Look(copy_, *seen_).ok() || seen_->stop.has_value(); }
 
 absl::StatusOr<int64_t> CopyCalls::Run(long number, const std::array<uint64_t, 6>& arguments) {
   RETURN_IF_ERROR(Start(number, arguments));
@@ -113,9 +132,12 @@ absl::StatusOr<CopyCalls> CopyCalls::StartThread(const ProcDir& dir) {
   if (other == tids.end()) return absl::NotFoundError("a thread of a copy was killed");
   CopyCalls calls(*other, std::move(memory), instruction_, registers_);
   calls.ends_ = true;
+  other_ = *other;
+  seen_of_other_ = calls.seen_;
   ASSIGN_OR_RETURN(const Stop stop, WaitStop(*other));
   if (stop.kind == Stop::Kind::kGone) {
     calls.copy_ = 0;
+    seen_of_other_->ended = true;
     return absl::NotFoundError("a thread of a copy was killed");
   }
   return calls;
@@ -125,7 +147,9 @@ CopyCalls::CopyCalls(CopyCalls&& other) noexcept
     : copy_(std::exchange(other.copy_, 0)),
       ends_(other.ends_),
       busy_(other.busy_),
-      stop_(other.stop_),
+      seen_(other.seen_),
+      other_(other.other_),
+      seen_of_other_(std::move(other.seen_of_other_)),
       memory_(std::move(other.memory_)),
       instruction_(other.instruction_),
       registers_(other.registers_) {}
@@ -136,11 +160,11 @@ CopyCalls::~CopyCalls() {
   if (busy_) Finish().IgnoreError();
   LoadCall(SYS_exit, {}).IgnoreError();
   PtraceCont(copy_, 0).IgnoreError();
-  for (;;) {
-    const absl::StatusOr<Stop> stop = WaitStop(copy_);
-    if (!stop.ok() || stop->kind == Stop::Kind::kGone) return;
+  while (WaitUntilSeen().ok()) {
+    if (std::exchange(seen_->stop, std::nullopt)->kind == Stop::Kind::kGone) break;
     PtraceCont(copy_, 0).IgnoreError();
   }
+  seen_->ended = true;
 }
 
 }  // namespace dumpctl

@@ -5,7 +5,9 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <optional>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -60,10 +62,21 @@ class CopyCalls {
   absl::Status WaitForCall();
   absl::Status LoadCall(long number, const std::array<uint64_t, 6>& arguments) const;
 
-  pid_t copy_;                // the thread that makes the calls; 0 once moved from
-  bool ends_ = false;         // with this
-  bool busy_ = false;         // started, and not finished
-  std::optional<Stop> stop_;  // that it was seen to have come to, and nobody has looked at
+  // A thread of the copy, and the stop that it was seen to have come to, and nobody has looked at.
+  struct Seen {
+    std::optional<Stop> stop;
+    bool ended = false;
+  };
+  // Looks once whether it has come to one.
+  static absl::Status Look(pid_t tid, Seen& seen);
+  absl::Status WaitUntilSeen();
+
+  pid_t copy_;         // the thread that makes the calls; 0 once moved from
+  bool ends_ = false;  // with this
+  bool busy_ = false;  // started, and not finished
+  std::shared_ptr<Seen> seen_ = std::make_shared<Seen>();
+  pid_t other_ = 0;  // of the first thread: the other one
+  std::shared_ptr<Seen> seen_of_other_;
   RemoteMemory memory_;
   RemoteAddress instruction_;
   GeneralRegisters registers_;

@@ -144,6 +144,23 @@ TEST(CopyWriterTest, AnotherThreadWritesAtTheSameTimeAndEndsWithItsWriter) {
   EXPECT_EQ(first->Write(again, 0).value_or(0), kPage);
 }
 
+// The kernel does not tell of the first thread's end while the other one is not waited for.
+TEST(CopyWriterTest, AKilledCopyIsNoticedWhileItHasAnotherThread) {
+  Pages();
+  const Child child(FillAndPause);
+  const Copied copied(child.pid());
+  auto first = copied.Writer();
+  ASSERT_TRUE(first.ok()) << first.status();
+  auto second = first->AddThread(copied.copy->dir());
+  ASSERT_TRUE(second.ok()) << second.status();
+  const TempFile file;
+  ASSERT_TRUE(first->Take(file.fd()).ok());
+  const std::array piece = {Piece(3)};
+  ASSERT_TRUE(first->StartWrite(piece, 0).ok());
+  ASSERT_EQ(kill(copied.copy->pid(), SIGKILL), 0);
+  EXPECT_TRUE(absl::IsNotFound(first->FinishWrite().status()));
+}
+
 TEST(CopyWriterTest, MemoryThatIsNotThereIsAnError) {
   char* const hole = Pages() + 2 * kPage;
   const Child child([hole](int ready) {
