@@ -240,6 +240,7 @@ ImageDirectory::ImageDirectory(ImageDirectory&& other) noexcept
       in_place_(other.in_place_),
       parent_(std::move(other.parent_)),
       names_(std::move(other.names_)),
+      moved_(std::move(other.moved_)),
       leaves_pages_(other.leaves_pages_) {}
 
 ImageDirectory::~ImageDirectory() { RemoveStaging(); }
@@ -252,13 +253,16 @@ void ImageDirectory::RemoveStaging() {
   if (!in_place_) RemoveDirectory(directory_.get(), kStaging);
 }
 
-// Of this dump; as far as they stand where images are to stand.
+// Of this dump; as far as they stand where images are to stand. What else has such a name is of an
+// earlier one.
 void ImageDirectory::RemoveNames() {
-  for (const std::string& name : names_) {
-    (void)unlinkat(directory_.get(), name.c_str(), 0);
+  const std::vector<std::string>& there = in_place_ ? names_ : moved_;
+  for (const std::string& name : there) {
+    if (unlinkat(directory_.get(), name.c_str(), 0) < 0 && name == kParentLink) {
+      RemoveDirectory(directory_.get(), kParentLink);
+    }
   }
   if (in_place_) (void)unlinkat(directory_.get(), kStagedInventory.c_str(), 0);
-  if (parent_) RemoveDirectory(directory_.get(), kParentLink);
 }
 
 absl::StatusOr<UniqueFd> ImageDirectory::Create(const std::string& name) {
@@ -450,6 +454,7 @@ absl::Status ImageDirectory::MoveOut(const std::string& name) {
   if (renameat(staging_.get(), StagedName(name).c_str(), directory_.get(), name.c_str()) < 0) {
     return ImageWriteError(errno, name);
   }
+  moved_.push_back(name);
   return absl::OkStatus();
 }
 

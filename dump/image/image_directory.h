@@ -120,6 +120,7 @@ class ImageDirectory final : public ImageSink {
   bool in_place_ = false;  // staging_ is the directory itself
   UniqueFd parent_;        // in staging_; none before something is in it
   std::vector<std::string> names_;
+  std::vector<std::string> moved_;  // of these, out of where they were written
   bool leaves_pages_ = false;
 };
 

@@ -353,6 +353,24 @@ TEST_F(ImageDirectoryTest, ALinkToParentImagesGoesWithItsDump) {
   EXPECT_EQ(Contents("before/pages-1.img"), "pages");
 }
 
+TEST_F(ImageDirectoryTest, WhatCannotBeReplacedIsNotTakenAway) {
+  std::ofstream(path_ + "/pstree.img") << "earlier";
+  std::filesystem::create_directory(path_ + "/inventory.img");  // which no unlink removes
+  std::filesystem::create_directory(path_ + "/parent");
+  std::ofstream(path_ + "/parent/pages-1.img") << "pages";
+  {
+    auto directory = ImageDirectory::Open(path_);
+    ASSERT_TRUE(directory.ok());
+    EXPECT_TRUE(directory->CreatePagesInParent(1).ok());
+    EXPECT_TRUE(directory->Write(ImageWriter(ImageKind::kPstree)).ok());
+    EXPECT_TRUE(directory->Write(ImageWriter(ImageKind::kInventory)).ok());
+    EXPECT_FALSE(directory->Commit(false).ok());
+  }
+  EXPECT_EQ(Contents("pstree.img"), "earlier");
+  EXPECT_EQ(Contents("parent/pages-1.img"), "pages");
+  EXPECT_THAT(Names(), UnorderedElementsAre("inventory.img", "parent", "pstree.img"));
+}
+
 TEST_F(ImageDirectoryTest, WhatIsNoParentOfADumpIsLeftAlone) {
   std::filesystem::create_directory(path_ + "/parent");
   std::ofstream(path_ + "/parent/letter.txt") << "Dear";
