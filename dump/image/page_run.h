@@ -2,6 +2,7 @@
 #define DUMP_IMAGE_PAGE_RUN_H_
 
 #include <cstdint>
+#include <span>
 
 #include "dumpctl/remote_address.h"
 
@@ -18,6 +19,14 @@ struct PageRun {
   RemoteAddress end() const { return start + bytes(); }
   friend bool operator==(const PageRun&, const PageRun&) = default;
 };
+
+// In all of them.
+inline uint64_t PagesOf(std::span<const PageRun> runs) {
+  uint64_t pages = 0;
+  for (const PageRun& run : runs) pages += run.pages;
+  return pages;
+}
+inline uint64_t BytesOf(std::span<const PageRun> runs) { return PagesOf(runs) * kImagePageSize; }
 
 }  // namespace dumpctl
 

@@ -5,15 +5,6 @@
 #include <algorithm>
 
 namespace dumpctl {
-namespace {
-
-uint64_t PagesOf(std::span<const PageRun> runs) {
-  uint64_t pages = 0;
-  for (const PageRun& run : runs) pages += run.pages;
-  return pages;
-}
-
-}  // namespace
 
 void DivideLarge(std::span<const std::span<const PageRun>> runs, SharedPages& shared) {
   shared.in_family.resize(runs.size());

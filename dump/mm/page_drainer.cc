@@ -42,12 +42,6 @@ absl::Status Reserve(const PageSink& sink, uint64_t bytes) {
   return absl::OkStatus();
 }
 
-uint64_t BytesOf(std::span<const PageRun> runs) {
-  uint64_t bytes = 0;
-  for (const PageRun& run : runs) bytes += run.bytes();
-  return bytes;
-}
-
 // Cuts runs into buffers full.
 class Batches {
  public:

@@ -198,7 +198,7 @@ class Drain {
         within = [&](uint64_t some, uint64_t all) { return progress(done + some, all); };
       for (const DrainPart& part : parts_) {
         RETURN_IF_ERROR(DrainParts(std::span(&part, 1), within));
-        for (const PageRun& run : part.runs) done += run.bytes();
+        done += dumpctl::BytesOf(part.runs);
       }
       return absl::OkStatus();
     }

@@ -62,9 +62,9 @@ struct Preflight {
   // whether their names lead where they led by then (Descriptor::named).
   std::optional<BpfOpenFiles> open_files;
   std::optional<MountWatch> mounts;
-  // For what waits in sockets. Started by now where there are many descriptors.
   // In which the tasks stood to each other by then.
   ObjectOrder object_order;
+  // For what waits in sockets. Started by now where there are many descriptors.
   std::unique_ptr<PeekGuardian> peek_guardian;
   // What compares unix sockets, where there are many of them.
   std::optional<SocketLikeness> socket_likeness;

@@ -47,12 +47,6 @@ std::vector<PageRun> KeptRuns(const VmaList& vmas, const std::vector<PageRun>& r
   return kept;
 }
 
-uint64_t BytesOf(const std::vector<PageRun>& runs) {
-  uint64_t bytes = 0;
-  for (const PageRun& run : runs) bytes += run.bytes();
-  return bytes;
-}
-
 // A copy is made of page tables, by the kernel, and each has memory to be found first: pages that
 // lie far apart are written faster than copied. In units of 0.1 us, as measured: a page costs 1 to
 // copy and 12 to write, a table 25, and a copy that is made, held and waited for 5,000.

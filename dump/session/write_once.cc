@@ -17,7 +17,7 @@ uint32_t PidOf(const TreeFacts& facts, size_t task) {
 void LeaveOwn(const std::vector<PageRun>& in_family, ScannedPages& pages) {
   if (in_family.empty()) return;
   pages.runs = RunsWithout(pages.runs, in_family);
-  for (const PageRun& run : in_family) pages.pages -= run.pages;
+  pages.pages -= PagesOf(in_family);
 }
 
 }  // namespace
