@@ -188,7 +188,11 @@ def script_that_makes_another_tree(scene):
     script = _script(scene, """
       [ $CRTOOLS_SCRIPT_ACTION = pre-dump ] || exit 0
       for child in $(cat /proc/$CRTOOLS_INIT_PID/task/*/children); do
-        kill -9 $(cat /proc/$child/task/*/children) $child
+        killed="$(cat /proc/$child/task/*/children) $child"
+        kill -9 $killed
+        for pid in $killed; do  # what was killed has its descriptors a little longer
+          while [ -n "$(ls /proc/$pid/fd 2>/dev/null)" ]; do sleep .01; done
+        done
       done
       """)
     refused = scene.dump(witness.pid)  # a grandchild has what cannot be dumped
