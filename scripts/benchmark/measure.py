@@ -1,5 +1,6 @@
 """One dump, measured."""
 
+import mmap
 import os
 import select
 import signal
@@ -10,6 +11,7 @@ import time
 from target import BenchFailure, Target
 
 COLUMNS = ("wall", "cpu", "pause")
+MADV_POPULATE_WRITE = 23  # Linux 5.14
 PATIENCE = 300  # seconds that one dump, or one answer of the target, may take
 
 
@@ -18,18 +20,25 @@ class TooSlow(BenchFailure):
 
 
 def fill_and_drop(directory, size):
-    """Page cache that is given back at once.
+    """Memory that is given back at once.
 
     A virtual machine gets memory from its host page by page when it is first touched, and returns
-    what is free for a while: without this, that is most of what is measured, for either dumper. It
-    has to be page cache of that filesystem, for which memory comes in larger blocks than for others.
+    what is free for a while: without this, that is most of what is measured, for either dumper. The
+    kernel takes blocks of each size from those of that size first: single pages for memory, small
+    ones for page cache of a few pages a write, and the largest for that of a long one. So there is
+    some of each, one after the other.
     """
+    if size == 0:
+        return
+    with mmap.mmap(-1, size, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) as pages:
+        pages.madvise(mmap.MADV_NOHUGEPAGE)
+        pages.madvise(MADV_POPULATE_WRITE)
     path = os.path.join(directory, "filler")
-    block = bytes(1 << 20)
-    with open(path, "wb", buffering=0) as filler:
-        for _ in range(size // len(block)):
-            filler.write(block)
-    os.remove(path)
+    for block in (bytes(64 << 10), bytes(2 << 20)):
+        with open(path, "wb", buffering=0) as filler:
+            for _ in range(size // len(block)):
+                filler.write(block)
+        os.remove(path)
 
 
 def spread_directories(directory):
