@@ -163,8 +163,8 @@ def chain(test, *options):
     for number in (2, 3):
         test.write_a_while()
         more = test.dump("pre-dump", number, *options, previous=number - 1)
+        # How much is not left to it is a matter of how long the target has written meanwhile.
         require(more["pages_in_parent"] > 0, f"pre-dump {number}: {more}")
-        require(more["pages_written"] < whole["pages_written"], f"pre-dump {number}: {more}")
     test.expect_holders(1)
     test.write_a_while()
     pids = test.target.tree()
