@@ -261,8 +261,10 @@ class Witness:
     def expect_unharmed(self):
         """Alive, as it was, traced by nobody, and its own checks go on."""
         require(not self._has_ended(), f"the witness ended: {self.status()}")
-        # A thread that was let go a moment ago may not have gone back to its sleep yet.
-        wait_until(lambda: self.state() not in "tD", f"the end of its stop, {self.state()}")
+        # A thread that was let go a moment ago may not have gone back to its sleep, or stop, yet.
+        stopped = self._before.get(f"{self.pid} State") == "T"
+        wait_until(lambda: self.state() == "T" if stopped else self.state() not in "tD",
+                   f"the end of its stop, {self.state()}")
         changed = proc_facts.differences(self._before, self._snapshot())
         require(not changed, "the dump changed:\n" + "\n".join(changed))
         if self.state() == "T":
