@@ -14,6 +14,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "dump/image/image_reader.h"
+#include "dump/image/joined_ranges.h"
 #include "dump/image/page_sink.h"
 #include "dump/image/parent_images.h"
 #include "dumpctl/failure.h"
@@ -70,13 +71,7 @@ void AddWritten(const SavedPagemap& pagemap, std::vector<Range>& ranges) {
   std::sort(ranges.begin(), ranges.end(),
             [](const Range& a, const Range& b) { return a.start < b.start; });
   std::vector<Range> merged;
-  for (const Range& range : ranges) {
-    if (!merged.empty() && range.start <= merged.back().end) {
-      merged.back().end = std::max(merged.back().end, range.end);
-    } else {
-      merged.push_back(range);
-    }
-  }
+  for (const Range& range : ranges) JoinRange(range, merged);
   ranges = std::move(merged);
 }
 

@@ -2,16 +2,17 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <cerrno>
 #include <climits>
+#include <span>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "dumpctl/failure.h"
 #include "dumpctl/status_macros.h"
 #include "dumpctl/unique_fd.h"
+#include "dumpctl/whole_io.h"
 
 namespace dumpctl {
 namespace {
@@ -155,15 +156,9 @@ absl::StatusOr<std::string> ReadImageFile(const std::string& path) {
     return absl::InvalidArgumentError(absl::StrCat(path, " is no regular file"));
   }
   std::string bytes(static_cast<size_t>(stat.st_size), '\0');
-  size_t used = 0;
-  while (used < bytes.size()) {
-    const ssize_t n = read(file.get(), bytes.data() + used, bytes.size() - used);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return absl::ErrnoToStatus(errno, path);
-    if (n == 0) break;
-    used += static_cast<size_t>(n);
-  }
-  bytes.resize(used);
+  const ssize_t used = ReadAll(BorrowedFd(file), std::as_writable_bytes(std::span(bytes)));
+  if (used < 0) return absl::ErrnoToStatus(errno, path);
+  bytes.resize(static_cast<size_t>(used));
   return bytes;
 }
 

@@ -18,6 +18,7 @@
 #include "dumpctl/failure.h"
 #include "dumpctl/printable.h"
 #include "dumpctl/status_macros.h"
+#include "dumpctl/whole_io.h"
 
 namespace dumpctl {
 namespace {
@@ -127,25 +128,15 @@ class Unpacking {
       const int result = archive_read_data_block(archive_.get(), &bytes, &size, &offset);
       if (result == ARCHIVE_EOF) break;
       if (result != ARCHIVE_OK) return Broken();
-      RETURN_IF_ERROR(WriteAt(file, {static_cast<const char*>(bytes), size}, offset, name));
+      const int error = WriteAllAt(BorrowedFd(file), {static_cast<const char*>(bytes), size},
+                                   static_cast<uint64_t>(offset));
+      if (error != 0) return ImageWriteError(error, name);
     }
     // It may end with a hole.
     const la_int64_t size = archive_entry_size(entry);
     if (ftruncate(file.get(), size) < 0) return ImageWriteError(errno, name);
     ++unpacked_.images;
     unpacked_.bytes += static_cast<uint64_t>(size);
-    return absl::OkStatus();
-  }
-
-  static absl::Status WriteAt(const UniqueFd& file, std::string_view bytes, off_t offset,
-                              const std::string& name) {
-    while (!bytes.empty()) {
-      const ssize_t written = pwrite(file.get(), bytes.data(), bytes.size(), offset);
-      if (written < 0 && errno == EINTR) continue;
-      if (written < 0) return ImageWriteError(errno, name);
-      bytes.remove_prefix(static_cast<size_t>(written));
-      offset += written;
-    }
     return absl::OkStatus();
   }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "dump/image/joined_ranges.h"
 #include "dump/image/page_run.h"
 #include "dumpctl/kernel_abi.h"
 
@@ -53,11 +54,7 @@ void ChangedPages::TakeSamples(uint64_t first, std::span<const uint64_t> entries
 void ChangedPages::AddChanged(uint64_t first, uint64_t end) {
   const RemoteAddress from(first * kImagePageSize);
   const RemoteAddress to(end * kImagePageSize);
-  if (!changed_.empty() && changed_.back().end == from) {
-    changed_.back().end = to;
-  } else {
-    changed_.push_back({from, to});
-  }
+  JoinRange(AddressRange{from, to}, changed_);
 }
 
 void ChangedPages::Add(uint64_t first, std::span<const uint64_t> entries) {
@@ -80,13 +77,7 @@ std::vector<AddressRange> UnionOf(std::span<const AddressRange> one,
   std::merge(one.begin(), one.end(), other.begin(), other.end(), all.begin(),
              [](const AddressRange& a, const AddressRange& b) { return a.start < b.start; });
   std::vector<AddressRange> joined;
-  for (const AddressRange& range : all) {
-    if (!joined.empty() && range.start <= joined.back().end) {
-      joined.back().end = std::max(joined.back().end, range.end);
-    } else {
-      joined.push_back(range);
-    }
-  }
+  for (const AddressRange& range : all) JoinRange(range, joined);
   return joined;
 }
 

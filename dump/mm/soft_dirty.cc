@@ -7,12 +7,14 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <span>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "dump/mm/write_watch.h"
 #include "dumpctl/kernel_abi.h"
 #include "dumpctl/status_macros.h"
+#include "dumpctl/whole_io.h"
 #include "proc/pagemap.h"
 
 namespace dumpctl {
@@ -24,31 +26,6 @@ struct Head {
   uint64_t witness = 0;
   uint64_t samples = 0;
 };
-
-bool WriteAll(int fd, const void* bytes, size_t size) {
-  const char* at = static_cast<const char*>(bytes);
-  while (size > 0) {
-    const ssize_t n = write(fd, at, size);
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) return false;
-    at += n;
-    size -= static_cast<size_t>(n);
-  }
-  return true;
-}
-
-bool ReadAll(int fd, void* bytes, size_t size, off_t offset) {
-  char* at = static_cast<char*>(bytes);
-  while (size > 0) {
-    const ssize_t n = pread(fd, at, size, offset);
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) return false;
-    at += n;
-    offset += n;
-    size -= static_cast<size_t>(n);
-  }
-  return true;
-}
 
 absl::StatusOr<bool> IsMarked(Pagemap& pagemap, RemoteAddress page) {
   bool marked = false;
@@ -101,18 +78,22 @@ absl::StatusOr<UniqueFd> SoftDirtyRecord::Write() const {
   UniqueFd fd(memfd_create("dumpctl-soft-dirty", MFD_CLOEXEC));
   if (!fd) return absl::ErrnoToStatus(errno, "memfd_create");
   const Head head{.witness = witness.value(), .samples = samples.size()};
-  if (!WriteAll(fd.get(), &head, sizeof head) ||
-      !WriteAll(fd.get(), samples.data(), samples.size() * sizeof(PageSample))) {
-    return absl::ErrnoToStatus(errno, "writing what is known of soft-dirty bits");
-  }
+  int error = WriteAll(BorrowedFd(fd), std::as_bytes(std::span(&head, 1)));
+  if (error == 0) error = WriteAll(BorrowedFd(fd), std::as_bytes(std::span(samples)));
+  if (error != 0) return absl::ErrnoToStatus(error, "writing what is known of soft-dirty bits");
   return fd;
 }
 
 absl::StatusOr<SoftDirtyRecord> SoftDirtyRecord::Read(BorrowedFd memfd) {
   const auto bad = [] { return absl::DataLossError("no record of soft-dirty bits"); };
+  const auto read = [&](std::span<std::byte> bytes, size_t at) {
+    return ReadAllAt(memfd, bytes, at) == static_cast<ssize_t>(bytes.size());
+  };
   Head head;
   struct stat stat = {};
-  if (fstat(memfd.get(), &stat) < 0 || !ReadAll(memfd.get(), &head, sizeof head, 0)) return bad();
+  if (fstat(memfd.get(), &stat) < 0 || !read(std::as_writable_bytes(std::span(&head, 1)), 0)) {
+    return bad();
+  }
   const uint64_t rest = static_cast<uint64_t>(stat.st_size) - sizeof head;
   if (head.magic != Head().magic || rest % sizeof(PageSample) != 0 ||
       rest / sizeof(PageSample) != head.samples) {
@@ -120,7 +101,7 @@ absl::StatusOr<SoftDirtyRecord> SoftDirtyRecord::Read(BorrowedFd memfd) {
   }
   SoftDirtyRecord record{.witness = RemoteAddress(head.witness)};
   record.samples.resize(head.samples);
-  if (!ReadAll(memfd.get(), record.samples.data(), rest, sizeof head)) return bad();
+  if (!read(std::as_writable_bytes(std::span(record.samples)), sizeof head)) return bad();
   return record;
 }
 
