@@ -13,6 +13,8 @@
 #include "absl/status/statusor.h"
 #include "dump/image/image_sink.h"
 #include "dump/image/image_writer.h"
+#include "dump/image/output_file.h"
+#include "dump/image/staging.h"
 #include "dumpctl/unique_fd.h"
 
 namespace dumpctl {
@@ -32,16 +34,15 @@ struct CommitMark {
 // whole dump, always. Images of an earlier dump are replaced or removed then, never before.
 //
 // Where there are none, moving is half of the work of many small images: there they may be written
-// in place, and the inventory alone under a hidden name until Commit. What a killed dump has
-// written so is no dump, for want of an inventory, and is replaced or removed by the next Commit as
-// images of an earlier dump are.
+// in place, and the inventory alone comes there by Commit.
 //
 // A dump may bring parent images of its own: a directory "parent" in this one, where restorers look
 // for pages that a pagemap says to be in the parent images (criu(8), --prev-images-dir). It comes
 // and goes with the dump.
 //
 // Destroyed without Commit, it leaves nothing of its own behind; what a killed dump has left is
-// removed by the next one.
+// removed when the next one begins. (Images in place are so by an UnfinishedMark, which tells them
+// from anybody else's; what it does not tell goes with the next Commit, as an earlier dump's do.)
 class ImageDirectory final : public ImageSink {
  public:
   // Fails with Failure::kImagesDir when `path` is missing, no directory, not writable, or being
@@ -53,7 +54,7 @@ class ImageDirectory final : public ImageSink {
   // something there.
   static absl::StatusOr<ImageDirectory> OpenInPlace(const std::string& path);
 
-  ImageDirectory(ImageDirectory&& other) noexcept;
+  ImageDirectory(ImageDirectory&&) noexcept = default;
   ImageDirectory& operator=(ImageDirectory&&) = delete;
   ~ImageDirectory() override;
 
@@ -80,7 +81,7 @@ class ImageDirectory final : public ImageSink {
   bool can_have_parent() const override;
 
   // Where the images stand until they are committed.
-  BorrowedFd staging() const { return BorrowedFd(staging_); }
+  BorrowedFd staging() const { return staging_->fd(); }
   // What somebody else has put there is committed with them.
   absl::Status AdoptOthers();
 
@@ -101,51 +102,22 @@ class ImageDirectory final : public ImageSink {
       : path_(std::move(path)), directory_(std::move(directory)) {}
 
   static absl::StatusOr<ImageDirectory> OpenLocked(const std::string& path);
-  absl::Status CreateStaging();
-  // Under which name it stands in staging() until Commit.
-  const std::string& StagedName(const std::string& name) const;
-
   absl::Status Remove(const std::string& name);
   absl::Status RemoveOldImages();
   absl::Status RemoveOldParent();
   absl::Status Replace(bool sync);
   absl::Status MoveOut(const std::string& name);
   absl::Status MoveOutInventory(bool sync);
-  void RemoveNames();
-  void RemoveStaging();
+  void TakeBack();
 
   std::string path_;
   UniqueFd directory_;
-  UniqueFd staging_;
-  bool in_place_ = false;  // staging_ is the directory itself
-  UniqueFd parent_;        // in staging_; none before something is in it
+  std::unique_ptr<Staging> staging_;
+  UniqueFd parent_;  // in staging(); none before something is in it
   std::vector<std::string> names_;
   std::vector<std::string> moved_;  // of these, out of where they were written
   bool leaves_pages_ = false;
 };
-
-// What a directory is to the user: its name in errors, and the option that chooses it.
-struct DirectoryRole {
-  std::string_view name;
-  std::string_view option;
-};
-inline constexpr DirectoryRole kWorkDirectory = {"work directory", "-W"};
-
-// Failure::kImagesDir when nothing can be created in `path`; a later write can still fail.
-absl::Status CheckWritable(const DirectoryRole& role, const std::string& path);
-
-// Writes one file into any directory, outside of a dump: replaced whole or not at all. For
-// statistics and the like, which are known only when a dump stands.
-absl::Status WriteInto(const DirectoryRole& role, const std::string& directory,
-                       const std::string& name, std::string_view bytes);
-
-// Writes the number alone, as criu(8) does, into a file that may be there already, not through a
-// link.
-absl::Status WritePidfile(const std::string& path, pid_t pid);
-
-// A status for a failed write: Failure::kNoSpace when the disk or a quota is full, kHost when we
-// may not have more files open.
-absl::Status ImageWriteError(int error, std::string_view what);
 
 }  // namespace dumpctl
 

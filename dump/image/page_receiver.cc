@@ -1,7 +1,6 @@
 #include "dump/image/page_receiver.h"
 
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -12,13 +11,16 @@
 #include <set>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "dump/image/image_reader.h"
 #include "dump/image/page_server_protocol.h"
 #include "dump/image/page_sink.h"
+#include "dump/image/run_mark.h"
 #include "dumpctl/failure.h"
 #include "dumpctl/status_macros.h"
+#include "dumpctl/whole_io.h"
 
 namespace dumpctl {
 namespace {
@@ -51,7 +53,7 @@ class Receiving {
       const auto head = ParseHead(Bytes(size));
       if (!head.ok()) return BadPeer(absl::StrCat("sent ", std::string(head.status().message())));
       if (head->command == PageServerHead::kClose) {
-        RETURN_IF_ERROR(KeepMark(head->address));
+        mark_ = head->address;
         break;
       }
       RETURN_IF_ERROR(Follow(*head));
@@ -59,6 +61,7 @@ class Receiving {
     }
     RETURN_IF_ERROR(Leave());
     if (parked_) RETURN_IF_ERROR(Keep(*parked_));
+    RETURN_IF_ERROR(KeepMark());
     return received_;
   }
 
@@ -101,7 +104,7 @@ class Receiving {
   absl::Status AnswerForParent(const PageServerHead& head) {
     ASSIGN_OR_RETURN(const PagesOwner owner, ToldOwner(head.object));
     int32_t has = 0;
-    if (parent_ != nullptr && IsOfRun(head.address)) {
+    if (parent_ != nullptr && IsOfRun(owner, head.address)) {
       ASSIGN_OR_RETURN(const auto pagemap, parent_->Pagemap(owner.kind, owner.id));
       has = pagemap ? 1 : 0;
     }
@@ -109,17 +112,26 @@ class Receiving {
   }
 
   // Who does not say which run it means, or has sent the parent images without saying it, knows.
-  bool IsOfRun(uint64_t mark) const {
-    const auto kept = ReadImageFile(absl::StrCat(parent_->directory(), "/", kRunMarkFile));
-    return mark == 0 || absl::IsNotFound(kept.status()) || (kept.ok() && *kept == MarkText(mark));
+  bool IsOfRun(const PagesOwner& owner, uint64_t mark) {
+    if (mark == 0) return true;
+    if (!sent_) {
+      sent_ = ReadImageFile(absl::StrCat(parent_->directory(), "/", kRunMarkFile));
+    }
+    if (absl::IsNotFound(sent_->status())) return true;
+    const auto line = PagemapLine(parent_->fd(), ImageName(owner.kind, owner.id));
+    return sent_->ok() && line.ok() && HasSent(**sent_, mark, *line);
   }
 
-  static std::string MarkText(uint64_t mark) { return absl::StrCat(absl::Hex(mark), "\n"); }
-
-  absl::Status KeepMark(uint64_t mark) {
-    if (mark == 0) return absl::OkStatus();
-    ASSIGN_OR_RETURN(const auto file, directory_.CreateFile(kRunMarkFile, 0));
-    return file->Append(MarkText(mark));
+  // When all pagemaps are written.
+  absl::Status KeepMark() {
+    if (mark_ == 0) return absl::OkStatus();
+    std::string text = RunMarkLine(mark_);
+    for (const std::string& name : kept_) {
+      ASSIGN_OR_RETURN(const std::string line, PagemapLine(directory_.staging(), name));
+      text += line;
+    }
+    ASSIGN_OR_RETURN(const auto file, directory_.CreateFile(kRunMarkFile, text.size()));
+    return file->Append(text);
   }
 
   absl::Status Open(const PageServerHead& head) {
@@ -198,20 +210,10 @@ class Receiving {
     for (uint64_t offset = sink_->offset(); size > 0;) {
       const size_t piece = static_cast<size_t>(std::min<uint64_t>(size, kPiece));
       RETURN_IF_ERROR(Receive(piece));
-      RETURN_IF_ERROR(WriteAt(Bytes(piece), static_cast<off_t>(offset)));
+      const int error = WriteAllAt(sink_->file(), Bytes(piece), offset);
+      if (error != 0) return ImageWriteError(error, "memory pages");
       offset += piece;
       size -= piece;
-    }
-    return absl::OkStatus();
-  }
-
-  absl::Status WriteAt(std::string_view bytes, off_t offset) const {
-    while (!bytes.empty()) {
-      const ssize_t written = pwrite(sink_->file().get(), bytes.data(), bytes.size(), offset);
-      if (written < 0 && errno == EINTR) continue;
-      if (written < 0) return ImageWriteError(errno, "memory pages");
-      bytes.remove_prefix(static_cast<size_t>(written));
-      offset += written;
     }
     return absl::OkStatus();
   }
@@ -231,6 +233,7 @@ class Receiving {
 
   absl::Status Keep(const PageSink& sink) {
     ASSIGN_OR_RETURN(const ImageWriter pagemap, sink.Pagemap(sink.owner().kind, sink.owner().id));
+    kept_.push_back(pagemap.name());
     return directory_.Write(pagemap);
   }
 
@@ -246,6 +249,9 @@ class Receiving {
   size_t next_held_ = 0;
   uint64_t end_ = 0;  // of the pages of it that have come
   std::set<uint64_t> known_;
+  std::vector<std::string> kept_;                    // pagemaps
+  uint64_t mark_ = 0;                                // of the dump, if it says one
+  std::optional<absl::StatusOr<std::string>> sent_;  // the parent images' kRunMarkFile
   ReceivedPages received_;
 };
 

@@ -72,11 +72,4 @@ absl::StatusOr<PagesOwner> OwnerOf(uint64_t object) {
                     static_cast<uint32_t>(id)};
 }
 
-uint64_t RunMark(std::string_view run_id) {
-  // FNV-1a: both ends may be of different builds.
-  uint64_t mark = 0xcbf29ce484222325;
-  for (const char c : run_id) mark = (mark ^ static_cast<unsigned char>(c)) * 0x100000001b3;
-  return mark == 0 ? 1 : mark;
-}
-
 }  // namespace dumpctl

@@ -59,13 +59,6 @@ uint64_t ObjectOf(const PagesOwner& owner);
 // DataLoss for what is none.
 absl::StatusOr<PagesOwner> OwnerOf(uint64_t object);
 
-// Of a dump, by its run id; never 0. Only dumpctl's own two ends use it: kClose says as its address
-// which dump this is, and the server keeps that beside the pages; kAskParent says which one the
-// parent images are to be of. Without it pages of another dump, which has the same task, would be
-// taken for them.
-uint64_t RunMark(std::string_view run_id);
-inline constexpr char kRunMarkFile[] = "page-server.run";
-
 }  // namespace dumpctl
 
 #endif  // DUMP_IMAGE_PAGE_SERVER_PROTOCOL_H_

@@ -50,6 +50,7 @@ class ParentImages {
   // inventory_entry::dump_criu_run_id: which dump this is. Empty where it does not say.
   const std::string& run_id() const { return run_id_; }
   const std::string& directory() const { return directory_; }
+  BorrowedFd fd() const { return BorrowedFd(lock_); }
 
   // The pagemap of that kind and number; nothing where there is none.
   absl::StatusOr<std::optional<SavedPagemap>> Pagemap(ImageKind kind, uint32_t id) const;

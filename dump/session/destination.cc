@@ -7,6 +7,7 @@
 #include "dump/image/image_archive.h"
 #include "dump/image/image_directory.h"
 #include "dump/image/image_streamer.h"
+#include "dump/image/run_mark.h"
 #include "dump/session/action_scripts.h"
 #include "dump/session/trace_file.h"
 #include "dumpctl/status_macros.h"

@@ -115,7 +115,7 @@ TEST_F(ImageDirectoryTest, ImagesInPlaceAreNoDumpBeforeTheCommit) {
   ASSERT_TRUE(directory.ok()) << directory.status();
   ASSERT_TRUE(directory->Write(Pstree(1)).ok());
   ASSERT_TRUE(directory->Write(Inventory()).ok());
-  EXPECT_THAT(Names(), UnorderedElementsAre("dump.log", "pstree.img", ".dumpctl-inventory"));
+  EXPECT_THAT(Names(), UnorderedElementsAre("dump.log", "pstree.img", ".dumpctl-unfinished"));
   const auto mark = directory->Mark();
   ASSERT_TRUE(mark.ok()) << mark.status();
   EXPECT_FALSE(mark->Stands());
@@ -193,7 +193,7 @@ void WriteInPlaceAndBeKilled(const std::string& path) {
 TEST_F(ImageDirectoryTest, ImagesOfAKilledDumpAreNoneAndGoWithTheNext) {
   WriteInPlaceAndBeKilled(path_);
   EXPECT_THAT(Names(),
-              UnorderedElementsAre("pstree.img", "core-7.img", "parent", ".dumpctl-inventory"));
+              UnorderedElementsAre("pstree.img", "core-7.img", "parent", ".dumpctl-unfinished"));
   auto directory = ImageDirectory::OpenInPlace(path_);
   ASSERT_TRUE(directory.ok()) << directory.status();
   ASSERT_TRUE(directory->Write(Pstree(5)).ok());

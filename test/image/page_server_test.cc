@@ -2,6 +2,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <chrono>
+#include <filesystem>
+#include <fstream>
 #include <optional>
 #include <string>
 #include <utility>
@@ -177,6 +180,31 @@ TEST_P(PagesInParentTest, SaysWhatThereIs) {
   std::string expected(21, '\0');
   for (const size_t yes : {0, 1, 5}) expected[yes] = 1;
   EXPECT_EQ(answers_, expected);
+}
+
+// The file that says whose they are stays where images are removed, and others take their place.
+TEST_P(PagesInParentTest, OthersInTheirPlaceAreNotTakenForThem) {
+  const HeadSize size = GetParam();
+  const std::string path = previous_.Path("pagemap-17.img");
+  const auto has = [&](uint64_t mark) {
+    const auto received =
+        Receive(OpenHead(kShared, size) + Ask(kTask, mark) + CloseHead(size), previous_.path());
+    EXPECT_TRUE(received.ok()) << received.status();
+    return answers_[1] == 1;
+  };
+  const auto written = std::filesystem::last_write_time(path);
+  const std::string pagemap = previous_.Contents("pagemap-17.img");
+  std::filesystem::remove(path);
+  previous_.Write("pagemap-17.img", pagemap);
+  std::filesystem::last_write_time(path, written + std::chrono::milliseconds(1));
+  EXPECT_FALSE(has(7));
+  EXPECT_TRUE(has(0)) << "who asks for no dump's is told of any";
+  // A copy that keeps times.
+  std::filesystem::last_write_time(path, written);
+  EXPECT_TRUE(has(7));
+  std::ofstream(path, std::ios::app) << "x";
+  std::filesystem::last_write_time(path, written);
+  EXPECT_FALSE(has(7));
 }
 
 TEST_P(PagesInParentTest, LeavesToThemWhatTheyHold) {

@@ -45,6 +45,19 @@ def page_server_that_is_not_there(scene):
 
 
 @case
+def page_server_where_a_dump_was_killed(scene):
+    """What that has left is not taken for what the server keeps, nor for somebody's images."""
+    witness = scene.witness()
+    killed = scene.dump(witness.pid, "-R", fault="commit=kill")
+    require(killed.code == -9, f"it was to be killed: {killed}")
+    left = os.listdir(scene.images)
+    require("pages-1.img" in left and "inventory.img" not in left, left)
+    scene.expect_failure(scene.dump(witness.pid, *PLACE), "Peer", "127.0.0.1 port 4243", "refused")
+    scene.expect_images({})
+    witness.expect_unharmed()
+
+
+@case
 def page_server_that_says_nothing(scene):
     witness = scene.witness()
     Server(_read_all)

@@ -1,0 +1,59 @@
+#include "dump/image/directory_entries.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <memory>
+#include <string_view>
+
+#include "dump/image/image_table.h"
+
+namespace dumpctl {
+namespace {
+
+void Empty(BorrowedFd directory) {
+  const auto names = NamesIn(directory);
+  if (!names.ok()) return;
+  for (const std::string& name : *names) {
+    if (unlinkat(directory.get(), name.c_str(), 0) < 0 && errno == EISDIR) {
+      RemoveDirectory(directory, name.c_str());
+    }
+  }
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<std::string>> NamesIn(BorrowedFd directory) {
+  // A descriptor of its own: reading moves the offset of the open directory.
+  UniqueFd fd(openat(directory.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!fd) return absl::ErrnoToStatus(errno, "reading the images directory");
+  std::unique_ptr<DIR, int (*)(DIR*)> dir(fdopendir(fd.get()), closedir);
+  if (!dir) return absl::ErrnoToStatus(errno, "reading the images directory");
+  (void)fd.Release();
+  std::vector<std::string> names;
+  while (const dirent* entry = readdir(dir.get())) {
+    const std::string_view name = entry->d_name;
+    if (name != "." && name != "..") names.emplace_back(name);
+  }
+  return names;
+}
+
+bool HoldsImagesOnly(BorrowedFd directory) {
+  const auto names = NamesIn(directory);
+  return names.ok() && std::all_of(names->begin(), names->end(), [](const std::string& name) {
+           return KindOfImageName(name).has_value();
+         });
+}
+
+void RemoveDirectory(BorrowedFd directory, const char* name) {
+  const UniqueFd inner(
+      openat(directory.get(), name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
+  if (!inner) return;
+  Empty(BorrowedFd(inner));
+  unlinkat(directory.get(), name, AT_REMOVEDIR);
+}
+
+}  // namespace dumpctl
