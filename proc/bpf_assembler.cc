@@ -80,6 +80,14 @@ void BpfAssembler::LoadPointer(uint8_t to, uint8_t from, uint32_t offset) {
   EndIfZero(to);
 }
 
+void BpfAssembler::Cast(uint8_t to, uint8_t from, int distance, uint32_t cast, uint32_t type) {
+  Add(bpf::Copy(BPF_REG_1, from));
+  if (distance != 0) Add(bpf::Add(BPF_REG_1, distance));
+  Add(bpf::Set(BPF_REG_2, static_cast<int>(type)));
+  Add(bpf::CallKernel(cast));
+  Add(bpf::Copy(to, BPF_REG_0));
+}
+
 void BpfAssembler::LoadMap(uint8_t to, int map) {
   Add({BPF_LD | BPF_IMM | BPF_DW, to, BPF_PSEUDO_MAP_FD, 0, map});
   Add({});  // the upper half of that

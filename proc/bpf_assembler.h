@@ -58,6 +58,10 @@ class BpfAssembler {
   // that was loaded so. Many times faster, for no function is called.
   void Load(int place, size_t size, uint8_t from, uint32_t offset);
   void LoadPointer(uint8_t to, uint8_t from, uint32_t offset);
+  // `from` + `distance`, whatever that is, as a pointer that Load takes: to the struct whose BTF id
+  // is `type`. By bpf_rdonly_cast (Linux 6.2), whose own id is `cast`; it is no call in the end.
+  // Where there is no memory, zeros are loaded. Registers 1 to 5 are lost.
+  void Cast(uint8_t to, uint8_t from, int distance, uint32_t cast, uint32_t type);
 
   // A string of the kernel's that register 3 points to, its end included, as far as `size` allows.
   void FetchTextAt3(uint8_t to, int place, size_t size);

@@ -2,6 +2,8 @@
 
 #include <linux/magic.h>
 
+#include <array>
+#include <bit>
 #include <cstddef>
 #include <utility>
 
@@ -18,6 +20,11 @@ namespace {
 // Where the running kernel keeps what the program reads, in bytes.
 struct FileLayout {
   uint32_t function = 0;
+  uint32_t cast = 0;  // BTF ids, as the next are
+  uint32_t mount = 0;
+  uint32_t pipe = 0;
+  uint32_t event = 0;
+  uint32_t timer = 0;
   BpfContextLayout context;
   uint32_t context_task = 0;
   uint32_t context_fd = 0;
@@ -67,7 +74,7 @@ struct FileLayout {
 };
 
 absl::StatusOr<FileLayout> FindFileLayout(std::string_view bytes) {
-  ASSIGN_OR_RETURN(const Btf btf, Btf::Parse(bytes));
+  ASSIGN_OR_RETURN(Btf btf, Btf::Parse(bytes));
   constexpr BtfName kNames[] = {
       {BtfKind::kFunction, "bpf_iter_task_file"},
       {BtfKind::kStruct, "bpf_iter__task_file"},
@@ -89,6 +96,7 @@ absl::StatusOr<FileLayout> FindFileLayout(std::string_view bytes) {
       {BtfKind::kStruct, "hrtimer"},
       {BtfKind::kStruct, "timerqueue_node"},
       {BtfKind::kStruct, "pipe_inode_info"},
+      {BtfKind::kFunction, "bpf_rdonly_cast"},
   };
   ASSIGN_OR_RETURN(const std::vector<BtfType> types, btf.Find(kNames));
   const BtfType &context = types[1], &meta = types[2], &file = types[3], &path = types[4],
@@ -98,7 +106,12 @@ absl::StatusOr<FileLayout> FindFileLayout(std::string_view bytes) {
                 &hrtimer = types[17], &node = types[18], &pipe = types[19];
   // Only where a file points to its owner, the owner points back: before, it was within the file.
   RETURN_IF_ERROR(btf.OffsetOf(owner, "file").status());
-  FileLayout layout = {.function = types[0].id};
+  FileLayout layout = {.function = types[0].id,
+                       .cast = types[20].id,
+                       .mount = mount.id,
+                       .pipe = pipe.id,
+                       .event = event.id,
+                       .timer = timer.id};
   const BtfField fields[] = {
       {&layout.context.meta, context, "meta"},
       {&layout.context.seq, meta, "seq"},
@@ -169,9 +182,7 @@ class FileAssembler : BpfStackAssembler<KernelFile> {
     program.FillFromTask(layout);
     program.FillFromFile(layout);
     program.FillFromInode(layout);
-    program.FillFromPath(layout);
-    program.FillFromPipe(layout);
-    program.FillFromPrivate(layout);
+    program.FillByFileSystem(layout);
     program.Add(bpf::Set(BPF_REG_1, 1));
     program.Add(bpf::Store64(BPF_REG_10, At(offsetof(KernelFile, complete)), BPF_REG_1));
     // Who misses one must hear of it.
@@ -190,22 +201,23 @@ class FileAssembler : BpfStackAssembler<KernelFile> {
 
   static int At(size_t place) { return kRecord + static_cast<int>(place); }
 
-  // Pointers are fetched: only what is fetched is a number to a program, and may be handed out.
   void FillFromFile(const FileLayout& layout) {
-    FetchField(PLACE(address), kContext, layout.context_file);
+    LoadField(PLACE(address), kContext, layout.context_file);
     LoadField(PLACE(pos), kFile, layout.file_pos);
     LoadField(PLACE(flags), kFile, layout.file_flags);
-    FetchField(PLACE(owner), kFile, layout.file_owner);
+    LoadField(PLACE(owner), kFile, layout.file_owner);
+    LoadField(PLACE(private_data), kFile, layout.file_private);
     LoadPointer(kPointed, kFile, layout.file_operations);
-    FetchField(PLACE(show_fdinfo), kPointed, layout.operations_show);
+    LoadField(PLACE(show_fdinfo), kPointed, layout.operations_show);
     LoadPointer(kPointed, kFile, layout.file_path + layout.path_mount);
-    FetchField(PLACE(mount_id), kPointed, layout.mount_id - layout.mount_public);
+    Cast(kPointed, kPointed, -static_cast<int>(layout.mount_public), layout.cast, layout.mount);
+    LoadField(PLACE(mount_id), kPointed, layout.mount_id);
   }
 
   void FillFromInode(const FileLayout& layout) {
     LoadPointer(kPointed, kFile, layout.file_inode);
     LoadField(PLACE(inode), kPointed, layout.inode_number);
-    FetchField(PLACE(locks), kPointed, layout.inode_locks);
+    LoadField(PLACE(locks), kPointed, layout.inode_locks);
     LoadField(PLACE(mode), kPointed, layout.inode_mode);
     LoadField(PLACE(block_bits), kPointed, layout.inode_block_bits);
     LoadField(PLACE(links), kPointed, layout.inode_links);
@@ -218,11 +230,42 @@ class FileAssembler : BpfStackAssembler<KernelFile> {
     LoadField(PLACE(device), kPointed, layout.super_device);
   }
 
-  void FillFromPath(const FileLayout& layout) {
+  // One after the other: each of the ways through it takes the kernel's verifier some time.
+  void FillByFileSystem(const FileLayout& layout) {
+    std::vector<size_t> done;
+    Add(bpf::Load64(BPF_REG_1, BPF_REG_10, static_cast<uint32_t>(At(offsetof(KernelFile, magic)))));
+    const std::vector<size_t> no_pipe = JumpUnlessAt1(PIPEFS_MAGIC);
+    FillFromPipe(layout);
+    JumpTo(done, bpf::Skip(0));
+    Here(no_pipe);
+    const std::vector<size_t> no_socket = JumpUnlessAt1(SOCKFS_MAGIC);
+    FillName(layout);
+    JumpTo(done, bpf::Skip(0));
+    Here(no_socket);
+    const std::vector<size_t> no_object = JumpUnlessAt1(ANON_INODE_FS_MAGIC);
+    FillName(layout);
+    FillFromObject(layout, done);
+    JumpTo(done, bpf::Skip(0));
+    Here(no_object);
+    FillLink(layout);
+    Here(done);
+  }
+
+  std::vector<size_t> JumpUnlessAt1(int value) {
+    std::vector<size_t> jump;
+    JumpTo(jump, bpf::SkipUnlessEqual(BPF_REG_1, value, 0));
+    return jump;
+  }
+
+  // Of what has no path.
+  void FillName(const FileLayout& layout) {
     LoadPointer(kPointed, kFile, layout.file_path + layout.path_dentry);
     LoadPointer(BPF_REG_3, kPointed, layout.dentry_name + layout.name_text);
     FetchTextAt3(BPF_REG_10, At(offsetof(KernelFile, name)), sizeof KernelFile::name);
-    // As links of procfs have it: seen from the root of who reads the iterator.
+  }
+
+  // Of what has a path: as links of procfs have it, seen from the root of who reads the iterator.
+  void FillLink(const FileLayout& layout) {
     Add(bpf::Copy(BPF_REG_1, kFile));
     Add(bpf::Add(BPF_REG_1, static_cast<int>(layout.file_path)));
     Add(bpf::Copy(BPF_REG_2, BPF_REG_10));
@@ -232,42 +275,56 @@ class FileAssembler : BpfStackAssembler<KernelFile> {
     Add(bpf::Store64(BPF_REG_10, At(offsetof(KernelFile, link_size)), BPF_REG_0));
   }
 
-  // What a file of that file system alone points to. Those of others may point anywhere, to a
-  // device even; they jump.
-  void PointToPrivate(const FileLayout& layout, int magic, std::vector<size_t>& others) {
-    Add(bpf::Load64(BPF_REG_1, BPF_REG_10, static_cast<uint32_t>(At(offsetof(KernelFile, magic)))));
-    JumpTo(others, bpf::SkipUnlessEqual(BPF_REG_1, magic, 0));
-    FetchField(PLACE(private_data), kFile, layout.file_private);
-    Add(bpf::Load64(kPointed, BPF_REG_10,
-                    static_cast<uint32_t>(At(offsetof(KernelFile, private_data)))));
+  // What a file of such a kind alone points to. Those of others may point anywhere, to a device
+  // even.
+  void PointToPrivate(const FileLayout& layout, uint32_t type) {
+    Add(bpf::Load64(kPointed, kFile, layout.file_private));
+    Cast(kPointed, kPointed, 0, layout.cast, type);
   }
 
   void FillFromPipe(const FileLayout& layout) {
-    std::vector<size_t> others;
-    PointToPrivate(layout, PIPEFS_MAGIC, others);
-    FetchField(PLACE(pipe_head), kPointed, layout.pipe_head);
-    FetchField(PLACE(pipe_tail), kPointed, layout.pipe_tail);
-    FetchField(PLACE(pipe_pages), kPointed, layout.pipe_pages);
-    Here(others);
+    PointToPrivate(layout, layout.pipe);
+    LoadField(PLACE(pipe_head), kPointed, layout.pipe_head);
+    LoadField(PLACE(pipe_tail), kPointed, layout.pipe_tail);
+    LoadField(PLACE(pipe_pages), kPointed, layout.pipe_pages);
   }
 
-  void FillFromPrivate(const FileLayout& layout) {
-    std::vector<size_t> others;
-    PointToPrivate(layout, ANON_INODE_FS_MAGIC, others);
-    FetchField(PLACE(event_count), kPointed, layout.event_count);
-    FetchField(PLACE(event_flags), kPointed, layout.event_flags);
-    FetchField(PLACE(event_id), kPointed, layout.event_id);
-    FetchField(PLACE(timer_expires), kPointed,
-               layout.timer_node + layout.hrtimer_node + layout.node_expires);
-    FetchField(PLACE(timer_interval), kPointed, layout.timer_interval);
-    FetchField(PLACE(timer_ticks), kPointed, layout.timer_ticks);
-    FetchField(PLACE(timer_clock), kPointed, layout.timer_clock);
-    FetchField(PLACE(timer_flags), kPointed, layout.timer_flags);
+  // By how its name begins: who reads the record compares the rest.
+  void FillFromObject(const FileLayout& layout, std::vector<size_t>& done) {
+    static_assert(offsetof(KernelFile, name) % sizeof(int) == 0);
+    constexpr std::array kEvent = {'[', 'e', 'v', 'e'};
+    constexpr std::array kTimer = {'[', 't', 'i', 'm'};
+    Add(bpf::Load32(BPF_REG_1, BPF_REG_10, static_cast<uint32_t>(At(offsetof(KernelFile, name)))));
+    const std::vector<size_t> no_event = JumpUnlessAt1(std::bit_cast<int>(kEvent));
+    FillFromEvent(layout);
+    JumpTo(done, bpf::Skip(0));
+    Here(no_event);
+    JumpTo(done, bpf::SkipUnlessEqual(BPF_REG_1, std::bit_cast<int>(kTimer), 0));
+    FillFromTimer(layout, done);
+  }
+
+  void FillFromEvent(const FileLayout& layout) {
+    PointToPrivate(layout, layout.event);
+    LoadField(PLACE(event_count), kPointed, layout.event_count);
+    LoadField(PLACE(event_flags), kPointed, layout.event_flags);
+    LoadField(PLACE(event_id), kPointed, layout.event_id);
+  }
+
+  void FillFromTimer(const FileLayout& layout, std::vector<size_t>& done) {
+    PointToPrivate(layout, layout.timer);
+    LoadField(PLACE(timer_expires), kPointed,
+              layout.timer_node + layout.hrtimer_node + layout.node_expires);
+    LoadField(PLACE(timer_interval), kPointed, layout.timer_interval);
+    LoadField(PLACE(timer_ticks), kPointed, layout.timer_ticks);
+    LoadField(PLACE(timer_clock), kPointed, layout.timer_clock);
+    LoadField(PLACE(timer_flags), kPointed, layout.timer_flags);
+    Add(bpf::Load64(BPF_REG_1, BPF_REG_10,
+                    static_cast<uint32_t>(At(offsetof(KernelFile, timer_expires)))));
+    JumpTo(done, bpf::SkipIfZero(BPF_REG_1, 0));
     // After all else: what lies ahead then did so all the time.
     TakeTime(BPF_FUNC_ktime_get_ns, offsetof(KernelFile, monotonic));
     TakeTime(BPF_FUNC_ktime_get_boot_ns, offsetof(KernelFile, boottime));
     TakeTime(BPF_FUNC_ktime_get_tai_ns, offsetof(KernelFile, tai));
-    Here(others);
   }
 
   void TakeTime(int function, size_t place) {

@@ -90,6 +90,9 @@ constexpr bpf_insn ShiftLeft(uint8_t what, int bits) {
 constexpr bpf_insn ShiftRight(uint8_t what, int bits) {
   return {BPF_ALU64 | BPF_RSH | BPF_K, what, 0, 0, bits};
 }
+constexpr bpf_insn Skip(int instructions) {
+  return {BPF_JMP | BPF_JA, 0, 0, static_cast<int16_t>(instructions), 0};
+}
 constexpr bpf_insn SkipIfZero(uint8_t what, int instructions) {
   return {BPF_JMP | BPF_JEQ | BPF_K, what, 0, static_cast<int16_t>(instructions), 0};
 }
@@ -98,6 +101,9 @@ constexpr bpf_insn SkipIfEqual(uint8_t what, int value, int instructions) {
 }
 constexpr bpf_insn SkipUnlessEqual(uint8_t what, int value, int instructions) {
   return {BPF_JMP | BPF_JNE | BPF_K, what, 0, static_cast<int16_t>(instructions), value};
+}
+constexpr bpf_insn CallKernel(uint32_t function) {
+  return {BPF_JMP | BPF_CALL, 0, BPF_PSEUDO_KFUNC_CALL, 0, static_cast<int>(function)};
 }
 constexpr bpf_insn Call(int function) { return {BPF_JMP | BPF_CALL, 0, 0, 0, function}; }
 constexpr bpf_insn Return() { return {BPF_JMP | BPF_EXIT, 0, 0, 0, 0}; }

@@ -7,12 +7,12 @@
 namespace dumpctl {
 
 // What the program of MakeFileProgram hands out of each descriptor: what the kernel keeps of it, as
-// the kernel keeps it. What stands behind `private_data` is that of kernel objects (anon_inode)
-// alone. It is taken for an eventfd's as well as for a timerfd's, and is nothing of the kind where
-// the file is neither.
+// the kernel keeps it. What is an eventfd's (or a timerfd's) is there of kernel objects
+// (anon_inode) whose name begins like that of one, and is nothing of the kind where the file is
+// none.
 struct KernelFile {
-  // When these were read: nanoseconds of CLOCK_MONOTONIC, CLOCK_BOOTTIME and CLOCK_TAI, of no time
-  // namespace.
+  // When an armed timer was read: nanoseconds of CLOCK_MONOTONIC, CLOCK_BOOTTIME and CLOCK_TAI, of
+  // no time namespace.
   int64_t monotonic;
   int64_t boottime;
   int64_t tai;
@@ -32,7 +32,7 @@ struct KernelFile {
   uint64_t timer_ticks;
   int64_t timer_expires;   // nanoseconds of the timer's clock; 0 of one that is not armed
   int64_t timer_interval;  // nanoseconds
-  int64_t link_size;       // with its end; or an error
+  int64_t link_size;       // with its end; or an error; 0 of what has no path
   uint64_t blocks;         // of 512 bytes
   uint32_t event_flags;
   int32_t event_id;
@@ -50,9 +50,11 @@ struct KernelFile {
   uint32_t pipe_head;
   uint32_t pipe_tail;
   uint32_t pipe_pages;
-  uint32_t unused;
   uint8_t block_bits;
-  char name[31];  // the last part of its path, or the beginning of that
+  uint8_t unused[3];
+  // Of what has no path, a pipe, a socket or a kernel object: what the kernel calls it (nothing, a
+  // protocol, "[eventfd]"), or the beginning of that.
+  char name[32];
   char link[232];
 };
 static_assert(sizeof(KernelFile) % sizeof(uint64_t) == 0);

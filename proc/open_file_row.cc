@@ -6,13 +6,14 @@
 #include <sys/sysmacros.h>
 #include <sys/timerfd.h>
 
+#include <charconv>
 #include <cstddef>
 #include <cstring>
 #include <ctime>
+#include <iterator>
 #include <string_view>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 
 namespace dumpctl {
 namespace {
@@ -52,11 +53,15 @@ std::optional<struct stat> StatOf(const KernelFile& file) {
   }
 }
 
-constexpr std::string_view kEventfd = "anon_inode:[eventfd]";
-constexpr std::string_view kTimerfd = "anon_inode:[timerfd]";
+constexpr std::string_view kEventfd = "[eventfd]";
+constexpr std::string_view kTimerfd = "[timerfd]";
 
-std::string_view RawLink(const KernelFile& file) {
-  return {file.link, strnlen(file.link, sizeof file.link)};
+std::string_view NameOf(const KernelFile& file) {
+  return {file.name, strnlen(file.name, sizeof file.name)};
+}
+
+bool IsObject(const KernelFile& file, std::string_view name) {
+  return file.magic == ANON_INODE_FS_MAGIC && NameOf(file) == name;
 }
 
 std::optional<uint32_t> EmptyPipe(const KernelFile& file) {
@@ -67,20 +72,34 @@ std::optional<uint32_t> EmptyPipe(const KernelFile& file) {
   return file.pipe_pages * kPage;
 }
 
+// What has no path the kernel's file systems for such describe so (d_dname).
 std::optional<std::string> LinkOf(const KernelFile& file) {
-  if (file.link_size <= 0) return std::nullopt;
-  std::string link(RawLink(file));
-  if (file.magic != SOCKFS_MAGIC) return link;
-  const std::string_view protocol(file.name, strnlen(file.name, sizeof file.name));
+  std::string name(NameOf(file));
   // What fills its place may be longer.
-  if (protocol.size() + 1 >= sizeof file.name) return std::nullopt;
-  if (!protocol.empty()) absl::StrAppend(&link, " (", std::string(protocol), ")");
-  return link;
+  if (name.size() + 1 >= sizeof file.name) return std::nullopt;
+  switch (file.magic) {
+    case PIPEFS_MAGIC:
+      return absl::StrCat("pipe:[", file.inode, "]");
+    case SOCKFS_MAGIC:
+      return name.empty() ? absl::StrCat("socket:[", file.inode, "]")
+                          : absl::StrCat("socket:[", file.inode, "] (", name, ")");
+    case ANON_INODE_FS_MAGIC:
+      return absl::StrCat("anon_inode:", name);
+    default:
+      if (file.link_size <= 0) return std::nullopt;
+      return std::string(file.link, strnlen(file.link, sizeof file.link));
+  }
+}
+
+std::string Octal(uint32_t value) {
+  char digits[12];
+  return {digits, std::to_chars(digits, std::end(digits), value, 8).ptr};
 }
 
 std::string EventfdText(const KernelFile& file) {
-  return absl::StrFormat("eventfd-count: %16x\neventfd-id: %d\neventfd-semaphore: %d\n",
-                         file.event_count, file.event_id, file.event_flags & EFD_SEMAPHORE);
+  return absl::StrCat("eventfd-count: ", absl::Hex(file.event_count, absl::kSpacePad16),
+                      "\neventfd-id: ", file.event_id,
+                      "\neventfd-semaphore: ", file.event_flags & EFD_SEMAPHORE, "\n");
 }
 
 // When `file` was read, by the clock of its timer; none of clocks that wake the machine.
@@ -101,7 +120,7 @@ std::optional<int64_t> TimerNow(const KernelFile& file, absl::Duration tai_offse
 
 std::string Seconds(int64_t nanoseconds) {
   constexpr int64_t kSecond = 1'000'000'000;
-  return absl::StrFormat("(%d, %d)", nanoseconds / kSecond, nanoseconds % kSecond);
+  return absl::StrCat("(", nanoseconds / kSecond, ", ", nanoseconds % kSecond, ")");
 }
 
 // Only of a timer that had not expired when it was read: what is left of another one the kernel has
@@ -112,33 +131,29 @@ std::optional<std::string> TimerfdText(const KernelFile& file, absl::Duration ta
   const bool armed = file.timer_expires != 0;
   const int64_t left = armed ? file.timer_expires - *now : 0;
   if (armed && left <= 0) return std::nullopt;
-  return absl::StrFormat(
-      "clockid: %d\nticks: %d\nsettime flags: 0%o\nit_value: %s\nit_interval: %s\n",
-      file.timer_clock, file.timer_ticks, file.timer_flags, Seconds(left),
-      Seconds(file.timer_interval));
+  return absl::StrCat("clockid: ", file.timer_clock, "\nticks: ", file.timer_ticks,
+                      "\nsettime flags: 0", Octal(file.timer_flags), "\nit_value: ", Seconds(left),
+                      "\nit_interval: ", Seconds(file.timer_interval), "\n");
 }
 
 // What fdinfo says besides what it says of all; none where that is not known here.
-std::optional<std::string> MoreOf(const KernelFile& file, std::string_view link,
-                                  absl::Duration tai_offset) {
+std::optional<std::string> MoreOf(const KernelFile& file, absl::Duration tai_offset) {
   if (file.locks != 0) return std::nullopt;
   if (file.show_fdinfo == 0 || file.magic == SOCKFS_MAGIC) return "";
-  if (file.magic != ANON_INODE_FS_MAGIC) return std::nullopt;
-  if (link == kEventfd) return EventfdText(file);
-  if (link == kTimerfd) return TimerfdText(file, tai_offset);
+  if (IsObject(file, kEventfd)) return EventfdText(file);
+  if (IsObject(file, kTimerfd)) return TimerfdText(file, tai_offset);
   return std::nullopt;
 }
 
 }  // namespace
 
 std::string_view LastingPart(KernelFile& file) {
-  const std::string_view link = RawLink(file);
-  if (file.magic != ANON_INODE_FS_MAGIC || link != kEventfd) {
+  if (!IsObject(file, kEventfd)) {
     file.event_count = 0;
     file.event_flags = 0;
     file.event_id = 0;
   }
-  if (file.magic != ANON_INODE_FS_MAGIC || link != kTimerfd) {
+  if (!IsObject(file, kTimerfd)) {
     file.timer_ticks = 0;
     file.timer_expires = 0;
     file.timer_interval = 0;
@@ -147,7 +162,7 @@ std::string_view LastingPart(KernelFile& file) {
   }
   constexpr size_t kBegin = offsetof(KernelFile, number);
   return {reinterpret_cast<const char*>(&file) + kBegin,
-          offsetof(KernelFile, link) + link.size() - kBegin};
+          offsetof(KernelFile, link) + strnlen(file.link, sizeof file.link) - kBegin};
 }
 
 OpenFileRow RowOf(const KernelFile& file, absl::Duration tai_offset) {
@@ -159,17 +174,17 @@ OpenFileRow RowOf(const KernelFile& file, absl::Duration tai_offset) {
                      .stat = StatOf(file),
                      .kept = KeptOf(file),
                      .empty_pipe = EmptyPipe(file)};
-  const std::optional<std::string> more = MoreOf(file, row.link.value_or(""), tai_offset);
+  const std::optional<std::string> more = MoreOf(file, tai_offset);
   if (!more) return row;
   const bool close_on_exec = (file.close_on_exec >> (file.number % 64) & 1) != 0;
   // O_CLOEXEC is the descriptor's own.
   const uint32_t flags = (file.flags & ~static_cast<uint32_t>(O_CLOEXEC)) |
                          (close_on_exec ? static_cast<uint32_t>(O_CLOEXEC) : 0);
   row.info_text =
-      absl::StrFormat("pos:\t%d\nflags:\t0%o\nmnt_id:\t%d\nino:\t%u\n%s",
-                      static_cast<int64_t>(file.pos), flags, file.mount_id, file.inode, *more);
+      absl::StrCat("pos:\t", static_cast<int64_t>(file.pos), "\nflags:\t0", Octal(flags),
+                   "\nmnt_id:\t", file.mount_id, "\nino:\t", file.inode, "\n", *more);
   // What is left of a timer becomes less.
-  const bool runs = file.timer_expires != 0 && row.link == kTimerfd;
+  const bool runs = file.timer_expires != 0 && IsObject(file, kTimerfd);
   row.says_all = row.link && !row.may_be_owned && !runs;
   return row;
 }

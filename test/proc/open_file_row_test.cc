@@ -19,7 +19,7 @@ namespace {
 
 constexpr absl::Duration kTaiOffset = absl::Seconds(37);
 
-KernelFile KernelFileOf(uint64_t magic, std::string_view link, std::string_view name = "") {
+KernelFile KernelFileOf(uint64_t magic, std::string_view link) {
   KernelFile file = {};
   file.number = 70;
   file.pos = 5;
@@ -29,6 +29,13 @@ KernelFile KernelFileOf(uint64_t magic, std::string_view link, std::string_view 
   file.mount_id = 14;
   file.link_size = static_cast<int64_t>(link.size()) + 1;
   std::memcpy(file.link, link.data(), link.size());
+  return file;
+}
+
+// What has no path.
+KernelFile NamedFileOf(uint64_t magic, std::string_view name) {
+  KernelFile file = KernelFileOf(magic, "");
+  file.link_size = 0;
   std::memcpy(file.name, name.data(), name.size());
   return file;
 }
@@ -59,7 +66,7 @@ TEST(OpenFileRowTest, WhatHasLocksOrAnythingElseToSayHasNoText) {
   file = KernelFileOf(EXT4_SUPER_MAGIC, "/etc/passwd");
   file.show_fdinfo = 0xffffffff81000000;
   EXPECT_FALSE(RowOf(file, kTaiOffset).info_text);
-  file = KernelFileOf(ANON_INODE_FS_MAGIC, "anon_inode:[eventpoll]");
+  file = NamedFileOf(ANON_INODE_FS_MAGIC, "[eventpoll]");
   file.show_fdinfo = 0xffffffff81000000;
   EXPECT_FALSE(RowOf(file, kTaiOffset).info_text);
 }
@@ -71,16 +78,15 @@ TEST(OpenFileRowTest, ALinkThatDidNotFitIsNone) {
 }
 
 TEST(OpenFileRowTest, ASocketsLinkSaysItsProtocol) {
-  EXPECT_EQ(RowOf(KernelFileOf(SOCKFS_MAGIC, "socket:[4711]", "UNIX-STREAM"), kTaiOffset).link,
+  EXPECT_EQ(RowOf(NamedFileOf(SOCKFS_MAGIC, "UNIX-STREAM"), kTaiOffset).link,
             "socket:[4711] (UNIX-STREAM)");
-  EXPECT_EQ(RowOf(KernelFileOf(SOCKFS_MAGIC, "socket:[4711]"), kTaiOffset).link, "socket:[4711]");
+  EXPECT_EQ(RowOf(NamedFileOf(SOCKFS_MAGIC, ""), kTaiOffset).link, "socket:[4711]");
   // It may go on.
-  EXPECT_FALSE(
-      RowOf(KernelFileOf(SOCKFS_MAGIC, "socket:[4711]", std::string(30, 'x')), kTaiOffset).link);
+  EXPECT_FALSE(RowOf(NamedFileOf(SOCKFS_MAGIC, std::string(31, 'x')), kTaiOffset).link);
 }
 
 TEST(OpenFileRowTest, ASocketsCountsDoNotMatter) {
-  KernelFile file = KernelFileOf(SOCKFS_MAGIC, "socket:[4711]", "UNIX-STREAM");
+  KernelFile file = NamedFileOf(SOCKFS_MAGIC, "UNIX-STREAM");
   file.show_fdinfo = 0xffffffff81000000;
   EXPECT_EQ(RowOf(file, kTaiOffset).info_text, kHead);
 }
@@ -88,7 +94,7 @@ TEST(OpenFileRowTest, ASocketsCountsDoNotMatter) {
 TEST(OpenFileRowTest, OnlyWhatHasNoPathHasAStat) {
   EXPECT_FALSE(RowOf(KernelFileOf(EXT4_SUPER_MAGIC, "/etc/passwd"), kTaiOffset).stat);
   EXPECT_FALSE(RowOf(KernelFileOf(NSFS_MAGIC, "net:[4711]"), kTaiOffset).stat);
-  KernelFile file = KernelFileOf(PIPEFS_MAGIC, "pipe:[4711]");
+  KernelFile file = NamedFileOf(PIPEFS_MAGIC, "");
   file.device = (8U << 20) | 300;
   file.mode = S_IFIFO | 0600;
   file.links = 1;
@@ -107,7 +113,7 @@ TEST(OpenFileRowTest, OnlyWhatHasNoPathHasAStat) {
 }
 
 TEST(OpenFileRowTest, AKernelObjectHasNoTypeOfFile) {
-  KernelFile file = KernelFileOf(ANON_INODE_FS_MAGIC, "anon_inode:[eventfd]");
+  KernelFile file = NamedFileOf(ANON_INODE_FS_MAGIC, "[eventfd]");
   file.mode = S_IFREG | 0600;  // as Linux 6.16 keeps it
   EXPECT_EQ(RowOf(file, kTaiOffset).stat->st_mode, 0600u);
   file.mode = 0600;
@@ -115,7 +121,7 @@ TEST(OpenFileRowTest, AKernelObjectHasNoTypeOfFile) {
 }
 
 TEST(OpenFileRowTest, AnEventfdSaysItsCount) {
-  KernelFile file = KernelFileOf(ANON_INODE_FS_MAGIC, "anon_inode:[eventfd]");
+  KernelFile file = NamedFileOf(ANON_INODE_FS_MAGIC, "[eventfd]");
   file.show_fdinfo = 0xffffffff81000000;
   file.event_count = 0xabc;
   file.event_id = 7;
@@ -139,7 +145,7 @@ struct TimerCase {
 class OpenFileRowTimerTest : public testing::TestWithParam<TimerCase> {};
 
 TEST_P(OpenFileRowTimerTest, SaysWhatIsLeft) {
-  KernelFile file = KernelFileOf(ANON_INODE_FS_MAGIC, "anon_inode:[timerfd]");
+  KernelFile file = NamedFileOf(ANON_INODE_FS_MAGIC, "[timerfd]");
   file.show_fdinfo = 0xffffffff81000000;
   file.monotonic = 10'000'000'000;
   file.boottime = 20'000'000'000;
