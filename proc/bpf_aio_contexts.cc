@@ -48,7 +48,7 @@ struct AioLayout {
 };
 
 absl::StatusOr<AioLayout> FindAioLayout(std::string_view bytes) {
-  ASSIGN_OR_RETURN(const Btf btf, Btf::Parse(bytes));
+  ASSIGN_OR_RETURN(Btf btf, Btf::Parse(bytes));
   constexpr BtfName kNames[] = {
       {BtfKind::kFunction, "bpf_iter_task_vma"},
       {BtfKind::kStruct, "bpf_array"},

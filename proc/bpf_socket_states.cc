@@ -78,7 +78,7 @@ void AddOptions(const Btf& btf, const BtfType& type, std::span<const OptionMembe
 }
 
 absl::StatusOr<SocketLayout> FindSocketLayout(std::string_view bytes) {
-  ASSIGN_OR_RETURN(const Btf btf, Btf::Parse(bytes));
+  ASSIGN_OR_RETURN(Btf btf, Btf::Parse(bytes));
   constexpr BtfName kNames[] = {
       {BtfKind::kFunction, "bpf_iter_task_file"},
       {BtfKind::kStruct, "bpf_iter__task_file"},

@@ -79,7 +79,7 @@ struct ThreadLayout {
 };
 
 absl::StatusOr<ThreadLayout> FindThreadLayout(std::string_view bytes) {
-  ASSIGN_OR_RETURN(const Btf btf, Btf::Parse(bytes));
+  ASSIGN_OR_RETURN(Btf btf, Btf::Parse(bytes));
   constexpr BtfName kNames[] = {
       {BtfKind::kFunction, "bpf_iter_task"},
       {BtfKind::kStruct, "bpf_iter__task"},

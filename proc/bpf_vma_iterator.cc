@@ -71,7 +71,7 @@ class VmaAssembler : BpfStackAssembler<VmaRecord> {
 }  // namespace
 
 absl::StatusOr<VmaIteratorLayout> FindVmaIteratorLayout(std::string_view bytes) {
-  ASSIGN_OR_RETURN(const Btf btf, Btf::Parse(bytes));
+  ASSIGN_OR_RETURN(Btf btf, Btf::Parse(bytes));
   constexpr BtfName kNames[] = {
       {BtfKind::kFunction, "bpf_iter_task_vma"},
       {BtfKind::kStruct, "bpf_iter__task_vma"},

@@ -3,6 +3,7 @@
 #include <linux/btf.h>
 
 #include <algorithm>
+#include <bitset>
 #include <cstring>
 #include <iterator>
 #include <string>
@@ -59,6 +60,17 @@ struct Btf::Record {
   size_t size = 0;          // in bytes, with its tail
 };
 
+namespace {
+
+// In bytes, with its tail; 0 of an unknown kind.
+size_t SizeOfRecord(uint32_t info) {
+  const uint32_t kind = BTF_INFO_KIND(info);
+  if (kind == 0 || kind >= std::size(kTails)) return 0;
+  return sizeof(btf_type) + kTails[kind].fixed + size_t{kTails[kind].each} * BTF_INFO_VLEN(info);
+}
+
+}  // namespace
+
 absl::StatusOr<Btf> Btf::Parse(std::string_view bytes) {
   btf_header head = {};
   if (bytes.size() < sizeof head) return absl::DataLossError("BTF is shorter than its header");
@@ -102,10 +114,8 @@ Btf::Record Btf::RecordAt(size_t position) const {
   if (types_.size() - position < sizeof head) return {};
   memcpy(&head, types_.data() + position, sizeof head);
   Record record = {head.name_off, BTF_INFO_KIND(head.info), BTF_INFO_VLEN(head.info),
-                   BTF_INFO_KFLAG(head.info) != 0, sizeof head};
-  if (record.kind == 0 || record.kind >= std::size(kTails)) return {};
-  const Tail tail = kTails[record.kind];
-  record.size += tail.fixed + size_t{tail.each} * record.parts;
+                   BTF_INFO_KFLAG(head.info) != 0};
+  record.size = SizeOfRecord(head.info);
   if (types_.size() - position < record.size) return {};
   return record;
 }
@@ -122,29 +132,39 @@ absl::Status Btf::WhyNoRecordAt(size_t position) const {
                        : "is cut short"));
 }
 
-absl::StatusOr<std::vector<BtfType>> Btf::Find(std::span<const BtfName> names) const {
+absl::StatusOr<std::vector<BtfType>> Btf::Find(std::span<const BtfName> names) {
   std::vector<uint32_t> strings;
   for (const BtfName& name : names) {
     const std::optional<uint32_t> string = FindString(name.name);
     if (!string) return NoSuch("type", name.name);
     strings.push_back(*string);
   }
+  // Most records are passed over by a glance at where their name stands.
+  constexpr size_t kPlaces = 4096;
+  std::bitset<kPlaces> sought;
+  for (const uint32_t string : strings) sought.set(string % kPlaces);
+  marks_.clear();
   std::vector<BtfType> found(names.size());
   size_t missing = names.size();
   // Id 0 is void, which has no record.
   uint32_t id = 1;
   for (size_t position = 0; position < types_.size() && missing > 0; ++id) {
-    const Record record = RecordAt(position);
-    if (record.size == 0) return WhyNoRecordAt(position);
-    for (size_t i = 0; i < names.size(); ++i) {
-      if (record.name != strings[i] || record.kind != static_cast<uint32_t>(names[i].kind) ||
-          found[i].id != 0) {
+    if (id % kBetweenMarks == 1) marks_.push_back(position);
+    btf_type head;
+    const size_t left = types_.size() - position;
+    if (left < sizeof head) return WhyNoRecordAt(position);
+    memcpy(&head, types_.data() + position, sizeof head);
+    const size_t size = SizeOfRecord(head.info);
+    if (size == 0 || size > left) return WhyNoRecordAt(position);
+    for (size_t i = 0; sought[head.name_off % kPlaces] && i < names.size(); ++i) {
+      if (head.name_off != strings[i] || found[i].id != 0 ||
+          BTF_INFO_KIND(head.info) != static_cast<uint32_t>(names[i].kind)) {
         continue;
       }
       found[i] = {id, position};
       --missing;
     }
-    position += record.size;
+    position += size;
   }
   for (size_t i = 0; i < names.size(); ++i) {
     if (found[i].id == 0) return NoSuch("type", names[i].name);
@@ -155,7 +175,12 @@ absl::StatusOr<std::vector<BtfType>> Btf::Find(std::span<const BtfName> names) c
 absl::StatusOr<BtfType> Btf::FindId(uint32_t id, const BtfType& near) const {
   // What a struct is made of mostly stands right behind it.
   BtfType at = near.id <= id ? near : BtfType{1, 0};
-  while (at.position < types_.size()) {
+  if (!marks_.empty()) {
+    const auto mark =
+        static_cast<uint32_t>(std::min<size_t>((id - 1) / kBetweenMarks, marks_.size() - 1));
+    if (mark * kBetweenMarks + 1 > at.id) at = {mark * kBetweenMarks + 1, marks_[mark]};
+  }
+  while (id != 0 && at.position < types_.size()) {
     if (at.id == id) return at;
     const Record record = RecordAt(at.position);
     if (record.size == 0) return WhyNoRecordAt(at.position);

@@ -30,8 +30,8 @@ struct BtfType {
 // The types of a kernel as /sys/kernel/btf/vmlinux tells them (Documentation/bpf/btf.rst), in the
 // byte order of this machine. A view: what it is made of must outlive it.
 //
-// The few types that one asks for are found by one walk over all (130,000 in 3 MB: 2 ms), without
-// an index of them: building that costs more than it saves.
+// The few types that one asks for are found by one walk over all (130,000 in 3 MB: 1 ms), without
+// an index of them: building that costs more than it saves. It leaves a mark here and there.
 //
 // Errors: DataLoss for what is malformed, or of a kind that this version does not know the length
 // of; NotFound for what this kernel does not have.
@@ -40,7 +40,7 @@ class Btf {
   static absl::StatusOr<Btf> Parse(std::string_view bytes);
 
   // In the order of `names`, the first of each.
-  absl::StatusOr<std::vector<BtfType>> Find(std::span<const BtfName> names) const;
+  absl::StatusOr<std::vector<BtfType>> Find(std::span<const BtfName> names);
 
   // Where a member of a struct begins, in bytes. Members of anonymous structs and unions within
   // count as its own, as they do in C.
@@ -67,6 +67,9 @@ class Btf {
 
   std::string_view types_;
   std::string_view strings_;
+  // Where the records of id 1, 1 + kBetweenMarks, ... begin, as far as Find went.
+  std::vector<size_t> marks_;
+  static constexpr uint32_t kBetweenMarks = 256;
 };
 
 }  // namespace dumpctl

@@ -99,7 +99,7 @@ std::string EveryKind() {
 
 TEST(BtfTest, FindsTypesBehindEveryKind) {
   const std::string bytes = EveryKind();
-  const auto btf = Btf::Parse(bytes);
+  auto btf = Btf::Parse(bytes);
   ASSERT_TRUE(btf.ok()) << btf.status();
   constexpr BtfName kNames[] = {{BtfKind::kFunction, "area"}, {BtfKind::kStruct, "area"}};
   const auto found = btf->Find(kNames);
@@ -113,9 +113,27 @@ TEST(BtfTest, FindsTypesBehindEveryKind) {
   EXPECT_EQ(*btf->OffsetOf((*found)[1], "flags"), 24u);
 }
 
+TEST(BtfTest, FindsTheTypesOfPartsAmongMany) {
+  BtfBuilder builder;
+  const uint32_t number = builder.Add(BTF_KIND_INT, "int", 0, 4, {32});
+  const uint32_t far = builder.AddStruct("", {{"far", number, 32}});
+  for (int i = 0; i < 1000; ++i) builder.Add(BTF_KIND_PTR, "", 0, number);
+  const uint32_t near = builder.AddStruct("", {{"near", number, 64}}, BTF_KIND_UNION);
+  builder.AddStruct("whole", {{"", near, 0}, {"", far, 128}, {"", near + 1002, 256}});
+  for (int i = 0; i < 1000; ++i) builder.Add(BTF_KIND_PTR, "", 0, number);
+  builder.AddStruct("", {{"behind", number, 0}});
+  const std::string bytes = builder.Bytes();
+  auto btf = Btf::Parse(bytes);
+  constexpr BtfName kWhole[] = {{BtfKind::kStruct, "whole"}};
+  const BtfType whole = btf->Find(kWhole)->front();
+  EXPECT_EQ(*btf->OffsetOf(whole, "near"), 8u);
+  EXPECT_EQ(*btf->OffsetOf(whole, "far"), 20u);
+  EXPECT_EQ(*btf->OffsetOf(whole, "behind"), 32u);
+}
+
 TEST(BtfTest, SaysWhatIsNotThere) {
   const std::string bytes = EveryKind();
-  const auto btf = Btf::Parse(bytes);
+  auto btf = Btf::Parse(bytes);
   ASSERT_TRUE(btf.ok()) << btf.status();
   for (const BtfName& name : {BtfName{BtfKind::kStruct, "no_such"},
                               {BtfKind::kFunction, "jiffies"},
@@ -137,7 +155,7 @@ TEST(BtfTest, KnowsBitFieldsFromMembers) {
   builder.AddStruct("flags", {{"bits", number, 3u << 24 | 8}, {"whole", number, 32}},
                     BTF_KIND_STRUCT, true);
   const std::string bytes = builder.Bytes();
-  const auto btf = Btf::Parse(bytes);
+  auto btf = Btf::Parse(bytes);
   constexpr BtfName kFlags[] = {{BtfKind::kStruct, "flags"}};
   const BtfType flags = btf->Find(kFlags)->front();
   EXPECT_EQ(*btf->OffsetOf(flags, "whole"), 4u);
@@ -173,7 +191,7 @@ TEST(BtfTest, DoesNotGoInCircles) {
   BtfBuilder builder;
   builder.AddStruct("area", {{"", 1, 0}, {"", 1, 64}});
   const std::string bytes = builder.Bytes();
-  const auto btf = Btf::Parse(bytes);
+  auto btf = Btf::Parse(bytes);
   constexpr BtfName kArea[] = {{BtfKind::kStruct, "area"}};
   const absl::Status status = btf->OffsetOf(btf->Find(kArea)->front(), "end").status();
   EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss);
