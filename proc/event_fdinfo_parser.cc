@@ -6,27 +6,44 @@
 namespace dumpctl {
 namespace {
 
-// The first line "key:value"; nothing without one.
-std::optional<std::string_view> LineOf(std::string_view text, std::string_view key) {
-  while (!text.empty()) {
-    const std::string_view line = TakeUntil(text, '\n');
-    if (ValueOf(line, key)) return line;
+// The lines of a text, by their keys. They are looked for from where the last one was found on, for
+// that is where those asked for in their order are.
+class Lines {
+ public:
+  explicit Lines(std::string_view text) : text_(text), rest_(text) {}
+
+  // "key:value"; nothing without one.
+  std::optional<std::string_view> Find(std::string_view key) {
+    for (const std::string_view part : {rest_, text_}) {
+      for (std::string_view rest = part; !rest.empty();) {
+        const std::string_view line = TakeUntil(rest, '\n');
+        if (!ValueOf(line, key)) continue;
+        rest_ = rest;
+        return line;
+      }
+    }
+    return std::nullopt;
   }
-  return std::nullopt;
-}
+
+  std::string_view text() const { return text_; }
+
+ private:
+  std::string_view text_;
+  std::string_view rest_;
+};
 
 template <typename T>
-absl::StatusOr<T> NumberAt(std::string_view text, std::string_view key, int base = 10) {
-  const auto line = LineOf(text, key);
+absl::StatusOr<T> NumberAt(Lines& lines, std::string_view key, int base = 10) {
+  const auto line = lines.Find(key);
   const auto number = line ? NumberOf<T>(*ValueOf(*line, key), base) : std::nullopt;
-  if (!number) return MalformedText("fdinfo", key, line.value_or(text));
+  if (!number) return MalformedText("fdinfo", key, line.value_or(lines.text()));
   return *number;
 }
 
 // "it_value: (98, 908709966)".
-absl::StatusOr<absl::Duration> SecondsAt(std::string_view text, std::string_view key) {
-  const auto line = LineOf(text, key);
-  if (!line) return MalformedText("fdinfo", key, text);
+absl::StatusOr<absl::Duration> SecondsAt(Lines& lines, std::string_view key) {
+  const auto line = lines.Find(key);
+  if (!line) return MalformedText("fdinfo", key, lines.text());
   std::string_view pair = *ValueOf(*line, key);
   if (!pair.starts_with('(') || !pair.ends_with(')')) return MalformedText("fdinfo", key, *line);
   pair = pair.substr(1, pair.size() - 2);
@@ -51,9 +68,10 @@ std::optional<T> TakeField(std::string_view& line, std::string_view key, int bas
 
 absl::StatusOr<EventfdInfo> ParseEventfdInfo(std::string_view text) {
   constexpr std::string_view kSemaphore = "eventfd-semaphore";
+  Lines lines(text);
   EventfdInfo info;
-  ASSIGN_OR_RETURN(info.count, NumberAt<uint64_t>(text, "eventfd-count", 16));
-  if (const auto line = LineOf(text, kSemaphore)) {
+  ASSIGN_OR_RETURN(info.count, NumberAt<uint64_t>(lines, "eventfd-count", 16));
+  if (const auto line = lines.Find(kSemaphore)) {
     const std::string_view value = *ValueOf(*line, kSemaphore);
     if (value != "0" && value != "1") return MalformedText("fdinfo", kSemaphore, *line);
     info.semaphore = value == "1";
@@ -62,28 +80,31 @@ absl::StatusOr<EventfdInfo> ParseEventfdInfo(std::string_view text) {
 }
 
 absl::StatusOr<TimerfdInfo> ParseTimerfdInfo(std::string_view text) {
+  Lines lines(text);
   TimerfdInfo info;
-  ASSIGN_OR_RETURN(info.clock_id, NumberAt<int>(text, "clockid"));
-  ASSIGN_OR_RETURN(info.ticks, NumberAt<uint64_t>(text, "ticks"));
-  ASSIGN_OR_RETURN(info.settime_flags, NumberAt<uint32_t>(text, "settime flags", 8));
-  ASSIGN_OR_RETURN(info.value, SecondsAt(text, "it_value"));
-  ASSIGN_OR_RETURN(info.interval, SecondsAt(text, "it_interval"));
+  ASSIGN_OR_RETURN(info.clock_id, NumberAt<int>(lines, "clockid"));
+  ASSIGN_OR_RETURN(info.ticks, NumberAt<uint64_t>(lines, "ticks"));
+  ASSIGN_OR_RETURN(info.settime_flags, NumberAt<uint32_t>(lines, "settime flags", 8));
+  ASSIGN_OR_RETURN(info.value, SecondsAt(lines, "it_value"));
+  ASSIGN_OR_RETURN(info.interval, SecondsAt(lines, "it_interval"));
   return info;
 }
 
 absl::StatusOr<SignalfdInfo> ParseSignalfdInfo(std::string_view text) {
+  Lines lines(text);
   SignalfdInfo info;
-  ASSIGN_OR_RETURN(info.mask, NumberAt<uint64_t>(text, "sigmask", 16));
+  ASSIGN_OR_RETURN(info.mask, NumberAt<uint64_t>(lines, "sigmask", 16));
   return info;
 }
 
 absl::StatusOr<PidfdInfo> ParsePidfdInfo(std::string_view text) {
   constexpr std::string_view kInner = "NSpid";  // from the reader's namespace inwards
+  Lines lines(text);
   PidfdInfo info;
-  ASSIGN_OR_RETURN(info.pid, NumberAt<pid_t>(text, "Pid"));
+  ASSIGN_OR_RETURN(info.pid, NumberAt<pid_t>(lines, "Pid"));
   info.gone = info.pid == -1;
   info.inner_pid = info.pid;
-  if (const auto line = LineOf(text, kInner)) {
+  if (const auto line = lines.Find(kInner)) {
     const std::vector<std::string_view> pids = Words(*ValueOf(*line, kInner));
     const auto pid = pids.empty() ? std::nullopt : NumberOf<pid_t>(pids.back());
     if (!pid) return MalformedText("fdinfo", kInner, *line);

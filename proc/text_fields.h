@@ -40,15 +40,17 @@ inline std::string_view TakeUntil(std::string_view& rest, char separator) {
   return taken;
 }
 
+inline bool IsWhitespace(char c) { return c == ' ' || c == '\t' || c == '\n'; }
+
 inline std::string_view Strip(std::string_view text) {
-  const size_t begin = text.find_first_not_of(" \t\n");
-  if (begin == std::string_view::npos) return {};
-  return text.substr(begin, text.find_last_not_of(" \t\n") - begin + 1);
+  while (!text.empty() && IsWhitespace(text.front())) text.remove_prefix(1);
+  while (!text.empty() && IsWhitespace(text.back())) text.remove_suffix(1);
+  return text;
 }
 
 // The value of "key:\tvalue"; none when the line has another key.
 inline std::optional<std::string_view> ValueOf(std::string_view line, std::string_view key) {
-  if (!line.starts_with(key) || !line.substr(key.size()).starts_with(':')) return {};
+  if (line.size() <= key.size() || line[key.size()] != ':' || !line.starts_with(key)) return {};
   return Strip(line.substr(key.size() + 1));
 }
 

@@ -67,9 +67,9 @@ const LinkType* LinkTypeOf(std::string_view link) {
 
 // Whether the name of its protocol begins so: "UNIX" is "UNIX-STREAM" too, since Linux 5.15.
 bool IsSocketOf(std::string_view link, std::string_view protocol) {
+  if (!link.starts_with("socket:")) return false;
   const size_t at = link.find('(');
-  return link.starts_with("socket:") && at != std::string_view::npos &&
-         link.substr(at + 1).starts_with(protocol);
+  return at != std::string_view::npos && link.substr(at + 1).starts_with(protocol);
 }
 
 // They never had a name. A file of a mount that was called so has lost it, and is found out by who
@@ -115,19 +115,22 @@ bool IsTerminal(const struct stat& stat) {
 }  // namespace
 
 FileKind FileKindOf(const struct stat& stat, std::string_view link, uint32_t flags) {
-  if (IsNamespace(link)) return FileKind::kNamespace;
+  // Most have one, and are none of what others are known by.
+  const bool has_path = link.starts_with('/');
+  if (!has_path && IsNamespace(link)) return FileKind::kNamespace;
   if ((flags & O_PATH) != 0) {
-    return link.starts_with('/') && !IsNamedLikeMemfd(stat, link) ? FileKind::kPath
-                                                                  : FileKind::kOther;
+    return has_path && !IsNamedLikeMemfd(stat, link) ? FileKind::kPath : FileKind::kOther;
   }
-  if (S_ISFIFO(stat.st_mode)) return link.starts_with('/') ? FileKind::kFifo : FileKind::kPipe;
-  if (const EventType* type = EventTypeOf(link)) return type->kind;
-  if (IsSocketOf(link, "UNIX")) return FileKind::kUnixSocket;
+  if (S_ISFIFO(stat.st_mode)) return has_path ? FileKind::kFifo : FileKind::kPipe;
   if (IsNamedLikeMemfd(stat, link)) return FileKind::kMemfd;
-  if (IsInetSocket(link)) return FileKind::kInetSocket;
-  if (IsSocketOf(link, "NETLINK")) return FileKind::kNetlinkSocket;
-  if (IsSocketOf(link, "PACKET")) return FileKind::kPacketSocket;
-  if (LinkTypeOf(link) != nullptr) return FileKind::kOther;
+  if (!has_path) {
+    if (const EventType* type = EventTypeOf(link)) return type->kind;
+    if (IsSocketOf(link, "UNIX")) return FileKind::kUnixSocket;
+    if (IsInetSocket(link)) return FileKind::kInetSocket;
+    if (IsSocketOf(link, "NETLINK")) return FileKind::kNetlinkSocket;
+    if (IsSocketOf(link, "PACKET")) return FileKind::kPacketSocket;
+    if (LinkTypeOf(link) != nullptr) return FileKind::kOther;
+  }
   if (S_ISREG(stat.st_mode)) return FileKind::kRegular;
   if (S_ISDIR(stat.st_mode)) return FileKind::kDirectory;
   if (IsMemoryDevice(stat)) return FileKind::kMemoryDevice;
