@@ -4,6 +4,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstddef>
+#include <iterator>
 #include <string_view>
 #include <utility>
 
@@ -86,23 +88,41 @@ absl::StatusOr<Descriptor> ReadRow(const ProcDir& task, BorrowedFd pidfd, OpenFi
   return descriptor;
 }
 
-// What was peeked at, ascending, as it is looked for, ascending likewise.
+// What was peeked at, ascending, and what is read of a task, ascending likewise. Most often that is
+// the same, and stays where it is.
 class PeekedRows {
  public:
-  explicit PeekedRows(std::vector<Descriptor> descriptors) : descriptors_(std::move(descriptors)) {}
+  explicit PeekedRows(std::vector<Descriptor> peeked) : read_(std::move(peeked)) {}
 
-  // That with the same record, to be moved from; null where there is none.
-  Descriptor* Find(int number, std::string_view record) {
-    while (next_ < descriptors_.size() && descriptors_[next_].number < number) ++next_;
-    if (next_ == descriptors_.size() || descriptors_[next_].number != number) return nullptr;
-    return descriptors_[next_].record == record ? &descriptors_[next_] : nullptr;
+  // A place for the next one that is read, with what was peeked at of that number, if anything was.
+  Descriptor& Next(int number) {
+    if (in_place_ && (next_ == read_.size() || read_[next_].number != number)) PartRest();
+    if (in_place_) return read_[next_++];
+    while (next_ < rest_.size() && rest_[next_].number < number) ++next_;
+    const bool known = next_ < rest_.size() && rest_[next_].number == number;
+    return known ? read_.emplace_back(std::move(rest_[next_++])) : read_.emplace_back();
   }
 
-  size_t size() const { return descriptors_.size(); }
+  // What was read.
+  std::vector<Descriptor> Finish() && {
+    if (in_place_) PartRest();
+    return std::move(read_);
+  }
 
  private:
-  std::vector<Descriptor> descriptors_;
-  size_t next_ = 0;
+  // Others come between them from here on.
+  void PartRest() {
+    const auto begin = read_.begin() + static_cast<std::ptrdiff_t>(next_);
+    rest_.assign(std::make_move_iterator(begin), std::make_move_iterator(read_.end()));
+    read_.erase(begin, read_.end());
+    next_ = 0;
+    in_place_ = false;
+  }
+
+  bool in_place_ = true;
+  std::vector<Descriptor> read_;
+  std::vector<Descriptor> rest_;
+  size_t next_ = 0;  // of those that were peeked at
 };
 
 absl::StatusOr<Descriptor> PeekRow(const ProcDir& task, OpenFileRow row) {
@@ -123,17 +143,14 @@ absl::StatusOr<Descriptor> PeekRow(const ProcDir& task, OpenFileRow row) {
 absl::StatusOr<std::vector<Descriptor>> ReadDescriptorRows(const ProcDir& task, pid_t pid,
                                                            BorrowedFd pidfd, OpenFileIndex& index,
                                                            std::vector<Descriptor> before) {
-  std::vector<Descriptor> descriptors;
-  PeekedRows peeked(std::move(before));
-  descriptors.reserve(peeked.size());
+  PeekedRows rows(std::move(before));
   const auto take = [&](const KernelFile& file, std::string_view lasting,
                         absl::Duration tai_offset) -> absl::Status {
     const uint32_t known = index.size();
     const uint32_t open_file = index.NumberOf(file.address);
     const bool is_first = open_file > known;
-    Descriptor& descriptor = descriptors.emplace_back();
-    if (Descriptor* const same = peeked.Find(static_cast<int>(file.number), lasting)) {
-      descriptor = std::move(*same);
+    Descriptor& descriptor = rows.Next(static_cast<int>(file.number));
+    if (descriptor.record == lasting) {
       RETURN_IF_ERROR(Copy(task, pidfd, false, is_first, descriptor));
     } else {
       ASSIGN_OR_RETURN(descriptor, ReadRow(task, pidfd, RowOf(file, tai_offset), is_first));
@@ -142,7 +159,7 @@ absl::StatusOr<std::vector<Descriptor>> ReadDescriptorRows(const ProcDir& task, 
     return absl::OkStatus();
   };
   RETURN_IF_ERROR(index.by_bpf()->Read(pid, take));
-  return descriptors;
+  return std::move(rows).Finish();
 }
 
 absl::StatusOr<std::vector<Descriptor>> PeekDescriptors(const ProcDir& task, pid_t pid,

@@ -215,6 +215,7 @@ absl::StatusOr<std::vector<image::fdinfo_entry>> FdCollector::Collect(
   pid_ = pid;
   std::vector<image::fdinfo_entry> entries;
   entries.reserve(descriptors.size());
+  files_.Expect(descriptors.size());
   for (const Descriptor& descriptor : descriptors) {
     ASSIGN_OR_RETURN(std::optional<image::fdinfo_entry> entry, Add(descriptor));
     if (entry) entries.push_back(*std::move(entry));

@@ -36,6 +36,11 @@ image::file_entry PlainFile(uint32_t id, uint32_t flags) {
 
 }  // namespace
 
+void FileTable::Expect(size_t files) {
+  const size_t needed = entries_.size() + files;
+  if (needed > entries_.capacity()) entries_.reserve(std::max(needed, 2 * entries_.capacity()));
+}
+
 absl::Status FileTable::SetName(const struct stat& stat, const FileName& name, uint64_t mount_id,
                                 image::reg_file_entry& entry) {
   entry.set_name(name.path);

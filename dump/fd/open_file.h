@@ -7,9 +7,9 @@
 #include <cstdint>
 #include <map>
 #include <tuple>
-#include <unordered_map>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/status/statusor.h"
 #include "dumpctl/unique_fd.h"
 #include "proc/bpf_open_files.h"
@@ -62,7 +62,7 @@ class OpenFileIndex {
 
   bool with_dupfd_query_ = false;
   const BpfOpenFiles* by_bpf_ = nullptr;
-  std::unordered_map<uint64_t, uint32_t> by_address_;
+  absl::flat_hash_map<uint64_t, uint32_t> by_address_;
   // In the kernel's order, of those that are alike.
   std::map<Likeness, std::vector<Known>> known_;
   uint32_t last_ = 0;
