@@ -74,6 +74,19 @@ struct Free {
   void operator()(void* memory) const { std::free(memory); }
 };
 
+// A thread's own, kept from one task to the next: in a new one each page is touched for the first
+// time. O_DIRECT takes memory that begins with a page alone. Empty: there is none.
+std::span<std::byte> Buffer(size_t size) {
+  static thread_local std::unique_ptr<std::byte, Free> memory;
+  static thread_local size_t there = 0;
+  if (there < size) {
+    there = 0;
+    memory.reset(static_cast<std::byte*>(std::aligned_alloc(kImagePageSize, size)));
+    if (memory) there = size;
+  }
+  return std::span(memory.get(), std::min(there, size));
+}
+
 bool LeaveDirect(BorrowedFd file) {
   const int flags = fcntl(file.get(), F_GETFL);
   return (flags & O_DIRECT) != 0 && fcntl(file.get(), F_SETFL, flags & ~O_DIRECT) == 0;
@@ -113,14 +126,14 @@ class Copy {
   // Until nothing is left or an error has occurred, here or in another thread. Progress is for one
   // of them to tell.
   void Work(const DrainProgress& progress) {
-    // O_DIRECT takes memory that begins with a page alone.
-    const std::unique_ptr<std::byte, Free> buffer(
-        static_cast<std::byte*>(std::aligned_alloc(kImagePageSize, buffer_)));
-    if (!buffer) return Finish(absl::ResourceExhaustedError("no memory to copy pages with"), 0);
+    const std::span<std::byte> buffer = Buffer(buffer_);
+    if (buffer.empty()) {
+      return Finish(absl::ResourceExhaustedError("no memory to copy pages with"), 0);
+    }
     std::vector<PageRun> batch;
     absl::Time reported = absl::Now();
     for (uint64_t offset = Take(batch); !batch.empty(); offset = Take(batch)) {
-      const std::span<std::byte> bytes(buffer.get(), BytesOf(batch));
+      const std::span<std::byte> bytes = buffer.first(BytesOf(batch));
       absl::Status status = source_.Read(batch, bytes);
       if (status.ok()) status = WriteAt(file_, bytes, offset, total_);
       Finish(status, bytes.size());
