@@ -8,6 +8,9 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <memory>
+#include <mutex>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "dumpctl/failure.h"
@@ -19,7 +22,9 @@ namespace {
 
 absl::Status Died(pid_t pid) {
   return MakeFailure(Failure::kTargetDied, absl::StatusCode::kNotFound,
-                     absl::StrCat("process ", pid, " died while its memory was read"));
+                     absl::StrCat("process ", pid,
+                                  " was killed by somebody else, or ended, while its memory was "
+                                  "read; no images were left"));
 }
 
 absl::Status Error(int error, pid_t pid, RemoteAddress address) {
@@ -99,9 +104,31 @@ class FrozenTaskMemory::Batch {
   size_t bytes_ = 0;  // in remote_[0..used_)
 };
 
+class FrozenTaskMemory::Mem {
+ public:
+  explicit Mem(ProcDir task) : task_(std::move(task)) {}
+
+  // By whichever thread comes first.
+  absl::StatusOr<BorrowedFd> Get() {
+    std::call_once(once_, [this] { file_ = task_.Open("mem", O_RDONLY); });
+    RETURN_IF_ERROR(file_.status());
+    return BorrowedFd(*file_);
+  }
+
+ private:
+  ProcDir task_;
+  std::once_flag once_;
+  absl::StatusOr<UniqueFd> file_;
+};
+
+FrozenTaskMemory::FrozenTaskMemory(pid_t pid, std::unique_ptr<Mem> mem,
+                                   std::vector<Range> unreadable)
+    : pid_(pid), mem_(std::move(mem)), unreadable_(std::move(unreadable)) {}
+FrozenTaskMemory::FrozenTaskMemory(FrozenTaskMemory&&) noexcept = default;
+FrozenTaskMemory::~FrozenTaskMemory() = default;
+
 absl::StatusOr<FrozenTaskMemory> FrozenTaskMemory::Open(pid_t pid, const ProcDir& task,
                                                         const VmaList& vmas) {
-  ASSIGN_OR_RETURN(UniqueFd mem, task.Open("mem", O_RDONLY));
   std::vector<Range> unreadable;
   for (const Vma& vma : vmas) {
     if (vma.mapping.read) continue;
@@ -111,11 +138,13 @@ absl::StatusOr<FrozenTaskMemory> FrozenTaskMemory::Open(pid_t pid, const ProcDir
       unreadable.push_back({vma.start(), vma.end()});
     }
   }
-  return FrozenTaskMemory(pid, std::move(mem), std::move(unreadable));
+  return FrozenTaskMemory(pid, std::make_unique<Mem>(task), std::move(unreadable));
 }
 
 absl::StatusOr<FrozenTaskMemory> FrozenTaskMemory::OpenCopy(pid_t pid, const ProcDir& copy) {
-  ASSIGN_OR_RETURN(UniqueFd mem, copy.Open("mem", O_RDONLY));
+  auto mem = std::make_unique<Mem>(copy);
+  // Told at once: it is all that there is to read by.
+  RETURN_IF_ERROR(mem->Get().status());
   return FrozenTaskMemory(pid, std::move(mem), {{RemoteAddress(0), RemoteAddress(UINT64_MAX)}});
 }
 
@@ -130,9 +159,12 @@ FrozenTaskMemory::Piece FrozenTaskMemory::PieceAt(RemoteAddress start) const {
 
 absl::Status FrozenTaskMemory::ReadByForce(RemoteAddress address,
                                            std::span<std::byte> bytes) const {
+  const absl::StatusOr<BorrowedFd> mem = mem_->Get();
+  if (absl::IsNotFound(mem.status())) return Died(pid_);
+  RETURN_IF_ERROR(mem.status());
   while (!bytes.empty()) {
     const ssize_t n =
-        pread(mem_.get(), bytes.data(), bytes.size(), static_cast<off_t>(address.value()));
+        pread(mem->get(), bytes.data(), bytes.size(), static_cast<off_t>(address.value()));
     // mem answers 0 when the address space is gone.
     if (n == 0) return Died(pid_);
     if (n < 0) return Error(errno, pid_, address);

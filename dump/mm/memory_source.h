@@ -4,6 +4,7 @@
 #include <sys/types.h>
 
 #include <cstddef>
+#include <memory>
 #include <span>
 #include <utility>
 #include <vector>
@@ -37,6 +38,9 @@ class FrozenTaskMemory final : public MemorySource {
   // From a copy-on-write copy of it, by /proc/PID/mem alone: process_vm_readv pins what it reads,
   // and a page that is shared copy-on-write has to be copied for that first.
   static absl::StatusOr<FrozenTaskMemory> OpenCopy(pid_t pid, const ProcDir& copy);
+  FrozenTaskMemory(FrozenTaskMemory&&) noexcept;
+  FrozenTaskMemory& operator=(FrozenTaskMemory&&) = delete;
+  ~FrozenTaskMemory() override;
 
   absl::Status Read(std::span<const PageRun> runs, std::span<std::byte> bytes) const override;
 
@@ -52,14 +56,16 @@ class FrozenTaskMemory final : public MemorySource {
   };
   class Batch;
 
-  FrozenTaskMemory(pid_t pid, UniqueFd mem, std::vector<Range> unreadable)
-      : pid_(pid), mem_(std::move(mem)), unreadable_(std::move(unreadable)) {}
+  // /proc/PID/mem, opened when it is first read: most have nothing in what they may not read.
+  class Mem;
+
+  FrozenTaskMemory(pid_t pid, std::unique_ptr<Mem> mem, std::vector<Range> unreadable);
 
   Piece PieceAt(RemoteAddress start) const;
   absl::Status ReadByForce(RemoteAddress address, std::span<std::byte> bytes) const;
 
   pid_t pid_;
-  UniqueFd mem_;
+  std::unique_ptr<Mem> mem_;
   std::vector<Range> unreadable_;  // ascending
 };
 
