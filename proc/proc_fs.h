@@ -67,6 +67,16 @@ class ProcDir {
 // Numeric names only ("task", "fd"): what List gives for directories of pids or descriptors.
 absl::StatusOr<std::vector<int>> ListNumbers(const ProcDir& dir, std::string_view name);
 
+// The file of one of a process's threads. Of the leader it is the process's own: "status" and
+// "cgroup" say the same there, and the kernel makes no second one for who looks.
+std::string ThreadFile(pid_t pid, pid_t tid, const char* name);
+
+// How many threads a process has, by one call: what links to its "task" has, less a directory's own
+// two (proc_task_getattr, Linux 2.6.0). 0: the kernel does not say, or the process is gone.
+size_t CountThreads(const ProcDir& process);
+// Their ids, of whom the only one is the leader.
+absl::StatusOr<std::vector<int>> ListThreads(const ProcDir& process, pid_t pid);
+
 }  // namespace dumpctl
 
 #endif  // PROC_PROC_FS_H_

@@ -28,7 +28,7 @@ absl::Status IgnoreGone(const absl::Status& status) {
 }
 
 std::vector<int> ThreadsOf(const Target& target) {
-  return ListNumbers(target.dir, "task").value_or(std::vector<int>());
+  return ListThreads(target.dir, target.pid).value_or(std::vector<int>());
 }
 
 absl::Status CountDescriptors(const Target& target, ExplainedTask& task) {

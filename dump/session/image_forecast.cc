@@ -108,7 +108,7 @@ class Names {
   void AddTask(const Target& target, const ObjectIds& ids) {
     const auto pid = static_cast<uint32_t>(target.pid);
     for (const ImageKind kind : {ImageKind::kIds, ImageKind::kMm, ImageKind::kFs}) Add(kind, pid);
-    const auto threads = ListNumbers(target.dir, "task");
+    const auto threads = ListThreads(target.dir, target.pid);
     if (threads.ok()) {
       for (const int tid : *threads) Add(ImageKind::kCore, static_cast<uint64_t>(tid));
     }

@@ -37,7 +37,7 @@ absl::StatusOr<TreeCgroups> ReadCgroups(const FrozenTree& tree, const std::strin
         continue;
       }
       const absl::StatusOr<std::string> text =
-          task.dir().ReadWhole(absl::StrCat("task/", thread.tid, "/cgroup"));
+          task.dir().ReadWhole(ThreadFile(task.pid(), thread.tid, "cgroup"));
       if (absl::IsNotFound(text.status())) continue;
       RETURN_IF_ERROR(text.status());
       ASSIGN_OR_RETURN(const uint32_t number, sets.NumberOf(*text));

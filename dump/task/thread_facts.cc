@@ -65,7 +65,7 @@ absl::StatusOr<ThreadFacts> ReadThreadFacts(const FrozenTask& task, const Frozen
   facts.like = like;
   if (!like) {
     ASSIGN_OR_RETURN(facts.status_text,
-                     task.dir().ReadWhole(absl::StrCat("task/", thread.tid, "/status")));
+                     task.dir().ReadWhole(ThreadFile(task.pid(), thread.tid, "status")));
   }
   if (thread.row) {
     RETURN_IF_ERROR(FillFromRow(*thread.row, facts));

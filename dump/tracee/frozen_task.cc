@@ -157,13 +157,16 @@ absl::StatusOr<FrozenThread> FrozenTask::Seize(pid_t tid) {
 }
 
 absl::StatusOr<std::vector<int>> FrozenTask::ListThreads() {
-  absl::StatusOr<std::vector<int>> tids = ListNumbers(dir_, "task");
+  absl::StatusOr<std::vector<int>> tids = dumpctl::ListThreads(dir_, pid_);
   if (!absl::IsNotFound(tids.status()) || !std::exchange(may_be_older_, false)) return tids;
   ASSIGN_OR_RETURN(dir_, ProcDir::OpenTask(pid_));
-  return ListNumbers(dir_, "task");
+  return dumpctl::ListThreads(dir_, pid_);
 }
 
 absl::StatusOr<bool> FrozenTask::SeizeNewThreads() {
+  // Whoever is held and stands is among them until it is killed, and all others with it. So as many
+  // are the same.
+  if (!threads_.empty() && running_.empty() && CountThreads(dir_) == threads_.size()) return false;
   ASSIGN_OR_RETURN(const std::vector<int> tids, ListThreads());
   std::set<pid_t> held;
   for (const FrozenThread& thread : threads_) held.insert(thread.tid);
@@ -197,6 +200,7 @@ absl::Status FrozenTask::Interrupt() {
 
 absl::Status FrozenTask::WaitForStops(absl::Time deadline,
                                       const std::function<absl::Status()>& may_go_on) {
+  if (running_.empty()) return absl::OkStatus();
   ChildChanges sigchld;
   std::set<pid_t> gone;
   while (!running_.empty()) {

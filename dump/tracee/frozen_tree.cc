@@ -1,5 +1,6 @@
 #include "dump/tracee/frozen_tree.h"
 
+#include <algorithm>
 #include <optional>
 
 #include "absl/strings/str_cat.h"
@@ -115,8 +116,12 @@ absl::StatusOr<std::vector<FrozenTask>> FrozenTree::FindChildren(size_t first,
                                                                  const KnownTree& known) {
   std::vector<FrozenTask> found;
   for (size_t i = first; i < tasks_.size(); ++i) {
+    // Only its descendants could become its children, and it has none.
+    if (i < childless_.size() && childless_[i]) continue;
     if (known.rows != nullptr) tasks_[i].TakeRows(*known.rows);
     ASSIGN_OR_RETURN(const std::vector<pid_t> children, ChildrenOf(tasks_[i]));
+    childless_.resize(std::max(childless_.size(), i + 1));
+    childless_[i] = children.empty();
     for (const pid_t pid : children) {
       if (known_.contains(pid)) continue;
       absl::StatusOr<FrozenTask> child = Open(pid, known);

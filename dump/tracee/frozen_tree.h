@@ -78,6 +78,7 @@ class FrozenTree {
   absl::StatusOr<bool> TakeZombie(const FrozenTask& task);
 
   std::vector<FrozenTask> tasks_;
+  std::vector<bool> childless_;  // tasks_[i] was found so while it stood
   std::vector<Zombie> zombies_;
   absl::flat_hash_set<pid_t> known_;
 };

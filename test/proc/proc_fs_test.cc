@@ -4,6 +4,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <future>
+#include <mutex>
+#include <set>
+#include <string>
+#include <thread>
 #include <vector>
 
 #include "gmock/gmock.h"
@@ -13,6 +18,8 @@ namespace dumpctl {
 namespace {
 
 using ::testing::Contains;
+using ::testing::ElementsAre;
+using ::testing::ElementsAreArray;
 using ::testing::HasSubstr;
 
 TEST(ProcDirTest, ReadsItsOwnStatusAndLinks) {
@@ -55,6 +62,38 @@ TEST(ProcDirTest, ListsThreads) {
   EXPECT_TRUE(thread->Read("comm").ok());
 }
 
+TEST(ProcDirTest, CountsThreads) {
+  const auto dir = ProcDir::OpenTask(getpid());
+  ASSERT_TRUE(dir.ok());
+  EXPECT_EQ(CountThreads(*dir), 1u);
+  EXPECT_THAT(*ListThreads(*dir, getpid()), ElementsAre(getpid()));
+  // More of them than the first read of the directory holds.
+  constexpr size_t kMany = 300;
+  std::promise<void> end;
+  const std::shared_future<void> ends = end.get_future().share();
+  std::set<int> tids = {getpid()};
+  std::mutex mutex;
+  std::vector<std::thread> threads;
+  for (size_t i = 0; i < kMany; ++i) {
+    threads.emplace_back([&] {
+      {
+        const std::lock_guard lock(mutex);
+        tids.insert(gettid());
+      }
+      ends.wait();
+    });
+  }
+  const auto started = [&] {
+    const std::lock_guard lock(mutex);
+    return tids.size() == kMany + 1;
+  };
+  while (!started()) usleep(1000);
+  EXPECT_EQ(CountThreads(*dir), kMany + 1);
+  EXPECT_THAT(*ListThreads(*dir, getpid()), ElementsAreArray(tids));
+  end.set_value();
+  for (std::thread& thread : threads) thread.join();
+}
+
 TEST(ProcDirTest, AReapedTaskIsNotFound) {
   const pid_t child = fork();
   if (child == 0) {
@@ -67,6 +106,24 @@ TEST(ProcDirTest, AReapedTaskIsNotFound) {
   waitpid(child, nullptr, 0);
   EXPECT_EQ(dir->Read("status").status().code(), absl::StatusCode::kNotFound);
   EXPECT_EQ(ProcDir::OpenTask(child).status().code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(CountThreads(*dir), 0u);
+  EXPECT_EQ(ListThreads(*dir, child).status().code(), absl::StatusCode::kNotFound);
+}
+
+TEST(ProcDirTest, TheLeadersFilesAreThoseOfItsProcess) {
+  EXPECT_EQ(ThreadFile(7, 7, "status"), "status");
+  EXPECT_EQ(ThreadFile(7, 8, "status"), "task/8/status");
+  const auto dir = ProcDir::OpenTask(getpid());
+  ASSERT_TRUE(dir.ok());
+  const std::string own = "task/" + std::to_string(getpid());
+  EXPECT_EQ(*dir->Read("cgroup"), *dir->Read(own + "/cgroup"));
+  // What changes all the time stands before and behind these.
+  const auto signals = [](const std::string& status) {
+    const size_t begin = status.find("\nSigQ:");
+    return status.substr(begin, status.find("voluntary_ctxt_switches") - begin);
+  };
+  EXPECT_THAT(signals(*dir->Read("status")), HasSubstr("\nSigCgt:"));
+  EXPECT_EQ(signals(*dir->Read("status")), signals(*dir->Read(own + "/status")));
 }
 
 }  // namespace

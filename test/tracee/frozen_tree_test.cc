@@ -129,6 +129,30 @@ TEST(FrozenTreeTest, NoThreadIsLostWhileThreadsComeAndGo) {
   }
 }
 
+// Whoever has a parent in the tree is in it.
+void ExpectAllChildrenIn(const FrozenTree& tree) {
+  for (const FrozenTask& task : tree.tasks()) {
+    const auto children = task.dir().Read("task/" + std::to_string(task.pid()) + "/children");
+    ASSERT_TRUE(children.ok());
+    std::istringstream text(*children);
+    for (pid_t pid; text >> pid;) {
+      bool known = false;
+      for (const FrozenTask& other : tree.tasks()) known = known || other.pid() == pid;
+      for (const Zombie& zombie : tree.zombies()) known = known || zombie.pid == pid;
+      EXPECT_TRUE(known) << pid;
+    }
+  }
+}
+
+void FreezeAgainAndAgain(pid_t root) {
+  for (int i = 0; i < 200; ++i) {
+    auto tree = FrozenTree::Freeze(root, Soon());
+    ASSERT_TRUE(tree.ok()) << tree.status();
+    ExpectAllChildrenIn(*tree);
+    ASSERT_TRUE(tree->Resume().ok());
+  }
+}
+
 TEST(FrozenTreeTest, NobodyIsLostWhileProcessesComeAndGo) {
   Child root([](int ready) {
     Ready(ready);
@@ -143,23 +167,24 @@ TEST(FrozenTreeTest, NobodyIsLostWhileProcessesComeAndGo) {
     }
     return 0;
   });
-  for (int i = 0; i < 200; ++i) {
-    auto tree = FrozenTree::Freeze(root.pid(), Soon());
-    ASSERT_TRUE(tree.ok()) << tree.status();
-    // Whoever has a parent in the tree is in it, and nobody else.
-    for (const FrozenTask& task : tree->tasks()) {
-      const auto children = task.dir().Read("task/" + std::to_string(task.pid()) + "/children");
-      ASSERT_TRUE(children.ok());
-      std::istringstream text(*children);
-      for (pid_t pid; text >> pid;) {
-        bool known = false;
-        for (const FrozenTask& other : tree->tasks()) known = known || other.pid() == pid;
-        for (const Zombie& zombie : tree->zombies()) known = known || zombie.pid == pid;
-        EXPECT_TRUE(known) << pid;
+  FreezeAgainAndAgain(root.pid());
+}
+
+TEST(FrozenTreeTest, NobodyIsLostWhoLosesItsParentMeanwhile) {
+  Child root([](int ready) {
+    prctl(PR_SET_CHILD_SUBREAPER, 1);
+    Ready(ready);
+    for (;;) {
+      const pid_t pid = fork();
+      if (pid == 0) {
+        for (int i = 0; i < 2 && fork() == 0; ++i) continue;
+        _exit(0);
       }
+      while (wait(nullptr) > 0) continue;
     }
-    ASSERT_TRUE(tree->Resume().ok());
-  }
+    return 0;
+  });
+  FreezeAgainAndAgain(root.pid());
 }
 
 TEST(FrozenTreeTest, ALeaderThatHasLeftItsThreadsIsRefused) {
