@@ -39,6 +39,14 @@ bool HasWord(std::string_view value, std::string_view word) {
   return false;
 }
 
+// "12 kB"
+bool TakeKib(std::string_view value, uint64_t& out) {
+  constexpr std::string_view kUnit = " kB";
+  if (!value.ends_with(kUnit)) return false;
+  value.remove_suffix(kUnit.size());
+  return TakeNumber(value, out);
+}
+
 bool TakeBool(std::string_view value, bool& out) {
   out = value == "1";
   return value == "0" || value == "1";
@@ -74,13 +82,10 @@ constexpr Field kFields[] = {
     {"Groups", true, [](V v, S& s) { return TakeList(v, s.groups); }},
     {"NSpid", false, [](V v, S& s) { return TakeList(v, s.ns_pids); }},
     {"Kthread", false, [](V v, S& s) { return TakeBool(v, s.kernel_thread.emplace()); }},
-    {"VmPTE", false,
-     [](V v, S& s) {
-       constexpr V kUnit = " kB";
-       if (!v.ends_with(kUnit)) return false;
-       v.remove_suffix(kUnit.size());
-       return TakeNumber(v, s.page_tables);
-     }},
+    {"VmRSS", false, [](V v, S& s) { return TakeKib(v, s.resident); }},
+    {"RssFile", false, [](V v, S& s) { return TakeKib(v, s.resident_files); }},
+    {"RssShmem", false, [](V v, S& s) { return TakeKib(v, s.resident_shared); }},
+    {"VmPTE", false, [](V v, S& s) { return TakeKib(v, s.page_tables); }},
     {"Threads", true, [](V v, S& s) { return TakeNumber(v, s.threads); }},
     {"SigPnd", true, [](V v, S& s) { return TakeNumber(v, s.pending, 16); }},
     {"ShdPnd", true, [](V v, S& s) { return TakeNumber(v, s.shared_pending, 16); }},

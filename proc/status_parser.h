@@ -37,7 +37,12 @@ struct TaskStatus {
   std::vector<pid_t> ns_pids;         // NSpid, outermost namespace first (Linux 4.1)
   std::optional<uint32_t> umask;      // Linux 4.7; zombies have none
   std::optional<bool> kernel_thread;  // Kthread (Linux 6.10)
-  uint64_t page_tables = 0;           // KiB of them (VmPTE); whoever has no memory has none
+  // KiB in memory (VmRSS), and what of it is of files and of shared memory (RssFile and RssShmem,
+  // Linux 4.5); and of page tables (VmPTE). Whoever has no memory has none.
+  uint64_t resident = 0;
+  uint64_t resident_files = 0;
+  uint64_t resident_shared = 0;
+  uint64_t page_tables = 0;
   uint32_t threads = 0;
   // Signal masks, bit 0 = signal 1.
   uint64_t pending = 0;

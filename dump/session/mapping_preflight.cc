@@ -20,16 +20,16 @@ namespace {
 
 // What reading the flags of these mappings from smaps takes, in us, while the target stands still:
 // some 6 for a mapping, 11 for a resident MB and 1 for a page table.
-uint64_t SmapsCost(const Resident& resident, const Target& target, size_t mappings) {
-  constexpr uint64_t kPagesOfMb = 256;
+uint64_t SmapsCost(const Target& target, size_t mappings) {
+  constexpr uint64_t kKibOfMb = 1024;
   constexpr uint64_t kKibOfTable = 4;
-  return 6 * mappings + 11 * resident.all / kPagesOfMb + target.page_tables / kKibOfTable;
+  return 6 * mappings + 11 * target.resident / kKibOfMb + target.page_tables / kKibOfTable;
 }
 
 // What it is read into, by two.
-uint64_t BufferFor(const Resident& resident) {
-  const uint64_t own = resident.all - std::min(resident.all, resident.shared);
-  return std::min(own * kImagePageSize, 2 * kDrainBuffer);
+uint64_t BufferFor(const Target& target) {
+  const uint64_t own = target.resident - std::min(target.resident, target.resident_shared);
+  return std::min(own << 10, 2 * kDrainBuffer);
 }
 
 // Loading a BPF program takes 4 ms on another CPU, while the targets run.
@@ -126,10 +126,9 @@ absl::Status ReadMaps(std::span<const Target> targets, size_t descriptors,
     const size_t mappings = CountMappings(text);
     heap += kHeapForTask + target.threads * kHeapForThread + mappings * kHeapForMapping +
             2 * text.size();
-    const Resident resident = ResidentOf(target);
-    cost += SmapsCost(resident, target, mappings);
+    cost += SmapsCost(target, mappings);
     cgroups += target.threads * kCgroupCost;
-    buffer = std::max(buffer, BufferFor(resident));
+    buffer = std::max(buffer, BufferFor(target));
   }
   ReserveHeap(heap + buffer);
   // To start a thread, to wake it twice and to end it take as long.

@@ -69,7 +69,7 @@ bool IsCopiedFaster(const std::vector<PageRun>& runs) {
 absl::Status Snapshot::Prepare(std::span<const Target> targets) {
   uint64_t largest = 0;
   for (const Target& target : targets) {
-    largest = std::max<uint64_t>(largest, ResidentOf(target).all * kImagePageSize);
+    largest = std::max(largest, target.resident << 10);
   }
   const bool worth = options_.mode != SnapshotMode::kOff && largest >= options_.worth;
   if (worth) {

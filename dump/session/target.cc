@@ -11,9 +11,7 @@
 #include <set>
 #include <utility>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
 #include "dumpctl/capabilities.h"
 #include "dumpctl/failure.h"
@@ -46,32 +44,32 @@ absl::StatusOr<TaskStat> StatOf(const ProcDir& dir) {
 
 // What decides about every task alike.
 struct Dumper {
-  std::set<pid_t> ancestors;  // and itself
   uint64_t capabilities = 0;  // effective ones, bit n = capability n
 };
 
-absl::StatusOr<Dumper> ReadDumper() {
-  Dumper dumper{.ancestors = {getpid()}, .capabilities = EffectiveCapabilities()};
-  ASSIGN_OR_RETURN(const ProcDir proc, ProcDir::OpenRoot());
+bool IsOurAncestor(pid_t pid, const TaskStat& stat) {
   // 0 where the parent is of another pid namespace.
   for (pid_t ancestor = getppid(); ancestor > 1;) {
-    dumper.ancestors.insert(ancestor);
-    const auto text = proc.ReadWhole(absl::StrCat(ancestor, "/stat"));
-    if (!text.ok()) break;
-    const auto stat = ParseStat(*text);
-    if (!stat.ok()) break;
-    ancestor = stat->ppid;
+    if (ancestor == pid) return true;
+    const absl::StatusOr<ProcDir> dir = ProcDir::OpenTask(ancestor);
+    if (!dir.ok()) return false;
+    const absl::StatusOr<TaskStat> theirs = StatOf(*dir);
+    // Whoever comes behind one who is older is older still: children that lose their parent are
+    // given to somebody above it.
+    if (!theirs.ok() || theirs->start_time < stat.start_time) return false;
+    ancestor = theirs->ppid;
   }
-  return dumper;
+  return false;
 }
 
-absl::Status RefuseAncestor(const Dumper& dumper, pid_t pid, const std::string& name) {
-  if (!dumper.ancestors.contains(pid)) return absl::OkStatus();
+// Of the root. If it is none, then nobody below it is.
+absl::Status RefuseAncestor(pid_t pid, const TaskStat& stat, const std::string& name) {
+  const bool itself = pid == getpid();
+  if (!itself && !IsOurAncestor(pid, stat)) return absl::OkStatus();
   return Refuse(Failure::kSelfOrAncestor,
-                absl::StrCat(name, pid == getpid() ? " is dumpctl itself"
-                                                   : " is an ancestor of dumpctl: freezing it "
-                                                     "could stop the dump; start dumpctl from "
-                                                     "elsewhere"));
+                absl::StrCat(name, itself ? " is dumpctl itself"
+                                          : " is an ancestor of dumpctl: freezing it could stop "
+                                            "the dump; start dumpctl from elsewhere"));
 }
 
 absl::Status RefuseZombie(const std::string& name, const TaskStat& stat, const TaskStatus& status) {
@@ -138,7 +136,7 @@ absl::Status RefuseWithoutRights(const Dumper& dumper, const ProcDir& dir,
 // Of all its threads, as far as they stay while we look.
 std::vector<pid_t> ChildrenOf(pid_t pid, const ProcDir& task, ThreadRows* reader) {
   std::vector<pid_t> children;
-  const absl::StatusOr<std::vector<int>> threads = ListNumbers(task, "task");
+  const absl::StatusOr<std::vector<int>> threads = ListThreads(task, pid);
   if (!threads.ok()) return children;
   ThreadRows::ByTid rows;
   if (reader != nullptr) rows = reader->Learn(pid, threads->size());
@@ -164,7 +162,7 @@ bool HasPassed(pid_t pid, const absl::Status& status) {
   return !threads.ok() || threads->size() <= 1;
 }
 
-absl::StatusOr<Target> Find(const Dumper& dumper, pid_t pid) {
+absl::StatusOr<Target> Find(const Dumper& dumper, pid_t pid, bool is_root) {
   absl::StatusOr<ProcDir> dir = ProcDir::OpenTask(pid);
   if (absl::IsNotFound(dir.status())) return NoSuchTask(pid);
   RETURN_IF_ERROR(dir.status());
@@ -191,7 +189,7 @@ absl::StatusOr<Target> Find(const Dumper& dumper, pid_t pid) {
                                " is the init of this system, without which nothing goes on; "
                                "dump what it has started"));
   }
-  RETURN_IF_ERROR(RefuseAncestor(dumper, pid, name));
+  if (is_root) RETURN_IF_ERROR(RefuseAncestor(pid, *stat, name));
   RETURN_IF_ERROR(RefuseZombie(name, *stat, status));
   RETURN_IF_ERROR(RefuseTraced(name, status));
   RETURN_IF_ERROR(RefuseWithoutRights(dumper, *dir, name));
@@ -201,6 +199,8 @@ absl::StatusOr<Target> Find(const Dumper& dumper, pid_t pid) {
                 .stat = *stat,
                 .threads = status.threads,
                 .shadow_stack = status.shadow_stack,
+                .resident = status.resident,
+                .resident_shared = status.resident_files + status.resident_shared,
                 .page_tables = status.page_tables};
 }
 
@@ -214,17 +214,17 @@ UniqueFd Target::OpenPidfd() const {
 }
 
 absl::StatusOr<std::vector<Target>> FindTree(pid_t root, ThreadRows* rows) {
-  ASSIGN_OR_RETURN(const Dumper dumper, ReadDumper());
+  const Dumper dumper{EffectiveCapabilities()};
   std::vector<Target> found;
   std::set<pid_t> known = {root};
-  ASSIGN_OR_RETURN(Target first, Find(dumper, root));
+  ASSIGN_OR_RETURN(Target first, Find(dumper, root, true));
   first.pidfd = first.OpenPidfd();
   if (!first.pidfd) return NoSuchTask(root);
   found.push_back(std::move(first));
   for (size_t next = 0; next < found.size(); ++next) {
     for (const pid_t pid : ChildrenOf(found[next].pid, found[next].dir, rows)) {
       if (!known.insert(pid).second) continue;
-      absl::StatusOr<Target> child = Find(dumper, pid);
+      absl::StatusOr<Target> child = Find(dumper, pid, false);
       if (!child.ok() && HasPassed(pid, child.status())) continue;
       RETURN_IF_ERROR(child.status());
       found.push_back(*std::move(child));
@@ -262,18 +262,6 @@ bool IsDead(const Target& target) {
 bool HasEnded(const Target& target) {
   return absl::IsNotFound(target.dir.ReadLink("cwd").status()) ||
          absl::IsNotFound(target.dir.ReadLink("exe").status());
-}
-
-Resident ResidentOf(const Target& target) {
-  // statm: the size, and what is resident of it.
-  const std::vector<std::string> statm =
-      absl::StrSplit(target.dir.ReadWhole("statm").value_or(""), ' ');
-  Resident resident;
-  if (statm.size() < 3 || !absl::SimpleAtoi(statm[1], &resident.all) ||
-      !absl::SimpleAtoi(statm[2], &resident.shared)) {
-    return {};
-  }
-  return resident;
 }
 
 absl::Status ExplainByDeath(absl::Status status, std::span<const Target> targets) {

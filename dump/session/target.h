@@ -27,7 +27,11 @@ struct Target {
   TaskStat stat;              // as it was when it was found
   uint64_t threads = 0;       // by then
   bool shadow_stack = false;  // in use by then
-  uint64_t page_tables = 0;   // KiB of its memory by then
+  // KiB of its memory by then, which is about what it is when it stands still: all that is
+  // resident, what of that is shared with files, and of page tables.
+  uint64_t resident = 0;
+  uint64_t resident_shared = 0;
+  uint64_t page_tables = 0;
 };
 
 // A process and all its descendants, as far as they stay while we look; parents before their
@@ -48,15 +52,6 @@ bool IsDead(const Target& target);
 // Of a process that is about to end memory and fs are gone before it is a zombie, and kcmp(2) takes
 // nothing for the same as nothing. Who still has both had them before, too.
 bool HasEnded(const Target& target);
-
-// What is in memory of it, in pages; about what it is when the target stands still.
-struct Resident {
-  uint64_t all = 0;
-  uint64_t shared = 0;  // with files
-};
-
-// Nothing of who has gone.
-Resident ResidentOf(const Target& target);
 
 // The same error, said as Failure::kTargetDied when the death of one of them explains it.
 absl::Status ExplainByDeath(absl::Status status, std::span<const Target> targets);

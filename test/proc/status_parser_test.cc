@@ -24,6 +24,7 @@ constexpr char kStatus[] =
     "Name:\tworker \nUmask:\t0022\nState:\tS (sleeping)\nTgid:\t7147\nNgid:\t0\nPid:\t7149\n"
     "PPid:\t1\nTracerPid:\t0\nUid:\t0\t1\t2\t3\nGid:\t4\t5\t6\t7\nFDSize:\t64\n"
     "Groups:\t4 24 1000 \nNStgid:\t7147\nNSpid:\t7149\t12\nKthread:\t0\nVmPeak:\t   11388 kB\n"
+    "VmRSS:\t    5120 kB\nRssAnon:\t    1000 kB\nRssFile:\t    4000 kB\nRssShmem:\t     120 kB\n"
     "VmPTE:\t     160 kB\n"
     "Threads:\t2\nSigQ:\t1/96364\nSigPnd:\t0000000000000800\nShdPnd:\t0000001000000000\n"
     "SigBlk:\t0000001000000800\nSigIgn:\t0000000000001000\nSigCgt:\t0000000180000200\n"
@@ -58,6 +59,9 @@ TEST(StatusParserTest, TakesWhatADumpUses) {
   ASSERT_TRUE(status.ok()) << status.status();
   EXPECT_EQ(status->name, "worker ");
   EXPECT_EQ(status->umask, 022u);
+  EXPECT_EQ(status->resident, 5120u);
+  EXPECT_EQ(status->resident_files, 4000u);
+  EXPECT_EQ(status->resident_shared, 120u);
   EXPECT_EQ(status->page_tables, 160u);
   EXPECT_EQ(status->state, 'S');
   EXPECT_EQ(status->tgid, 7147);
