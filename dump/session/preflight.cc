@@ -49,14 +49,21 @@ absl::StatusOr<ResourceRefusals> RefuseTree(std::span<const Target> targets, Obj
   RETURN_IF_ERROR(ids.status());
   std::vector<TaskStat> tree;
   std::vector<ObjectIds> objects;
-  for (size_t i = 0; i < targets.size(); ++i) {
-    if (HasEnded(targets[i])) continue;
-    tree.push_back(targets[i].stat);
-    objects.push_back((*ids)[i]);
-  }
-  ResourceRefusals refusals = RefuseLineage(tree);
-  Append(refusals, RefuseShared(tree, objects));
-  return refusals;
+  const auto look = [&](bool at_ended) {
+    tree.clear();
+    objects.clear();
+    for (size_t i = 0; i < targets.size(); ++i) {
+      if (!at_ended && HasEnded(targets[i])) continue;
+      tree.push_back(targets[i].stat);
+      objects.push_back((*ids)[i]);
+    }
+    ResourceRefusals refusals = RefuseLineage(tree);
+    Append(refusals, RefuseShared(tree, objects));
+    return refusals;
+  };
+  // Most have nothing to be refused, and then it is no matter who has ended.
+  ResourceRefusals refusals = look(true);
+  return refusals.empty() ? refusals : look(false);
 }
 
 // Which one a task is in.
@@ -183,8 +190,8 @@ absl::StatusOr<Preflight> RunPreflight(const DumpOptions& options, std::span<con
   const size_t descriptors = QuickCountOfDescriptors(targets);
   // Other threads are started below, and who shares our table.
   ReserveDescriptors(OurDescriptors(targets.size()) + descriptors);
-  // Loading what reads them takes as long as reading some hundreds of them otherwise.
-  constexpr size_t kManyDescriptors = 500;
+  // Loading what reads them takes as long as reading some hundred of them twice otherwise.
+  constexpr size_t kManyDescriptors = 250;
   const bool many = descriptors >= kManyDescriptors;
   // To look at so many of them takes less time than to ask for the sockets of others.
   constexpr size_t kFewDescriptors = 32;

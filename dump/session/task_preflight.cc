@@ -3,14 +3,17 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
 #include <variant>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "dump/fd/fd_collector.h"
 #include "dump/fd/file_refusal.h"
+#include "dump/fd/names_seen.h"
 #include "dump/fd/pidfd_file.h"
 #include "dump/fd/unread_events.h"
 #include "dump/mm/shared_memory.h"
@@ -176,7 +179,11 @@ absl::Status LookAtTasks(std::span<const Target> targets, Preflight& preflight, 
   ASSIGN_OR_RETURN(const ProcDir self, ProcDir::OpenTask(getpid()));
   ASSIGN_OR_RETURN(preflight.namespaces, ReadNamespaces(self));
   ASSIGN_OR_RETURN(const NamespaceLinks roots, ReadNamespaces(targets.front().dir));
-  const std::string label = SecurityLabelOf(self);
+  const bool labelled = AreTasksLabelled(self);
+  const std::string label = labelled ? SecurityLabelOf(self) : "";
+  // Tasks of a tree have much in common. Frozen, all is looked for again.
+  preflight.file_rules.seen = std::make_shared<NamesSeen>();
+  const absl::Cleanup forget = [&preflight] { preflight.file_rules.seen.reset(); };
   for (const Target& target : targets) {
     absl::StatusOr<ResourceRefusals> refusals = LookAtTask(target, roots, preflight, peeked);
     if ((!refusals.ok() || !refusals->empty()) && HasGone(target, targets)) {
@@ -185,10 +192,11 @@ absl::Status LookAtTasks(std::span<const Target> targets, Preflight& preflight, 
     }
     RETURN_IF_ERROR(refusals.status());
     Append(preflight.blockers, *std::move(refusals));
-    ResourceRefusals labelled = RefuseSecurityLabel(target.pid, SecurityLabelOf(target.dir), label);
+    if (!labelled) continue;
+    ResourceRefusals refused = RefuseSecurityLabel(target.pid, SecurityLabelOf(target.dir), label);
     // Who has gone has none.
-    if (!labelled.empty() && HasGone(target, targets)) continue;
-    Append(preflight.blockers, std::move(labelled));
+    if (!refused.empty() && HasGone(target, targets)) continue;
+    Append(preflight.blockers, std::move(refused));
   }
   return absl::OkStatus();
 }

@@ -12,6 +12,11 @@ std::string SecurityLabelOf(const ProcDir& task) {
   return label;
 }
 
+bool AreTasksLabelled(const ProcDir& self) {
+  const absl::Status read = self.Read("attr/current").status();
+  return !absl::IsInvalidArgument(read) && !absl::IsNotFound(read);
+}
+
 ResourceRefusals RefuseSecurityLabel(pid_t pid, const std::string& theirs,
                                      const std::string& ours) {
   if (theirs == ours) return {};

@@ -14,6 +14,10 @@ namespace dumpctl {
 // context (SELinux). Empty where no module has a name for it.
 std::string SecurityLabelOf(const ProcDir& task);
 
+// Whether there is a module that has names for tasks. Where there is none the kernel answers so for
+// each of them alike, `self` too.
+bool AreTasksLabelled(const ProcDir& self);
+
 // Labels are not saved: who is called like the dumper will be called like the restore.
 ResourceRefusals RefuseSecurityLabel(pid_t pid, const std::string& theirs, const std::string& ours);
 

@@ -30,6 +30,8 @@ TEST(SecurityLabelTest, ReadsItsOwn) {
   const std::string label = SecurityLabelOf(*self);
   EXPECT_EQ(label.find('\n'), label.npos);
   EXPECT_EQ(label, SecurityLabelOf(*ProcDir::OpenTask(getpid())));
+  EXPECT_TRUE(label.empty() || AreTasksLabelled(*self));
+  EXPECT_EQ(AreTasksLabelled(*self), self->Read("attr/current").ok());
 }
 
 }  // namespace
