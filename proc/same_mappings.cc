@@ -4,10 +4,10 @@
 
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
-#include "proc/proc_fs.h"
 
 namespace dumpctl {
 namespace {
@@ -49,15 +49,25 @@ bool AreMappedStill(const VmaList& list, const BpfMappings& now) {
   return true;
 }
 
-bool HaveTheirNames(const VmaList& list) {
-  const absl::StatusOr<ProcDir> self = ProcDir::OpenTask(getpid());
-  if (!self.ok()) return false;
+const std::string* OpenNames::Of(int fd) {
+  const auto known = names_.find(fd);
+  if (known != names_.end()) return &known->second;
+  if (!self_) {
+    absl::StatusOr<ProcDir> self = ProcDir::OpenTask(getpid());
+    if (!self.ok()) return nullptr;
+    self_ = *std::move(self);
+  }
+  absl::StatusOr<std::string> name = self_->ReadLink(absl::StrCat("fd/", fd));
+  return name.ok() ? &names_.emplace(fd, *std::move(name)).first->second : nullptr;
+}
+
+bool HaveTheirNames(const VmaList& list, OpenNames& names) {
   absl::flat_hash_set<const FileFacts*> known;
   for (const Vma& vma : list) {
     if (!vma.mapping.file.valid() || !known.insert(vma.facts.get()).second) continue;
     if (vma.fd() < 0) return false;
-    const absl::StatusOr<std::string> name = self->ReadLink(absl::StrCat("fd/", vma.fd()));
-    if (!name.ok()) return false;
+    const std::string* const name = names.Of(vma.fd());
+    if (name == nullptr) return false;
     std::string_view rest = *name;
     if (!rest.starts_with(vma.mapping.name)) return false;
     rest.remove_prefix(vma.mapping.name.size());

@@ -1,7 +1,12 @@
 #ifndef PROC_SAME_MAPPINGS_H_
 #define PROC_SAME_MAPPINGS_H_
 
+#include <optional>
+#include <string>
+
+#include "absl/container/flat_hash_map.h"
 #include "proc/bpf_vm_flags.h"
+#include "proc/proc_fs.h"
 #include "proc/vma_list.h"
 
 namespace dumpctl {
@@ -18,9 +23,20 @@ namespace dumpctl {
 // one below, so that maps has to be read.
 bool AreMappedStill(const VmaList& list, const BpfMappings& now);
 
+// What files are called that we hold open, each asked for once: the tasks of a tree map the same.
+class OpenNames {
+ public:
+  // By its descriptor; null where it cannot be told.
+  const std::string* Of(int fd);
+
+ private:
+  std::optional<ProcDir> self_;
+  absl::flat_hash_map<int, std::string> names_;
+};
+
 // Whether every mapped file still has the name, or lack of one, that `list` knows it by. Its files
 // must be open. A name with a newline, which maps spells in a way of its own, counts as another.
-bool HaveTheirNames(const VmaList& list);
+bool HaveTheirNames(const VmaList& list, OpenNames& names);
 
 }  // namespace dumpctl
 

@@ -160,8 +160,10 @@ absl::Status SettleCopies(const ProcDir& self, bool with_dupfd_query,
 absl::Status ReadNamedLinks(const ProcDir& self, std::vector<Descriptor>& descriptors) {
   for (Descriptor& descriptor : descriptors) {
     if (descriptor.link || !descriptor.copy) continue;
-    ASSIGN_OR_RETURN(std::string link, self.ReadLink(absl::StrCat("fd/", descriptor.copy.get())));
-    if (link.starts_with('/')) descriptor.link = std::move(link);
+    absl::StatusOr<std::string> link = self.ReadLink(absl::StrCat("fd/", descriptor.copy.get()));
+    RETURN_IF_ERROR(link.status());
+    // The name of a pipe stays what it is, too.
+    if (link->starts_with('/') || link->starts_with("pipe:")) descriptor.link = *std::move(link);
   }
   return absl::OkStatus();
 }

@@ -57,18 +57,21 @@ absl::StatusOr<VmaList> ReadByMaps(const FrozenTask& task, Preflight& preflight)
 }
 
 // What there was before, if BPF tells the same now.
-std::optional<VmaList> TakeIfSame(const BpfMappings& now, std::optional<VmaList>& before) {
-  if (!before || !AreMappedStill(*before, now) || !HaveTheirNames(*before)) return std::nullopt;
+std::optional<VmaList> TakeIfSame(const BpfMappings& now, OpenNames& names,
+                                  std::optional<VmaList>& before) {
+  if (!before || !AreMappedStill(*before, now) || !HaveTheirNames(*before, names)) {
+    return std::nullopt;
+  }
   before->LearnUntouched([&now](size_t i) { return now.sources[i].untouched; });
   return std::exchange(before, std::nullopt);
 }
 
 // BPF gives both, and takes a quarter of the time that maps takes.
 absl::Status ReadMappingsWithFlags(const FrozenTask& task, Preflight& preflight,
-                                   const BpfVmFlags& by_bpf, FrozenFacts& facts) {
+                                   const BpfVmFlags& by_bpf, OpenNames& names, FrozenFacts& facts) {
   absl::StatusOr<BpfMappings> now = by_bpf.Read(task.pid());
   if (now.ok()) {
-    std::optional<VmaList> same = TakeIfSame(*now, preflight.tasks[task.pid()].vmas);
+    std::optional<VmaList> same = TakeIfSame(*now, names, preflight.tasks[task.pid()].vmas);
     facts.flags = ReadFlags{std::move(now->flags), true};
     if (same) {
       facts.vmas = *std::move(same);
@@ -114,8 +117,8 @@ absl::Status ReadMappingsBySmaps(const FrozenTask& task, Preflight& preflight, F
 }
 
 absl::Status ReadTaskMappings(const FrozenTask& task, Preflight& preflight,
-                              const BpfVmFlags* by_bpf, FrozenFacts& facts) {
-  if (by_bpf != nullptr) return ReadMappingsWithFlags(task, preflight, *by_bpf, facts);
+                              const BpfVmFlags* by_bpf, OpenNames& names, FrozenFacts& facts) {
+  if (by_bpf != nullptr) return ReadMappingsWithFlags(task, preflight, *by_bpf, names, facts);
   if (!preflight.worth_helper) return ReadMappingsBySmaps(task, preflight, facts);
   ASSIGN_OR_RETURN(facts.vmas, ReadByMaps(task, preflight));
   return absl::OkStatus();
@@ -129,7 +132,8 @@ absl::StatusOr<VmaList> ReadMappings(const FrozenTask& task, Preflight& prefligh
     const absl::StatusOr<BpfMappings> now =
         by_bpf.ok() ? by_bpf->Read(task.pid()) : by_bpf.status();
     std::optional<VmaList> same;
-    if (now.ok()) same = TakeIfSame(*now, preflight.tasks[task.pid()].vmas);
+    OpenNames names;
+    if (now.ok()) same = TakeIfSame(*now, names, preflight.tasks[task.pid()].vmas);
     if (same) return *std::move(same);
   }
   return ReadByMaps(task, preflight);
@@ -137,10 +141,11 @@ absl::StatusOr<VmaList> ReadMappings(const FrozenTask& task, Preflight& prefligh
 
 absl::Status ReadTreeMappings(const FrozenTree& tree, Preflight& preflight,
                               const BpfVmFlags* by_bpf, TreeFacts& facts) {
+  OpenNames names;
   for (size_t i = 0; i < facts.tasks.size(); ++i) {
     FrozenFacts& task = facts.tasks[i];
     TraceSpan span(TraceKind::kTask, "mappings", {{"pid", task.process.pid}});
-    RETURN_IF_ERROR(ReadTaskMappings(tree.tasks()[i], preflight, by_bpf, task));
+    RETURN_IF_ERROR(ReadTaskMappings(tree.tasks()[i], preflight, by_bpf, names, task));
     RETURN_IF_ERROR(SettleAio(preflight, task));
     ASSIGN_OR_RETURN(facts.shared_memory,
                      FindSharedObjects(task.vmas, std::move(facts.shared_memory)));

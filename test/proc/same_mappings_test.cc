@@ -79,21 +79,30 @@ TEST(SameMappingsTest, AreThoseOfMapsUntilSomethingDiffers) {
   EXPECT_TRUE(differs([](MappingFlags&, MappingSource& s) { s.plain = true; }));
 }
 
+bool AreNamedStill(const VmaList& list) {
+  OpenNames names;
+  return HaveTheirNames(list, names);
+}
+
 TEST(SameMappingsTest, FilesHaveTheirNamesUntilTheyLoseThem) {
   const TemporaryDirectory directory;
   const std::string name = directory.Path("file");
   const UniqueFd file = MakeFile(name);
   const MappedChild child([&file] { return LayOutFile(file.get()); });
   const VmaList list = ListOf(child);
-  EXPECT_TRUE(HaveTheirNames(list));
+  EXPECT_TRUE(AreNamedStill(list));
   const std::string moved = name + ".moved";
   ASSERT_EQ(rename(name.c_str(), moved.c_str()), 0);
-  EXPECT_FALSE(HaveTheirNames(list));
+  EXPECT_FALSE(AreNamedStill(list));
   ASSERT_EQ(rename(moved.c_str(), name.c_str()), 0);
-  EXPECT_TRUE(HaveTheirNames(list));
+  EXPECT_TRUE(AreNamedStill(list));
+  // What has been asked is known.
+  OpenNames known;
+  EXPECT_TRUE(HaveTheirNames(list, known));
   ASSERT_EQ(unlink(name.c_str()), 0);
-  EXPECT_FALSE(HaveTheirNames(list));
-  EXPECT_TRUE(HaveTheirNames(ListOf(child)));
+  EXPECT_TRUE(HaveTheirNames(list, known));
+  EXPECT_FALSE(AreNamedStill(list));
+  EXPECT_TRUE(AreNamedStill(ListOf(child)));
 }
 
 }  // namespace
