@@ -9,10 +9,8 @@
 namespace dumpctl {
 
 // Files of /proc/PID that hold one number and a newline.
-absl::StatusOr<uint32_t> ParsePersonality(std::string_view text);  // hexadecimal
-absl::StatusOr<int32_t> ParseOomScoreAdj(std::string_view text);   // -1000 to 1000
-absl::StatusOr<uint32_t> ParseLoginuid(std::string_view text);     // 4294967295: not set
-absl::StatusOr<uint64_t> ParseTimerslack(std::string_view text);   // ns
+absl::StatusOr<int32_t> ParseOomScoreAdj(std::string_view text);  // -1000 to 1000
+absl::StatusOr<uint32_t> ParseLoginuid(std::string_view text);    // 4294967295: not set
 
 }  // namespace dumpctl
 

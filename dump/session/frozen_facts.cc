@@ -73,7 +73,6 @@ void Take(SideFacts side, FrozenFacts& facts) {
   facts.exe = std::move(side.exe);
   facts.cwd = std::move(side.cwd);
   facts.root = std::move(side.root);
-  facts.auxv = std::move(side.auxv);
   facts.timens_offsets_text = std::move(side.timens_offsets_text);
   facts.namespaces = std::move(side.namespaces);
   facts.process.texts = std::move(side.texts);

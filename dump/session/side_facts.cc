@@ -25,7 +25,6 @@ absl::StatusOr<SideFacts> ReadOf(const ProcDir& task) {
   ASSIGN_OR_RETURN(facts.exe, ReadNamedFile(task, "exe"));
   ASSIGN_OR_RETURN(facts.cwd, ReadNamedFile(task, "cwd"));
   ASSIGN_OR_RETURN(facts.root, ReadNamedFile(task, "root"));
-  ASSIGN_OR_RETURN(facts.auxv, task.ReadWhole("auxv"));
   facts.timens_offsets_text = task.ReadWhole("timens_offsets").value_or("");
   ASSIGN_OR_RETURN(facts.namespaces, ReadNamespaces(task));
   ASSIGN_OR_RETURN(facts.texts, ReadProcessTexts(task));

@@ -26,7 +26,6 @@ struct SideFacts {
   NamedFile exe;
   NamedFile cwd;
   NamedFile root;
-  std::string auxv;
   // What the task's time namespace adds to the clocks; empty where the kernel has none.
   std::string timens_offsets_text;
   NamespaceLinks namespaces;

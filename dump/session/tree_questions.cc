@@ -40,6 +40,7 @@ absl::Status FinishAsking(LeaderQuestions& questions, RemoteSyscalls& calls, con
   for (const PosixTimer& timer : timers) timer_ids.push_back(timer.id);
   ASSIGN_OR_RETURN(LeaderAnswers answers, questions.Finish(timer_ids));
   facts.process.answers = std::move(answers.process);
+  facts.auxv = calls.auxv();
   ASSIGN_OR_RETURN(const std::vector<ThreadAnswers> threads,
                    AskThreads(calls, task.threads(), answers.thread));
   for (size_t i = 0; i < threads.size(); ++i) facts.threads[i].answers = threads[i];

@@ -10,8 +10,6 @@
 #include <algorithm>
 #include <cstring>
 
-#include "absl/strings/ascii.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "dumpctl/status_macros.h"
 #include "proc/limits_parser.h"
@@ -172,12 +170,11 @@ absl::Status AddProcess(const ProcessFacts& process, const ThreadFacts& leader,
                         image::core_entry& core) {
   image::task_core_entry* tc = core.mutable_tc();
   ASSIGN_OR_RETURN(const TaskStat stat, ParseStat(process.stat_text));
-  ASSIGN_OR_RETURN(const uint32_t personality, ParsePersonality(process.texts.personality));
   ASSIGN_OR_RETURN(const int32_t oom_score_adj, ParseOomScoreAdj(process.texts.oom_score_adj));
   tc->set_task_state(process.stop_signal == 0 ? kAlive : kStopped);
   if (process.stop_signal != 0) tc->set_stop_signo(static_cast<uint32_t>(process.stop_signal));
   tc->set_exit_code(0);
-  tc->set_personality(personality);
+  tc->set_personality(process.answers.personality);
   tc->set_flags(stat.flags);
   // The leader's mask stands here, the other threads' in their own part.
   tc->set_blk_sigset(leader.sigmask);
@@ -252,9 +249,8 @@ std::vector<std::string> NotCaptured(const ProcessFacts& process) {
     words.push_back(absl::StrCat("its session's keyring, number ", process.answers.session_keyring,
                                  " (the image format has no field for it)"));
   }
-  uint64_t slack = 0;
-  const std::string text(absl::StripAsciiWhitespace(process.texts.timerslack));
-  if (absl::SimpleAtoi(text, &slack) && slack != kDefaultTimerslack) {
+  const uint64_t slack = process.answers.timer_slack;
+  if (slack != kDefaultTimerslack) {
     words.push_back(
         absl::StrCat("timer slack of ", slack, " ns (the image format has no field for it)"));
   }

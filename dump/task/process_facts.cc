@@ -17,11 +17,9 @@ absl::StatusOr<ProcessFacts> ReadProcessFacts(const FrozenTask& task) {
 absl::StatusOr<ProcessTexts> ReadProcessTexts(const ProcDir& task) {
   ProcessTexts texts;
   ASSIGN_OR_RETURN(texts.limits, task.ReadWhole("limits"));
-  ASSIGN_OR_RETURN(texts.personality, task.ReadWhole("personality"));
   ASSIGN_OR_RETURN(texts.oom_score_adj, task.ReadWhole("oom_score_adj"));
-  // Not every kernel has them.
+  // Not every kernel has it.
   texts.loginuid = task.ReadWhole("loginuid").value_or("");
-  texts.timerslack = task.ReadWhole("timerslack_ns").value_or("");
   return texts;
 }
 

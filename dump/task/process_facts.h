@@ -16,10 +16,8 @@ namespace dumpctl {
 // Texts of procfs that nothing in the freeze looks into.
 struct ProcessTexts {
   std::string limits;
-  std::string personality;
   std::string oom_score_adj;
-  std::string loginuid;    // empty: a kernel without audit
-  std::string timerslack;  // empty: not readable
+  std::string loginuid;  // empty: a kernel without audit
 };
 
 // Everything about a frozen process that its threads share, but memory and files. Text of procfs

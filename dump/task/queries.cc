@@ -17,6 +17,7 @@ namespace {
 
 // Younger than Debian 12's headers.
 constexpr uint64_t kPrGetMdwe = 66;
+constexpr uint64_t kPersonalityOnly = 0xffffffff;  // asks for it, and leaves it (personality(2))
 constexpr uint64_t kMembarrierGetRegistrations = 1 << 9;
 constexpr uint64_t kKernelSigsetSize = 8;
 
@@ -137,6 +138,8 @@ struct SignalQuestions {
 struct OtherQuestions {
   explicit OtherQuestions(CallBatch& batch)
       : brk(batch.Add(SYS_brk, {0})),
+        personality(batch.Add(SYS_personality, {kPersonalityOnly})),
+        timer_slack(batch.Add(SYS_prctl, {PR_GET_TIMERSLACK})),
         dumpable(batch.Add(SYS_prctl, {PR_GET_DUMPABLE})),
         subreaper(batch.Add(SYS_prctl, {PR_GET_CHILD_SUBREAPER, batch.slot()})),
         thp(batch.Add(SYS_prctl, {PR_GET_THP_DISABLE})),
@@ -145,6 +148,9 @@ struct OtherQuestions {
 
   absl::Status FillIn(const CallBatch& batch, ProcessAnswers& answers) const {
     answers.brk = static_cast<uint64_t>(batch.result(brk));
+    // Neither can fail.
+    answers.personality = static_cast<uint32_t>(batch.result(personality));
+    answers.timer_slack = static_cast<uint64_t>(batch.result(timer_slack));
     RETURN_IF_ERROR(batch.Check(dumpable, "PR_GET_DUMPABLE"));
     answers.dumpable = static_cast<int>(batch.result(dumpable));
     RETURN_IF_ERROR(batch.Check(subreaper, "PR_GET_CHILD_SUBREAPER"));
@@ -160,6 +166,8 @@ struct OtherQuestions {
   }
 
   size_t brk;
+  size_t personality;
+  size_t timer_slack;
   size_t dumpable;
   size_t subreaper;
   size_t thp;

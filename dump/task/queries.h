@@ -41,6 +41,9 @@ struct ProcessAnswers {
   std::array<itimerval, 3> itimers;                  // ITIMER_REAL, _VIRTUAL, _PROF: time remaining
   std::vector<PosixTimerState> posix_timers;
   uint64_t brk = 0;
+  // Of its leader: /proc/PID has files of these two, but a call more among others costs less.
+  uint32_t personality = 0;
+  uint64_t timer_slack = 0;  // ns
   int dumpable = 0;
   bool child_subreaper = false;
   bool thp_disabled = false;

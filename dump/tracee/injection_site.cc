@@ -34,8 +34,7 @@ Room RoomUpToPage(RemoteAddress begin) {
   return {.begin = up(kAlignment), .end = up(page)};
 }
 
-absl::StatusOr<RemoteAddress> VdsoAddress(const ProcDir& task) {
-  ASSIGN_OR_RETURN(const std::string text, task.ReadWhole("auxv"));
+absl::StatusOr<RemoteAddress> VdsoAddress(std::string_view text) {
   ASSIGN_OR_RETURN(const std::vector<uint64_t> auxv, ParseAuxv(text));
   for (size_t at = 0; at + 1 < auxv.size(); at += 2) {
     if (auxv[at] == AT_SYSINFO_EHDR) return RemoteAddress(auxv[at + 1]);
@@ -143,11 +142,12 @@ absl::Status NoRoom(size_t size) {
 
 }  // namespace
 
-absl::StatusOr<InjectionSite> InjectionSite::Find(const ProcDir& task, const RemoteMemory& memory,
+absl::StatusOr<InjectionSite> InjectionSite::Find(const ProcDir& task, std::string_view auxv,
+                                                  const RemoteMemory& memory,
                                                   std::span<const std::byte> code, size_t data) {
   const size_t wanted = code.size() + data;
   std::vector<Room> rooms;
-  const absl::StatusOr<RemoteAddress> vdso = VdsoAddress(task);
+  const absl::StatusOr<RemoteAddress> vdso = VdsoAddress(auxv);
   if (vdso.ok()) {
     const absl::StatusOr<Room> room = RoomBehindVdso(memory, *vdso);
     if (room.ok()) rooms.push_back(*room);
@@ -165,7 +165,8 @@ absl::StatusOr<InjectionSite> InjectionSite::Find(const ProcDir& task, const Rem
 absl::StatusOr<RemoteAddress> FindSyscallInstruction(const ProcDir& task,
                                                      const RemoteMemory& memory) {
   constexpr std::array kInstruction = {std::byte{0x0f}, std::byte{0x05}};
-  ASSIGN_OR_RETURN(const RemoteAddress vdso, VdsoAddress(task));
+  ASSIGN_OR_RETURN(const std::string auxv, task.ReadWhole("auxv"));
+  ASSIGN_OR_RETURN(const RemoteAddress vdso, VdsoAddress(auxv));
   ASSIGN_OR_RETURN(const Room behind, RoomBehindVdso(memory, vdso));
   ASSIGN_OR_RETURN(const std::vector<std::byte> image, memory.Read(vdso, behind.begin - vdso));
   // All of it is mapped executable, so that it does not matter whose part the bytes are.

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <span>
+#include <string_view>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -23,7 +24,9 @@ class InjectionSite {
   // Finds room for `code` (position independent) and at least `data` bytes behind it; all that
   // there is belongs to the site. Room that a dump which was killed has left full of the same code
   // is used again. FailedPrecondition when there is none.
-  static absl::StatusOr<InjectionSite> Find(const ProcDir& task, const RemoteMemory& memory,
+  // `auxv`: what its /proc/PID/auxv holds, which tells where the vDSO is.
+  static absl::StatusOr<InjectionSite> Find(const ProcDir& task, std::string_view auxv,
+                                            const RemoteMemory& memory,
                                             std::span<const std::byte> code, size_t data);
 
   size_t size() const { return size_; }

@@ -53,13 +53,15 @@ absl::StatusOr<RemoteSyscalls> RemoteSyscalls::Start(const FrozenTask& task, uin
   ASSIGN_OR_RETURN(RemoteMemory opened, RemoteMemory::Open(task.dir()));
   auto memory = std::make_unique<RemoteMemory>(std::move(opened));
   static const std::vector<std::byte> code = Healer::Code();
+  ASSIGN_OR_RETURN(std::string auxv, task.dir().ReadWhole("auxv"));
   ASSIGN_OR_RETURN(const InjectionSite site,
-                   InjectionSite::Find(task.dir(), *memory, code, Healer::kPlaceSize));
+                   InjectionSite::Find(task.dir(), auxv, *memory, code, Healer::kPlaceSize));
   for (const FrozenThread& thread : task.threads()) {
     if (site.Holds(RemoteAddress(thread.registers.rip))) return OnItsWayHome(thread.tid);
   }
   RETURN_IF_ERROR(site.Fill(code));
   RemoteSyscalls scope(&task, std::move(memory), site);
+  scope.auxv_ = std::move(auxv);
   scope.caught_ = caught;
   RETURN_IF_ERROR(scope.Leave(task.threads().front()));
   return scope;
@@ -70,6 +72,7 @@ RemoteSyscalls::RemoteSyscalls(RemoteSyscalls&& other) noexcept
       memory_(std::move(other.memory_)),
       site_(other.site_),
       healer_(other.healer_),
+      auxv_(std::move(other.auxv_)),
       scratch_(other.scratch_),
       caught_(other.caught_),
       away_(std::move(other.away_)),

@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -65,6 +66,9 @@ class RemoteSyscalls {
   // The same in two steps, between which the thread runs beside others.
   absl::Status StartRun(const FrozenThread& thread, std::span<const RemoteCall> calls);
   absl::StatusOr<std::vector<int64_t>> FinishRun();
+
+  // What the task's /proc/PID/auxv holds.
+  const std::string& auxv() const { return auxv_; }
 
   // kScratchSize bytes of the task that nobody uses between two calls of this. Not to be kept over
   // a call with another thread.
@@ -150,6 +154,7 @@ class RemoteSyscalls {
   std::unique_ptr<RemoteMemory> memory_;
   InjectionSite site_;
   Healer healer_;
+  std::string auxv_;
   RemoteAddress scratch_;           // null until it is known
   uint64_t caught_ = 0;             // signals with a handler, bit 0 = signal 1
   std::optional<AwayThread> away_;  // one that calls are run in, on the first place
