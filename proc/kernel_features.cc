@@ -157,6 +157,8 @@ constexpr KernelFeatures::Description kDescriptions[] = {
      "the state of many threads at once", "each of them is asked"},
 };
 
+bool Answer(KernelFeature feature);
+
 bool Ask(KernelFeature feature) {
   const absl::StatusOr<ProcDir> proc = ProcDir::OpenTask(getpid());
   if (!proc.ok()) return false;
@@ -165,7 +167,8 @@ bool Ask(KernelFeature feature) {
     case KernelFeature::kProcmapQuery:
       return HasProcmapQuery(self);
     case KernelFeature::kPagemapScan:
-      return CanScanFor(self, 0);
+      // Mostly asked together.
+      return Answer(KernelFeature::kPagemapScanGuard) || CanScanFor(self, 0);
     case KernelFeature::kPagemapScanGuard:
       return CanScanFor(self, abi::kPageIsGuard);
     case KernelFeature::kPagemapGuard:

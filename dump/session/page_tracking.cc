@@ -52,7 +52,7 @@ std::vector<PageRun> RunsOf(const ScannedPages& pages) {
 
 absl::StatusOr<PageTracking> PageTracking::Prepare(const DumpOptions& options,
                                                    const KernelFeatures& features) {
-  PageTracking tracking(features);
+  PageTracking tracking(features, options.track_mem || !options.prev_images_dir.empty());
   // Told early where it is needed in the freeze.
   if (!features.Has(KernelFeature::kPagemapScan) || tracking.way_ == TrackingWay::kSoftDirty) {
     FindZeroFrames();

@@ -92,10 +92,11 @@ class PageTracking {
     SoftDirtyRecord record;
   };
 
-  explicit PageTracking(KernelFeatures features)
+  // `wanted`: whether anything is to be tracked, or was. The way is no matter otherwise.
+  PageTracking(KernelFeatures features, bool wanted)
       : features_(features),
-        way_(features.Has(KernelFeature::kWriteWatch) ? TrackingWay::kWriteWatch
-                                                      : TrackingWay::kSoftDirty) {}
+        way_(!wanted || features.Has(KernelFeature::kWriteWatch) ? TrackingWay::kWriteWatch
+                                                                 : TrackingWay::kSoftDirty) {}
 
   absl::StatusOr<uint64_t> Identify(const FrozenTask& task, BorrowedFd pidfd) const;
   void Trust(const TrackedTree& found);
