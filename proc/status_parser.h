@@ -37,11 +37,13 @@ struct TaskStatus {
   std::vector<pid_t> ns_pids;         // NSpid, outermost namespace first (Linux 4.1)
   std::optional<uint32_t> umask;      // Linux 4.7; zombies have none
   std::optional<bool> kernel_thread;  // Kthread (Linux 6.10)
-  // KiB in memory (VmRSS), and what of it is of files and of shared memory (RssFile and RssShmem,
-  // Linux 4.5); and of page tables (VmPTE). Whoever has no memory has none.
-  uint64_t resident = 0;
-  uint64_t resident_files = 0;
-  uint64_t resident_shared = 0;
+  // KiB; whoever has no memory has none. The kernel counts pages near enough, page tables of all
+  // levels (VmPTE) exactly.
+  uint64_t resident = 0;         // VmRSS, the sum of the next three (Linux 4.5)
+  uint64_t anonymous = 0;        // RssAnon: copies of a file's pages, too
+  uint64_t resident_files = 0;   // RssFile
+  uint64_t resident_shared = 0;  // RssShmem
+  uint64_t swapped = 0;          // VmSwap
   uint64_t page_tables = 0;
   uint32_t threads = 0;
   // Signal masks, bit 0 = signal 1.

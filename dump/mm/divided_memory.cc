@@ -30,14 +30,6 @@ std::optional<size_t> FamilyOfDivided(const SharedPages& shared, size_t task) {
   return std::nullopt;
 }
 
-std::vector<PageRun> RunsOfTask(const SharedPages& shared, size_t task,
-                                std::span<const PageRun> left) {
-  std::vector<PageRun> runs;
-  if (FamilyOfDivided(shared, task)) runs = shared.in_family[task];
-  runs.insert(runs.end(), left.begin(), left.end());
-  return runs;
-}
-
 bool HasTwoProcessors() {
   cpu_set_t processors;
   // Where there are more than the set holds there are two.

@@ -27,11 +27,6 @@ void DivideLarge(std::span<const std::span<const PageRun>> runs, SharedPages& sh
 // The family that a divided task's first half is in; none where it is not divided.
 std::optional<size_t> FamilyOfDivided(const SharedPages& shared, size_t task);
 
-// All that a task does not share: its half there, if it is divided, and behind that what is left to
-// it.
-std::vector<PageRun> RunsOfTask(const SharedPages& shared, size_t task,
-                                std::span<const PageRun> left);
-
 // Whether there are processors for two of us.
 bool HasTwoProcessors();
 

@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "dump/image/page_sink.h"
-#include "dumpctl/failure.h"
 #include "dumpctl/status_macros.h"
 
 namespace dumpctl {
@@ -78,13 +77,16 @@ absl::Status KeptPages::ReadOver(const MemorySource& below, std::span<const Page
   return absl::OkStatus();
 }
 
-absl::Status CopiedTaskMemory::Read(std::span<const PageRun> runs,
-                                    std::span<std::byte> bytes) const {
-  absl::Status status = kept_.ReadOver(copy_, runs, bytes);
-  if (FailureOf(status) != Failure::kTargetDied) return status;
+absl::Status ExplainByKill(absl::Status status) {
+  if (!absl::IsNotFound(status)) return status;
   return absl::ResourceExhaustedError(
       "the copy of a process was killed while its memory was read, for want of memory or by "
       "somebody; dump it with --snapshot=off");
+}
+
+absl::Status CopiedTaskMemory::Read(std::span<const PageRun> runs,
+                                    std::span<std::byte> bytes) const {
+  return ExplainByKill(kept_.ReadOver(copy_, runs, bytes));
 }
 
 }  // namespace dumpctl

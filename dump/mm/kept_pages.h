@@ -62,6 +62,9 @@ class OverlaidTaskMemory final : public MemorySource {
   KeptPages kept_;
 };
 
+// Why a copy of a task cannot be read from any more, where that is because it was killed.
+absl::Status ExplainByKill(absl::Status status);
+
 // The same with a copy of a task.
 class CopiedTaskMemory final : public MemorySource {
  public:

@@ -1,6 +1,8 @@
 #include "dump/mm/page_scanner.h"
 
+#include <algorithm>
 #include <cstddef>
+#include <iterator>
 #include <utility>
 
 #include "dumpctl/status_macros.h"
@@ -61,10 +63,10 @@ struct Walk {
 
   bool empty() const { return start == end; }
 
-  bool GoesOnWith(const Vma& vma, Wanted what) const {
+  bool GoesOnWith(const Vma& vma, Wanted what, uint64_t far) const {
     constexpr size_t kMany = 8;  // to pass over them takes longer than another call
     if (what != wanted) return false;
-    return empty() || vma.untouched || (vma.start() - end <= kFar && untouched < kMany);
+    return empty() || vma.untouched || (vma.start() - end <= far && untouched < kMany);
   }
 
   void Add(const Vma& vma, Wanted what) {
@@ -99,8 +101,13 @@ void AddGuard(RemoteAddress start, RemoteAddress end, std::vector<GuardRange>& g
 
 }  // namespace
 
+bool IsNotCopied(const Vma& vma) {
+  return vma.mapping.Has(VmFlag::kDontCopy) || vma.mapping.Has(VmFlag::kWipeOnFork) ||
+         vma.mapping.Has(VmFlag::kDroppable) || vma.mapping.Has(VmFlag::kHugeTlb);
+}
+
 absl::StatusOr<ScannedPages> ScanPages(const ProcDir& task, const VmaList& vmas,
-                                       const KernelFeatures& features) {
+                                       const KernelFeatures& features, ScanOf of) {
   ASSIGN_OR_RETURN(Pagemap pagemap, Pagemap::Open(task, features));
   ScannedPages scanned;
   // The task is frozen meanwhile: a few runs a mapping is what programs have.
@@ -114,6 +121,8 @@ absl::StatusOr<ScannedPages> ScanPages(const ProcDir& task, const VmaList& vmas,
     }
   };
 
+  // Between the mappings of a copy lies what it was made with.
+  const uint64_t far = of == ScanOf::kCopy ? 0 : kFar;
   Walk walk;
   const auto finish = [&]() -> absl::Status {
     const Walk done = std::exchange(walk, {});
@@ -121,8 +130,12 @@ absl::StatusOr<ScannedPages> ScanPages(const ProcDir& task, const VmaList& vmas,
     return pagemap.Find(done.start, done.end, FilterOf(done.wanted), add);
   };
   for (const Vma& vma : vmas) {
-    const Wanted wanted = WantedOf(vma);
-    if (!walk.GoesOnWith(vma, wanted)) RETURN_IF_ERROR(finish());
+    if (of != ScanOf::kTask && !vma.mapping.flags) {
+      return absl::InternalError("pages are looked for by VmFlags that are not known");
+    }
+    const bool here = of == ScanOf::kTask || IsNotCopied(vma) == (of == ScanOf::kNotCopied);
+    const Wanted wanted = here ? WantedOf(vma) : Wanted::kNothing;
+    if (!walk.GoesOnWith(vma, wanted, far)) RETURN_IF_ERROR(finish());
     if (wanted != Wanted::kNothing) scanned.pages_scanned += vma.size() / kImagePageSize;
     if (wanted == Wanted::kWhole) {
       AddPages(vma.start(), vma.end(), scanned);
@@ -132,6 +145,28 @@ absl::StatusOr<ScannedPages> ScanPages(const ProcDir& task, const VmaList& vmas,
   }
   RETURN_IF_ERROR(finish());
   return scanned;
+}
+
+ScannedPages Joined(const ScannedPages& some, ScannedPages others) {
+  others.pages_scanned += some.pages_scanned;
+  std::vector<PageRun> runs;
+  std::merge(some.runs.begin(), some.runs.end(), others.runs.begin(), others.runs.end(),
+             std::back_inserter(runs),
+             [](const PageRun& a, const PageRun& b) { return a.start < b.start; });
+  others.runs.clear();
+  others.pages = 0;
+  for (const PageRun& run : runs) AddPages(run.start, run.end(), others);
+  if (!some.guards || !others.guards) {
+    others.guards.reset();
+    return others;
+  }
+  std::vector<GuardRange> guards;
+  std::merge(some.guards->begin(), some.guards->end(), others.guards->begin(), others.guards->end(),
+             std::back_inserter(guards),
+             [](const GuardRange& a, const GuardRange& b) { return a.start < b.start; });
+  others.guards->clear();
+  for (const GuardRange& guard : guards) AddGuard(guard.start, guard.end, *others.guards);
+  return others;
 }
 
 }  // namespace dumpctl

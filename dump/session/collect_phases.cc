@@ -18,11 +18,7 @@ void CountFacts(DumpReport& report, const TreeFacts& facts) {
     report.threads += task.threads.size();
     report.descriptors += task.descriptors ? task.descriptors->size() : 0;
     report.vmas += task.vmas.size();
-    report.pages_written += task.pages.pages;
-    report.pages_scanned += task.pages.pages_scanned;
-    report.pages_in_parent += task.pages.pages_in_parent;
   }
-  for (const auto& [id, object] : facts.shared_memory) report.pages_written += object.pages;
 }
 
 void TellOfRows(const DumpRun& run, const FrozenTree& tree) {
@@ -67,6 +63,7 @@ absl::Status Collect(DumpRun& run, const FrozenTree& tree, Preflight& preflight,
   }
   RETURN_IF_ERROR(tracking.ClearBits(tree));
   CountFacts(run.report, facts);
+  CountPages(facts, run.report);
   run.log.Info(absl::StrCat("Collected: ", run.report.vmas, " mappings, ", run.report.descriptors,
                             " descriptors, ", run.report.pages_written, " pages to save"));
   return absl::OkStatus();
@@ -80,12 +77,22 @@ absl::Status ShareOut(DumpRun& run, const FrozenTree& tree, TreeFacts& facts) {
   DumpReport& report = run.report;
   for (const PageFamily& family : shared.families) report.pages_written_once += family.pages;
   report.pages_not_repeated = shared.references - report.pages_written_once;
-  report.pages_written -= report.pages_not_repeated;
+  CountPages(facts, report);
   run.log.Info(absl::StrCat("Shared: ", report.pages_written_once, " pages of ",
                             shared.families.size(), " families, which have ", shared.references,
                             ", found in ", absl::ToInt64Microseconds(absl::Now() - begun), " us"));
-  if (DividesLarge(run.options)) DivideTasks(facts);
   return absl::OkStatus();
+}
+
+void CountPages(const TreeFacts& facts, DumpReport& report) {
+  report.pages_written = report.pages_scanned = report.pages_in_parent = 0;
+  for (const FrozenFacts& task : facts.tasks) {
+    report.pages_written += task.pages.pages;
+    report.pages_scanned += task.pages.pages_scanned;
+    report.pages_in_parent += task.pages.pages_in_parent;
+  }
+  for (const auto& [id, object] : facts.shared_memory) report.pages_written += object.pages;
+  for (const PageFamily& family : facts.shared_pages.families) report.pages_written += family.pages;
 }
 
 }  // namespace dumpctl

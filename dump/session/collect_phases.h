@@ -28,6 +28,9 @@ absl::Status Collect(DumpRun& run, const FrozenTree& tree, Preflight& preflight,
 // What tasks share is taken from them, to be written once.
 absl::Status ShareOut(DumpRun& run, const FrozenTree& tree, TreeFacts& facts);
 
+// Pages of all tasks, as far as they are known by now.
+void CountPages(const TreeFacts& facts, DumpReport& report);
+
 }  // namespace dumpctl
 
 #endif  // DUMP_SESSION_COLLECT_PHASES_H_

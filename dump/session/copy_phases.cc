@@ -6,7 +6,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "dump/session/collect_phases.h"
 #include "dump/session/drain_tree.h"
+#include "dump/session/kinship.h"
 #include "dump/session/write_once.h"
 #include "dumpctl/failure.h"
 #include "dumpctl/status_macros.h"
@@ -51,6 +53,7 @@ absl::Status CheckSnapshotMode(const DumpOptions& options) {
 CopyPhases::CopyPhases(DumpRun& run) : run_(run), snapshot_(SnapshotOptionsOf(run)) {}
 
 absl::Status CopyPhases::Prepare(std::span<const Target> targets) {
+  without_kin_ = TasksWithoutKin(targets);
   absl::Status status = snapshot_.Prepare(targets);
   if (status.ok()) return status;
   if (run_.options.snapshot.mode == SnapshotMode::kCow) return status;
@@ -64,17 +67,47 @@ bool CopyPhases::MayTake(const CgroupFreezer& freezer) const {
   return !freezer.was_frozen();
 }
 
-absl::Status CopyPhases::Take(const FrozenTree& tree, const TreeFacts& facts) {
+void CopyPhases::LeaveScans(bool once, std::span<const Target> targets, TreeFacts& facts) const {
+  // One that has come since may be a child of any.
+  const bool all_known = targets.size() == facts.tasks.size();
+  for (FrozenFacts& task : facts.tasks) {
+    const bool may_share = once && (!all_known || !without_kin_.contains(task.process.pid));
+    task.scanned_later = !may_share && snapshot_.CopiesUnscanned(task);
+  }
+}
+
+absl::Status CopyPhases::Take(const FrozenTree& tree, const KernelFeatures& features,
+                              TreeFacts& facts) {
   const TraceSpan span(TraceKind::kPhase, "snapshot");
   RETURN_IF_ERROR(run_.Begin("snapshot"));
   const absl::Time begun = absl::Now();
-  ASSIGN_OR_RETURN(const std::vector<std::string> not_copied, snapshot_.Take(tree, facts));
+  ASSIGN_OR_RETURN(const std::vector<std::string> not_copied,
+                   snapshot_.Take(tree, features, facts));
+  CountPages(facts, run_.report);
   for (const std::string& words : not_copied) {
     if (run_.options.snapshot.mode == SnapshotMode::kCow) return NoSnapshot(words);
     run_.log.Info(absl::StrCat("Not copied: ", words));
   }
   run_.log.Info(absl::StrCat("Copied ", snapshot_.copies(), " processes in ",
                              absl::ToInt64Microseconds(absl::Now() - begun), " us"));
+  return absl::OkStatus();
+}
+
+absl::Status CopyPhases::FindPages(const KernelFeatures& features, TreeFacts& facts) {
+  if (snapshot_.copies() == 0) return absl::OkStatus();
+  const TraceSpan span(TraceKind::kPhase, "find");
+  RETURN_IF_ERROR(run_.Begin("find"));
+  for (size_t i = 0; i < facts.tasks.size(); ++i) {
+    FrozenFacts& task = facts.tasks[i];
+    if (!task.scanned_later) continue;
+    TraceSpan scan(TraceKind::kTask, "pages", {{"pid", task.process.pid}});
+    ASSIGN_OR_RETURN(task.pages, snapshot_.FindPages(i, task, features));
+    task.scanned_later = false;
+    scan.Tell({"pages", task.pages.pages});
+    run_.log.Info(absl::StrCat("Found ", task.pages.pages, " pages of process ", task.process.pid,
+                               " in its copy"));
+  }
+  CountPages(facts, run_.report);
   return absl::OkStatus();
 }
 

@@ -1,6 +1,9 @@
 #ifndef DUMP_SESSION_COPY_PHASES_H_
 #define DUMP_SESSION_COPY_PHASES_H_
 
+#include <sys/types.h>
+
+#include <set>
 #include <span>
 
 #include "absl/status/status.h"
@@ -11,6 +14,7 @@
 #include "dump/session/snapshot.h"
 #include "dump/session/target.h"
 #include "dump/tracee/frozen_tree.h"
+#include "proc/kernel_features.h"
 
 namespace dumpctl {
 
@@ -31,8 +35,15 @@ class CopyPhases {
   // Who is to be frozen again at once cannot wait for a copy.
   bool MayTake(const CgroupFreezer& freezer) const;
 
-  // In the freeze, with VmFlags learnt.
-  absl::Status Take(const FrozenTree& tree, const TreeFacts& facts);
+  // In the freeze, before pages are looked for: says whose are looked for in their copies instead
+  // (FrozenFacts::scanned_later). `targets`: those known since Prepare that are in the tree still.
+  // `once`: not of tasks that may share pages, which is found out while all stand (FindFamilies).
+  void LeaveScans(bool once, std::span<const Target> targets, TreeFacts& facts) const;
+  // With VmFlags learnt.
+  absl::Status Take(const FrozenTree& tree, const KernelFeatures& features, TreeFacts& facts);
+
+  // When the tree runs again. Finds the pages that are looked for in copies.
+  absl::Status FindPages(const KernelFeatures& features, TreeFacts& facts);
   // Writes what the tree, which runs on, had in memory when it stood, and ends the copies. Nothing
   // where there are none.
   absl::Status Save(const TreeFacts& facts, std::span<PageSink> sinks);
@@ -44,6 +55,7 @@ class CopyPhases {
  private:
   DumpRun& run_;
   Snapshot snapshot_;
+  std::set<pid_t> without_kin_;  // by preflight
   absl::Status left_;
 };
 

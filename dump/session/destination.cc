@@ -98,10 +98,14 @@ absl::Status Destination::OpenSinks(size_t tasks) {
 absl::Status Destination::OpenSinks(const TreeFacts& facts) {
   const size_t own = facts.tasks.size() + facts.shared_memory.size();
   RETURN_IF_ERROR(OpenSinks(own));
-  sinks_.erase(sinks_.begin() + static_cast<std::ptrdiff_t>(own), sinks_.end());
-  for (uint32_t id = 1; id <= facts.shared_pages.families.size(); ++id) {
-    ASSIGN_OR_RETURN(PageSink sink, images_->CreatePagesInParent(id));
+  if (families_ == 0) {
+    sinks_.erase(sinks_.begin() + static_cast<std::ptrdiff_t>(own), sinks_.end());
+  }
+  while (families_ < facts.shared_pages.families.size()) {
+    ASSIGN_OR_RETURN(PageSink sink,
+                     images_->CreatePagesInParent(static_cast<uint32_t>(families_ + 1)));
     sinks_.push_back(std::move(sink));
+    ++families_;
   }
   return absl::OkStatus();
 }

@@ -46,6 +46,7 @@ class Destination {
   absl::Status OpenSinks(size_t tasks);
   // Those that are needed in the end: for those that have come since, and, right behind, for
   // families, among the parent images. Some tasks of the tree that was looked over may be no more.
+  // Once more where families were found since.
   absl::Status OpenSinks(const TreeFacts& facts);
 
   // Enters the pages that stand in the parent images: behind those that were written.
@@ -63,6 +64,7 @@ class Destination {
   std::unique_ptr<PageServerClient> page_server_;  // none where pages go beside the images
   std::unique_ptr<ImageSink> images_;
   std::vector<PageSink> sinks_;
+  size_t families_ = 0;  // that the last of them are for
 };
 
 }  // namespace dumpctl

@@ -151,6 +151,7 @@ class Drain {
   absl::Status DrainTask(size_t i, const DrainProgress& progress) {
     const FrozenFacts& facts = facts_.tasks[i];
     const pid_t pid = facts.process.pid;
+    if (facts.scanned_later) return absl::InternalError("memory is to be written unscanned");
     const TraceSpan span(TraceKind::kTask, "memory", {{"pid", pid}, {"bytes", BytesOf(i)}});
     AccountInFamily(i);
     Parts parts(*this, i);

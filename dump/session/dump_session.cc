@@ -119,6 +119,7 @@ absl::Status Session::RunPhases() {
   ASSIGN_OR_RETURN(Destination destination, Destination::Open(run_, tracking_.parent(), pids));
   tracking_.SendTo(destination.KnownToServer(pids));
   const bool once = WritesOnce(run_.options, destination.images());
+  const bool divides = once && DividesLarge(run_.options);
   RETURN_IF_ERROR(destination.OpenSinks(targets_.size() + preflight.shared_memory.size()));
   const BpfVmFlags* const by_bpf = FlagsByBpf(run_, preflight);
   CgroupFreezer freezer(run_.options.cgroups.freeze_cgroup);
@@ -133,6 +134,8 @@ absl::Status Session::RunPhases() {
   SideFactsRead side = ReadSideFacts(tree, helper);
   ASSIGN_OR_RETURN(TreeFacts facts, Question(run_, tree, tracking_, root()));
   facts.run_id = run_id;
+  const bool takes_copies = copies_.MayTake(freezer);
+  if (takes_copies && !tracking_.splits()) copies_.LeaveScans(once, targets_, facts);
   TcpConnections connections;
   ReadFlagsLater flags;
   if (by_bpf == nullptr && preflight.worth_helper) flags = ReadFlagsBeside(tree, helper);
@@ -143,14 +146,14 @@ absl::Status Session::RunPhases() {
   auto names = SeeNamesBeside(facts, helper);
   if (once) RETURN_IF_ERROR(ShareOut(run_, tree, facts));
   RETURN_IF_ERROR(ReadConnections(facts, connections));
-  RETURN_IF_ERROR(destination.OpenSinks(facts));
-  destination.AccountInParent(facts);
-  const bool takes_copies = copies_.MayTake(freezer);
   const bool needs_flags = takes_copies || copies_.snapshot().MayWriteBeside();
   if (needs_flags) {
     RETURN_IF_ERROR(LearnFlags(run_, features_, tree, FlagsOf(flags, facts), facts));
   }
-  if (takes_copies) RETURN_IF_ERROR(copies_.Take(tree, facts));
+  if (takes_copies) RETURN_IF_ERROR(copies_.Take(tree, features_, facts));
+  if (divides) DivideTasks(facts);
+  RETURN_IF_ERROR(destination.OpenSinks(facts));
+  destination.AccountInParent(facts);
   RETURN_IF_ERROR(SaveMemory(tree, facts, destination.sinks()));
   ASSIGN_OR_RETURN(facts.file_rules.seen, Await(names));
   RETURN_IF_ERROR(SaveNameless(tree, facts, destination.images()));
@@ -163,6 +166,9 @@ absl::Status Session::RunPhases() {
     RETURN_IF_ERROR(LetGoOfFiles(features_, facts));
   }
 
+  RETURN_IF_ERROR(copies_.FindPages(features_, facts));
+  if (divides) DivideTasks(facts);
+  RETURN_IF_ERROR(destination.OpenSinks(facts));
   RETURN_IF_ERROR(copies_.Save(facts, destination.sinks()));
   LinkRemaps links;
   RETURN_IF_ERROR(Serialise(facts, destination, links));

@@ -64,6 +64,9 @@ struct FrozenFacts {
   VmaList vmas;
   std::optional<ReadFlags> flags;  // where they came with the mappings
   ScannedPages pages;
+  // `pages` are not all yet: the task is to have a copy, in which they are looked for while it runs
+  // again (CopyPhases).
+  bool scanned_later = false;
   ResourceRefusals refusals;  // of what shows only while it is frozen
   // What the task's time namespace adds to the clocks; empty where the kernel has none.
   std::string timens_offsets_text;

@@ -49,6 +49,8 @@ class PageTracking {
   ~PageTracking();
 
   bool tracks() const { return holder_.has_value(); }
+  // Whether Split takes all pages, while their tasks stand.
+  bool splits() const { return tracks() || parent_.has_value(); }
   const ParentImages* parent() const { return parent_ ? &*parent_ : nullptr; }
 
   // What the parent images hold of these, which is read before they are frozen.

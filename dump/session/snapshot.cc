@@ -7,7 +7,6 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
-#include "dump/mm/divided_memory.h"
 #include "dump/mm/kept_pages.h"
 #include "dump/session/copy_refusal.h"
 #include "dump/session/memory_headroom.h"
@@ -16,6 +15,7 @@
 #include "dumpctl/status_macros.h"
 #include "dumpctl/trace.h"
 #include "proc/stat_parser.h"
+#include "proc/status_parser.h"
 
 namespace dumpctl {
 namespace {
@@ -24,18 +24,11 @@ namespace {
 constexpr uint64_t kMostKept = 16 << 20;
 constexpr absl::Duration kReapTimeout = absl::Seconds(10);
 
-// Whose pages fork(2) leaves out of a copy, or may fail to keep there (a huge page that is written
-// to where there is no other).
-bool IsKept(const Vma& vma) {
-  return vma.mapping.Has(VmFlag::kDontCopy) || vma.mapping.Has(VmFlag::kWipeOnFork) ||
-         vma.mapping.Has(VmFlag::kDroppable) || vma.mapping.Has(VmFlag::kHugeTlb);
-}
-
 std::vector<PageRun> KeptRuns(const VmaList& vmas, const std::vector<PageRun>& runs) {
   std::vector<PageRun> kept;
   auto run = runs.begin();
   for (const Vma& vma : vmas) {
-    if (!IsKept(vma)) continue;
+    if (!IsNotCopied(vma)) continue;
     while (run != runs.end() && run->end() <= vma.start()) ++run;
     // A run may reach over several mappings.
     for (auto next = run; next != runs.end() && next->start < vma.end(); ++next) {
@@ -47,21 +40,49 @@ std::vector<PageRun> KeptRuns(const VmaList& vmas, const std::vector<PageRun>& r
   return kept;
 }
 
-// A copy is made of page tables, by the kernel, and each has memory to be found first: pages that
-// lie far apart are written faster than copied. In units of 0.1 us, as measured: a page costs 1 to
-// copy and 12 to write, a table 25, and a copy that is made, held and waited for 5,000.
-bool IsCopiedFaster(const std::vector<PageRun>& runs) {
-  constexpr uint64_t kBytesOfTable = 2 << 20;
-  uint64_t pages = 0;
+// What one page table maps.
+constexpr uint64_t kBytesOfTable = 2 << 20;
+
+uint64_t TablesOf(const std::vector<PageRun>& runs) {
   uint64_t tables = 0;
   uint64_t next = 0;
   for (const PageRun& run : runs) {
-    pages += run.pages;
     const uint64_t first = std::max(next, run.start.value() / kBytesOfTable);
     next = (run.end().value() - 1) / kBytesOfTable + 1;
     tables += next - std::min(next, first);
   }
-  return 12 * pages > pages + 25 * tables + 5000;
+  return tables;
+}
+
+// What a task may have to be saved.
+struct Amount {
+  uint64_t pages = 0;
+  uint64_t tables = 0;  // that these lie in
+
+  uint64_t bytes() const { return pages * kImagePageSize; }
+  // What lies in so many tables, and no more.
+  uint64_t most_bytes() const { return tables * kBytesOfTable; }
+};
+
+// By what the kernel counts. The tables are as many at most. Nothing of a task whose leader has
+// ended.
+Amount AmountInMemory(const FrozenFacts& facts) {
+  constexpr uint64_t kKibOfPage = kImagePageSize >> 10;
+  const absl::StatusOr<TaskStatus> status = ParseStatus(facts.threads.front().status_text);
+  if (!status.ok()) return {};
+  return {(status->anonymous + status->swapped) / kKibOfPage, status->page_tables / kKibOfPage};
+}
+
+// A copy is made of page tables, by the kernel, and each has memory to be found first: pages that
+// lie far apart are written faster than copied. In units of 0.1 us, as measured: a page costs 1 to
+// copy and 12 to write, a table 25, and a copy that is made, held and waited for 5,000.
+bool IsCopiedFaster(const Amount& amount) {
+  return 12 * amount.pages > amount.pages + 25 * amount.tables + 5000;
+}
+
+bool IsWorthCopy(const Amount& amount, uint64_t worth) {
+  if (amount.bytes() < worth) return false;
+  return worth != SnapshotOptions::kWorthOfItself || IsCopiedFaster(amount);
 }
 
 }  // namespace
@@ -119,49 +140,73 @@ absl::Status Snapshot::CopyTask(size_t place, const FrozenTask& task, const Froz
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::vector<std::string>> Snapshot::Take(const FrozenTree& tree,
-                                                        const TreeFacts& facts) {
+bool Snapshot::CopiesUnscanned(const FrozenFacts& facts) const {
+  const Amount amount = AmountInMemory(facts);
+  return IsWorthCopy(amount, options_.worth) && amount.most_bytes() <= room_;
+}
+
+// Why it is not copied; empty where it is, or need not be.
+absl::StatusOr<std::string> Snapshot::TakeTask(size_t place, const FrozenTask& task,
+                                               const KernelFeatures& features, TreeFacts& facts) {
+  FrozenFacts& own = facts.tasks[place];
+  const std::vector<PageRun>& runs = own.pages.runs;
+  uint64_t bytes = 0;
+  if (own.scanned_later) {
+    ASSIGN_OR_RETURN(own.pages, ScanPages(task.dir(), own.vmas, features, ScanOf::kNotCopied));
+    bytes = AmountInMemory(own).most_bytes() + BytesOf(runs);
+  } else {
+    bytes = BytesOf(runs);
+    if (!IsWorthCopy({PagesOf(runs), TablesOf(runs)}, options_.worth)) return "";
+  }
+  if (bytes > room_) {
+    return absl::StrCat("its ", bytes >> 20,
+                        " MiB may come to take more memory than there is for copies (", room_ >> 20,
+                        " MiB)");
+  }
+  if (std::string why = WhyNoCopy(task, own); !why.empty()) return why;
+  std::vector<PageRun> kept = KeptRuns(own.vmas, runs);
+  if (BytesOf(kept) > kMostKept) {
+    return "it has too many pages that a copy would not have (MADV_DONTFORK, MADV_WIPEONFORK, huge "
+           "pages)";
+  }
+  // They may be read from this task for all who share them.
   const auto& shared = facts.shared_pages.in_family;
+  if (!shared.empty() && !KeptRuns(own.vmas, shared[place]).empty()) {
+    return "it shares pages that a copy would not have (MADV_DONTFORK, MADV_WIPEONFORK)";
+  }
+  const absl::Status copied = CopyTask(place, task, own, std::move(kept));
+  if (FailureOf(copied) == Failure::kTargetDied) return copied;
+  if (!copied.ok()) return std::string(copied.message());
+  room_ -= bytes;
+  return "";
+}
+
+absl::StatusOr<std::vector<std::string>> Snapshot::Take(const FrozenTree& tree,
+                                                        const KernelFeatures& features,
+                                                        TreeFacts& facts) {
   std::vector<std::string> not_copied;
   for (size_t i = 0; i < facts.tasks.size(); ++i) {
     memory_.emplace_back();
-    const FrozenFacts& task = facts.tasks[i];
-    const std::vector<PageRun> runs = RunsOfTask(facts.shared_pages, i, task.pages.runs);
-    const uint64_t bytes = BytesOf(runs);
-    if (bytes < options_.worth) continue;
-    if (options_.worth == SnapshotOptions::kWorthOfItself && !IsCopiedFaster(runs)) continue;
-    std::string why;
-    if (bytes > room_) {
-      why = absl::StrCat("its ", bytes >> 20,
-                         " MiB may come to take more memory than there is for "
-                         "copies (",
-                         room_ >> 20, " MiB)");
-    } else {
-      why = WhyNoCopy(tree.tasks()[i], task);
-    }
-    std::vector<PageRun> kept = KeptRuns(task.vmas, runs);
-    if (why.empty() && BytesOf(kept) > kMostKept) {
-      why =
-          "it has too many pages that a copy would not have (MADV_DONTFORK, MADV_WIPEONFORK, huge "
-          "pages)";
-    }
-    // They may be read from this task for all who share them.
-    if (why.empty() && !shared.empty() && !FamilyOfDivided(facts.shared_pages, i) &&
-        !KeptRuns(task.vmas, shared[i]).empty()) {
-      why = "it shares pages that a copy would not have (MADV_DONTFORK, MADV_WIPEONFORK)";
-    }
-    if (why.empty()) {
-      const absl::Status status = CopyTask(i, tree.tasks()[i], task, std::move(kept));
-      if (FailureOf(status) == Failure::kTargetDied) return status;
-      if (status.ok()) {
-        room_ -= bytes;
-        continue;
-      }
-      why = std::string(status.message());
-    }
-    not_copied.push_back(absl::StrCat("process ", tree.tasks()[i].pid(), ": ", why));
+    const FrozenTask& task = tree.tasks()[i];
+    ASSIGN_OR_RETURN(const std::string why, TakeTask(i, task, features, facts));
+    if (!why.empty()) not_copied.push_back(absl::StrCat("process ", task.pid(), ": ", why));
+    FrozenFacts& own = facts.tasks[i];
+    if (!own.scanned_later || memory_.back() != nullptr) continue;
+    ASSIGN_OR_RETURN(own.pages, ScanPages(task.dir(), own.vmas, features));
+    own.scanned_later = false;
   }
   return not_copied;
+}
+
+absl::StatusOr<ScannedPages> Snapshot::FindPages(size_t task, const FrozenFacts& facts,
+                                                 const KernelFeatures& features) const {
+  const auto copy = std::find_if(copies_.begin(), copies_.end(),
+                                 [task](const Copy& each) { return each.task == task; });
+  if (copy == copies_.end()) return absl::InternalError("pages are to be found in no copy");
+  absl::StatusOr<ScannedPages> found =
+      ScanPages(copy->copy.dir(), facts.vmas, features, ScanOf::kCopy);
+  if (!found.ok()) return ExplainByKill(found.status());
+  return Joined(facts.pages, *std::move(found));
 }
 
 SelfWriters Snapshot::WritersOf(size_t task, size_t most) const {

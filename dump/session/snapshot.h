@@ -23,6 +23,7 @@
 #include "dump/tracee/frozen_tree.h"
 #include "dump/tracee/process_copy.h"
 #include "dump/tracee/rseq.h"
+#include "proc/kernel_features.h"
 
 namespace dumpctl {
 
@@ -41,10 +42,20 @@ class Snapshot {
   absl::Status Prepare(std::span<const Target> targets);
   bool prepared() const { return prepared_; }
 
+  // Whether a task is to be copied by what it has in memory, whichever pages these are. They may be
+  // looked for in the copy then.
+  bool CopiesUnscanned(const FrozenFacts& facts) const;
+
   // In the freeze, with VmFlags learnt. Gives those that are not copied, each with its reason:
   // their memory is to be written in the freeze. When this returns, all tasks stand as they stood
-  // before, but for their copies. Errors: Failure::kTargetDied.
-  absl::StatusOr<std::vector<std::string>> Take(const FrozenTree& tree, const TreeFacts& facts);
+  // before, but for their copies, and all pages are known of those that have none. Errors:
+  // Failure::kTargetDied, ScanPages's.
+  absl::StatusOr<std::vector<std::string>> Take(const FrozenTree& tree,
+                                                const KernelFeatures& features, TreeFacts& facts);
+
+  // All pages of a task that is scanned later, once it runs again if need be.
+  absl::StatusOr<ScannedPages> FindPages(size_t task, const FrozenFacts& facts,
+                                         const KernelFeatures& features) const;
 
   // Whether a task of the frozen tree may be so large that its memory is best written from beside
   // it. Its mappings are to be read before, and its VmFlags.
@@ -78,6 +89,8 @@ class Snapshot {
     std::optional<RseqRegistration> rseq;
   };
 
+  absl::StatusOr<std::string> TakeTask(size_t place, const FrozenTask& task,
+                                       const KernelFeatures& features, TreeFacts& facts);
   absl::Status CopyTask(size_t place, const FrozenTask& task, const FrozenFacts& facts,
                         std::vector<PageRun> kept_runs);
 

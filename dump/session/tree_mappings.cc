@@ -160,11 +160,11 @@ std::future<absl::StatusOr<std::vector<ScannedPages>>> ScanBeside(const FrozenTr
   const auto scan = [&]() -> absl::StatusOr<std::vector<ScannedPages>> {
     std::vector<ScannedPages> scanned;
     for (size_t i = 0; i < facts.tasks.size(); ++i) {
+      ScannedPages& found = scanned.emplace_back();
+      if (facts.tasks[i].scanned_later) continue;
       TraceSpan span(TraceKind::kTask, "pages", {{"pid", facts.tasks[i].process.pid}});
-      ASSIGN_OR_RETURN(ScannedPages found,
-                       ScanPages(tree.tasks()[i].dir(), facts.tasks[i].vmas, features));
+      ASSIGN_OR_RETURN(found, ScanPages(tree.tasks()[i].dir(), facts.tasks[i].vmas, features));
       span.Tell({"pages", found.pages});
-      scanned.push_back(std::move(found));
     }
     return scanned;
   };

@@ -23,8 +23,8 @@ absl::StatusOr<VmaList> ReadMappings(const FrozenTask& task, Preflight& prefligh
 absl::Status ReadTreeMappings(const FrozenTree& tree, Preflight& preflight,
                               const BpfVmFlags* by_bpf, TreeFacts& facts);
 
-// Which pages there are, of all tasks. Their mappings must be there, and stay. Not by the helper,
-// whom the flags of many mappings keep busy for long.
+// Which pages there are, of all tasks but those that are scanned later. Their mappings must be
+// there, and stay. Not by the helper, whom the flags of many mappings keep busy for long.
 std::future<absl::StatusOr<std::vector<ScannedPages>>> ScanBeside(const FrozenTree& tree,
                                                                   const KernelFeatures& features,
                                                                   const TreeFacts& facts);

@@ -66,10 +66,11 @@ void DivideTasks(TreeFacts& facts) {
     if (MayShare(task.vmas)) runs.back() = task.pages.runs;
   }
   SharedPages& shared = facts.shared_pages;
+  const size_t before = shared.families.size();
   DivideLarge(runs, shared);
-  for (size_t i = 0; i < facts.tasks.size(); ++i) {
-    if (!FamilyOfDivided(shared, i)) continue;
-    LeaveOwn(shared.in_family[i], facts.tasks[i].pages);
+  for (const PageFamily& family : std::span(shared.families).subspan(before)) {
+    const size_t divided = family.members.front();
+    LeaveOwn(shared.in_family[divided], facts.tasks[divided].pages);
   }
 }
 

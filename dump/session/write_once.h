@@ -31,7 +31,7 @@ bool DividesLarge(const DumpOptions& options);
 
 // Fills facts.shared_pages, and leaves to each task the pages that are its own. While all stand.
 absl::Status FindFamilies(const FrozenTree& tree, TreeFacts& facts);
-// Then divides what large tasks have.
+// Then divides what large tasks have, of those whose pages are known; the others when they are.
 void DivideTasks(TreeFacts& facts);
 
 // Whether pages of such a task may be a family's. Not those of huge pages of hugetlbfs, which

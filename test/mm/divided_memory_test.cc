@@ -35,16 +35,15 @@ TEST(DividedMemoryTest, TheFirstHalfOfALargeTaskIsAFamilyOfItsOwn) {
   EXPECT_TRUE(shared.in_family[1][1] == RunAt(1000, kLeast / 2));
   EXPECT_FALSE(FamilyOfDivided(shared, 0));
   EXPECT_EQ(FamilyOfDivided(shared, 1), 0u);
-  // Together they are what there was.
   const std::vector<PageRun> left = RunsWithout(large, shared.in_family[1]);
-  uint64_t pages = 0;
-  uint64_t end = 0;
-  for (const PageRun& run : RunsOfTask(shared, 1, left)) {
-    EXPECT_GE(run.start.value(), end);
-    end = run.end().value();
-    pages += run.pages;
-  }
-  EXPECT_EQ(pages, kLeast + 6);
+  EXPECT_EQ(PagesOf(left) + shared.families[0].pages, kLeast + 6);
+
+  // Those that become known later have families behind it.
+  const std::vector<std::span<const PageRun>> later = {large, left, {}};
+  DivideLarge(later, shared);
+  ASSERT_EQ(shared.families.size(), 2u);
+  EXPECT_EQ(FamilyOfDivided(shared, 1), 0u);
+  EXPECT_EQ(FamilyOfDivided(shared, 0), 1u);
 }
 
 TEST(DividedMemoryTest, WhoSharesIsNotDivided) {
@@ -56,7 +55,6 @@ TEST(DividedMemoryTest, WhoSharesIsNotDivided) {
   DivideLarge(runs, shared);
   EXPECT_EQ(shared.families.size(), 1u);
   EXPECT_FALSE(FamilyOfDivided(shared, 0));
-  EXPECT_EQ(RunsOfTask(shared, 0, large).size(), 1u);
 }
 
 }  // namespace

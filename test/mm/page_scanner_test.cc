@@ -15,6 +15,7 @@
 
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "dump/tracee/process_copy.h"
 #include "dumpctl/kernel_abi.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -327,6 +328,97 @@ TEST_P(PageScannerTest, SaysWhenTheTaskIsGone) {
   child.Kill();
   EXPECT_EQ(ScanPages(dir, vmas, *KernelFeatures::Probe(GetParam())).status().code(),
             absl::StatusCode::kNotFound);
+}
+
+// Memory of all kinds, as far as this kernel has them. In a copy some of it is there no more, and
+// some has become pages of its own.
+void* MemoryOfAllKinds() {
+  constexpr size_t kEach = 16;
+  char* const base = Map(16 * kEach, PROT_NONE, MAP_SHARED | MAP_ANONYMOUS);
+  size_t next = 0;
+  // Every other page of it is written to, or none.
+  const auto add = [&](int flags, int fd, bool written = true) {
+    char* const at = base + next++ * kEach * kPage;
+    mmap(at, kEach * kPage, PROT_READ | PROT_WRITE, flags | MAP_FIXED, fd, 0);
+    volatile char sum = 0;
+    for (size_t i = 0; i < kEach; ++i) sum = static_cast<char>(sum + at[i * kPage]);
+    for (size_t i = 0; written && i < kEach; i += 2) at[i * kPage] = 'x';
+    return at;
+  };
+  constexpr int kAnonymous = MAP_PRIVATE | MAP_ANONYMOUS;
+  const int file = FileOf("/tmp", kEach);
+  const int memory_file = FileOf("/dev/shm", kEach);
+  if (base == nullptr || file < 0 || memory_file < 0) return nullptr;
+  add(kAnonymous, -1);
+  madvise(add(kAnonymous, -1), kEach * kPage, MADV_DONTFORK);
+  add(kAnonymous, -1, false);
+  madvise(add(kAnonymous, -1), kEach * kPage, MADV_WIPEONFORK);
+  madvise(add(kAnonymous, -1), kEach / 2 * kPage, MADV_DONTNEED);
+  madvise(add(kAnonymous, -1), kEach * kPage, MADV_FREE);
+  madvise(add(kAnonymous, -1), kEach * kPage, MADV_PAGEOUT);
+  mprotect(add(kAnonymous, -1), kEach * kPage, PROT_NONE);
+  syscall(SYS_mlock, add(kAnonymous, -1), kEach / 2 * kPage);
+  add(MAP_PRIVATE, file);
+  add(MAP_PRIVATE, file, false);
+  // Nothing is written to it, but that the kernel's page of zeros hides its own.
+  char* const over_memory = base + next++ * kEach * kPage;
+  mmap(over_memory, kEach * kPage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED, memory_file, 0);
+  PutZeroPages(over_memory + 3 * kPage, 2);
+  add(MAP_SHARED, file);
+  // What was moved takes its pages along.
+  char* const old = add(kAnonymous, -1);
+  mremap(old, kEach * kPage, kEach * kPage, MREMAP_MAYMOVE | MREMAP_FIXED,
+         base + next++ * kEach * kPage);
+  // Guards where there are pages, and where there never were any.
+  for (const size_t place : {4, 10, 12, 15}) {
+    madvise(base + (place * kEach + 5) * kPage, kPage, abi::kMadvGuardInstall);
+  }
+  constexpr int kDroppable = 0x08;  // Linux 6.11
+  char* const droppable = Map(2, PROT_READ | PROT_WRITE, kDroppable | MAP_ANONYMOUS);
+  if (droppable != nullptr) *droppable = 'x';
+  constexpr size_t kHuge = 512 * kPage;
+  char* huge = Map(2 * 512);
+  huge += -reinterpret_cast<uintptr_t>(huge) % kHuge;
+  madvise(huge, kHuge, MADV_HUGEPAGE);
+  *huge = 'x';
+  return base;
+}
+
+TEST_P(PageScannerTest, ACopyAndWhatItLacksAreTheTask) {
+  const auto features = KernelFeatures::Probe(GetParam());
+  const MappedChild child(MemoryOfAllKinds);
+  const VmaList vmas = child.Vmas();
+  auto task = FrozenTask::Freeze(child.pid(), absl::Now() + absl::Seconds(5));
+  ASSERT_TRUE(task.ok()) << task.status();
+  const auto all = ScanPages(child.Dir(), vmas, *features);
+  const auto lacking = ScanPages(child.Dir(), vmas, *features, ScanOf::kNotCopied);
+  const auto copy = ProcessCopy::Make(*task);
+  ASSERT_TRUE(copy.ok()) << copy.status();
+  ASSERT_TRUE(task->Resume().ok());
+  // It runs on: what it had is given up, and what was empty is written to.
+  const auto memory = child.Dir().Open("mem", O_RDWR);
+  for (uint64_t page = 0; page < 16; ++page) {
+    ASSERT_EQ(pwrite(memory->get(), "y", 1, static_cast<off_t>(child.Page(page).value())), 1);
+  }
+  const auto rest = ScanPages(copy->dir(), vmas, *features, ScanOf::kCopy);
+  ASSERT_TRUE(all.ok() && lacking.ok() && rest.ok());
+  EXPECT_THAT(RunsIn(*lacking, child, 256), SizeIs(16));
+  const ScannedPages joined = Joined(*lacking, *rest);
+  EXPECT_EQ(joined.runs, all->runs);
+  EXPECT_EQ(joined.pages, all->pages);
+  EXPECT_EQ(joined.pages_scanned, all->pages_scanned);
+  EXPECT_EQ(joined.guards, all->guards);
+}
+
+TEST(PageScannerCopyTest, WantsVmFlags) {
+  const MappedChild child([]() -> void* { return Map(1); });
+  const ProcDir dir = child.Dir();
+  ProcMapFileOpener opener(dir, *KernelTmpfsDevice());
+  const auto vmas = VmaList::Build(*ParseMaps(*dir.Read("maps")), opener);
+  const auto features = KernelFeatures::Probe();
+  EXPECT_TRUE(ScanPages(dir, *vmas, *features).ok());
+  EXPECT_EQ(ScanPages(dir, *vmas, *features, ScanOf::kCopy).status().code(),
+            absl::StatusCode::kInternal);
 }
 
 INSTANTIATE_TEST_SUITE_P(Ways, PageScannerTest, ::testing::ValuesIn(kWays));

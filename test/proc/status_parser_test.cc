@@ -25,7 +25,7 @@ constexpr char kStatus[] =
     "PPid:\t1\nTracerPid:\t0\nUid:\t0\t1\t2\t3\nGid:\t4\t5\t6\t7\nFDSize:\t64\n"
     "Groups:\t4 24 1000 \nNStgid:\t7147\nNSpid:\t7149\t12\nKthread:\t0\nVmPeak:\t   11388 kB\n"
     "VmRSS:\t    5120 kB\nRssAnon:\t    1000 kB\nRssFile:\t    4000 kB\nRssShmem:\t     120 kB\n"
-    "VmPTE:\t     160 kB\n"
+    "VmPTE:\t     160 kB\nVmSwap:\t      12 kB\n"
     "Threads:\t2\nSigQ:\t1/96364\nSigPnd:\t0000000000000800\nShdPnd:\t0000001000000000\n"
     "SigBlk:\t0000001000000800\nSigIgn:\t0000000000001000\nSigCgt:\t0000000180000200\n"
     "CapInh:\t0000000000000000\nCapPrm:\t000001fffeffffff\nCapEff:\t000001fffeffffff\n"
@@ -60,8 +60,10 @@ TEST(StatusParserTest, TakesWhatADumpUses) {
   EXPECT_EQ(status->name, "worker ");
   EXPECT_EQ(status->umask, 022u);
   EXPECT_EQ(status->resident, 5120u);
+  EXPECT_EQ(status->anonymous, 1000u);
   EXPECT_EQ(status->resident_files, 4000u);
   EXPECT_EQ(status->resident_shared, 120u);
+  EXPECT_EQ(status->swapped, 12u);
   EXPECT_EQ(status->page_tables, 160u);
   EXPECT_EQ(status->state, 'S');
   EXPECT_EQ(status->tgid, 7147);

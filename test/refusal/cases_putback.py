@@ -19,7 +19,7 @@ from scene import require, tracer_of, wait_until
 STEPS = ("preflight", "images", "freeze", "collect", "ask", "holdings", "share", "lock", "memory", "ghosts",
          "flags", "serialise", "link", "commit")
 # Where memory is written from copies.
-COPYING = ("snapshot", "memory", "flags", "resume", "copies", "serialise", "commit")
+COPYING = ("snapshot", "memory", "flags", "resume", "find", "copies", "serialise", "commit")
 COPIES = ("-R", "--snapshot=cow")
 TCP = ("--tcp-established", "--network-lock")
 SHAPES = {

@@ -1,0 +1,23 @@
+#ifndef DUMP_SESSION_KINSHIP_H_
+#define DUMP_SESSION_KINSHIP_H_
+
+#include <sys/types.h>
+
+#include <set>
+#include <span>
+
+#include "dump/session/target.h"
+
+namespace dumpctl {
+
+// Those of a tree that have no pages in common with others of it, copy-on-write: only fork(2) makes
+// such, and execve(2) gives all of them up.
+//
+// Told by where the program has its parts, which children have where their parent has it, and
+// address space randomization (random(4), personality(2)) gives each program anew. Without that,
+// two that run the same program pass for kin. Pages that KSM has merged are not told.
+std::set<pid_t> TasksWithoutKin(std::span<const Target> targets);
+
+}  // namespace dumpctl
+
+#endif  // DUMP_SESSION_KINSHIP_H_

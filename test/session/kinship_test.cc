@@ -1,0 +1,72 @@
+#include "dump/session/kinship.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <functional>
+#include <set>
+#include <utility>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace dumpctl {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+using ::testing::UnorderedElementsAre;
+
+// A child that has run `body`, as far as that comes back, and waits until it is killed.
+class Forked {
+ public:
+  explicit Forked(const std::function<void()>& body) {
+    int running[2];
+    EXPECT_EQ(pipe2(running, O_CLOEXEC), 0);
+    pid_ = fork();
+    if (pid_ == 0) {
+      body();
+      close(running[1]);
+      for (;;) pause();
+    }
+    close(running[1]);
+    char none;
+    EXPECT_EQ(read(running[0], &none, 1), 0);
+    close(running[0]);
+  }
+  ~Forked() {
+    kill(pid_, SIGKILL);
+    waitpid(pid_, nullptr, 0);
+  }
+  Forked(const Forked&) = delete;
+  Forked& operator=(const Forked&) = delete;
+
+  pid_t pid() const { return pid_; }
+  Target target() const {
+    ProcDir dir = *ProcDir::OpenTask(pid_);
+    TaskStat stat = *ParseStat(*dir.ReadWhole("stat"));
+    return {.pid = pid_, .dir = std::move(dir), .stat = std::move(stat)};
+  }
+
+ private:
+  pid_t pid_ = 0;
+};
+
+TEST(KinshipTest, ForkMakesItAndExecveEndsIt) {
+  const Forked one([] {});
+  const Forked brother([] {});
+  const Forked other([] { execl("/bin/sleep", "sleep", "60", nullptr); });
+  std::vector<Target> targets;
+  targets.push_back(one.target());
+  targets.push_back(other.target());
+  EXPECT_THAT(TasksWithoutKin(targets), UnorderedElementsAre(one.pid(), other.pid()));
+  targets.push_back(brother.target());
+  EXPECT_THAT(TasksWithoutKin(targets), ElementsAre(other.pid()));
+  EXPECT_THAT(TasksWithoutKin({}), IsEmpty());
+}
+
+}  // namespace
+}  // namespace dumpctl
