@@ -92,6 +92,25 @@ def trace_of_a_dump_that_lets_go_on(scene):
     witness.expect_unharmed()
 
 
+@case_each(("busy", "poll.tree_shared"))
+def trace_of_a_dump_by_copies(scene, shape):
+    """Pages are looked for in the copy, but where processes may share some: while all stand."""
+    witness = scene.witness(*shape.split("."))
+    result, path = _dump(scene, witness, "-R", "--snapshot=cow", "--file-locks")
+    scene.expect_success(result)
+    trace = _trace(path)
+    _expect_nesting(trace)
+    alone = shape == "busy"
+    require(_spans(trace, cat="task", name="copy"), "nothing was copied")
+    scans = _spans(trace, cat="task", name="pages")
+    require((len(scans) == 1) == alone, scans)
+    where = _spans(trace, cat="phase", name="find" if alone else "holdings")[0]
+    require((where[1] >= _frozen(trace, witness)[2]) == alone, f"{where} beside the freeze")
+    for scan in scans:
+        _expect_within(scan, where)
+    witness.expect_unharmed()
+
+
 @case
 def trace_of_work_beside_the_dump(scene):
     witness = scene.witness("poll", "many")
