@@ -24,11 +24,11 @@ class BpfOpenFiles {
   // Of the thread `tid`, ascending. Rows that say all have their records.
   absl::StatusOr<std::vector<OpenFileRow>> Read(pid_t tid) const;
 
-  // The same one by one, as `take` gets them. `file` is LastingPart's by then, which `lasting` is
+  // The same one by one, as `give` gets them. `file` is LastingPart's by then, which `lasting` is
   // of; RowOf makes a row of it.
   using Take = absl::FunctionRef<absl::Status(const KernelFile& file, std::string_view lasting,
                                               absl::Duration tai_offset)>;
-  absl::Status Read(pid_t tid, Take take) const;
+  absl::Status Read(pid_t tid, Take give) const;
 
  private:
   explicit BpfOpenFiles(UniqueFd program) : program_(std::move(program)) {}

@@ -319,7 +319,7 @@ absl::Status ImageDirectory::Commit(bool sync) {
     return absl::InternalError("a dump without an inventory cannot be committed");
   }
   if (sync && syncfs(staging().get()) < 0) return ImageWriteError(errno, path_);
-  const absl::Status replaced = Replace(sync);
+  absl::Status replaced = Replace(sync);
   if (!replaced.ok()) {
     TakeBack();
     return replaced;

@@ -96,7 +96,7 @@ class Receiving {
   }
 
   absl::StatusOr<PagesOwner> ToldOwner(uint64_t object) const {
-    const auto owner = OwnerOf(object);
+    auto owner = OwnerOf(object);
     if (!owner.ok()) return BadPeer(absl::StrCat("sent ", std::string(owner.status().message())));
     return owner;
   }

@@ -24,7 +24,7 @@ struct Unpacked {
 //
 // Errors: Failure::kBadImage for what is no tar archive, is not whole, has no inventory, or holds
 // anything but regular files with plain names; those of ImageDirectory.
-absl::StatusOr<Unpacked> UnpackArchive(BorrowedFd from, const std::string& directory, bool sync);
+absl::StatusOr<Unpacked> UnpackArchive(BorrowedFd from, const std::string& path, bool sync);
 
 // What an entry of an archive is to be called in the directory: letters, digits and "._+-", not
 // hidden, below no directory but "./". None for any other name.

@@ -10,6 +10,7 @@
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "dump/mm/page_split.h"
+#include "dump/session/kept_runs.h"
 #include "dump/tracee/remote_syscalls.h"
 #include "dumpctl/failure.h"
 #include "dumpctl/kernel_abi.h"

@@ -6,13 +6,11 @@
 #include <cstdint>
 #include <optional>
 #include <span>
-#include <string>
-#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "dump/image/page_run.h"
 #include "dump/session/target.h"
+#include "dump/session/tracked_tree.h"
 #include "dumpctl/unique_fd.h"
 
 namespace dumpctl {
@@ -20,31 +18,6 @@ namespace dumpctl {
 // What tells one process from another that has its pid later: the inode of its pidfd (pidfs, Linux
 // 6.9).
 absl::StatusOr<uint64_t> IdentityOf(BorrowedFd pidfd);
-
-// How a tree's writes are told of.
-enum class TrackingWay : uint32_t {
-  kWriteWatch = 1,  // by a WriteWatch of each task
-  kSoftDirty = 2,   // by the soft-dirty bits of each task, of which there is a SoftDirtyRecord
-};
-
-// A task whose writes are watched.
-struct WatchedTask {
-  pid_t pid = 0;
-  uint64_t identity = 0;
-  UniqueFd watch;  // WriteWatch::fd, none where it was only asked for; SoftDirtyRecord's memfd
-  UniqueFd sent;   // of KeepRuns: its pages that a page server has; none where none has any
-};
-
-// Runs in memory that a descriptor keeps, some 16 bytes each.
-absl::StatusOr<UniqueFd> KeepRuns(std::span<const PageRun> runs);
-absl::StatusOr<std::vector<PageRun>> ReadRuns(BorrowedFd kept);
-
-// What is watched of a tree, since which dump.
-struct TrackedTree {
-  std::string run_id;  // of the dump whose images hold what is not written since
-  TrackingWay way = TrackingWay::kWriteWatch;
-  std::vector<WatchedTask> tasks;
-};
 
 // Writes are watched as long as a descriptor is open, and between one dump and the next some
 // process has to have it open: the holder. Soft-dirty bits need nobody, but what is known of them

@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "dump/session/kept_runs.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
