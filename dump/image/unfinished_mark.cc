@@ -62,8 +62,8 @@ std::vector<Birth> Read(BorrowedFd mark) {
 }  // namespace
 
 std::pair<UnfinishedMark, int> UnfinishedMark::Create(BorrowedFd directory) {
-  UniqueFd file(openat(directory.get(), kName,
-                       O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0644));
+  UniqueFd file(
+      openat(directory.get(), kName, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644));
   const int error = file ? WriteAll(BorrowedFd(file), std::as_bytes(std::span(&kHead, 1))) : errno;
   if (file && error != 0) unlinkat(directory.get(), kName, 0);
   return {UnfinishedMark(std::move(file)), error};
@@ -75,9 +75,12 @@ void UnfinishedMark::Add(BorrowedFd file) const {
 }
 
 int UnfinishedMark::Become(std::string_view inventory, bool sync) const {
-  if (ftruncate(file_.get(), 0) < 0) return errno;
-  const int error = WriteAll(BorrowedFd(file_), inventory);
-  return error == 0 && sync && fsync(file_.get()) < 0 ? errno : error;
+  // Written over, and cut off behind: of a file that was once empty ext4 begins to write the blocks
+  // when it is closed (auto_da_alloc).
+  const int error = WriteAllAt(BorrowedFd(file_), inventory, 0);
+  if (error != 0) return error;
+  if (ftruncate(file_.get(), static_cast<off_t>(inventory.size())) < 0) return errno;
+  return sync && fsync(file_.get()) < 0 ? errno : 0;
 }
 
 void UnfinishedMark::CleanUp(BorrowedFd directory) {
