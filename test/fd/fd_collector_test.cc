@@ -221,6 +221,59 @@ TEST_P(FdCollectorTest, ByBpfTheyAreTheSame) {
   }
 }
 
+// So is what was opened and closed since.
+TEST_P(FdCollectorTest, WhatWasPeekedAtMayHaveOtherNumbersByNow) {
+  if (!KernelFeatures::Probe()->Has(KernelFeature::kBpfTaskFile)) GTEST_SKIP() << "no BPF";
+  const auto by_bpf = BpfOpenFiles::Load();
+  if (absl::IsNotFound(by_bpf.status())) GTEST_SKIP() << by_bpf.status();
+  ASSERT_TRUE(by_bpf.ok()) << by_bpf.status();
+  Start([] {
+    for (int i = 3; i < 10; ++i) eventfd(0, 0);  // 3 to 9
+    close(5);
+  });
+  const auto task = ProcDir::OpenTask(child_);
+  ASSERT_TRUE(task.ok());
+  const UniqueFd pidfd(static_cast<int>(syscall(SYS_pidfd_open, child_, 0)));
+  constexpr char kMark[] = "mark:\t1\n";
+  // Numbers that were there, and those of them that are there now and were before.
+  const std::pair<std::vector<int>, std::set<int>> cases[] = {
+      {{3, 4, 6, 7, 8, 9}, {3, 4, 6, 7, 8, 9}},
+      {{3, 4, 5, 6, 7, 8, 9}, {3, 4, 6, 7, 8, 9}},
+      {{4, 6, 7, 9}, {4, 6, 7, 9}},
+      {{3, 4, 5, 8, 9, 10, 11}, {3, 4, 8, 9}},
+      {{3, 4, 6, 7, 8, 9, 10}, {3, 4, 6, 7, 8, 9}},
+      {{5, 10}, {}},
+      {{}, {}}};
+  for (const auto& [before, same] : cases) {
+    const auto all = PeekDescriptors(*task, child_, *by_bpf, 20);
+    ASSERT_TRUE(all.ok()) << all.status();
+    ASSERT_THAT(*all, SizeIs(9));
+    std::vector<Descriptor> peeked;
+    for (const int number : before) {
+      Descriptor& descriptor = peeked.emplace_back();
+      for (const Descriptor& each : *all) {
+        if (each.number != number) continue;
+        descriptor.info_text = each.info_text + kMark;
+        descriptor.stat = each.stat;
+        descriptor.link = each.link;
+        descriptor.record = each.record;
+      }
+      descriptor.number = number;
+    }
+    OpenFileIndex told(*by_bpf);
+    const auto read = ReadDescriptors(*task, child_, BorrowedFd(pidfd), &told, std::move(peeked));
+    ASSERT_TRUE(read.ok()) << read.status();
+    ASSERT_THAT(*read, SizeIs(9));
+    for (size_t i = 0; i < read->size(); ++i) {
+      const Descriptor& got = (*read)[i];
+      EXPECT_EQ(got.number, (*all)[i].number);
+      EXPECT_EQ(got.info_text, (*all)[i].info_text + (same.contains(got.number) ? kMark : ""));
+      EXPECT_EQ(got.link, (*all)[i].link);
+      EXPECT_NE(got.open_file, 0u);
+    }
+  }
+}
+
 // What is read again is told by a mark on what was not.
 TEST_P(FdCollectorTest, WhatWasPeekedAtIsReadAgainWhereItHasChanged) {
   if (!KernelFeatures::Probe()->Has(KernelFeature::kBpfTaskFile)) GTEST_SKIP() << "no BPF";

@@ -85,6 +85,22 @@ TEST(OpenFileRowTest, ASocketsLinkSaysItsProtocol) {
   EXPECT_FALSE(RowOf(NamedFileOf(SOCKFS_MAGIC, std::string(31, 'x')), kTaiOffset).link);
 }
 
+TEST(OpenFileRowTest, WhatHasNoPathIsCalledByItsKind) {
+  EXPECT_EQ(RowOf(NamedFileOf(PIPEFS_MAGIC, ""), kTaiOffset).link, "pipe:[4711]");
+  EXPECT_EQ(RowOf(NamedFileOf(ANON_INODE_FS_MAGIC, "inotify"), kTaiOffset).link,
+            "anon_inode:inotify");
+}
+
+TEST(OpenFileRowTest, WhatIsCalledAlmostLikeAnEventfdHasNoCount) {
+  for (const bool is_one : {false, true}) {
+    KernelFile file = NamedFileOf(ANON_INODE_FS_MAGIC, is_one ? "[eventfd]" : "[eventpoll]");
+    KernelFile later = file;
+    later.event_count = 5;
+    EXPECT_EQ(LastingPart(file) == LastingPart(later), !is_one);
+    EXPECT_EQ(later.event_count, is_one ? 5u : 0u);
+  }
+}
+
 TEST(OpenFileRowTest, ASocketsCountsDoNotMatter) {
   KernelFile file = NamedFileOf(SOCKFS_MAGIC, "UNIX-STREAM");
   file.show_fdinfo = 0xffffffff81000000;
