@@ -103,9 +103,10 @@ absl::StatusOr<Sorted> Sort(std::span<const pid_t> pids, int type) {
   return sorted;
 }
 
-absl::Status Identify(std::span<const pid_t> pids, int type, uint32_t ObjectIds::*id,
-                      std::vector<pid_t>& order, std::vector<ObjectIds>& ids) {
-  if (pids.empty()) return absl::OkStatus();
+// The group of each: those with the same object have the same, which is below pids.size().
+absl::StatusOr<std::vector<size_t>> Group(std::span<const pid_t> pids, int type,
+                                          std::vector<pid_t>& order) {
+  if (pids.empty()) return std::vector<size_t>();
   ASSIGN_OR_RETURN(std::optional<Sorted> sorted, Confirm(pids, order, type));
   if (!sorted) {
     ASSIGN_OR_RETURN(sorted, Sort(pids, type));
@@ -116,16 +117,44 @@ absl::Status Identify(std::span<const pid_t> pids, int type, uint32_t ObjectIds:
     if (sorted->begins[i]) ++groups;
     group_of.emplace(sorted->pids[i], groups - 1);
   }
-  // Numbered as they are met.
-  std::vector<uint32_t> numbers(groups);
-  uint32_t next = kDumperObject;
+  order = std::move(sorted->pids);
+  std::vector<size_t> found;
+  for (const pid_t pid : pids) found.push_back(group_of[pid]);
+  return found;
+}
+
+// Only processes with the same memory can have signal handlers in common: clone(2) takes
+// CLONE_SIGHAND with CLONE_VM alone, and execve(2), which gives a process memory of its own, gives
+// it handlers of its own as well. So most need not be asked.
+absl::StatusOr<std::vector<size_t>> GroupByHandlers(std::span<const pid_t> pids,
+                                                    const std::vector<size_t>& memory,
+                                                    std::vector<pid_t>& order) {
+  std::vector<size_t> having(pids.size());
+  for (const size_t group : memory) ++having[group];
+  std::vector<size_t> places;
+  std::vector<pid_t> asked;
+  std::vector<size_t> groups(pids.size());
   for (size_t i = 0; i < pids.size(); ++i) {
-    uint32_t& number = numbers[group_of[pids[i]]];
+    groups[i] = i;
+    if (having[memory[i]] < 2) continue;
+    places.push_back(i);
+    asked.push_back(pids[i]);
+  }
+  ASSIGN_OR_RETURN(const std::vector<size_t> told, Group(asked, KCMP_SIGHAND, order));
+  for (size_t i = 0; i < told.size(); ++i) groups[places[i]] = places[told[i]];
+  return groups;
+}
+
+// Numbered as they are met.
+void Number(const std::vector<size_t>& groups, uint32_t ObjectIds::*id,
+            std::vector<ObjectIds>& ids) {
+  std::vector<uint32_t> numbers(groups.size());
+  uint32_t next = kDumperObject;
+  for (size_t i = 0; i < groups.size(); ++i) {
+    uint32_t& number = numbers[groups[i]];
     if (number == 0) number = ++next;
     ids[i].*id = number;
   }
-  order = std::move(sorted->pids);
-  return absl::OkStatus();
 }
 
 }  // namespace
@@ -139,10 +168,14 @@ absl::StatusOr<std::vector<ObjectIds>> IdentifyObjects(std::span<const pid_t> pi
                                                        ObjectOrder& order) {
   std::vector<ObjectIds> ids(pids.size());
   auto& [vm, files, fs, sighand] = order.sorted;
-  RETURN_IF_ERROR(Identify(pids, KCMP_VM, &ObjectIds::vm, vm, ids));
-  RETURN_IF_ERROR(Identify(pids, KCMP_FILES, &ObjectIds::files, files, ids));
-  RETURN_IF_ERROR(Identify(pids, KCMP_FS, &ObjectIds::fs, fs, ids));
-  RETURN_IF_ERROR(Identify(pids, KCMP_SIGHAND, &ObjectIds::sighand, sighand, ids));
+  ASSIGN_OR_RETURN(const std::vector<size_t> memory, Group(pids, KCMP_VM, vm));
+  Number(memory, &ObjectIds::vm, ids);
+  ASSIGN_OR_RETURN(std::vector<size_t> groups, Group(pids, KCMP_FILES, files));
+  Number(groups, &ObjectIds::files, ids);
+  ASSIGN_OR_RETURN(groups, Group(pids, KCMP_FS, fs));
+  Number(groups, &ObjectIds::fs, ids);
+  ASSIGN_OR_RETURN(groups, GroupByHandlers(pids, memory, sighand));
+  Number(groups, &ObjectIds::sighand, ids);
   return ids;
 }
 

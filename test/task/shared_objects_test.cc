@@ -7,12 +7,19 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstddef>
+#include <memory>
 #include <set>
+#include <vector>
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 namespace dumpctl {
 namespace {
+
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
 
 class SharedObjectsTest : public ::testing::Test {
  protected:
@@ -34,6 +41,20 @@ class SharedObjectsTest : public ::testing::Test {
     return pid;
   }
 
+  // One with our memory as well.
+  pid_t StartBeside(int flags) {
+    constexpr size_t kStack = 64 << 10;
+    stacks_.push_back(std::make_unique<char[]>(kStack));
+    const auto sleep = [](void*) -> int {
+      for (;;) pause();
+    };
+    const pid_t pid =
+        clone(sleep, stacks_.back().get() + kStack, flags | CLONE_VM | SIGCHLD, nullptr);
+    children_.push_back(pid);
+    return pid;
+  }
+
+  std::vector<std::unique_ptr<char[]>> stacks_;
   std::vector<pid_t> children_;
 };
 
@@ -58,7 +79,9 @@ TEST_F(SharedObjectsTest, AnyOrderGivesTheSame) {
     const auto again = IdentifyObjects(pids, order);
     ASSERT_TRUE(again.ok()) << again.status();
     EXPECT_EQ(*again, *ids);
-    for (const auto& sorted : order.sorted) EXPECT_EQ(sorted.size(), pids.size());
+    for (size_t kind = 0; kind < 3; ++kind) EXPECT_EQ(order.sorted[kind].size(), pids.size());
+    // Nobody has memory in common: nobody is asked for handlers.
+    EXPECT_THAT(order.sorted[3], IsEmpty());
   }
   ObjectOrder wrong = order;
   for (auto& sorted : wrong.sorted) std::reverse(sorted.begin(), sorted.end());
@@ -86,6 +109,24 @@ TEST_F(SharedObjectsTest, EachKindIsItsOwn) {
   EXPECT_NE((*ids)[2].fs, us.fs);
   EXPECT_EQ((*ids)[3].fs, us.fs);
   EXPECT_NE((*ids)[3].files, us.files);
+}
+
+TEST_F(SharedObjectsTest, HandlersAreToldApartWhereMemoryIsTheSame) {
+  const pid_t forked = Start(0);
+  const pid_t memory = StartBeside(0);
+  const pid_t both = StartBeside(CLONE_SIGHAND);
+  const pid_t pids[] = {forked, memory, getpid(), both};
+  ObjectOrder order;
+  const auto ids = IdentifyObjects(pids, order);
+  ASSERT_TRUE(ids.ok()) << ids.status();
+  const ObjectIds& us = (*ids)[2];
+  EXPECT_EQ((*ids)[1].vm, us.vm);
+  EXPECT_EQ((*ids)[3].vm, us.vm);
+  EXPECT_EQ((*ids)[3].sighand, us.sighand);
+  const std::set<uint32_t> different = {(*ids)[0].sighand, (*ids)[1].sighand, us.sighand};
+  EXPECT_THAT(different, SizeIs(3));
+  EXPECT_THAT(order.sorted[3], SizeIs(3));
+  EXPECT_EQ(*IdentifyObjects(pids, order), *ids);
 }
 
 TEST_F(SharedObjectsTest, ManyAreToldApartInAnyOrder) {
