@@ -344,10 +344,10 @@ absl::StatusOr<bool> LetWrite(std::span<const DrainPart> parts, const DrainProgr
 }
 
 absl::Status CopyToFile(const MemorySource& source, std::span<const PageRun> runs,
-                        const PageSink& sink, const DrainProgress& progress) {
+                        const PageSink& sink, const DrainProgress& progress, uint64_t by_two) {
   Copy copy(source, runs, sink);
   RETURN_IF_ERROR(Reserve(sink, copy.total()));
-  if (copy.total() >= kDrainByTwo) {
+  if (copy.total() >= by_two) {
     WorkByTwo(copy, progress);
   } else {
     copy.Work(progress);
@@ -358,15 +358,16 @@ absl::Status CopyToFile(const MemorySource& source, std::span<const PageRun> run
 }  // namespace
 
 absl::Status DrainPages(const MemorySource& source, std::span<const PageRun> runs, PageSink& sink,
-                        const DrainProgress& progress) {
-  const auto way = sink.stream() == nullptr ? CopyToFile : Pass;
-  RETURN_IF_ERROR(way(source, runs, sink, progress));
+                        const DrainProgress& progress, uint64_t by_two) {
+  RETURN_IF_ERROR(sink.stream() == nullptr ? CopyToFile(source, runs, sink, progress, by_two)
+                                           : Pass(source, runs, sink, progress));
   if (progress) RETURN_IF_ERROR(progress(BytesOf(runs), BytesOf(runs)));
   for (const PageRun& run : runs) sink.Account(run.start, run.pages);
   return absl::OkStatus();
 }
 
-absl::Status DrainParts(std::span<const DrainPart> parts, const DrainProgress& progress) {
+absl::Status DrainParts(std::span<const DrainPart> parts, const DrainProgress& progress,
+                        uint64_t by_two) {
   ASSIGN_OR_RETURN(const bool written, LetWrite(parts, progress));
   uint64_t total = 0;
   for (const DrainPart& part : parts) total += BytesOf(part.runs);
@@ -378,7 +379,7 @@ absl::Status DrainParts(std::span<const DrainPart> parts, const DrainProgress& p
     }
     DrainProgress within;
     if (progress) within = [&](uint64_t some, uint64_t) { return progress(done + some, total); };
-    RETURN_IF_ERROR(DrainPages(*part.source, part.runs, *part.sink, within));
+    RETURN_IF_ERROR(DrainPages(*part.source, part.runs, *part.sink, within, by_two));
     done += BytesOf(part.runs);
   }
   return written && progress ? progress(total, total) : absl::OkStatus();

@@ -13,18 +13,27 @@
 
 namespace dumpctl {
 
+inline constexpr uint64_t kDrainBuffer = 1 << 20;
+// With O_DIRECT a disk is asked for each piece, and likes them large.
+inline constexpr uint64_t kDirectBuffer = 4 << 20;
+// From this size on a second thread is worth its start, even where another one could drain
+// something else meanwhile; and where there is nothing else.
+inline constexpr uint64_t kDrainByTwo = 8 << 20;
+inline constexpr uint64_t kDrainAloneByTwo = 2 << 20;
+
 // Told how far a drain is, in bytes: at most every 100 ms, and when all is done. Called by the
 // thread that called DrainPages, which ends with the error that this returns.
 using DrainProgress = std::function<absl::Status(uint64_t done, uint64_t total)>;
 
 // Writes the pages of `runs` (ascending) behind what `sink` holds, and accounts them. Memory is
 // bounded whatever the size: a kDrainBuffer for each of at most two threads, or what a stream
-// holds. A file's space is reserved first, so that a full disk shows before anything is copied.
+// holds. A file's space is reserved first, so that a full disk shows before anything is copied. Of
+// so many bytes on as `by_two` says a second thread copies along.
 //
 // Errors: Failure::kNoSpace when the disk is full, Failure::kTargetDied, MemorySource's, those of
 // `progress`. Nothing is accounted then, and the file is of no use.
 absl::Status DrainPages(const MemorySource& source, std::span<const PageRun> runs, PageSink& sink,
-                        const DrainProgress& progress = {});
+                        const DrainProgress& progress = {}, uint64_t by_two = kDrainByTwo);
 
 // What goes into one sink, of several that are written at the same time.
 struct DrainPart {
@@ -37,13 +46,8 @@ struct DrainPart {
 // The same, where tasks write themselves. Each writer writes what it can of a file that is not
 // written directly, the rest is read from the source. Where one of them cannot, the parts are
 // drained as above, one after the other.
-absl::Status DrainParts(std::span<const DrainPart> parts, const DrainProgress& progress = {});
-
-inline constexpr uint64_t kDrainBuffer = 1 << 20;
-// With O_DIRECT a disk is asked for each piece, and likes them large.
-inline constexpr uint64_t kDirectBuffer = 4 << 20;
-// A second thread copies along from this size on.
-inline constexpr uint64_t kDrainByTwo = 8 << 20;
+absl::Status DrainParts(std::span<const DrainPart> parts, const DrainProgress& progress = {},
+                        uint64_t by_two = kDrainByTwo);
 
 }  // namespace dumpctl
 

@@ -177,6 +177,7 @@ class Drain {
   class Parts {
    public:
     Parts(Drain& drain, size_t i) {
+      if (drain.small_.size() + drain.large_.size() == 1) by_two_ = kDrainAloneByTwo;
       parts_.push_back({nullptr, drain.facts_.tasks[i].pages.runs, &drain.sinks_[i]});
       if (!drain.half_[i]) return;
       const size_t families = drain.facts_.tasks.size() + drain.facts_.shared_memory.size();
@@ -191,20 +192,23 @@ class Drain {
       for (DrainPart& part : parts_) part.source = &memory;
       // One who writes can write both, one after the other.
       SelfWriter* const only = parts_.front().writer;
-      if (parts_.back().writer != nullptr || only == nullptr) return DrainParts(parts_, progress);
+      if (parts_.back().writer != nullptr || only == nullptr) {
+        return DrainParts(parts_, progress, by_two_);
+      }
       parts_.back().writer = only;
       uint64_t done = 0;
       DrainProgress within;
       if (progress)
         within = [&](uint64_t some, uint64_t all) { return progress(done + some, all); };
       for (const DrainPart& part : parts_) {
-        RETURN_IF_ERROR(DrainParts(std::span(&part, 1), within));
+        RETURN_IF_ERROR(DrainParts(std::span(&part, 1), within, by_two_));
         done += dumpctl::BytesOf(part.runs);
       }
       return absl::OkStatus();
     }
 
    private:
+    uint64_t by_two_ = kDrainByTwo;
     std::vector<DrainPart> parts_;
   };
 
