@@ -85,6 +85,13 @@ bool IsWorthCopy(const Amount& amount, uint64_t worth) {
   return worth != SnapshotOptions::kWorthOfItself || IsCopiedFaster(amount);
 }
 
+// Whose pages were to be looked for in its copy.
+absl::Status ScanNow(const FrozenTask& task, const KernelFeatures& features, FrozenFacts& own) {
+  ASSIGN_OR_RETURN(own.pages, ScanPages(task.dir(), own.vmas, features));
+  own.scanned_later = false;
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::Status Snapshot::Prepare(std::span<const Target> targets) {
@@ -154,7 +161,10 @@ absl::StatusOr<std::string> Snapshot::TakeTask(size_t place, const FrozenTask& t
   if (own.scanned_later) {
     ASSIGN_OR_RETURN(own.pages, ScanPages(task.dir(), own.vmas, features, ScanOf::kNotCopied));
     bytes = AmountInMemory(own).most_bytes() + BytesOf(runs);
-  } else {
+    // Others have taken of the room since: what it has is less than its page tables may hold.
+    if (bytes > room_) RETURN_IF_ERROR(ScanNow(task, features, own));
+  }
+  if (!own.scanned_later) {
     bytes = BytesOf(runs);
     if (!IsWorthCopy({PagesOf(runs), TablesOf(runs)}, options_.worth)) return "";
   }
@@ -192,8 +202,7 @@ absl::StatusOr<std::vector<std::string>> Snapshot::Take(const FrozenTree& tree,
     if (!why.empty()) not_copied.push_back(absl::StrCat("process ", task.pid(), ": ", why));
     FrozenFacts& own = facts.tasks[i];
     if (!own.scanned_later || memory_.back() != nullptr) continue;
-    ASSIGN_OR_RETURN(own.pages, ScanPages(task.dir(), own.vmas, features));
-    own.scanned_later = false;
+    RETURN_IF_ERROR(ScanNow(task, features, own));
   }
   return not_copied;
 }
@@ -206,6 +215,8 @@ absl::StatusOr<ScannedPages> Snapshot::FindPages(size_t task, const FrozenFacts&
   absl::StatusOr<ScannedPages> found =
       ScanPages(copy->copy.dir(), facts.vmas, features, ScanOf::kCopy);
   if (!found.ok()) return ExplainByKill(found.status());
+  // PAGEMAP_SCAN finds nothing, and no error, where the address space is no more.
+  if (!copy->copy.Stands()) return ExplainByKill(absl::NotFoundError("the copy was killed"));
   return Joined(facts.pages, *std::move(found));
 }
 

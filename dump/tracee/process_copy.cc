@@ -134,6 +134,12 @@ absl::Status ProcessCopy::EndBeside(RemoteSyscalls& calls, const FrozenTask& tas
   return LetWait(calls, task, pid_inside_);
 }
 
+bool ProcessCopy::Stands() const {
+  const absl::StatusOr<TaskStat> stat = ParseStat(dir_.Read("stat").value_or(""));
+  // SIGKILL makes it run before anything else comes of it.
+  return stat.ok() && stat->state == 't';
+}
+
 void ProcessCopy::End() {
   if (const pid_t pid = std::exchange(pid_, 0); pid > 0) EndCopy(pid);
 }

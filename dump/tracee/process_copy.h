@@ -48,6 +48,10 @@ class ProcessCopy {
   pid_t pid_inside() const { return pid_inside_; }  // in the pid namespace of the process
   const ProcDir& dir() const { return dir_; }
 
+  // Whether it stands still, and so has all that it was made with: nobody has killed it. The memory
+  // of one that was killed goes bit by bit, and page tables that are gone look like empty ones.
+  bool Stands() const;
+
   // Kills it, and waits until it is dead: its memory is free then.
   void End();
 

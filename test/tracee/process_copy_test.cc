@@ -102,6 +102,20 @@ TEST(ProcessCopyTest, HoldsMemoryAsItWas) {
   EXPECT_TRUE(ReapCopy(child.pid(), start_time, inside, Soon()).ok()) << "there is none any more";
 }
 
+TEST(ProcessCopyTest, StandsUntilItIsKilled) {
+  const Child child(AwaitSignal);
+  auto task = FrozenTask::Freeze(child.pid(), Soon());
+  ASSERT_TRUE(task.ok()) << task.status();
+  const auto copy = ProcessCopy::Make(*task);
+  ASSERT_TRUE(copy.ok()) << copy.status();
+  EXPECT_TRUE(copy->Stands());
+  ASSERT_TRUE(task->Resume().ok());
+  EXPECT_TRUE(copy->Stands());
+  // As the kernel does where memory comes to an end.
+  kill(copy->pid(), SIGKILL);
+  EXPECT_FALSE(copy->Stands());
+}
+
 TEST(ProcessCopyTest, LeavesNoTraceInItsMaker) {
   Child child(AwaitSignal);
   {
