@@ -26,6 +26,7 @@ import sandbox
 import target_process
 
 SKIPPED = 77
+SETTLING = 20  # seconds: less than the programs wait to be told to go on
 CALLS = {"read": {0}, "open": {2, 257}}  # as in <asm/unistd_64.h>
 
 
@@ -119,7 +120,8 @@ def dump_beside(program, dumper, images, deadline, options):
     before = proc_facts.snapshot(program.pid, maps=quiet)
     dumper.dump(program.pid, images, deadline, leave_running=True, options=options.with_options)
     changed = changes(program, before, quiet)
-    while changed and not quiet and time.monotonic() < deadline:
+    settled = min(deadline, time.monotonic() + SETTLING)
+    while changed and not quiet and time.monotonic() < settled:
         # What it has opened for a moment is gone soon; what the dump has left is not.
         time.sleep(0.1)
         changed = changes(program, before, quiet)
