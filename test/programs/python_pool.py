@@ -6,6 +6,7 @@ Its semaphores and arrays lie in files of /dev/shm that have no name any more.
 import multiprocessing
 import os
 import queue
+import signal
 import tempfile
 import time
 from multiprocessing import resource_tracker, shared_memory
@@ -81,8 +82,16 @@ def holdings():
     return [(sorted(os.listdir(f"/proc/{pid}/fd")), os.listdir(f"/proc/{pid}/task")) for pid in pids]
 
 
+def ignores_signals(pid):
+    with open(f"/proc/{pid}/status") as status:
+        ignored = int(status.read().partition("SigIgn:")[2].split()[0], 16)
+    return ignored >> (signal.SIGINT - 1) & 1 and ignored >> (signal.SIGTERM - 1) & 1
+
+
 def settle():
     """Till the others have closed what they have no use for any more, by what can be seen."""
+    # The tracker is a program of its own, which may still be starting on a busy machine.
+    wait_until(lambda: ignores_signals(resource_tracker._resource_tracker._pid), "the tracker")
     before, same = None, 0
     while same < 10:
         now = holdings()
