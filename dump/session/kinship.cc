@@ -3,19 +3,18 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
-#include <tuple>
+#include <utility>
 
 #include "proc/stat_parser.h"
 
 namespace dumpctl {
 namespace {
 
-// PR_SET_MM (prctl(2)) may set each of them, as restorers do, for parent and child alike.
-using Layout = std::tuple<uint64_t, uint64_t, uint64_t>;
+// Not by where its arguments are: a child that renames itself has them elsewhere (PR_SET_MM,
+// prctl(2)). Restorers set these, too, for parent and child alike.
+using Layout = std::pair<uint64_t, uint64_t>;
 
-Layout LayoutOf(const TaskStat& stat) {
-  return {stat.start_code, stat.start_stack, stat.arg_start};
-}
+Layout LayoutOf(const TaskStat& stat) { return {stat.start_code, stat.start_stack}; }
 
 }  // namespace
 
