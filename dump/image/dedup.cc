@@ -1,6 +1,5 @@
 #include "dump/image/dedup.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 
@@ -8,11 +7,11 @@
 #include <cerrno>
 #include <cstring>
 #include <map>
-#include <memory>
 #include <set>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "dump/image/directory_entries.h"
 #include "dump/image/image_reader.h"
 #include "dump/image/joined_ranges.h"
 #include "dump/image/page_sink.h"
@@ -34,15 +33,13 @@ using Superseded = std::map<std::string, std::vector<Range>>;
 uint64_t EndOf(const SavedPages& run) { return run.start.value() + run.pages * kImagePageSize; }
 
 absl::StatusOr<std::vector<std::string>> PagemapsIn(const std::string& directory) {
-  const std::unique_ptr<DIR, int (*)(DIR*)> dir(opendir(directory.c_str()), closedir);
+  const UniqueFd dir(open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!dir) return absl::ErrnoToStatus(errno, directory);
-  std::vector<std::string> names;
-  while (const dirent* entry = readdir(dir.get())) {
-    const auto kind = KindOfImageName(entry->d_name);
-    if (kind == ImageKind::kPagemap || kind == ImageKind::kSharedPagemap) {
-      names.emplace_back(entry->d_name);
-    }
-  }
+  ASSIGN_OR_RETURN(std::vector<std::string> names, NamesIn(BorrowedFd(dir)));
+  std::erase_if(names, [](const std::string& name) {
+    const auto kind = KindOfImageName(name);
+    return kind != ImageKind::kPagemap && kind != ImageKind::kSharedPagemap;
+  });
   return names;
 }
 
