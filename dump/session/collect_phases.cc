@@ -84,13 +84,15 @@ absl::Status ShareOut(DumpRun& run, const FrozenTree& tree, TreeFacts& facts) {
   return absl::OkStatus();
 }
 
+void AddPages(const ScannedPages& pages, DumpReport& report) {
+  report.pages_written += pages.pages;
+  report.pages_scanned += pages.pages_scanned;
+  report.pages_in_parent += pages.pages_in_parent;
+}
+
 void CountPages(const TreeFacts& facts, DumpReport& report) {
   report.pages_written = report.pages_scanned = report.pages_in_parent = 0;
-  for (const FrozenFacts& task : facts.tasks) {
-    report.pages_written += task.pages.pages;
-    report.pages_scanned += task.pages.pages_scanned;
-    report.pages_in_parent += task.pages.pages_in_parent;
-  }
+  for (const FrozenFacts& task : facts.tasks) AddPages(task.pages, report);
   for (const auto& [id, object] : facts.shared_memory) report.pages_written += object.pages;
   for (const PageFamily& family : facts.shared_pages.families) report.pages_written += family.pages;
 }

@@ -28,6 +28,8 @@ absl::Status Collect(DumpRun& run, const FrozenTree& tree, Preflight& preflight,
 // What tasks share is taken from them, to be written once.
 absl::Status ShareOut(DumpRun& run, const FrozenTree& tree, TreeFacts& facts);
 
+// Those of one task, besides what the report has.
+void AddPages(const ScannedPages& pages, DumpReport& report);
 // Pages of all tasks, as far as they are known by now.
 void CountPages(const TreeFacts& facts, DumpReport& report);
 

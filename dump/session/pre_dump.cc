@@ -13,6 +13,7 @@
 #include "dump/mm/page_scanner.h"
 #include "dump/session/aio_rings.h"
 #include "dump/session/cgroup_freezer.h"
+#include "dump/session/collect_phases.h"
 #include "dump/session/destination.h"
 #include "dump/session/dump_ending.h"
 #include "dump/session/dump_run.h"
@@ -111,9 +112,7 @@ class PreDumpSession {
     RETURN_IF_ERROR(tracking_.Split(task, vmas, pages));
     ASSIGN_OR_RETURN(LivingTaskMemory memory, LivingTaskMemory::Open(task.pid(), task.dir()));
     run_.report.vmas += vmas.size();
-    run_.report.pages_scanned += pages.pages_scanned;
-    run_.report.pages_written += pages.pages;
-    run_.report.pages_in_parent += pages.pages_in_parent;
+    AddPages(pages, run_.report);
     return TaskPages{task.pid(), std::move(pages), std::move(memory)};
   }
 
