@@ -15,8 +15,8 @@ namespace dumpctl {
 // stands. In the end it becomes the inventory itself, which is cheaper than to create and remove
 // another.
 //
-// Left behind are those of which a file system tells no time of birth, and one that was created in
-// the instant of the kill.
+// Left behind are those of which a file system tells no time of birth, one that was created in the
+// instant of the kill, and all where that came between Become and the move of the inventory.
 class UnfinishedMark {
  public:
   static constexpr char kName[] = ".dumpctl-unfinished";
