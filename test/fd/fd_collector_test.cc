@@ -4,17 +4,12 @@
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <sys/file.h>
 #include <sys/inotify.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/timerfd.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include <functional>
 #include <set>
 #include <string>
 
@@ -22,7 +17,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "proc/kernel_features.h"
-#include "test/temporary_directory.h"
+#include "test/fd/opening_child.h"
 
 namespace dumpctl {
 namespace {
@@ -31,38 +26,8 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::SizeIs;
 
-// A directory that is this process's and its child's working directory while the test runs.
 class FdCollectorTest : public testing::TestWithParam<bool> {
  protected:
-  void TearDown() override {
-    if (child_ > 0) {
-      kill(child_, SIGKILL);
-      waitpid(child_, nullptr, 0);
-    }
-  }
-
-  // A child that has the descriptors `body` opens, from 3 on, and nothing but /dev/null below.
-  void Start(const std::function<void()>& body) {
-    int ready[2];
-    ASSERT_EQ(pipe2(ready, O_CLOEXEC), 0);
-    child_ = fork();
-    if (child_ == 0) {
-      const int null = open("/dev/null", O_RDWR);
-      for (int fd = 0; fd < 3; ++fd) dup2(null, fd);
-      const int told = fcntl(ready[1], F_DUPFD, 500);
-      for (int fd = 3; fd < 500; ++fd) close(fd);
-      if (chdir(dir_.c_str()) == 0) body();
-      if (write(told, "r", 1) == 1) close(told);
-      for (;;) pause();
-    }
-    close(ready[1]);
-    char byte;
-    ASSERT_EQ(read(ready[0], &byte, 1), 1);
-    // End of file: the child has closed the descriptor that told us.
-    ASSERT_EQ(read(ready[0], &byte, 1), 0);
-    close(ready[0]);
-  }
-
   struct CollectedFds {
     std::vector<image::fdinfo_entry> fdinfo;
     std::vector<PipeData> pipes;
@@ -70,17 +35,17 @@ class FdCollectorTest : public testing::TestWithParam<bool> {
   };
 
   absl::StatusOr<CollectedFds> Collect() {
-    auto task = ProcDir::OpenTask(child_);
+    auto task = ProcDir::OpenTask(child_.pid());
     if (!task.ok()) return task.status();
-    const UniqueFd pidfd(static_cast<int>(syscall(SYS_pidfd_open, child_, 0)));
-    auto descriptors = ReadDescriptors(*task, child_, BorrowedFd(pidfd), index_);
+    const UniqueFd pidfd(static_cast<int>(syscall(SYS_pidfd_open, child_.pid(), 0)));
+    auto descriptors = ReadDescriptors(*task, child_.pid(), BorrowedFd(pidfd), index_);
     if (!descriptors.ok()) return descriptors.status();
     auto pipes = TeePipes(*descriptors);
     if (!pipes.ok()) return pipes.status();
     files_ = FileTable(rules_, ghosts_);
     auto collector = FdCollector::Create(*pipes, GetParam(), watched_, files_);
     if (!collector.ok()) return collector.status();
-    auto fdinfo = collector->Collect(child_, *descriptors);
+    auto fdinfo = collector->Collect(child_.pid(), *descriptors);
     if (!fdinfo.ok()) return fdinfo.status();
     return CollectedFds{*std::move(fdinfo), collector->pipes(), collector->fifos()};
   }
@@ -93,9 +58,8 @@ class FdCollectorTest : public testing::TestWithParam<bool> {
     return none;
   }
 
-  const TemporaryDirectory place_;
-  const std::string dir_ = place_.path();
-  pid_t child_ = 0;
+  OpeningChild child_;
+  const std::string& dir_ = child_.directory();
   OpenFileIndex* index_ = nullptr;
   FileRules rules_;
   GhostTable ghosts_;
@@ -104,7 +68,7 @@ class FdCollectorTest : public testing::TestWithParam<bool> {
 };
 
 TEST_P(FdCollectorTest, SharedAndSeparateOpenFiles) {
-  Start([] {
+  child_.Start([] {
     open("file", O_RDWR | O_CREAT, 0640);  // 3
     (void)!write(3, "content", 7);
     dup(3);                                                        // 4: shares the offset
@@ -141,7 +105,7 @@ TEST_P(FdCollectorTest, WithoutCopiesTheSameFilesAreTheSame) {
     epoll_event event = {.events = EPOLLIN, .data = {.u64 = 1}};
     epoll_ctl(26, EPOLL_CTL_ADD, 9, &event);
   };
-  Start(open_files);
+  child_.Start(open_files);
   OpenFileIndex index;
   index_ = &index;
   const auto fds = Collect();
@@ -157,195 +121,8 @@ TEST_P(FdCollectorTest, WithoutCopiesTheSameFilesAreTheSame) {
   EXPECT_EQ(FileOf(fds->fdinfo[26]).epfd().tfd(0).tfd(), 9u);
 }
 
-// What BPF tells, and what procfs, kcmp and copies of them do.
-TEST_P(FdCollectorTest, ByBpfTheyAreTheSame) {
-  if (!KernelFeatures::Probe()->Has(KernelFeature::kBpfTaskFile)) GTEST_SKIP() << "no BPF";
-  const auto by_bpf = BpfOpenFiles::Load();
-  if (absl::IsNotFound(by_bpf.status())) GTEST_SKIP() << by_bpf.status();
-  ASSERT_TRUE(by_bpf.ok()) << by_bpf.status();
-  Start([] {
-    open("file", O_RDWR | O_CREAT | O_CLOEXEC, 0640);  // 3
-    (void)!write(3, "content", 7);
-    dup(3);                               // 4
-    open("log", O_RDWR | O_CREAT, 0600);  // 5
-    unlink("log");
-    mkfifo("fifo", 0600);
-    open("fifo", O_RDWR);  // 6
-    int ends[2];
-    (void)!pipe(ends);  // 7, 8
-    (void)!write(ends[1], "waits", 5);
-    fcntl(ends[0], F_SETOWN, getpid());
-    (void)!socketpair(AF_UNIX, SOCK_DGRAM, 0, ends);  // 9, 10
-    eventfd(5, EFD_NONBLOCK);                         // 11
-    timerfd_create(CLOCK_MONOTONIC, 0);               // 12
-    epoll_create1(0);                                 // 13
-    inotify_init1(0);                                 // 14
-    open("/", O_PATH);                                // 15
-    flock(3, LOCK_SH);
-  });
-  const auto task = ProcDir::OpenTask(child_);
-  ASSERT_TRUE(task.ok());
-  const UniqueFd pidfd(static_cast<int>(syscall(SYS_pidfd_open, child_, 0)));
-  OpenFileIndex plain;
-  OpenFileIndex told(*by_bpf);
-  const auto expected = ReadDescriptors(*task, child_, BorrowedFd(pidfd), &plain);
-  const auto actual = ReadDescriptors(*task, child_, BorrowedFd(pidfd), &told);
-  ASSERT_TRUE(expected.ok()) << expected.status();
-  ASSERT_TRUE(actual.ok()) << actual.status();
-  ASSERT_EQ(actual->size(), expected->size());
-  ASSERT_THAT(*actual, SizeIs(16));
-  const auto self = ProcDir::OpenTask(getpid());
-  ASSERT_TRUE(self.ok());
-  for (size_t i = 0; i < expected->size(); ++i) {
-    const Descriptor& want = (*expected)[i];
-    const Descriptor& got = (*actual)[i];
-    EXPECT_EQ(got.number, want.number);
-    // Of a socket fdinfo tells what does not matter.
-    EXPECT_TRUE(want.info_text.starts_with(got.info_text)) << got.info_text << want.info_text;
-    EXPECT_TRUE(S_ISSOCK(got.stat.st_mode) || got.info_text == want.info_text) << i;
-    EXPECT_EQ(got.stat.st_ino, want.stat.st_ino) << i;
-    EXPECT_EQ(got.stat.st_mode, want.stat.st_mode) << i;
-    EXPECT_EQ(got.stat.st_size, want.stat.st_size) << i;
-    EXPECT_EQ(got.owner.pid, want.owner.pid) << i;
-    EXPECT_EQ(!got.copy, !want.copy) << i;
-    EXPECT_EQ(got.open_file, want.open_file) << i;
-    EXPECT_EQ(got.link, want.link ? *want.link : DescriptorLink(*self, want.copy.get()).value());
-  }
-  const auto peeked = PeekDescriptors(*task, child_, *by_bpf, 20);
-  ASSERT_TRUE(peeked.ok()) << peeked.status();
-  ASSERT_EQ(peeked->size(), expected->size());
-  for (size_t i = 0; i < peeked->size(); ++i) {
-    EXPECT_EQ((*peeked)[i].info_text, (*actual)[i].info_text);
-    EXPECT_EQ((*peeked)[i].link, (*actual)[i].link);
-    EXPECT_EQ((*peeked)[i].stat.st_ino, (*expected)[i].stat.st_ino);
-  }
-}
-
-// So is what was opened and closed since.
-TEST_P(FdCollectorTest, WhatWasPeekedAtMayHaveOtherNumbersByNow) {
-  if (!KernelFeatures::Probe()->Has(KernelFeature::kBpfTaskFile)) GTEST_SKIP() << "no BPF";
-  const auto by_bpf = BpfOpenFiles::Load();
-  if (absl::IsNotFound(by_bpf.status())) GTEST_SKIP() << by_bpf.status();
-  ASSERT_TRUE(by_bpf.ok()) << by_bpf.status();
-  Start([] {
-    for (int i = 3; i < 10; ++i) eventfd(0, 0);  // 3 to 9
-    close(5);
-  });
-  const auto task = ProcDir::OpenTask(child_);
-  ASSERT_TRUE(task.ok());
-  const UniqueFd pidfd(static_cast<int>(syscall(SYS_pidfd_open, child_, 0)));
-  constexpr char kMark[] = "mark:\t1\n";
-  // Numbers that were there, and those of them that are there now and were before.
-  const std::pair<std::vector<int>, std::set<int>> cases[] = {
-      {{3, 4, 6, 7, 8, 9}, {3, 4, 6, 7, 8, 9}},
-      {{3, 4, 5, 6, 7, 8, 9}, {3, 4, 6, 7, 8, 9}},
-      {{4, 6, 7, 9}, {4, 6, 7, 9}},
-      {{3, 4, 5, 8, 9, 10, 11}, {3, 4, 8, 9}},
-      {{3, 4, 6, 7, 8, 9, 10}, {3, 4, 6, 7, 8, 9}},
-      {{5, 10}, {}},
-      {{}, {}}};
-  for (const auto& [before, same] : cases) {
-    const auto all = PeekDescriptors(*task, child_, *by_bpf, 20);
-    ASSERT_TRUE(all.ok()) << all.status();
-    ASSERT_THAT(*all, SizeIs(9));
-    std::vector<Descriptor> peeked;
-    for (const int number : before) {
-      Descriptor& descriptor = peeked.emplace_back();
-      for (const Descriptor& each : *all) {
-        if (each.number != number) continue;
-        descriptor.info_text = each.info_text + kMark;
-        descriptor.stat = each.stat;
-        descriptor.link = each.link;
-        descriptor.record = each.record;
-      }
-      descriptor.number = number;
-    }
-    OpenFileIndex told(*by_bpf);
-    const auto read = ReadDescriptors(*task, child_, BorrowedFd(pidfd), &told, std::move(peeked));
-    ASSERT_TRUE(read.ok()) << read.status();
-    ASSERT_THAT(*read, SizeIs(9));
-    for (size_t i = 0; i < read->size(); ++i) {
-      const Descriptor& got = (*read)[i];
-      EXPECT_EQ(got.number, (*all)[i].number);
-      EXPECT_EQ(got.info_text, (*all)[i].info_text + (same.contains(got.number) ? kMark : ""));
-      EXPECT_EQ(got.link, (*all)[i].link);
-      EXPECT_NE(got.open_file, 0u);
-    }
-  }
-}
-
-// What is read again is told by a mark on what was not.
-TEST_P(FdCollectorTest, WhatWasPeekedAtIsReadAgainWhereItHasChanged) {
-  if (!KernelFeatures::Probe()->Has(KernelFeature::kBpfTaskFile)) GTEST_SKIP() << "no BPF";
-  const auto by_bpf = BpfOpenFiles::Load();
-  if (absl::IsNotFound(by_bpf.status())) GTEST_SKIP() << by_bpf.status();
-  ASSERT_TRUE(by_bpf.ok()) << by_bpf.status();
-  Start([] {
-    for (const char* const name : {"sought", "moved", "deleted", "grown", "same"}) {  // 3 to 7
-      open(name, O_RDWR | O_CREAT, 0640);
-    }
-    int ends[2];
-    (void)!pipe(ends);                   // 8, 9
-    (void)!pipe(ends);                   // 10, 11
-    eventfd(5, 0);                       // 12
-    timerfd_create(CLOCK_MONOTONIC, 0);  // 13
-    timerfd_create(CLOCK_MONOTONIC, 0);  // 14
-    const itimerspec hour = {{}, {3600, 0}};
-    timerfd_settime(14, 0, &hour, nullptr);
-    open("/proc/self/stat", O_RDONLY);  // 15
-  });
-  constexpr char kMark[] = "mark:\t1\n";
-  const auto task = ProcDir::OpenTask(child_);
-  ASSERT_TRUE(task.ok());
-  const UniqueFd pidfd(static_cast<int>(syscall(SYS_pidfd_open, child_, 0)));
-  auto peeked = PeekDescriptors(*task, child_, *by_bpf, 20);
-  ASSERT_TRUE(peeked.ok()) << peeked.status();
-  ASSERT_THAT(*peeked, SizeIs(16));
-  for (size_t i = 3; i < peeked->size(); ++i) {
-    EXPECT_EQ((*peeked)[i].named, i < 8) << i;
-    EXPECT_EQ((*peeked)[i].record.empty(), i == 14 || i == 15) << i;
-    (*peeked)[i].info_text += kMark;
-  }
-  const auto copy = [&](int number) { return CopyDescriptor(BorrowedFd(pidfd), number); };
-  ASSERT_EQ(lseek(copy(3).get(), 5, SEEK_SET), 5);
-  ASSERT_EQ(rename((dir_ + "/moved").c_str(), (dir_ + "/elsewhere").c_str()), 0);
-  ASSERT_EQ(unlink((dir_ + "/deleted").c_str()), 0);
-  ASSERT_EQ(truncate((dir_ + "/grown").c_str(), 100), 0);
-  ASSERT_EQ(write(copy(9).get(), "text", 4), 4);
-  ASSERT_EQ(write(copy(12).get(), "\1\0\0\0\0\0\0\0", 8), 8);
-  OpenFileIndex plain;
-  OpenFileIndex told(*by_bpf);
-  const auto expected = ReadDescriptors(*task, child_, BorrowedFd(pidfd), &plain);
-  const auto actual = ReadDescriptors(*task, child_, BorrowedFd(pidfd), &told, *std::move(peeked));
-  ASSERT_TRUE(expected.ok()) << expected.status();
-  ASSERT_TRUE(actual.ok()) << actual.status();
-  ASSERT_THAT(*actual, SizeIs(16));
-  const std::set<size_t> same = {7, 10, 11, 13};
-  const auto self = ProcDir::OpenTask(getpid());
-  ASSERT_TRUE(self.ok());
-  for (size_t i = 3; i < actual->size(); ++i) {
-    const Descriptor& want = (*expected)[i];
-    const Descriptor& got = (*actual)[i];
-    if (i != 14) {
-      EXPECT_EQ(got.info_text, want.info_text + (same.contains(i) ? kMark : "")) << i;
-    }
-    EXPECT_EQ(got.link, want.link ? *want.link : DescriptorLink(*self, want.copy.get()).value());
-    EXPECT_EQ(got.stat.st_ino, want.stat.st_ino) << i;
-    EXPECT_EQ(got.stat.st_size, want.stat.st_size) << i;
-    EXPECT_EQ(got.stat.st_nlink, want.stat.st_nlink) << i;
-    EXPECT_EQ(got.open_file, want.open_file) << i;
-    EXPECT_EQ(got.empty_pipe, i == 10 || i == 11 ? std::optional(65536U) : std::nullopt) << i;
-  }
-  const auto pipes = TeePipes(*actual);
-  ASSERT_TRUE(pipes.ok()) << pipes.status();
-  ASSERT_THAT(*pipes, SizeIs(2));
-  EXPECT_EQ(pipes->at((*actual)[8].stat.st_ino).bytes, 4U);
-  EXPECT_EQ(pipes->at((*actual)[10].stat.st_ino).bytes, 0U);
-  EXPECT_EQ(pipes->at((*actual)[10].stat.st_ino).capacity, 65536U);
-}
-
 TEST_P(FdCollectorTest, OwnersAndSignals) {
-  Start([] {
+  child_.Start([] {
     open("file", O_RDWR | O_CREAT, 0640);  // 3
     f_owner_ex owner = {F_OWNER_PID, getpid()};
     fcntl(3, F_SETOWN_EX, &owner);
@@ -354,14 +131,14 @@ TEST_P(FdCollectorTest, OwnersAndSignals) {
   const auto fds = Collect();
   ASSERT_TRUE(fds.ok()) << fds.status();
   const image::fown_entry& owner = FileOf(fds->fdinfo[3]).reg().fown();
-  EXPECT_EQ(owner.pid(), static_cast<uint32_t>(child_));
+  EXPECT_EQ(owner.pid(), static_cast<uint32_t>(child_.pid()));
   EXPECT_EQ(owner.pid_type(), static_cast<uint32_t>(F_OWNER_PID));
   EXPECT_EQ(owner.signum(), static_cast<uint32_t>(SIGUSR2));
   EXPECT_EQ(owner.uid(), getuid());
 }
 
 TEST_P(FdCollectorTest, PipesAndFifosOnce) {
-  Start([] {
+  child_.Start([] {
     int ends[2];
     (void)!pipe(ends);  // 3, 4
     (void)!write(4, "in the pipe", 11);
@@ -387,7 +164,7 @@ TEST_P(FdCollectorTest, PipesAndFifosOnce) {
 }
 
 TEST_P(FdCollectorTest, RefusesAllAtOnceByName) {
-  Start([] {
+  child_.Start([] {
     open("file", O_RDWR | O_CREAT, 0640);  // 3
     (void)!write(3, "content", 7);
     unlink("file");
@@ -403,7 +180,7 @@ TEST_P(FdCollectorTest, RefusesAllAtOnceByName) {
   ASSERT_TRUE(fds.ok()) << fds.status();
   std::vector<std::string> resources;
   for (const ResourceRefusal& refusal : files_.refusals()) {
-    EXPECT_EQ(refusal.pid, child_);
+    EXPECT_EQ(refusal.pid, child_.pid());
     EXPECT_FALSE(refusal.remedy.empty());
     resources.push_back(refusal.resource);
   }
@@ -414,14 +191,14 @@ TEST_P(FdCollectorTest, RefusesAllAtOnceByName) {
 }
 
 TEST_P(FdCollectorTest, DeletedFilesAreRemappedToTheirImages) {
-  Start([] {
+  child_.Start([] {
     open("file", O_RDWR | O_CREAT, 0640);  // 3
     open("file", O_RDONLY);                // 4
     unlink("file");
     open("log", O_RDWR | O_CREAT, 0640);  // 5
   });
   struct stat stat = {};
-  ASSERT_EQ(fstatat(AT_FDCWD, absl::StrCat("/proc/", child_, "/fd/3").c_str(), &stat, 0), 0);
+  ASSERT_EQ(fstatat(AT_FDCWD, absl::StrCat("/proc/", child_.pid(), "/fd/3").c_str(), &stat, 0), 0);
   ghosts_[{stat.st_dev, stat.st_ino}] = {7, 11, {}};
   const auto fds = Collect();
   ASSERT_TRUE(fds.ok()) << fds.status();
@@ -439,7 +216,7 @@ TEST_P(FdCollectorTest, DeletedFilesAreRemappedToTheirImages) {
 }
 
 TEST_P(FdCollectorTest, EpollsNameWhatWasMovedAndRefuseWhatIsLost) {
-  Start([] {
+  child_.Start([] {
     epoll_create1(0);  // 3
     epoll_create1(0);  // 4
     eventfd(0, 0);     // 5
@@ -467,17 +244,17 @@ TEST_P(FdCollectorTest, EpollsNameWhatWasMovedAndRefuseWhatIsLost) {
 }
 
 TEST_P(FdCollectorTest, PeeksAtARunningTaskWithTheSameResult) {
-  Start([] {
+  child_.Start([] {
     open("file", O_RDWR | O_CREAT, 0640);  // 3
     (void)!write(3, "content", 7);
     unlink("file");
   });
   rules_.ghost_limit = 6;
-  const auto task = ProcDir::OpenTask(child_);
+  const auto task = ProcDir::OpenTask(child_.pid());
   ASSERT_TRUE(task.ok());
   const auto descriptors = PeekDescriptors(*task);
   ASSERT_TRUE(descriptors.ok()) << descriptors.status();
-  const auto refusals = RefuseDescriptors(child_, *descriptors, rules_);
+  const auto refusals = RefuseDescriptors(child_.pid(), *descriptors, rules_);
   ASSERT_TRUE(refusals.ok()) << refusals.status();
   ASSERT_THAT(*refusals, SizeIs(1));
   ASSERT_TRUE(Collect().ok());
