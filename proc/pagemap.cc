@@ -41,6 +41,9 @@ void SetFilter(PageFilter filter, uint64_t guard, abi::PmScanArg& arg) {
     case PageFilter::kNonzero:
       arg.category_mask = arg.category_inverted = abi::kPageIsPfnZero;
       return;
+    case PageFilter::kSmall:
+      arg.category_mask = arg.category_inverted = abi::kPageIsPfnZero | abi::kPageIsHuge;
+      return;
     case PageFilter::kCopied:
       arg.category_mask = arg.category_inverted = abi::kPageIsFile;
       return;
@@ -112,6 +115,24 @@ absl::StatusOr<bool> Pagemap::IsWatched(RemoteAddress start) const {
   if (ioctl(file_.get(), abi::kPagemapScan, &arg) >= 0) return true;
   if (errno == EPERM) return false;
   return Error(errno);
+}
+
+absl::StatusOr<bool> Pagemap::HasMarks(RemoteAddress start, RemoteAddress end) const {
+  if (!can_scan_) return false;
+  abi::PageRegion region = {};
+  abi::PmScanArg arg = {.size = sizeof arg,
+                        .start = start.value(),
+                        .end = end.value(),
+                        .vec = reinterpret_cast<uint64_t>(&region),
+                        .vec_len = 1,
+                        .max_pages = 1,
+                        .category_inverted = abi::kPageIsWritten,
+                        .category_mask = abi::kPageIsWritten,
+                        .category_anyof_mask = kHasContent,
+                        .return_mask = abi::kPageIsPresent};
+  const int n = ioctl(file_.get(), abi::kPagemapScan, &arg);
+  if (n < 0) return Error(errno);
+  return n > 0;
 }
 
 absl::StatusOr<bool> Pagemap::FindWritten(

@@ -20,6 +20,7 @@ namespace dumpctl {
 // Which pages to look for. Guards are found with every one of them.
 enum class PageFilter : uint8_t {
   kNonzero,  // in memory or swapped, and not the kernel's shared page of zeros
+  kSmall,    // of these, those that are mapped one by one (PAGEMAP_SCAN alone can tell; else all)
   kCopied,   // in memory or swapped, and not a mapped file's own page
   kGuards,   // guards only
 };
@@ -62,6 +63,10 @@ class Pagemap {
   absl::StatusOr<bool> FindWritten(RemoteAddress start, RemoteAddress end, bool over_file,
                                    bool protect,
                                    absl::FunctionRef<void(RemoteAddress, RemoteAddress)> found);
+
+  // Whether pages of [start, end) bear the mark of write protection, in force or not. False on
+  // older kernels.
+  absl::StatusOr<bool> HasMarks(RemoteAddress start, RemoteAddress end) const;
 
   // Calls `take` with all entries of [start, end), ascending, 2^17 at a time. As
   // /proc/PID/pagemap has them: see kernel_abi.h.

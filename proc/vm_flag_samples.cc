@@ -1,7 +1,10 @@
 #include "proc/vm_flag_samples.h"
 
 #include <fcntl.h>
+#include <linux/userfaultfd.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -35,6 +38,7 @@ struct State {
   int flags = kPrivate;  // of mmap(2); this program's own file without MAP_ANONYMOUS
   int advice = MADV_NORMAL;
   Lock lock = Lock::kNone;
+  bool watched = false;  // by userfaultfd(2): what a dump watches writes by
 };
 
 // Each differs from the first in one thing, so that a code can only stand for one bit. Sealing is
@@ -61,6 +65,7 @@ constexpr State kStates[] = {
     {.advice = abi::kMadvGuardInstall},
     {.lock = Lock::kAll},
     {.lock = Lock::kOnFault},
+    {.watched = true},
 };
 
 // Every other page is inaccessible, so that no two states become one mapping.
@@ -69,6 +74,8 @@ class SamplePages {
   explicit SamplePages(const UniqueFd& program)
       : page_(static_cast<size_t>(sysconf(_SC_PAGESIZE))),
         size_((2 * std::size(kStates) + 1) * page_),
+        watch_(static_cast<int>(
+            syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK | abi::kUffdUserModeOnly))),
         base_(mmap(nullptr, size_, PROT_NONE, kPrivate | MAP_NORESERVE, -1, 0)) {
     if (!valid()) return;
     char* at = static_cast<char*>(base_) + page_;
@@ -97,10 +104,21 @@ class SamplePages {
     if (state.advice != MADV_NORMAL) madvise(at, page_, state.advice);
     if (state.lock == Lock::kAll) mlock(at, page_);
     if (state.lock == Lock::kOnFault) mlock2(at, page_, MLOCK_ONFAULT);
+    if (state.watched) Watch(at);
+  }
+
+  void Watch(char* at) const {
+    uffdio_api api = {.api = UFFD_API};
+    uffdio_register whole = {.range = {reinterpret_cast<uint64_t>(at), page_},
+                             .mode = UFFDIO_REGISTER_MODE_WP};
+    if (watch_ && ioctl(watch_.get(), UFFDIO_API, &api) == 0) {
+      ioctl(watch_.get(), UFFDIO_REGISTER, &whole);
+    }
   }
 
   size_t page_;
   size_t size_;
+  UniqueFd watch_;
   void* base_;
 };
 

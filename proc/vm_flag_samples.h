@@ -17,10 +17,10 @@ struct OwnVmFlags {
   std::vector<Mapping> of_every_task;
 };
 
-// Maps a page in each state that mmap(2), mprotect(2), madvise(2) and mlock(2) can put memory into
-// here, has a look at them in both ways, and unmaps them again. The kernel's own mappings ([vdso],
-// [vvar], [stack]) are samples as well. States that this kernel or this caller cannot make are left
-// out. Other threads of this process do no harm.
+// Maps a page in each state that mmap(2), mprotect(2), madvise(2), mlock(2) and userfaultfd(2) can
+// put memory into here, has a look at them in both ways, and unmaps them again. The kernel's own
+// mappings ([vdso], [vvar], [stack]) are samples as well. States that this kernel or this caller
+// cannot make are left out. Other threads of this process do no harm.
 absl::StatusOr<OwnVmFlags> SampleVmFlags(const BpfVmaIterator& iterator);
 
 }  // namespace dumpctl

@@ -26,8 +26,10 @@ const std::map<std::string, NetworkLock> kNetworkLocks = {{"iptables", NetworkLo
                                                           {"nftables", NetworkLock::kNftables},
                                                           {"skip", NetworkLock::kSkip}};
 
-const std::map<std::string, SnapshotMode> kSnapshotModes = {
-    {"auto", SnapshotMode::kAuto}, {"cow", SnapshotMode::kCow}, {"off", SnapshotMode::kOff}};
+const std::map<std::string, SnapshotMode> kSnapshotModes = {{"auto", SnapshotMode::kAuto},
+                                                            {"cow", SnapshotMode::kCow},
+                                                            {"pre-copy", SnapshotMode::kPreCopy},
+                                                            {"off", SnapshotMode::kOff}};
 
 struct DumpArguments {
   DumpOptions options;
@@ -165,9 +167,10 @@ void AddDumpCommand(CLI::App& app, CommandAction& action) {
   CLI::Option* running =
       command->add_flag("-R,--leave-running", arguments->leave_running, "let the process go on");
   command
-      ->add_option("--snapshot", options.snapshot.mode,
-                   "with -R, write memory from copies while the process runs: auto (default), cow, "
-                   "off")
+      ->add_option(
+          "--snapshot", options.snapshot.mode,
+          "with -R, write memory while the process runs: auto (default), cow (from copies), "
+          "pre-copy (beforehand), off")
       ->transform(CLI::CheckedTransformer(kSnapshotModes))
       ->type_name("MODE");
   command

@@ -2,10 +2,13 @@
 
 #include <cstdint>
 #include <nlohmann/json.hpp>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
 #include "dumpctl/printable.h"
 
 namespace dumpctl {
@@ -37,9 +40,15 @@ std::string_view FateWord(const DumpReport& report) {
   return "";
 }
 
-std::string ByCopyText(const DumpReport& report) {
-  if (report.pages_by_copy == 0) return "";
-  return absl::StrCat(" (", report.pages_by_copy, " from copies, while it ran on)");
+std::string WhileRunningText(const DumpReport& report) {
+  std::vector<std::string> parts;
+  if (report.pages_pre_copied > 0) {
+    parts.push_back(absl::StrCat(report.pages_pre_copied, " beforehand, while it ran"));
+  }
+  if (report.pages_by_copy > 0) {
+    parts.push_back(absl::StrCat(report.pages_by_copy, " from copies, while it ran on"));
+  }
+  return parts.empty() ? "" : absl::StrCat(" (", absl::StrJoin(parts, "; "), ")");
 }
 
 double Milliseconds(absl::Duration duration) { return absl::ToDoubleMilliseconds(duration); }
@@ -65,7 +74,7 @@ std::string ReportText(const DumpReport& report) {
       "  time         frozen %.1f ms, total %.1f ms\n",
       report.pid, Printable(report.comm), report.images_dir, FateText(report), report.tasks,
       report.threads, report.descriptors, report.vmas, report.files_opened, report.files_borrowed,
-      report.files_closed, report.files_skipped, report.pages_written, ByCopyText(report),
+      report.files_closed, report.files_skipped, report.pages_written, WhileRunningText(report),
       SizeText(report.bytes_written), Milliseconds(report.frozen), Milliseconds(report.total));
   if (report.pages_in_parent > 0) {
     absl::StrAppend(&text, "  previous     ", report.pages_in_parent,
@@ -100,6 +109,7 @@ std::string ReportJson(const DumpReport& report) {
   json["map_files_stats"] = report.map_files_stats;
   json["pages_scanned"] = report.pages_scanned;
   json["pages_written"] = report.pages_written;
+  json["pages_pre_copied"] = report.pages_pre_copied;
   json["pages_by_copy"] = report.pages_by_copy;
   json["pages_in_parent"] = report.pages_in_parent;
   json["tracked"] = report.tracked;

@@ -24,6 +24,12 @@ void Empty(BorrowedFd directory) {
   }
 }
 
+bool IsDirectoryOfImages(BorrowedFd directory, const std::string& name) {
+  const UniqueFd inner(
+      openat(directory.get(), name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
+  return inner && HoldsImagesOnly(BorrowedFd(inner));
+}
+
 }  // namespace
 
 absl::StatusOr<std::vector<std::string>> NamesIn(BorrowedFd directory) {
@@ -43,8 +49,9 @@ absl::StatusOr<std::vector<std::string>> NamesIn(BorrowedFd directory) {
 
 bool HoldsImagesOnly(BorrowedFd directory) {
   const auto names = NamesIn(directory);
-  return names.ok() && std::all_of(names->begin(), names->end(), [](const std::string& name) {
-           return KindOfImageName(name).has_value();
+  return names.ok() && std::all_of(names->begin(), names->end(), [&](const std::string& name) {
+           return KindOfImageName(name).has_value() ||
+                  (name == kParentLink && IsDirectoryOfImages(directory, name));
          });
 }
 

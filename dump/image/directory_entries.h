@@ -12,7 +12,7 @@ namespace dumpctl {
 // All but "." and "..".
 absl::StatusOr<std::vector<std::string>> NamesIn(BorrowedFd directory);
 
-// Images alone: of an earlier dump.
+// Images alone, of an earlier dump, and parent images of these in a directory of their own.
 bool HoldsImagesOnly(BorrowedFd directory);
 
 // A directory in `directory` with all that is in it, as far as it can be removed. Never through a

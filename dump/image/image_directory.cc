@@ -30,6 +30,13 @@ bool IsOfPages(const std::string& name) {
          kind == ImageKind::kSharedPagemap;
 }
 
+absl::StatusOr<UniqueFd> CreateAmong(BorrowedFd parent, const std::string& name) {
+  UniqueFd file(
+      openat(parent.get(), name.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644));
+  if (!file) return ImageWriteError(errno, absl::StrCat(kParentLink, "/", name));
+  return file;
+}
+
 class FileInDirectory final : public ImageFile {
  public:
   FileInDirectory(UniqueFd file, std::string name)
@@ -149,21 +156,44 @@ absl::Status ImageDirectory::ExpectNoImages() {
   return absl::OkStatus();
 }
 
+absl::Status ImageDirectory::AddParentLevel() {
+  const BorrowedFd above = parents_.empty() ? staging() : BorrowedFd(parents_.back());
+  // As others may read what is not in it.
+  constexpr mode_t kMode = 0755;
+  if (mkdirat(above.get(), kParentLink, kMode) < 0) return ImageWriteError(errno, kParentLink);
+  if (parents_.empty()) names_.emplace_back(kParentLink);
+  UniqueFd made(openat(above.get(), kParentLink, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
+  if (!made) return ImageWriteError(errno, kParentLink);
+  parents_.push_back(std::move(made));
+  return absl::OkStatus();
+}
+
 absl::StatusOr<UniqueFd> ImageDirectory::CreateInParent(const std::string& name) {
-  if (!parent_) {
-    // As others may read what is not in it.
-    constexpr mode_t kMode = 0755;
-    if (mkdirat(staging().get(), kParentLink, kMode) < 0)
-      return ImageWriteError(errno, kParentLink);
-    names_.emplace_back(kParentLink);
-    parent_.Reset(
-        openat(staging().get(), kParentLink, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
-    if (!parent_) return ImageWriteError(errno, kParentLink);
+  if (parents_.empty()) RETURN_IF_ERROR(AddParentLevel());
+  return CreateAmong(BorrowedFd(parents_.front()), name);
+}
+
+absl::Status ImageDirectory::DeepenParent() {
+  RETURN_IF_ERROR(AddParentLevel());
+  // The deepest first, so that at any moment there are images alone, and each has its place.
+  for (size_t level = parents_.size() - 1; level > 0; --level) {
+    ASSIGN_OR_RETURN(const std::vector<std::string> names,
+                     NamesIn(BorrowedFd(parents_[level - 1])));
+    for (const std::string& name : names) {
+      if (name == kParentLink) continue;
+      if (renameat(parents_[level - 1].get(), name.c_str(), parents_[level].get(), name.c_str()) <
+          0) {
+        return ImageWriteError(errno, absl::StrCat(kParentLink, "/", name));
+      }
+    }
   }
-  UniqueFd file(openat(parent_.get(), name.c_str(),
-                       O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644));
-  if (!file) return ImageWriteError(errno, absl::StrCat(kParentLink, "/", name));
-  return file;
+  return absl::OkStatus();
+}
+
+absl::Status ImageDirectory::WriteInAncestor(size_t levels, const ImageWriter& image) {
+  if (levels >= parents_.size()) return absl::InternalError("images further up than there are any");
+  ASSIGN_OR_RETURN(const UniqueFd file, CreateAmong(BorrowedFd(parents_[levels]), image.name()));
+  return WriteImageBytes(BorrowedFd(file), image.bytes(), image.name());
 }
 
 absl::StatusOr<PageSink> ImageSink::CreatePagesInParent(uint32_t /*pages_id*/) {
@@ -185,7 +215,8 @@ absl::Status ImageDirectory::WriteInParent(const ImageWriter& image,
   ASSIGN_OR_RETURN(const UniqueFd file, CreateInParent(image.name()));
   RETURN_IF_ERROR(WriteImageBytes(BorrowedFd(file), image.bytes(), image.name()));
   for (const std::string& name : also) {
-    if (linkat(parent_.get(), image.name().c_str(), parent_.get(), name.c_str(), 0) == 0) continue;
+    const int parent = parents_.front().get();
+    if (linkat(parent, image.name().c_str(), parent, name.c_str(), 0) == 0) continue;
     // A file system without links, or one name too many.
     ASSIGN_OR_RETURN(const UniqueFd copy, CreateInParent(name));
     RETURN_IF_ERROR(WriteImageBytes(BorrowedFd(copy), image.bytes(), name));

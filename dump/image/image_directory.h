@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <cstddef>
 #include <memory>
 #include <span>
 #include <string>
@@ -78,6 +79,11 @@ class ImageDirectory final : public ImageSink {
   absl::StatusOr<UniqueFd> CreateInParent(const std::string& name);
   absl::StatusOr<PageSink> CreatePagesInParent(uint32_t pages_id) override;
   absl::Status WriteInParent(const ImageWriter& image, std::span<const std::string> also) override;
+  // Makes what is among the parent images by now the parent images of those that come. Of pages
+  // files only, whose numbers differ.
+  absl::Status DeepenParent();
+  // The same as WriteInParent of those so many levels further up.
+  absl::Status WriteInAncestor(size_t levels, const ImageWriter& image);
   bool can_have_parent() const override;
 
   // Where the images stand until they are committed.
@@ -105,6 +111,7 @@ class ImageDirectory final : public ImageSink {
   absl::Status Remove(const std::string& name);
   absl::Status RemoveOldImages();
   absl::Status RemoveOldParent();
+  absl::Status AddParentLevel();
   absl::Status Replace(bool sync);
   absl::Status MoveOut(const std::string& name);
   absl::Status MoveOutInventory(bool sync);
@@ -113,7 +120,7 @@ class ImageDirectory final : public ImageSink {
   std::string path_;
   UniqueFd directory_;
   std::unique_ptr<Staging> staging_;
-  UniqueFd parent_;  // in staging(); none before something is in it
+  std::vector<UniqueFd> parents_;  // in staging(), each in the one before; none before one is used
   std::vector<std::string> names_;
   std::vector<std::string> moved_;  // of these, out of where they were written
   bool leaves_pages_ = false;

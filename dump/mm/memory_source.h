@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <mutex>
 #include <span>
 #include <utility>
 #include <vector>
@@ -79,13 +80,25 @@ class LivingTaskMemory final : public MemorySource {
 
   absl::Status Read(std::span<const PageRun> runs, std::span<std::byte> bytes) const override;
 
- private:
-  LivingTaskMemory(pid_t pid, UniqueFd mem) : pid_(pid), mem_(std::move(mem)) {}
+  // Pages that could not be read so far, and are zeros by that; ascending.
+  std::vector<PageRun> Missed() const;
 
+ private:
+  // By more than one thread.
+  struct Misses {
+    std::mutex mutex;
+    std::vector<PageRun> runs;
+  };
+
+  LivingTaskMemory(pid_t pid, UniqueFd mem)
+      : pid_(pid), mem_(std::move(mem)), misses_(std::make_unique<Misses>()) {}
+
+  bool ReadTogether(std::span<const PageRun> runs, std::span<std::byte> bytes) const;
   absl::Status ReadRun(RemoteAddress address, std::span<std::byte> bytes) const;
 
   pid_t pid_;
   UniqueFd mem_;
+  std::unique_ptr<Misses> misses_;
 };
 
 }  // namespace dumpctl

@@ -1,14 +1,18 @@
 #ifndef DUMP_MM_WRITE_WATCH_H_
 #define DUMP_MM_WRITE_WATCH_H_
 
+#include <span>
 #include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "dump/image/page_run.h"
 #include "dump/mm/page_split.h"
+#include "dump/tracee/remote_syscalls.h"
 #include "dumpctl/unique_fd.h"
 #include "proc/kernel_features.h"
+#include "proc/pagemap.h"
 #include "proc/proc_fs.h"
 #include "proc/vma_list.h"
 
@@ -28,6 +32,8 @@ class WriteWatch {
  public:
   // `userfaultfd`: new. FailedPrecondition (Failure::kHost) where the kernel cannot do it.
   static absl::StatusOr<WriteWatch> Create(UniqueFd userfaultfd);
+  // The same, made in the frozen process that `calls` are of.
+  static absl::StatusOr<WriteWatch> CreateIn(RemoteSyscalls& calls);
   // One that was made ready before.
   static WriteWatch Adopt(UniqueFd userfaultfd) { return WriteWatch(std::move(userfaultfd)); }
 
@@ -41,6 +47,10 @@ class WriteWatch {
   // have to be read (again) afterwards. Unavailable when somebody else watches one; NotFound when
   // the address space is gone.
   absl::Status AddAll(const ProcDir& task, const KernelFeatures& features) const;
+  // The same of all mappings in [start, end), of the process of `pagemap`. It may run: what is
+  // mapped there meanwhile may be left out, and is not told to be watched then (Pagemap). Other
+  // errors: one is of a kind that cannot be watched, or nothing is mapped there.
+  absl::Status Add(RemoteAddress start, RemoteAddress end, const Pagemap& pagemap) const;
 
   // Ends the watch over all mappings of the task, piece by piece, since the kernel holds up the
   // task for each. Closing does the same at one go.
@@ -48,8 +58,6 @@ class WriteWatch {
 
  private:
   explicit WriteWatch(UniqueFd fd) : fd_(std::move(fd)) {}
-
-  absl::Status Add(RemoteAddress start, RemoteAddress end) const;
 
   UniqueFd fd_;
 };
@@ -60,6 +68,11 @@ class WriteWatch {
 // the next time.
 absl::StatusOr<std::vector<AddressRange>> FindDirty(const ProcDir& task, const VmaList& vmas,
                                                     const KernelFeatures& features, bool protect);
+// The same, where no more than `known` (ascending) matters: mappings with none of these are not
+// asked about, and count as written.
+absl::StatusOr<std::vector<AddressRange>> FindDirtyOf(std::span<const PageRun> known,
+                                                      const ProcDir& task, const VmaList& vmas,
+                                                      const KernelFeatures& features);
 
 // Takes "uw" out of the flags of mappings where it says that writes are watched, and no more: no
 // handler answers there, so that a restore lacks nothing. Of all others it stays.

@@ -91,7 +91,8 @@ void AddPages(const ScannedPages& pages, DumpReport& report) {
 }
 
 void CountPages(const TreeFacts& facts, DumpReport& report) {
-  report.pages_written = report.pages_scanned = report.pages_in_parent = 0;
+  report.pages_written = report.pages_pre_copied;
+  report.pages_scanned = report.pages_in_parent = 0;
   for (const FrozenFacts& task : facts.tasks) AddPages(task.pages, report);
   for (const auto& [id, object] : facts.shared_memory) report.pages_written += object.pages;
   for (const PageFamily& family : facts.shared_pages.families) report.pages_written += family.pages;

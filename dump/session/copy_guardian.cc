@@ -17,6 +17,7 @@
 #include "absl/time/time.h"
 #include "dump/tracee/process_copy.h"
 #include "dumpctl/status_macros.h"
+#include "dumpctl/trace.h"
 #include "proc/children_parser.h"
 #include "proc/proc_fs.h"
 #include "proc/stat_parser.h"
@@ -83,6 +84,20 @@ void CopyGuardian::Made(size_t copy, pid_t pid_inside) {
 }
 
 void CopyGuardian::Done(size_t copy) { table_->entries[copy].state.store(kNone); }
+
+absl::Status CopyGuardian::ReapNow(size_t copy) {
+  const Entry& entry = table_->entries[copy];
+  const TraceSpan span(TraceKind::kTask, "reap the copy of", {{"pid", entry.maker}});
+  const absl::Status reaped =
+      ReapCopy(entry.maker, entry.start_time, entry.pid_inside, absl::Now() + kPatience);
+  if (reaped.ok()) {
+    Done(copy);
+    return reaped;
+  }
+  return absl::Status(reaped.code(),
+                      absl::StrCat("process ", entry.maker, " has a dead child, ", entry.pid_inside,
+                                   ", that it cannot be rid of: ", std::string(reaped.message())));
+}
 
 // Whether such a child is the copy of another entry, which sees to it.
 bool CopyGuardian::IsAnother(const Table& table, const Entry& entry, pid_t pid_inside) {

@@ -34,6 +34,9 @@ class CopyGuardian {
   void Made(size_t copy, pid_t pid_inside);
   // There is none, or none any more.
   void Done(size_t copy);
+  // Lets its maker, which runs and is frozen for that moment, wait for one that has ended. An error
+  // names what is left.
+  absl::Status ReapNow(size_t copy);
 
  private:
   enum State : int { kNone, kBegun, kMade };

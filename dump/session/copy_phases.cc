@@ -35,21 +35,6 @@ absl::Status NoSnapshot(const std::string& why) {
 
 }  // namespace
 
-absl::Status CheckSnapshotMode(const DumpOptions& options) {
-  if (options.snapshot.mode != SnapshotMode::kCow) return absl::OkStatus();
-  const char* why = nullptr;
-  if (options.outcome != Outcome::kRunning) {
-    why = "it is for --leave-running";
-  } else if (!options.action_scripts.empty()) {
-    why = "action scripts (--action-script) find the process standing still";
-  } else if (!options.cgroups.freeze_cgroup.empty()) {
-    why = "a cgroup that --freeze-cgroup names may be frozen already, and stay so";
-  }
-  if (why == nullptr) return absl::OkStatus();
-  return MakeFailure(Failure::kUsage, absl::StatusCode::kInvalidArgument,
-                     absl::StrCat("--snapshot=cow: ", why, "; leave it out, or say auto"));
-}
-
 CopyPhases::CopyPhases(DumpRun& run) : run_(run), snapshot_(SnapshotOptionsOf(run)) {}
 
 absl::Status CopyPhases::Prepare(std::span<const Target> targets) {
@@ -72,7 +57,7 @@ void CopyPhases::LeaveScans(bool once, std::span<const Target> targets, TreeFact
   const bool all_known = targets.size() == facts.tasks.size();
   for (FrozenFacts& task : facts.tasks) {
     const bool may_share = once && (!all_known || !without_kin_.contains(task.process.pid));
-    task.scanned_later = !may_share && snapshot_.CopiesUnscanned(task);
+    task.scanned_later = !may_share && !task.pre_copied && snapshot_.CopiesUnscanned(task);
   }
 }
 

@@ -18,9 +18,6 @@
 
 namespace dumpctl {
 
-// Failure::kUsage where copies are asked for beside what rules them out.
-absl::Status CheckSnapshotMode(const DumpOptions& options);
-
 // What a dump does with a Snapshot, before the freeze, in it, and after it. To be destroyed after
 // the frozen tree.
 class CopyPhases {

@@ -3,9 +3,7 @@
 #include "absl/strings/str_cat.h"
 
 namespace dumpctl {
-namespace {
 
-// Children would be made in another namespace than the task's own, and would be its first there.
 bool HasOtherNamespaceForChildren(const FrozenTask& task) {
   for (const char* const name : {"pid", "time"}) {
     const auto own = task.dir().ReadLink(absl::StrCat("ns/", name));
@@ -14,8 +12,6 @@ bool HasOtherNamespaceForChildren(const FrozenTask& task) {
   }
   return false;
 }
-
-}  // namespace
 
 std::string WhyNoCopy(const FrozenTask& task, const FrozenFacts& facts) {
   for (const ThreadFacts& thread : facts.threads) {

@@ -12,6 +12,9 @@ namespace dumpctl {
 // trace. Empty: nothing.
 std::string WhyNoCopy(const FrozenTask& task, const FrozenFacts& facts);
 
+// Children would be made in another namespace than the task's own, and would be its first there.
+bool HasOtherNamespaceForChildren(const FrozenTask& task);
+
 }  // namespace dumpctl
 
 #endif  // DUMP_SESSION_COPY_REFUSAL_H_

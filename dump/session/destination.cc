@@ -102,12 +102,15 @@ absl::Status Destination::OpenSinks(const TreeFacts& facts) {
     sinks_.erase(sinks_.begin() + static_cast<std::ptrdiff_t>(own), sinks_.end());
   }
   while (families_ < facts.shared_pages.families.size()) {
-    ASSIGN_OR_RETURN(PageSink sink,
-                     images_->CreatePagesInParent(static_cast<uint32_t>(families_ + 1)));
+    ASSIGN_OR_RETURN(PageSink sink, OpenInParent());
     sinks_.push_back(std::move(sink));
     ++families_;
   }
   return absl::OkStatus();
+}
+
+absl::StatusOr<PageSink> Destination::OpenInParent() {
+  return images_->CreatePagesInParent(++in_parent_);
 }
 
 void Destination::AccountInParent(const TreeFacts& facts) {
@@ -127,7 +130,9 @@ absl::Status Destination::Write(const TreeImages& images) {
     run_.log.Debug(absl::StrCat("Wrote ", image.name(), " (", image.bytes().size(), " bytes)"));
   }
   for (const FamilyPagemap& pagemap : images.family_pagemaps) {
-    RETURN_IF_ERROR(images_->WriteInParent(pagemap.image, pagemap.also));
+    RETURN_IF_ERROR(pagemap.levels == 0
+                        ? images_->WriteInParent(pagemap.image, pagemap.also)
+                        : images_->directory()->WriteInAncestor(pagemap.levels, pagemap.image));
     bytes += pagemap.image.bytes().size();
   }
   return absl::OkStatus();

@@ -49,6 +49,9 @@ class Destination {
   // Once more where families were found since.
   absl::Status OpenSinks(const TreeFacts& facts);
 
+  // One more among the parent images.
+  absl::StatusOr<PageSink> OpenInParent();
+
   // Enters the pages that stand in the parent images: behind those that were written.
   void AccountInParent(const TreeFacts& facts);
   absl::Status Write(const TreeImages& images);
@@ -64,7 +67,8 @@ class Destination {
   std::unique_ptr<PageServerClient> page_server_;  // none where pages go beside the images
   std::unique_ptr<ImageSink> images_;
   std::vector<PageSink> sinks_;
-  size_t families_ = 0;  // that the last of them are for
+  size_t families_ = 0;     // that the last of them are for
+  uint32_t in_parent_ = 0;  // opened there, for families and others
 };
 
 }  // namespace dumpctl

@@ -22,9 +22,11 @@ namespace dumpctl {
 // What becomes of the task when its images stand.
 enum class Outcome : uint8_t { kKilled, kRunning, kStopped };
 
-// Whether memory is written from copy-on-write copies while the tree runs on. kAuto: where it pays
-// and can be; kCow: all of it, or the dump is refused; kOff: it stands until all is written.
-enum class SnapshotMode : uint8_t { kAuto, kCow, kOff };
+// Whether memory is written while the tree runs: beforehand, and again what is written to then
+// (PreCopy), or from copy-on-write copies afterwards. kAuto: what pays and can be; kCow: all of it
+// from copies, or the dump is refused; kPreCopy: beforehand, whatever the size, and else as kAuto;
+// kOff: it stands until all is written.
+enum class SnapshotMode : uint8_t { kAuto, kCow, kPreCopy, kOff };
 
 struct SnapshotOptions {
   SnapshotMode mode = SnapshotMode::kAuto;

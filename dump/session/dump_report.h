@@ -36,6 +36,7 @@ struct DumpReport {
 
   uint64_t pages_scanned = 0;
   uint64_t pages_written = 0;
+  uint64_t pages_pre_copied = 0;    // of those written: while the process ran, before the freeze
   uint64_t pages_by_copy = 0;       // of those written: while the process ran on
   uint64_t pages_written_once = 0;  // of those written: that several tasks have
   uint64_t pages_not_repeated = 0;  // what these would have been more, each written by each

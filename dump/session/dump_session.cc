@@ -29,9 +29,11 @@
 #include "dump/session/helper.h"
 #include "dump/session/link_remaps.h"
 #include "dump/session/page_tracking.h"
+#include "dump/session/pre_copy.h"
 #include "dump/session/preflight.h"
 #include "dump/session/run_setup.h"
 #include "dump/session/seen_names.h"
+#include "dump/session/snapshot_mode.h"
 #include "dump/session/target.h"
 #include "dump/session/tcp_connections.h"
 #include "dump/session/trace_file.h"
@@ -60,6 +62,7 @@ class Session {
         tracking_(std::move(tracking)),
         rows_(rows),
         targets_(std::move(targets)),
+        pre_copy_(run_),
         copies_(run_) {}
 
   // Of what it was, with its threads all ended.
@@ -97,6 +100,7 @@ class Session {
   PageTracking tracking_;
   const ThreadRows& rows_;
   std::vector<Target> targets_;
+  PreCopy pre_copy_;
   CopyPhases copies_;
   bool all_needed_ = false;
   absl::Time begun_ = absl::Now();
@@ -120,6 +124,11 @@ absl::Status Session::RunPhases() {
   tracking_.SendTo(destination.KnownToServer(pids));
   const bool once = WritesOnce(run_.options, destination.images());
   const bool divides = once && DividesLarge(run_.options);
+  RETURN_IF_ERROR(pre_copy_.Run(targets_, features_, copies_.snapshot().guardian(), destination));
+  // What was seen before that is old by now.
+  if (pre_copy_.wrote()) {
+    ASSIGN_OR_RETURN(preflight, LookOver());
+  }
   RETURN_IF_ERROR(destination.OpenSinks(targets_.size() + preflight.shared_memory.size()));
   const BpfVmFlags* const by_bpf = FlagsByBpf(run_, preflight);
   CgroupFreezer freezer(run_.options.cgroups.freeze_cgroup);
@@ -134,6 +143,7 @@ absl::Status Session::RunPhases() {
   SideFactsRead side = ReadSideFacts(tree, helper);
   ASSIGN_OR_RETURN(TreeFacts facts, Question(run_, tree, tracking_, root()));
   facts.run_id = run_id;
+  pre_copy_.Mark(facts);
   const bool takes_copies = copies_.MayTake(freezer);
   if (takes_copies && !tracking_.splits()) copies_.LeaveScans(once, targets_, facts);
   TcpConnections connections;
@@ -141,6 +151,7 @@ absl::Status Session::RunPhases() {
   if (by_bpf == nullptr && preflight.worth_helper) flags = ReadFlagsBeside(tree, helper);
   RETURN_IF_ERROR(
       Collect(run_, tree, preflight, by_bpf, features_, tracking_, std::move(side), facts));
+  RETURN_IF_ERROR(pre_copy_.Split(tree, features_, facts));
   // Before the facts go, should anything fail.
   const absl::Cleanup seen = [&helper] { helper.Finish(); };
   auto names = SeeNamesBeside(facts, helper);
@@ -165,6 +176,7 @@ absl::Status Session::RunPhases() {
     RETURN_IF_ERROR(Release(tree, freezer, connections));
     RETURN_IF_ERROR(LetGoOfFiles(features_, facts));
   }
+  pre_copy_.End();
 
   RETURN_IF_ERROR(copies_.FindPages(features_, facts));
   if (divides) DivideTasks(facts);
@@ -293,8 +305,9 @@ absl::Status Session::Serialise(const TreeFacts& facts, Destination& destination
   const TraceSpan span(TraceKind::kPhase, "serialise");
   RETURN_IF_ERROR(run_.Begin("serialise"));
   TraceSpan build(TraceKind::kWork, "build images");
-  ASSIGN_OR_RETURN(const TreeImages images,
+  ASSIGN_OR_RETURN(TreeImages images,
                    BuildImages(facts, destination.sinks(), features_, run_.options));
+  RETURN_IF_ERROR(pre_copy_.AddTo(images));
   build.End();
   if (!images.refusals.empty()) return RefusedStatus(images.refusals, true);
   RETURN_IF_ERROR(destination.Write(images));

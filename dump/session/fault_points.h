@@ -12,10 +12,10 @@ namespace dumpctl {
 
 // The steps of a dump, by name, in order. A test makes one of them go wrong and looks whether the
 // target has noticed.
-inline constexpr std::array<std::string_view, 20> kFaultPoints = {
-    "preflight", "images", "freeze",    "collect", "ask",    "track", "holdings",
-    "share",     "lock",   "snapshot",  "memory",  "ghosts", "flags", "resume",
-    "find",      "copies", "serialise", "link",    "commit", "finish"};
+inline constexpr std::array<std::string_view, 22> kFaultPoints = {
+    "preflight", "images", "pre-copy",  "catch-up", "freeze", "collect", "ask",   "track",
+    "holdings",  "share",  "lock",      "snapshot", "memory", "ghosts",  "flags", "resume",
+    "find",      "copies", "serialise", "link",     "commit", "finish"};
 
 class FaultPoints {
  public:

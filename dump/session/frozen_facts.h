@@ -67,6 +67,8 @@ struct FrozenFacts {
   // `pages` are not all yet: the task is to have a copy, in which they are looked for while it runs
   // again (CopyPhases).
   bool scanned_later = false;
+  // Memory of it stands in parent images by now (PreCopy), which nothing else may be put into.
+  bool pre_copied = false;
   ResourceRefusals refusals;  // of what shows only while it is frozen
   // What the task's time namespace adds to the clocks; empty where the kernel has none.
   std::string timens_offsets_text;

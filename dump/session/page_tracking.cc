@@ -1,7 +1,6 @@
 #include "dump/session/page_tracking.h"
 
 #include <fcntl.h>
-#include <sys/syscall.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -13,7 +12,6 @@
 #include "dump/session/kept_runs.h"
 #include "dump/tracee/remote_syscalls.h"
 #include "dumpctl/failure.h"
-#include "dumpctl/kernel_abi.h"
 #include "dumpctl/status_macros.h"
 #include "proc/stat_parser.h"
 
@@ -120,11 +118,9 @@ absl::StatusOr<WriteWatch> PageTracking::WatchOf(const FrozenTask& task, Tracked
     if (watch.IsAlive()) return watch;
   }
   ASSIGN_OR_RETURN(RemoteSyscalls calls, RemoteSyscalls::Create(task));
-  ASSIGN_OR_RETURN(
-      UniqueFd made,
-      calls.OpenAside(SYS_userfaultfd, {O_CLOEXEC | O_NONBLOCK | abi::kUffdUserModeOnly, 0}));
-  RETURN_IF_ERROR(calls.Close());
-  return WriteWatch::Create(std::move(made));
+  absl::StatusOr<WriteWatch> watch = WriteWatch::CreateIn(calls);
+  if (watch.ok()) RETURN_IF_ERROR(calls.Close());
+  return watch;
 }
 
 absl::StatusOr<PageTracking::Watched> PageTracking::BeginToWatch(const FrozenTask& task,

@@ -27,23 +27,10 @@
 namespace dumpctl {
 namespace {
 
-class CopyWritesItself final : public SelfWriter {
+// What all that write by a CopyWriter have in common.
+class WritesItself : public SelfWriter {
  public:
-  CopyWritesItself(CopyWriter writer, const KeptPages& kept)
-      : writer_(std::move(writer)), kept_(kept) {}
-
-  bool Begin(BorrowedFd file) override {
-    able_ = able_ && writer_.Take(file).ok();
-    return able_;
-  }
-
-  void Start(std::span<const PageRun> runs, uint64_t offset) override {
-    started_ = false;
-    if (!able_) return;
-    FillPieces(runs);
-    if (pieces_.empty()) return;
-    started_ = able_ = writer_.StartWrite(pieces_, offset).ok();
-  }
+  explicit WritesItself(CopyWriter writer) : writer_(std::move(writer)) {}
 
   bool IsDone() override { return !started_ || writer_.IsDone(); }
 
@@ -56,23 +43,69 @@ class CopyWritesItself final : public SelfWriter {
     return 0;
   }
 
+ protected:
+  bool able() const { return able_; }
+  bool Take(BorrowedFd file) {
+    able_ = able_ && writer_.Take(file).ok();
+    return able_;
+  }
+  size_t most_pieces() const { return writer_.most_pieces(); }
+  // None where there are no pieces.
+  void StartWrite(std::span<const iovec> pieces, uint64_t offset) {
+    started_ = false;
+    if (able_ && !pieces.empty()) started_ = able_ = writer_.StartWrite(pieces, offset).ok();
+  }
+
+ private:
+  CopyWriter writer_;
+  bool able_ = true;
+  bool started_ = false;
+};
+
+iovec PieceOf(RemoteAddress start, uint64_t bytes) {
+  return {reinterpret_cast<void*>(start.value()), bytes};
+}
+
+class CopyWritesItself final : public WritesItself {
+ public:
+  CopyWritesItself(CopyWriter writer, const KeptPages& kept)
+      : WritesItself(std::move(writer)), kept_(kept) {}
+
+  bool Begin(BorrowedFd file) override { return Take(file); }
+
+  void Start(std::span<const PageRun> runs, uint64_t offset) override {
+    FillPieces(runs);
+    StartWrite(pieces_, offset);
+  }
+
  private:
   // Up to the first kept page.
   void FillPieces(std::span<const PageRun> runs) {
     pieces_.clear();
-    for (const PageRun& run : runs.first(std::min(runs.size(), writer_.most_pieces()))) {
+    for (const PageRun& run : runs.first(std::min(runs.size(), most_pieces()))) {
       if (!kept_.At(run.start).empty()) return;
       const RemoteAddress end = std::min(run.end(), kept_.NextAfter(run.start));
-      pieces_.push_back({reinterpret_cast<void*>(run.start.value()), end - run.start});
+      pieces_.push_back(PieceOf(run.start, end - run.start));
       if (end < run.end()) return;
     }
   }
 
-  CopyWriter writer_;
   const KeptPages& kept_;
-  bool able_ = true;
-  bool started_ = false;
   std::vector<iovec> pieces_;
+};
+
+class WritesPieceByPiece final : public WritesItself {
+ public:
+  using WritesItself::WritesItself;
+
+  bool Begin(BorrowedFd /*file*/) override { return able(); }
+
+  void Start(std::span<const PageRun> runs, uint64_t offset) override {
+    // For each it stops twice: less than this is read as fast.
+    constexpr uint64_t kWorth = 128 << 10;
+    const iovec piece = PieceOf(runs.front().start, runs.front().bytes());
+    StartWrite(std::span(&piece, piece.iov_len < kWorth ? 0 : 1), offset);
+  }
 };
 
 bool IsUnlimited(pid_t pid, __rlimit_resource resource) {
@@ -176,6 +209,17 @@ absl::StatusOr<std::unique_ptr<SelfWriter>> WriterBesideOf(const ProcessCopy& be
   ASSIGN_OR_RETURN(CopyWriter writer,
                    CopyWriter::PrepareBeside(beside.pid(), beside.dir(), scratch, size));
   return std::make_unique<CopyWritesItself>(std::move(writer), kept);
+}
+
+absl::StatusOr<std::unique_ptr<SelfWriter>> WriterAlongOf(const ProcessCopy& beside,
+                                                          RemoteAddress scratch, size_t size,
+                                                          BorrowedFd file) {
+  RETURN_IF_ERROR(MakeFree(beside));
+  ASSIGN_OR_RETURN(CopyWriter writer,
+                   CopyWriter::PrepareBeside(beside.pid(), beside.dir(), scratch, size));
+  RETURN_IF_ERROR(writer.Take(file));
+  writer.LeaveScratch();
+  return std::make_unique<WritesPieceByPiece>(std::move(writer));
 }
 
 }  // namespace dumpctl

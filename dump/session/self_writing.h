@@ -33,6 +33,11 @@ absl::StatusOr<SelfWriters> WritersOf(const ProcessCopy& copy,
 absl::StatusOr<std::unique_ptr<SelfWriter>> WriterBesideOf(const ProcessCopy& beside,
                                                            RemoteAddress scratch, size_t size,
                                                            const KeptPages& kept);
+// The same of one beside a process that is to run on, so that `scratch` is free no longer: it has
+// `file` now, and no other. Small pieces it leaves to others.
+absl::StatusOr<std::unique_ptr<SelfWriter>> WriterAlongOf(const ProcessCopy& beside,
+                                                          RemoteAddress scratch, size_t size,
+                                                          BorrowedFd file);
 
 // Whether a cgroup that we are not in limits what the task uses of processors, memory or disks, or
 // may: one that does not show counts. Of all above it, too.

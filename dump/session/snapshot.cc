@@ -22,7 +22,6 @@ namespace {
 
 // Of pages that a copy does not have: bounded memory, and read in the freeze.
 constexpr uint64_t kMostKept = 16 << 20;
-constexpr absl::Duration kReapTimeout = absl::Seconds(10);
 
 std::vector<PageRun> KeptRuns(const VmaList& vmas, const std::vector<PageRun>& runs) {
   std::vector<PageRun> kept;
@@ -57,7 +56,8 @@ uint64_t TablesOf(const std::vector<PageRun>& runs) {
 // What a task may have to be saved.
 struct Amount {
   uint64_t pages = 0;
-  uint64_t tables = 0;  // that these lie in
+  uint64_t tables = 0;    // that these lie in
+  uint64_t standing = 0;  // pages in images by now, which a copy has as well
 
   uint64_t bytes() const { return pages * kImagePageSize; }
   // What lies in so many tables, and no more.
@@ -77,7 +77,7 @@ Amount AmountInMemory(const FrozenFacts& facts) {
 // lie far apart are written faster than copied. In units of 0.1 us, as measured: a page costs 1 to
 // copy and 12 to write, a table 25, and a copy that is made, held and waited for 5,000.
 bool IsCopiedFaster(const Amount& amount) {
-  return 12 * amount.pages > amount.pages + 25 * amount.tables + 5000;
+  return 12 * amount.pages > amount.pages + amount.standing + 25 * amount.tables + 5000;
 }
 
 bool IsWorthCopy(const Amount& amount, uint64_t worth) {
@@ -106,8 +106,10 @@ absl::Status Snapshot::Prepare(std::span<const Target> targets) {
     room_ -= room_ / 8;
     if (options_.max_extra) room_ = std::min(room_, *options_.max_extra);
   }
-  if (!worth && largest < WriterBeside::kWorth) return absl::OkStatus();
+  const bool guarded = worth || largest >= WriterBeside::kWorth;
+  if (!guarded && options_.mode != SnapshotMode::kPreCopy) return absl::OkStatus();
   RETURN_IF_ERROR(guardian_.Start());
+  started_ = true;
   prepared_ = worth;
   may_write_beside_ = largest >= WriterBeside::kWorth;
   return absl::OkStatus();
@@ -135,9 +137,7 @@ absl::Status Snapshot::CopyTask(size_t place, const FrozenTask& task, const Froz
     return copy.status();
   }
   guardian_.Made(number, copy->pid_inside());
-  copies_.push_back({.maker = task.pid(),
-                     .start_time = stat.start_time,
-                     .number = number,
+  copies_.push_back({.number = number,
                      .copy = *std::move(copy),
                      .task = place,
                      .rseq = task.threads().front().rseq});
@@ -166,7 +166,9 @@ absl::StatusOr<std::string> Snapshot::TakeTask(size_t place, const FrozenTask& t
   }
   if (!own.scanned_later) {
     bytes = BytesOf(runs);
-    if (!IsWorthCopy({PagesOf(runs), TablesOf(runs)}, options_.worth)) return "";
+    const std::vector<PageRun>& standing = own.pages.in_parent;
+    const Amount amount = {PagesOf(runs), TablesOf(runs) + TablesOf(standing), PagesOf(standing)};
+    if (!IsWorthCopy(amount, options_.worth)) return "";
   }
   if (bytes > room_) {
     return absl::StrCat("its ", bytes >> 20,
@@ -235,18 +237,8 @@ absl::Status Snapshot::End() {
   absl::Status status;
   for (Copy& copy : copies_) copy.copy.End();
   for (const Copy& copy : copies_) {
-    // It stands still once more.
-    const TraceSpan span(TraceKind::kTask, "reap the copy of", {{"pid", copy.maker}});
-    const absl::Status reaped =
-        ReapCopy(copy.maker, copy.start_time, copy.copy.pid_inside(), absl::Now() + kReapTimeout);
-    if (reaped.ok()) {
-      guardian_.Done(copy.number);
-    } else if (status.ok()) {
-      status = absl::Status(
-          reaped.code(),
-          absl::StrCat("process ", copy.maker, " has a dead child, ", copy.copy.pid_inside(),
-                       ", that it cannot be rid of: ", std::string(reaped.message())));
-    }
+    const absl::Status reaped = guardian_.ReapNow(copy.number);
+    if (status.ok()) status = reaped;
   }
   memory_.clear();
   copies_.clear();

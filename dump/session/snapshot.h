@@ -65,6 +65,9 @@ class Snapshot {
                                                             const FrozenFacts& facts,
                                                             size_t wanted);
 
+  // Of children that we give to tasks; null where none was started.
+  CopyGuardian* guardian() { return started_ ? &guardian_ : nullptr; }
+
   size_t copies() const { return copies_.size(); }
   // Null: not copied. By the task's place in the tree.
   const MemorySource* MemoryOf(size_t task) const {
@@ -81,8 +84,6 @@ class Snapshot {
 
  private:
   struct Copy {
-    pid_t maker;
-    uint64_t start_time;
     size_t number;  // of the guardian
     ProcessCopy copy;
     size_t task;  // its place in the tree
@@ -96,6 +97,7 @@ class Snapshot {
 
   SnapshotOptions options_;
   bool prepared_ = false;
+  bool started_ = false;
   bool may_write_beside_ = false;
   uint64_t room_ = 0;  // bytes that copies may come to take
   CopyGuardian guardian_;

@@ -20,6 +20,8 @@ void LeaveOwn(const std::vector<PageRun>& in_family, ScannedPages& pages) {
   pages.pages -= PagesOf(in_family);
 }
 
+bool HasParentToShare(const FrozenFacts& task) { return !task.pre_copied && MayShare(task.vmas); }
+
 }  // namespace
 
 bool WritesOnce(const DumpOptions& options, ImageSink& images) {
@@ -50,7 +52,7 @@ absl::Status FindFamilies(const FrozenTree& tree, TreeFacts& facts) {
   std::vector<SharingTask> tasks;
   for (size_t i = 0; i < facts.tasks.size(); ++i) {
     SharingTask& task = tasks.emplace_back(SharingTask{.dir = &tree.tasks()[i].dir()});
-    if (MayShare(facts.tasks[i].vmas)) task.runs = facts.tasks[i].pages.runs;
+    if (HasParentToShare(facts.tasks[i])) task.runs = facts.tasks[i].pages.runs;
   }
   ASSIGN_OR_RETURN(facts.shared_pages, FindSharedPages(tasks));
   for (size_t i = 0; i < facts.tasks.size(); ++i) {
@@ -63,7 +65,7 @@ void DivideTasks(TreeFacts& facts) {
   std::vector<std::span<const PageRun>> runs;
   for (const FrozenFacts& task : facts.tasks) {
     runs.emplace_back();
-    if (MayShare(task.vmas)) runs.back() = task.pages.runs;
+    if (HasParentToShare(task)) runs.back() = task.pages.runs;
   }
   SharedPages& shared = facts.shared_pages;
   const size_t before = shared.families.size();
@@ -130,7 +132,7 @@ absl::StatusOr<std::vector<FamilyPagemap>> FamilyPagemaps(const TreeFacts& facts
     ASSIGN_OR_RETURN(
         ImageWriter image,
         sinks[sink++].Pagemap(ImageKind::kPagemap, PidOf(facts, family.members.front())));
-    FamilyPagemap& pagemap = pagemaps.emplace_back(FamilyPagemap{std::move(image), {}});
+    FamilyPagemap& pagemap = pagemaps.emplace_back(FamilyPagemap{.image = std::move(image)});
     for (const size_t task : std::span(family.members).subspan(1)) {
       pagemap.also.push_back(ImageName(ImageKind::kPagemap, PidOf(facts, task)));
     }

@@ -68,6 +68,7 @@ std::vector<PageRun> RunsOf(const PageFamily& family);
 struct FamilyPagemap {
   ImageWriter image;              // of the first member
   std::vector<std::string> also;  // the names of the others'
+  size_t levels = 0;              // further up than the parent images
 };
 absl::StatusOr<std::vector<FamilyPagemap>> FamilyPagemaps(const TreeFacts& facts,
                                                           std::span<const PageSink> sinks);

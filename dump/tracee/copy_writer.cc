@@ -139,6 +139,11 @@ absl::Status CopyWriter::Take(BorrowedFd file) {
 
 absl::Status CopyWriter::StartWrite(std::span<const iovec> pieces, uint64_t offset) {
   if (file_ < 0 || pieces.size() > most_pieces_) return absl::InternalError("a copy cannot write");
+  if (pieces.size() == 1) {
+    return calls_.Start(SYS_pwrite64, {static_cast<uint64_t>(file_),
+                                       reinterpret_cast<uint64_t>(pieces.front().iov_base),
+                                       pieces.front().iov_len, offset, 0, 0});
+  }
   RETURN_IF_ERROR(calls_.memory().Write(scratch_, std::as_bytes(pieces)));
   return calls_.Start(
       SYS_pwritev, {static_cast<uint64_t>(file_), scratch_.value(), pieces.size(), offset, 0, 0});

@@ -43,6 +43,9 @@ class CopyWriter {
 
   // How many pieces it writes at once: what its scratch memory holds, and IOV_MAX at most.
   size_t most_pieces() const { return most_pieces_; }
+  // Of one that was made beside a process: has no scratch memory from now on, so that the process
+  // may run. It writes a piece at a time, into the file that it has.
+  void LeaveScratch() { most_pieces_ = 1; }
 
   // Takes a file in, instead of the one that it had.
   absl::Status Take(BorrowedFd file);

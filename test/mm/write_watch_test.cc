@@ -95,6 +95,48 @@ class WriteWatchTest : public ::testing::Test {
   std::optional<WriteWatch> watch_;
 };
 
+TEST_F(WriteWatchTest, MarksAreFoundAndTakenAway) {
+  auto pagemap = Pagemap::Open(child_->Dir(), features_);
+  ASSERT_TRUE(pagemap.ok()) << pagemap.status();
+  const auto marked = [&](uint64_t page) {
+    const auto has_marks = pagemap->HasMarks(child_->Page(page), child_->Page(page + 1));
+    return has_marks.ok() && *has_marks;
+  };
+  EXPECT_FALSE(marked(3));
+  ASSERT_TRUE(AddAll().ok());
+  EXPECT_FALSE(marked(3)) << "watched, and not protected yet";
+  DirtyPages(true);
+  EXPECT_TRUE(marked(3));
+  Write(3);
+  EXPECT_FALSE(marked(3));
+  EXPECT_TRUE(*pagemap->HasMarks(child_->Page(0), child_->Page(kWatchedPages)));
+  // Once more: what bears a mark that may not be in force counts as written.
+  ASSERT_TRUE(watch_->Add(child_->Page(0), child_->Page(kWatchedPages), *pagemap).ok());
+  EXPECT_FALSE(*pagemap->HasMarks(child_->Page(0), child_->Page(kWatchedPages)));
+}
+
+TEST_F(WriteWatchTest, OfMappingsThatDoNotMatterNobodyAsks) {
+  ASSERT_TRUE(AddAll().ok());
+  DirtyPages(true);
+  Write(3);
+  const PageRun known = {child_->Page(0), 1};
+  const auto dirty = FindDirtyOf(std::span(&known, 1), child_->Dir(), child_->Vmas(), features_);
+  ASSERT_TRUE(dirty.ok()) << dirty.status();
+  const auto holds = [&dirty](RemoteAddress at) {
+    return std::any_of(dirty->begin(), dirty->end(), [at](const AddressRange& range) {
+      return range.start <= at && at < range.end;
+    });
+  };
+  EXPECT_TRUE(holds(child_->Page(3)));
+  EXPECT_FALSE(holds(child_->Page(4)));
+  for (const Vma& vma : child_->Vmas()) {
+    const bool asked = vma.start() <= known.start && known.start < vma.end();
+    if (!asked) {
+      EXPECT_TRUE(holds(vma.start()));
+    }
+  }
+}
+
 TEST_F(WriteWatchTest, TellsWhatIsWritten) {
   EXPECT_EQ(DirtyPages(false).size(), kWatchedPages) << "nobody watches yet";
   ASSERT_TRUE(AddAll().ok());

@@ -21,6 +21,9 @@ STEPS = ("preflight", "images", "freeze", "collect", "ask", "holdings", "share",
 # Where memory is written from copies.
 COPYING = ("snapshot", "memory", "flags", "resume", "find", "copies", "serialise", "commit")
 COPIES = ("-R", "--snapshot=cow")
+# Where it is written beforehand.
+BEFOREHAND = ("pre-copy", "catch-up", "freeze", "holdings", "memory", "resume", "serialise", "commit")
+PRE_COPY = ("-R", "--snapshot=pre-copy")
 TCP = ("--tcp-established", "--network-lock")
 SHAPES = {
     "threads": ("busy", None, ()),
@@ -117,6 +120,27 @@ def every_step_fails_with_copies(scene, shape):
     require("from copies" in result.out, f"nothing was copied: {result}")
     scene.expect_whole_dump()
     tree.expect_put_back()
+
+
+@case
+def every_step_fails_with_memory_written_beforehand(scene):
+    tree = _Tree(scene, "threads")
+    _fail_each(scene, tree, BEFOREHAND, *PRE_COPY)
+    result = scene.dump(tree.pid, *tree.options, *PRE_COPY)
+    scene.expect_success(result)
+    require("beforehand, while it ran" in result.out, f"nothing was written beforehand: {result}")
+    scene.expect_whole_dump()
+    tree.expect_put_back()
+
+
+@case
+def dumpctl_killed_with_memory_written_beforehand(scene):
+    tree = _Tree(scene, "threads")
+    for step in BEFOREHAND:
+        result = scene.dump(tree.pid, *tree.options, *PRE_COPY, fault=f"{step}=kill")
+        require(result.code == -signal.SIGKILL, f"it was to be killed at {step}: {result}")
+        tree.expect_put_back()
+        wait_until(lambda: _is_unlocked(scene.images), "the end of all of dumpctl")
 
 
 @case_each(shape for shape in SHAPES if not shape.startswith("linked"))

@@ -27,13 +27,16 @@ class Dumper:
         self._program = criu if program == "stock" else program
         self._criu = criu
 
-    def dump(self, pid, images, deadline, leave_running=False, options=(), meanwhile=None):
-        """Meanwhile() is called when the process runs on and its images are not built yet."""
+    def dump(self, pid, images, deadline, leave_running=False, options=(), meanwhile=None,
+             stall=None):
+        """Meanwhile() is called when the process runs on and its images are not built yet.
+        For a second it stops before the step `stall`."""
         argv = [self._program, "dump", "-t", str(pid), "-D", images, "-v4", "-o", "dump.log"]
         if leave_running:
             argv.append("-R")
         if meanwhile is None:
-            self._run(argv + list(options), images, deadline)
+            environment = {**os.environ, "DUMPCTL_FAULT": f"{stall}=stall" if stall else ""}
+            self._run(argv + list(options), images, deadline, env=environment)
             return
         log = os.path.join(images, "dump.log")
 

@@ -76,8 +76,9 @@ def _snapshot_of(pid, maps):
         status = dict(re.findall(r"^(\w+):[ \t]*(.*)$", _read(f"{task}/status"), re.MULTILINE))
         for field in _STATUS_FIELDS:
             facts[f"{tid} {field}"] = status.get(field)  # a zombie has not all of them
-        # Running and sleeping are one: a thread that waits for its `go` is now this, now that.
-        facts[f"{tid} State"] = {"R": "S"}.get(status["State"][0], status["State"][0])
+        # Running, sleeping and waiting for a disk are one: a thread that waits for its `go` is now
+        # this, now that.
+        facts[f"{tid} State"] = {"R": "S", "D": "S"}.get(status["State"][0], status["State"][0])
     return facts
 
 

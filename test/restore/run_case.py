@@ -5,8 +5,9 @@
 
 restore:       dumped (and killed), restored by stock criu, checked.
 leave-running: dumped with -R, compared from outside by /proc, checked.
-snapshot:      dumped with -R from a copy, killed while it runs on, restored as it was, checked.
-snapshot-running: leave-running, from a copy.
+snapshot:      dumped with -R from a copy, or with --copies pre-copy beforehand, killed while it runs
+               on, restored as it was, checked.
+snapshot-running: leave-running, in the same ways.
 moved:         dumped with -R, and while it runs on and its images are built all its files are taken
                away; killed, restored where they are put back, checked.
 twice:         dumped and restored; what was restored, which lives in a time namespace of its own
@@ -95,9 +96,7 @@ class Case:
             pids = self._target.tree()
             more = self._options.with_options
             if self._options.mode == "snapshot":
-                self._dumper.dump(self._target.pid, images, self._deadline, leave_running=True,
-                                  options=more + [f"--snapshot={self._options.copies}"])
-                self._expect_copies(images)
+                self._dump_while_running(images, more)
                 for pid in pids:
                     os.kill(pid, signal.SIGKILL)
             else:
@@ -121,11 +120,14 @@ class Case:
         if most is not None and not 0 < sum(sizes) <= most << 10:
             raise target_process.TargetFailure(f"{sum(sizes) >> 10} KiB of memory were written")
 
-    @staticmethod
-    def _expect_copies(images):
+    def _dump_while_running(self, images, options):
+        beforehand = self._options.copies == "pre-copy"
+        self._dumper.dump(self._target.pid, images, self._deadline, leave_running=True,
+                          options=[*options, f"--snapshot={self._options.copies}"],
+                          stall="catch-up" if beforehand else None)
         with open(os.path.join(images, "dump.log"), errors="replace") as log:
-            if " pages from copies" not in log.read():
-                raise target_process.TargetFailure("nothing was written from a copy")
+            if (" pages beforehand" if beforehand else " pages from copies") not in log.read():
+                raise target_process.TargetFailure("nothing was written while it ran")
 
     def _expect_other_clocks(self):
         """Each round but the first was of a task in a time namespace of its own."""
@@ -141,13 +143,11 @@ class Case:
         }
         before = proc_facts.snapshot(self._target.pid, **still)
         images = self._new_images()
-        more = list(self._options.with_options)
         if self._options.mode == "snapshot-running":
-            more.append(f"--snapshot={self._options.copies}")
-        self._dumper.dump(self._target.pid, images, self._deadline, leave_running=True,
-                          options=more)
-        if self._options.mode == "snapshot-running":
-            self._expect_copies(images)
+            self._dump_while_running(images, self._options.with_options)
+        else:
+            self._dumper.dump(self._target.pid, images, self._deadline, leave_running=True,
+                              options=self._options.with_options)
         after = proc_facts.snapshot(self._target.pid, **still)
         changed = proc_facts.differences(before, after)
         if changed:
@@ -177,7 +177,7 @@ def main():
     parser.add_argument("--remove-cgroups", action="store_true",
                         help="between dump and restore, those that the target has made")
     parser.add_argument("--hugepages", type=int, default=0, help="that the target uses")
-    parser.add_argument("--copies", default="cow", choices=["auto", "cow"],
+    parser.add_argument("--copies", default="cow", choices=["auto", "cow", "pre-copy"],
                         help="what --snapshot is given")
     parser.add_argument("--most-memory", type=int, help="how many KiB of it the images may have")
     parser.add_argument("--suite", default="trixie", help="whose criu restores")

@@ -1,0 +1,118 @@
+#ifndef DUMP_SESSION_PRE_COPIED_TASK_H_
+#define DUMP_SESSION_PRE_COPIED_TASK_H_
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "dump/image/image_writer.h"
+#include "dump/image/page_run.h"
+#include "dump/image/page_sink.h"
+#include "dump/mm/page_drainer.h"
+#include "dump/mm/page_scanner.h"
+#include "dump/mm/page_split.h"
+#include "dump/mm/self_writer.h"
+#include "dump/mm/write_watch.h"
+#include "dump/session/copy_guardian.h"
+#include "dump/session/target.h"
+#include "dump/session/writer_along.h"
+#include "dump/tracee/frozen_task.h"
+#include "dump/tracee/interrupted_calls.h"
+#include "proc/kernel_features.h"
+#include "proc/pagemap.h"
+#include "proc/proc_fs.h"
+#include "proc/vma_list.h"
+
+namespace dumpctl {
+
+// One process whose anonymous memory is written into parent images while it runs, with its writes
+// watched (WriteWatch), so that in the freeze it is known what of them is right still.
+//
+// Pages are protected while it runs, and read after it has stood still for a moment once more:
+// what a system call under way (O_DIRECT) still put into memory, past the page tables and so
+// unseen, is there by then, and each that begins later is seen.
+class PreCopiedTask {
+ public:
+  // Mappings of anonymous memory that have `least` bytes in pages that are mapped one by one, of a
+  // process that runs. Those of huge pages are as fast to copy as a hundredth of them. None where
+  // `worth` is more than all of them have.
+  static absl::StatusOr<std::vector<AddressRange>> MappingsWorth(const Target& target,
+                                                                 const KernelFeatures& features,
+                                                                 uint64_t worth);
+
+  // Lets writes to these mappings be watched from now on. The process stands for that,
+  // which is given up after `timeout`.
+  static absl::StatusOr<PreCopiedTask> Watch(const Target& target,
+                                             std::vector<AddressRange> mappings,
+                                             const KernelFeatures& features,
+                                             absl::Duration timeout);
+
+  PreCopiedTask(PreCopiedTask&&) noexcept = default;
+  // Ends the watch.
+  ~PreCopiedTask() { End(); }
+
+  pid_t pid() const { return pid_; }
+
+  // Writes what these mappings have, to the file that `sink` begins. `guardian`: null where no
+  // process may be made that writes by itself. Errors: the file is of no use.
+  absl::Status Write(PageSink sink, CopyGuardian* guardian, absl::Duration timeout,
+                     const DrainProgress& progress);
+  // By how many bytes what stands in the images lags behind.
+  absl::StatusOr<uint64_t> Lag();
+  // Writes these, into images whose parent images those before become.
+  absl::Status CatchUp(PageSink sink, absl::Duration timeout, const DrainProgress& progress);
+
+  // How it was stopped, up to now.
+  const InterruptedCalls& calls() const { return calls_; }
+  // Of the frozen task: takes what the images hold, and nobody has written to, out of what has to
+  // be written.
+  absl::Status Split(const FrozenTask& task, const VmaList& vmas, const KernelFeatures& features,
+                     ScannedPages& pages);
+  // Once the task runs again.
+  void End();
+
+  // Of the parent images, the nearest first, when it is known what is left to them. Nothing, and no
+  // pages either, where nothing is.
+  absl::StatusOr<std::vector<ImageWriter>> PagemapsOfParents();
+  uint64_t bytes() const;  // in all of them
+
+ private:
+  PreCopiedTask(const Target& target, std::vector<AddressRange> mappings)
+      : pid_(target.pid),
+        start_time_(target.stat.start_time),
+        dir_(target.dir),
+        mappings_(std::move(mappings)) {}
+
+  absl::StatusOr<std::vector<AddressRange>> FindWritten(bool protect);
+  // Freezes it, if it is still the one that was found, and lets it go on.
+  absl::Status WithFrozen(absl::Duration timeout,
+                          absl::FunctionRef<absl::Status(const FrozenTask& task)> deed);
+  // With `guardian`, which may be null, gives it one who writes, if it can.
+  absl::Status Stand(absl::Duration timeout, BorrowedFd file, CopyGuardian* guardian,
+                     std::unique_ptr<WriterAlong>& writer);
+  absl::Status EndWriter(absl::Duration timeout, WriterAlong& writer);
+  absl::Status Drain(std::span<const PageRun> runs, PageSink sink, SelfWriter* writer,
+                     const DrainProgress& progress);
+
+  pid_t pid_;
+  uint64_t start_time_;
+  ProcDir dir_;
+  std::vector<AddressRange> mappings_;  // ascending
+  std::unique_ptr<WriteWatch> watch_;   // until End
+  std::unique_ptr<Pagemap> pagemap_;
+  std::vector<PageSink> sinks_;  // the nearest parent images last
+  std::vector<PageRun> saved_;   // in one of them, as it was when it was read
+  bool needed_ = false;          // some of them
+  InterruptedCalls calls_;
+};
+
+}  // namespace dumpctl
+
+#endif  // DUMP_SESSION_PRE_COPIED_TASK_H_

@@ -1,0 +1,163 @@
+#include "dump/session/pre_copy.h"
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "dump/session/collect_phases.h"
+#include "dump/session/kinship.h"
+#include "dump/session/snapshot_mode.h"
+#include "dumpctl/status_macros.h"
+#include "dumpctl/trace.h"
+
+namespace dumpctl {
+namespace {
+
+// Bytes from which on it is worth two or three stops more, each of some 0.3 ms.
+constexpr uint64_t kWorth = 256 << 20;
+
+// Of so much it is written sooner in the freeze than told how much it is.
+constexpr uint64_t kLittle = 8 << 20;
+constexpr int kMostRounds = 3;
+
+uint64_t WorthOf(const DumpOptions& options) {
+  return options.snapshot.mode == SnapshotMode::kPreCopy ? 1 : kWorth;
+}
+
+uint64_t PrivateBytes(const Target& target) {
+  return (target.resident - std::min(target.resident, target.resident_shared)) << 10;
+}
+
+}  // namespace
+
+absl::Status PreCopy::Run(std::span<const Target> targets, const KernelFeatures& features,
+                          CopyGuardian* guardian, Destination& destination) {
+  const SnapshotMode mode = run_.options.snapshot.mode;
+  if (mode != SnapshotMode::kAuto && mode != SnapshotMode::kPreCopy) return absl::OkStatus();
+  const uint64_t worth = WorthOf(run_.options);
+  const auto is_small = [worth](const Target& target) { return PrivateBytes(target) < worth; };
+  if (std::all_of(targets.begin(), targets.end(), is_small)) return absl::OkStatus();
+  if (!WhyNoPreCopy(run_.options).empty() || !destination.images().can_have_parent() ||
+      destination.images().directory() == nullptr) {
+    return absl::OkStatus();
+  }
+  if (!features.Has(KernelFeature::kWriteWatch) || !features.Has(KernelFeature::kPagemapScan)) {
+    return absl::OkStatus();
+  }
+  const TraceSpan span(TraceKind::kPhase, "pre-copy");
+  RETURN_IF_ERROR(run_.Begin("pre-copy"));
+  const std::set<pid_t> without_kin = TasksWithoutKin(targets);
+  for (const Target& target : targets) {
+    if (is_small(target) || !without_kin.contains(target.pid)) continue;
+    absl::StatusOr<std::vector<AddressRange>> mappings =
+        PreCopiedTask::MappingsWorth(target, features, worth);
+    if (!mappings.ok() || mappings->empty()) continue;
+    RETURN_IF_ERROR(Write(target, *std::move(mappings), features, guardian, destination));
+  }
+  return tasks_.empty() ? absl::OkStatus() : CatchUp(destination);
+}
+
+absl::Status PreCopy::Write(const Target& target, std::vector<AddressRange> mappings,
+                            const KernelFeatures& features, CopyGuardian* guardian,
+                            Destination& destination) {
+  const absl::Time begun = absl::Now();
+  const absl::Duration timeout = run_.options.timeout;
+  absl::StatusOr<PreCopiedTask> made =
+      PreCopiedTask::Watch(target, std::move(mappings), features, timeout);
+  if (!made.ok()) {
+    run_.log.Info(absl::StrCat("Not written beforehand: process ", target.pid, ": ",
+                               made.status().message()));
+    return absl::OkStatus();
+  }
+  ASSIGN_OR_RETURN(PageSink sink, destination.OpenInParent());
+  PreCopiedTask& task = tasks_.emplace_back(*std::move(made));
+  const TraceSpan span(TraceKind::kTask, "write beforehand", {{"pid", target.pid}});
+  RETURN_IF_ERROR(task.Write(std::move(sink), guardian, timeout, run_.MemoryProgress()));
+  run_.log.Info(absl::StrCat("Wrote ", task.bytes() / kImagePageSize, " pages of process ",
+                             target.pid, " beforehand in ",
+                             absl::ToInt64Microseconds(absl::Now() - begun), " us"));
+  return absl::OkStatus();
+}
+
+absl::StatusOr<uint64_t> PreCopy::Lag() {
+  uint64_t lag = 0;
+  for (PreCopiedTask& task : tasks_) {
+    ASSIGN_OR_RETURN(const uint64_t bytes, task.Lag());
+    lag += bytes;
+  }
+  return lag;
+}
+
+// As long as that gains on them: who writes as fast as we do is not caught up with.
+absl::Status PreCopy::CatchUp(Destination& destination) {
+  RETURN_IF_ERROR(run_.Begin("catch-up"));
+  uint64_t before = BytesWritten();
+  ASSIGN_OR_RETURN(uint64_t lag, Lag());
+  for (int round = 0; round < kMostRounds && lag > kLittle && lag <= before / 2; ++round) {
+    const TraceSpan span(TraceKind::kTask, "catch up", {{"bytes", lag}});
+    RETURN_IF_ERROR(destination.images().directory()->DeepenParent());
+    for (PreCopiedTask& task : tasks_) {
+      ASSIGN_OR_RETURN(PageSink sink, destination.OpenInParent());
+      RETURN_IF_ERROR(task.CatchUp(std::move(sink), run_.options.timeout, run_.MemoryProgress()));
+    }
+    before = lag;
+    ASSIGN_OR_RETURN(lag, Lag());
+  }
+  run_.report.pages_pre_copied = BytesWritten() / kImagePageSize;
+  run_.log.Info(absl::StrCat("Wrote ", run_.report.pages_pre_copied, " pages beforehand, ",
+                             lag / kImagePageSize, " of which were written to since"));
+  return absl::OkStatus();
+}
+
+uint64_t PreCopy::BytesWritten() const {
+  uint64_t bytes = 0;
+  for (const PreCopiedTask& task : tasks_) bytes += task.bytes();
+  return bytes;
+}
+
+void PreCopy::Mark(TreeFacts& facts) const {
+  for (FrozenFacts& task : facts.tasks) {
+    for (const PreCopiedTask& copied : tasks_) {
+      if (copied.pid() != task.process.pid) continue;
+      task.pre_copied = true;
+      for (ThreadFacts& thread : task.threads) {
+        thread.registers = copied.calls().AsEntered(thread.tid, thread.registers);
+      }
+    }
+  }
+}
+
+absl::Status PreCopy::Split(const FrozenTree& tree, const KernelFeatures& features,
+                            TreeFacts& facts) {
+  if (tasks_.empty()) return absl::OkStatus();
+  const TraceSpan span(TraceKind::kPhase, "split");
+  for (size_t i = 0; i < facts.tasks.size(); ++i) {
+    FrozenFacts& task = facts.tasks[i];
+    for (PreCopiedTask& copied : tasks_) {
+      if (copied.pid() != task.process.pid) continue;
+      RETURN_IF_ERROR(copied.Split(tree.tasks()[i], task.vmas, features, task.pages));
+    }
+  }
+  CountPages(facts, run_.report);
+  return absl::OkStatus();
+}
+
+void PreCopy::End() {
+  for (PreCopiedTask& task : tasks_) task.End();
+}
+
+absl::Status PreCopy::AddTo(TreeImages& images) {
+  for (PreCopiedTask& task : tasks_) {
+    ASSIGN_OR_RETURN(std::vector<ImageWriter> pagemaps, task.PagemapsOfParents());
+    for (size_t i = 0; i < pagemaps.size(); ++i) {
+      images.family_pagemaps.push_back({.image = std::move(pagemaps[i]), .levels = i});
+    }
+    if (!pagemaps.empty()) run_.report.bytes_written += task.bytes();
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace dumpctl
