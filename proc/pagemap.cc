@@ -73,32 +73,38 @@ absl::Status Pagemap::Find(RemoteAddress start, RemoteAddress end, PageFilter fi
   return can_scan_ ? Scan(start, end, filter, found) : Read(start, end, filter, found);
 }
 
-absl::Status Pagemap::Scan(RemoteAddress start, RemoteAddress end, PageFilter filter, Found found) {
+absl::Status Pagemap::ScanRegions(
+    RemoteAddress start, RemoteAddress end, abi::PmScanArg arg,
+    absl::FunctionRef<absl::Status(const abi::PageRegion&)> take) const {
   abi::PageRegion regions[kRegions];
-  abi::PmScanArg arg = {.size = sizeof arg,
-                        .end = end.value(),
-                        .vec = reinterpret_cast<uint64_t>(regions),
-                        .vec_len = kRegions};
-  const bool tell = knows_guards_ && !scans_guards_;
-  SetFilter(filter, scans_guards_ ? abi::kPageIsGuard : tell ? abi::kPageIsSwapped : 0, arg);
+  arg.size = sizeof arg;
+  arg.end = end.value();
+  arg.vec = reinterpret_cast<uint64_t>(regions);
+  arg.vec_len = kRegions;
   for (arg.start = start.value(); arg.start < end.value();) {
     const int n = ioctl(file_.get(), abi::kPagemapScan, &arg);
     if (n < 0) return Error(errno);
-    for (int i = 0; i < n; ++i) {
-      if (tell && (regions[i].categories & abi::kPageIsSwapped)) {
-        // Guards are among what looks swapped: its entries tell which.
-        RETURN_IF_ERROR(
-            Read(RemoteAddress(regions[i].start), RemoteAddress(regions[i].end), filter, found));
-        continue;
-      }
-      found({RemoteAddress(regions[i].start), RemoteAddress(regions[i].end),
-             (regions[i].categories & abi::kPageIsGuard) != 0});
-    }
+    for (int i = 0; i < n; ++i) RETURN_IF_ERROR(take(regions[i]));
+    // Not further than the walk went: what was not walked is not protected yet. See kRegions.
     const uint64_t next = n > 0 ? std::max(arg.walk_end, regions[n - 1].end) : arg.walk_end;
     if (next <= arg.start) return absl::InternalError("PAGEMAP_SCAN does not get on");
     arg.start = next;
   }
   return absl::OkStatus();
+}
+
+absl::Status Pagemap::Scan(RemoteAddress start, RemoteAddress end, PageFilter filter, Found found) {
+  abi::PmScanArg arg = {};
+  const bool tell = knows_guards_ && !scans_guards_;
+  SetFilter(filter, scans_guards_ ? abi::kPageIsGuard : tell ? abi::kPageIsSwapped : 0, arg);
+  return ScanRegions(start, end, arg, [&](const abi::PageRegion& region) -> absl::Status {
+    const RemoteAddress from(region.start);
+    const RemoteAddress to(region.end);
+    // Guards are among what looks swapped: its entries tell which.
+    if (tell && (region.categories & abi::kPageIsSwapped)) return Read(from, to, filter, found);
+    found({from, to, (region.categories & abi::kPageIsGuard) != 0});
+    return absl::OkStatus();
+  });
 }
 
 absl::StatusOr<bool> Pagemap::IsWatched(RemoteAddress start) const {
@@ -140,12 +146,7 @@ absl::StatusOr<bool> Pagemap::FindWritten(
     absl::FunctionRef<void(RemoteAddress, RemoteAddress)> found) {
   ASSIGN_OR_RETURN(const bool watched, IsWatched(start));
   if (!watched) return false;
-  abi::PageRegion regions[kRegions];
-  abi::PmScanArg arg = {.size = sizeof arg,
-                        .flags = abi::kPmScanCheckWpAsync | (protect ? abi::kPmScanWpMatching : 0),
-                        .end = end.value(),
-                        .vec = reinterpret_cast<uint64_t>(regions),
-                        .vec_len = kRegions,
+  abi::PmScanArg arg = {.flags = abi::kPmScanCheckWpAsync | (protect ? abi::kPmScanWpMatching : 0),
                         .category_mask = abi::kPageIsWritten,
                         .category_anyof_mask = kHasContent,
                         .return_mask = abi::kPageIsWritten};
@@ -153,18 +154,33 @@ absl::StatusOr<bool> Pagemap::FindWritten(
     arg.category_mask = arg.category_inverted = abi::kPageIsFile;
     arg.return_mask |= abi::kPageIsSwapped;
   }
-  for (arg.start = start.value(); arg.start < end.value();) {
-    const int n = ioctl(file_.get(), abi::kPagemapScan, &arg);
-    if (n < 0) return Error(errno);
-    for (int i = 0; i < n; ++i) {
-      if ((regions[i].categories & (abi::kPageIsWritten | abi::kPageIsSwapped)) == 0) continue;
-      found(RemoteAddress(regions[i].start), RemoteAddress(regions[i].end));
+  RETURN_IF_ERROR(ScanRegions(start, end, arg, [&](const abi::PageRegion& region) {
+    if ((region.categories & (abi::kPageIsWritten | abi::kPageIsSwapped)) != 0) {
+      found(RemoteAddress(region.start), RemoteAddress(region.end));
     }
-    // Not further than the walk went: what was not walked is not protected yet. See kRegions.
-    const uint64_t next = n > 0 ? std::max(arg.walk_end, regions[n - 1].end) : arg.walk_end;
-    if (next <= arg.start) return absl::InternalError("PAGEMAP_SCAN does not get on");
-    arg.start = next;
-  }
+    return absl::OkStatus();
+  }));
+  return true;
+}
+
+absl::StatusOr<bool> Pagemap::FindUnlike(RemoteAddress start, RemoteAddress end,
+                                         absl::FunctionRef<void(const UnlikePages&)> found) {
+  if (!scans_guards_) return false;
+  ASSIGN_OR_RETURN(const bool watched, IsWatched(start));
+  if (!watched) return false;
+  // Not in memory, or written to.
+  const abi::PmScanArg arg = {
+      .flags = abi::kPmScanCheckWpAsync,
+      .category_inverted = abi::kPageIsPresent,
+      .category_anyof_mask = abi::kPageIsPresent | abi::kPageIsWritten,
+      .return_mask = kHasContent | abi::kPageIsWritten | abi::kPageIsPfnZero | abi::kPageIsGuard};
+  RETURN_IF_ERROR(ScanRegions(start, end, arg, [&](const abi::PageRegion& region) {
+    const auto is = [&region](uint64_t category) { return (region.categories & category) != 0; };
+    const bool guard = is(abi::kPageIsGuard);
+    found({RemoteAddress(region.start), RemoteAddress(region.end), guard,
+           !guard && is(kHasContent) && !is(abi::kPageIsPfnZero), is(abi::kPageIsWritten)});
+    return absl::OkStatus();
+  }));
   return true;
 }
 

@@ -9,6 +9,7 @@
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "dumpctl/kernel_abi.h"
 #include "dumpctl/remote_address.h"
 #include "dumpctl/unique_fd.h"
 #include "proc/kernel_features.h"
@@ -30,6 +31,15 @@ struct FoundPages {
   RemoteAddress start;
   RemoteAddress end;
   bool guard;  // MADV_GUARD_INSTALL makes accesses fault: there is no page
+};
+
+// Addresses [start, end) that are not in memory as they were: see Pagemap::FindUnlike.
+struct UnlikePages {
+  RemoteAddress start;
+  RemoteAddress end;
+  bool guard;
+  bool content;  // in memory or swapped, and not the kernel's shared page of zeros
+  bool written;  // maybe
 };
 
 // One task's page table as /proc/PID/pagemap tells it (pagemap.rst in the kernel's admin guide).
@@ -64,6 +74,14 @@ class Pagemap {
                                    bool protect,
                                    absl::FunctionRef<void(RemoteAddress, RemoteAddress)> found);
 
+  // Of a mapping of anonymous memory whose writes are watched: calls `found` for all in [start,
+  // end), ascending, but what is in memory and has not been written to since it was protected last.
+  // So of much memory that is as it was hardly anything is told, which takes a quarter of the time.
+  // False, and nothing found, where no writes are watched there, or this kernel does not tell
+  // guards by PAGEMAP_SCAN.
+  absl::StatusOr<bool> FindUnlike(RemoteAddress start, RemoteAddress end,
+                                  absl::FunctionRef<void(const UnlikePages&)> found);
+
   // Whether pages of [start, end) bear the mark of write protection, in force or not. False on
   // older kernels.
   absl::StatusOr<bool> HasMarks(RemoteAddress start, RemoteAddress end) const;
@@ -82,6 +100,9 @@ class Pagemap {
 
   Pagemap(UniqueFd file, const KernelFeatures& features);
 
+  // PAGEMAP_SCAN of [start, end), whatever else `arg` says.
+  absl::Status ScanRegions(RemoteAddress start, RemoteAddress end, abi::PmScanArg arg,
+                           absl::FunctionRef<absl::Status(const abi::PageRegion&)> take) const;
   absl::Status Scan(RemoteAddress start, RemoteAddress end, PageFilter filter, Found found);
   absl::Status Read(RemoteAddress start, RemoteAddress end, PageFilter filter, Found found);
   absl::StatusOr<size_t> ReadEntries(uint64_t first_page, uint64_t pages);

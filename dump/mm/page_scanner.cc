@@ -81,14 +81,18 @@ struct Walk {
   }
 };
 
-void AddPages(RemoteAddress start, RemoteAddress end, ScannedPages& scanned) {
+void AddRun(RemoteAddress start, RemoteAddress end, std::vector<PageRun>& runs) {
   const uint64_t pages = (end - start) / kImagePageSize;
-  scanned.pages += pages;
-  if (!scanned.runs.empty() && scanned.runs.back().end() == start) {
-    scanned.runs.back().pages += pages;
+  if (!runs.empty() && runs.back().end() == start) {
+    runs.back().pages += pages;
   } else {
-    scanned.runs.push_back({start, pages});
+    runs.push_back({start, pages});
   }
+}
+
+void AddPages(RemoteAddress start, RemoteAddress end, ScannedPages& scanned) {
+  scanned.pages += (end - start) / kImagePageSize;
+  AddRun(start, end, scanned.runs);
 }
 
 void AddGuard(RemoteAddress start, RemoteAddress end, std::vector<GuardRange>& guards) {
@@ -99,7 +103,73 @@ void AddGuard(RemoteAddress start, RemoteAddress end, std::vector<GuardRange>& g
   }
 }
 
+// A mapping of which parent images hold pages.
+class SavedMapping {
+ public:
+  SavedMapping(std::span<const PageRun> saved, Pagemap& pagemap, ScannedPages& scanned)
+      : saved_(saved), pagemap_(pagemap), scanned_(scanned) {}
+
+  // Whether they hold some of it. To be asked of ascending mappings.
+  bool IsOf(const Vma& vma) {
+    while (!saved_.empty() && saved_.front().end() <= vma.start()) saved_ = saved_.subspan(1);
+    return !saved_.empty() && saved_.front().start < vma.end();
+  }
+
+  // Scans it, if IsOf said so. False: nobody knows what was written there.
+  absl::StatusOr<bool> Scan(const Vma& vma) {
+    absl::Status status;
+    RemoteAddress same_from = vma.start();
+    const auto add = [&](const UnlikePages& unlike) {
+      status.Update(AddSame(same_from, unlike.start));
+      same_from = unlike.end;
+      if (unlike.guard) AddGuard(unlike.start, unlike.end, *scanned_.guards);
+      if (!unlike.content) return;
+      if (unlike.written) {
+        AddPages(unlike.start, unlike.end, scanned_);
+      } else {
+        status.Update(AddSame(unlike.start, unlike.end));  // swapped
+      }
+    };
+    ASSIGN_OR_RETURN(const bool known, pagemap_.FindUnlike(vma.start(), vma.end(), add));
+    if (known) status.Update(AddSame(same_from, vma.end()));
+    RETURN_IF_ERROR(status);
+    return known;
+  }
+
+ private:
+  // What is not saved has no content: of pages of zeros it is not known otherwise.
+  absl::Status AddSame(RemoteAddress start, RemoteAddress end) {
+    while (start < end) {
+      while (!saved_.empty() && saved_.front().end() <= start) saved_ = saved_.subspan(1);
+      const bool is_saved = !saved_.empty() && saved_.front().start <= start;
+      RemoteAddress until = end;
+      if (is_saved) {
+        until = std::min(end, saved_.front().end());
+        AddRun(start, until, scanned_.in_parent);
+      } else {
+        if (!saved_.empty()) until = std::min(end, saved_.front().start);
+        RETURN_IF_ERROR(
+            pagemap_.Find(start, until, PageFilter::kNonzero, [this](const auto& found) {
+              if (!found.guard) AddPages(found.start, found.end, scanned_);
+            }));
+      }
+      start = until;
+    }
+    return absl::OkStatus();
+  }
+
+  std::span<const PageRun> saved_;  // from where it is
+  Pagemap& pagemap_;
+  ScannedPages& scanned_;
+};
+
 }  // namespace
+
+bool MayHaveParent(const VmaList& vmas) {
+  return std::none_of(vmas.begin(), vmas.end(), [](const Vma& vma) {
+    return vma.facts != nullptr && vma.facts->hugetlb && !vma.mapping.shared;
+  });
+}
 
 bool IsNotCopied(const Vma& vma) {
   return vma.mapping.Has(VmFlag::kDontCopy) || vma.mapping.Has(VmFlag::kWipeOnFork) ||
@@ -107,7 +177,8 @@ bool IsNotCopied(const Vma& vma) {
 }
 
 absl::StatusOr<ScannedPages> ScanPages(const ProcDir& task, const VmaList& vmas,
-                                       const KernelFeatures& features, ScanOf of) {
+                                       const KernelFeatures& features, ScanOf of,
+                                       std::span<const PageRun> saved) {
   ASSIGN_OR_RETURN(Pagemap pagemap, Pagemap::Open(task, features));
   ScannedPages scanned;
   // The task is frozen meanwhile: a few runs a mapping is what programs have.
@@ -129,6 +200,8 @@ absl::StatusOr<ScannedPages> ScanPages(const ProcDir& task, const VmaList& vmas,
     if (done.empty() || done.wanted == Wanted::kNothing) return absl::OkStatus();
     return pagemap.Find(done.start, done.end, FilterOf(done.wanted), add);
   };
+  if (!MayHaveParent(vmas)) saved = {};
+  SavedMapping saved_mapping(saved, pagemap, scanned);
   for (const Vma& vma : vmas) {
     if (of != ScanOf::kTask && !vma.mapping.flags) {
       return absl::InternalError("pages are looked for by VmFlags that are not known");
@@ -137,6 +210,11 @@ absl::StatusOr<ScannedPages> ScanPages(const ProcDir& task, const VmaList& vmas,
     const Wanted wanted = here ? WantedOf(vma) : Wanted::kNothing;
     if (!walk.GoesOnWith(vma, wanted, far)) RETURN_IF_ERROR(finish());
     if (wanted != Wanted::kNothing) scanned.pages_scanned += vma.size() / kImagePageSize;
+    if (wanted == Wanted::kWritten && saved_mapping.IsOf(vma)) {
+      RETURN_IF_ERROR(finish());
+      ASSIGN_OR_RETURN(const bool known, saved_mapping.Scan(vma));
+      if (known) continue;
+    }
     if (wanted == Wanted::kWhole) {
       AddPages(vma.start(), vma.end(), scanned);
     } else {

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -52,8 +53,17 @@ bool IsNotCopied(const Vma& vma);
 // over. Runs in the time and memory of what is resident, not of what is mapped (but see Pagemap for
 // kernels without PAGEMAP_SCAN). Errors: NotFound when the task is gone, PermissionDenied when it
 // may not be looked into.
+//
+// `saved`: pages of anonymous memory, ascending, that parent images hold, and that were protected
+// before they were read from the task (WriteWatch). Those that it has as they were then are told as
+// in_parent. None of a task with private huge pages of hugetlbfs, which restorers read by other
+// rules.
 absl::StatusOr<ScannedPages> ScanPages(const ProcDir& task, const VmaList& vmas,
-                                       const KernelFeatures& features, ScanOf of = ScanOf::kTask);
+                                       const KernelFeatures& features, ScanOf of = ScanOf::kTask,
+                                       std::span<const PageRun> saved = {});
+
+// Whether pages of such a task may stand in parent images: see above.
+bool MayHaveParent(const VmaList& vmas);
 
 // What two scans of different mappings of one task have found, as one scan of them all would.
 ScannedPages Joined(const ScannedPages& some, ScannedPages others);

@@ -11,7 +11,6 @@
 #include <string>
 #include <utility>
 
-#include "absl/functional/function_ref.h"
 #include "dumpctl/failure.h"
 #include "dumpctl/kernel_abi.h"
 #include "dumpctl/status_macros.h"
@@ -131,12 +130,8 @@ absl::Status WriteWatch::AddAll(const ProcDir& task, const KernelFeatures& featu
   return absl::OkStatus();
 }
 
-namespace {
-
-// `matters`: of which mappings it does, where others count as written.
-absl::StatusOr<std::vector<AddressRange>> FindDirty(
-    const ProcDir& task, const VmaList& vmas, const KernelFeatures& features, bool protect,
-    absl::FunctionRef<bool(const Vma& vma)> matters) {
+absl::StatusOr<std::vector<AddressRange>> FindDirty(const ProcDir& task, const VmaList& vmas,
+                                                    const KernelFeatures& features, bool protect) {
   ASSIGN_OR_RETURN(Pagemap pagemap, Pagemap::Open(task, features));
   std::vector<AddressRange> dirty;
   const auto add = [&dirty](RemoteAddress start, RemoteAddress end) {
@@ -147,7 +142,7 @@ absl::StatusOr<std::vector<AddressRange>> FindDirty(
     }
   };
   for (const Vma& vma : vmas) {
-    bool watched = CanWatch(vma) && matters(vma);
+    bool watched = CanWatch(vma);
     if (watched) {
       ASSIGN_OR_RETURN(watched,
                        pagemap.FindWritten(vma.start(), vma.end(), IsOverFile(vma), protect, add));
@@ -155,23 +150,6 @@ absl::StatusOr<std::vector<AddressRange>> FindDirty(
     if (!watched) add(vma.start(), vma.end());
   }
   return dirty;
-}
-
-}  // namespace
-
-absl::StatusOr<std::vector<AddressRange>> FindDirty(const ProcDir& task, const VmaList& vmas,
-                                                    const KernelFeatures& features, bool protect) {
-  return FindDirty(task, vmas, features, protect, [](const Vma&) { return true; });
-}
-
-absl::StatusOr<std::vector<AddressRange>> FindDirtyOf(std::span<const PageRun> known,
-                                                      const ProcDir& task, const VmaList& vmas,
-                                                      const KernelFeatures& features) {
-  auto next = known.begin();
-  return FindDirty(task, vmas, features, false, [&](const Vma& vma) {
-    while (next != known.end() && next->end() <= vma.start()) ++next;
-    return next != known.end() && next->start < vma.end();
-  });
 }
 
 absl::Status LeaveOutWatch(const ProcDir& task, const KernelFeatures& features,

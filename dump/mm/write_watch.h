@@ -1,13 +1,11 @@
 #ifndef DUMP_MM_WRITE_WATCH_H_
 #define DUMP_MM_WRITE_WATCH_H_
 
-#include <span>
 #include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "dump/image/page_run.h"
 #include "dump/mm/page_split.h"
 #include "dump/tracee/remote_syscalls.h"
 #include "dumpctl/unique_fd.h"
@@ -68,11 +66,6 @@ class WriteWatch {
 // the next time.
 absl::StatusOr<std::vector<AddressRange>> FindDirty(const ProcDir& task, const VmaList& vmas,
                                                     const KernelFeatures& features, bool protect);
-// The same, where no more than `known` (ascending) matters: mappings with none of these are not
-// asked about, and count as written.
-absl::StatusOr<std::vector<AddressRange>> FindDirtyOf(std::span<const PageRun> known,
-                                                      const ProcDir& task, const VmaList& vmas,
-                                                      const KernelFeatures& features);
 
 // Takes "uw" out of the flags of mappings where it says that writes are watched, and no more: no
 // handler answers there, so that a restore lacks nothing. Of all others it stays.

@@ -143,7 +143,7 @@ absl::Status Session::RunPhases() {
   SideFactsRead side = ReadSideFacts(tree, helper);
   ASSIGN_OR_RETURN(TreeFacts facts, Question(run_, tree, tracking_, root()));
   facts.run_id = run_id;
-  pre_copy_.Mark(facts);
+  pre_copy_.Tell(facts);
   const bool takes_copies = copies_.MayTake(freezer);
   if (takes_copies && !tracking_.splits()) copies_.LeaveScans(once, targets_, facts);
   TcpConnections connections;
@@ -151,7 +151,7 @@ absl::Status Session::RunPhases() {
   if (by_bpf == nullptr && preflight.worth_helper) flags = ReadFlagsBeside(tree, helper);
   RETURN_IF_ERROR(
       Collect(run_, tree, preflight, by_bpf, features_, tracking_, std::move(side), facts));
-  RETURN_IF_ERROR(pre_copy_.Split(tree, features_, facts));
+  pre_copy_.Settle(facts);
   // Before the facts go, should anything fail.
   const absl::Cleanup seen = [&helper] { helper.Finish(); };
   auto names = SeeNamesBeside(facts, helper);

@@ -45,7 +45,7 @@ absl::Status LookAtMemory(const Target& target, const VmaList& vmas, const Kerne
   for (const Vma& vma : vmas) task.file_mappings += vma.fd() >= 0;
   ASSIGN_OR_RETURN(ScannedPages scanned, ScanPages(target.dir, vmas, features));
   task.pages = scanned.pages;
-  if (MayShare(vmas)) runs = scanned.runs;
+  if (MayHaveParent(vmas)) runs = scanned.runs;
   ASSIGN_OR_RETURN(shared, FindSharedObjects(vmas, std::move(shared)));
   return absl::OkStatus();
 }

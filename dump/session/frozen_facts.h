@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -67,8 +68,10 @@ struct FrozenFacts {
   // `pages` are not all yet: the task is to have a copy, in which they are looked for while it runs
   // again (CopyPhases).
   bool scanned_later = false;
-  // Memory of it stands in parent images by now (PreCopy), which nothing else may be put into.
+  // Memory of it stands in parent images by now (PreCopy), which nothing else may be put into; and
+  // what of it is told to be as it was: see ScanPages. They live as long.
   bool pre_copied = false;
+  std::span<const PageRun> saved;
   ResourceRefusals refusals;  // of what shows only while it is frozen
   // What the task's time namespace adds to the clocks; empty where the kernel has none.
   std::string timens_offsets_text;

@@ -11,7 +11,6 @@
 #include "dump/mm/changed_pages.h"
 #include "dump/mm/memory_source.h"
 #include "dump/session/frozen_facts.h"
-#include "dump/session/write_once.h"
 #include "dump/tracee/remote_syscalls.h"
 #include "dumpctl/status_macros.h"
 #include "proc/smaps_parser.h"
@@ -195,17 +194,9 @@ absl::Status PreCopiedTask::CatchUp(PageSink sink, absl::Duration timeout,
   return Drain(RunsOf(written), std::move(sink), nullptr, progress);
 }
 
-absl::Status PreCopiedTask::Split(const FrozenTask& task, const VmaList& vmas,
-                                  const KernelFeatures& features, ScannedPages& pages) {
-  if (!watch_ || !watch_->IsAlive() || !MayShare(vmas)) return absl::OkStatus();
-  ASSIGN_OR_RETURN(const std::vector<AddressRange> dirty,
-                   FindDirtyOf(saved_, task.dir(), vmas, features));
-  SplitPages split = SplitByParent(pages.runs, dirty, saved_);
-  pages.runs = std::move(split.written);
-  pages.in_parent = std::move(split.in_parent);
-  pages.pages = PagesOf(pages.runs);
-  needed_ = !pages.in_parent.empty();
-  return absl::OkStatus();
+std::span<const PageRun> PreCopiedTask::saved() const {
+  if (!watch_ || !watch_->IsAlive()) return {};
+  return saved_;
 }
 
 void PreCopiedTask::End() {

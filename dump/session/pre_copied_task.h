@@ -16,7 +16,6 @@
 #include "dump/image/page_run.h"
 #include "dump/image/page_sink.h"
 #include "dump/mm/page_drainer.h"
-#include "dump/mm/page_scanner.h"
 #include "dump/mm/page_split.h"
 #include "dump/mm/self_writer.h"
 #include "dump/mm/write_watch.h"
@@ -28,7 +27,6 @@
 #include "proc/kernel_features.h"
 #include "proc/pagemap.h"
 #include "proc/proc_fs.h"
-#include "proc/vma_list.h"
 
 namespace dumpctl {
 
@@ -71,10 +69,10 @@ class PreCopiedTask {
 
   // How it was stopped, up to now.
   const InterruptedCalls& calls() const { return calls_; }
-  // Of the frozen task: takes what the images hold, and nobody has written to, out of what has to
-  // be written.
-  absl::Status Split(const FrozenTask& task, const VmaList& vmas, const KernelFeatures& features,
-                     ScannedPages& pages);
+  // What the parent images hold. None where its memory is another one by now.
+  std::span<const PageRun> saved() const;
+  // Whether any of that is left to them.
+  void Need(bool needed) { needed_ = needed; }
   // Once the task runs again.
   void End();
 

@@ -7,7 +7,6 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
-#include "dump/session/collect_phases.h"
 #include "dump/session/kinship.h"
 #include "dump/session/snapshot_mode.h"
 #include "dumpctl/status_macros.h"
@@ -118,11 +117,12 @@ uint64_t PreCopy::BytesWritten() const {
   return bytes;
 }
 
-void PreCopy::Mark(TreeFacts& facts) const {
+void PreCopy::Tell(TreeFacts& facts) const {
   for (FrozenFacts& task : facts.tasks) {
     for (const PreCopiedTask& copied : tasks_) {
       if (copied.pid() != task.process.pid) continue;
       task.pre_copied = true;
+      task.saved = copied.saved();
       for (ThreadFacts& thread : task.threads) {
         thread.registers = copied.calls().AsEntered(thread.tid, thread.registers);
       }
@@ -130,19 +130,12 @@ void PreCopy::Mark(TreeFacts& facts) const {
   }
 }
 
-absl::Status PreCopy::Split(const FrozenTree& tree, const KernelFeatures& features,
-                            TreeFacts& facts) {
-  if (tasks_.empty()) return absl::OkStatus();
-  const TraceSpan span(TraceKind::kPhase, "split");
-  for (size_t i = 0; i < facts.tasks.size(); ++i) {
-    FrozenFacts& task = facts.tasks[i];
+void PreCopy::Settle(const TreeFacts& facts) {
+  for (const FrozenFacts& task : facts.tasks) {
     for (PreCopiedTask& copied : tasks_) {
-      if (copied.pid() != task.process.pid) continue;
-      RETURN_IF_ERROR(copied.Split(tree.tasks()[i], task.vmas, features, task.pages));
+      if (copied.pid() == task.process.pid) copied.Need(!task.pages.in_parent.empty());
     }
   }
-  CountPages(facts, run_.report);
-  return absl::OkStatus();
 }
 
 void PreCopy::End() {

@@ -36,11 +36,11 @@ class PreCopy {
                    CopyGuardian* guardian, Destination& destination);
   bool wrote() const { return !tasks_.empty(); }
 
-  // In the freeze, before pages are looked for: says whose parent images are taken, and which
-  // system calls threads were in before it stopped them.
-  void Mark(TreeFacts& facts) const;
-  // When they are known: leaves those that stand in the parent images as they are to these.
-  absl::Status Split(const FrozenTree& tree, const KernelFeatures& features, TreeFacts& facts);
+  // In the freeze, before pages are looked for: says whose parent images are taken, what these
+  // hold, and which system calls threads were in before it stopped them.
+  void Tell(TreeFacts& facts) const;
+  // When they are known: which of that is left to the parent images.
+  void Settle(const TreeFacts& facts);
 
   // When the tree runs again: ends what it was watched by.
   void End();

@@ -161,9 +161,11 @@ std::future<absl::StatusOr<std::vector<ScannedPages>>> ScanBeside(const FrozenTr
     std::vector<ScannedPages> scanned;
     for (size_t i = 0; i < facts.tasks.size(); ++i) {
       ScannedPages& found = scanned.emplace_back();
-      if (facts.tasks[i].scanned_later) continue;
-      TraceSpan span(TraceKind::kTask, "pages", {{"pid", facts.tasks[i].process.pid}});
-      ASSIGN_OR_RETURN(found, ScanPages(tree.tasks()[i].dir(), facts.tasks[i].vmas, features));
+      const FrozenFacts& task = facts.tasks[i];
+      if (task.scanned_later) continue;
+      TraceSpan span(TraceKind::kTask, "pages", {{"pid", task.process.pid}});
+      ASSIGN_OR_RETURN(
+          found, ScanPages(tree.tasks()[i].dir(), task.vmas, features, ScanOf::kTask, task.saved));
       span.Tell({"pages", found.pages});
     }
     return scanned;

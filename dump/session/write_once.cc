@@ -20,7 +20,9 @@ void LeaveOwn(const std::vector<PageRun>& in_family, ScannedPages& pages) {
   pages.pages -= PagesOf(in_family);
 }
 
-bool HasParentToShare(const FrozenFacts& task) { return !task.pre_copied && MayShare(task.vmas); }
+bool HasParentToShare(const FrozenFacts& task) {
+  return !task.pre_copied && MayHaveParent(task.vmas);
+}
 
 }  // namespace
 
@@ -40,12 +42,6 @@ bool IsCopied(const PageFamily& family, const Snapshot& snapshot) {
                      [&snapshot](const SharedStretch& stretch) {
                        return snapshot.MemoryOf(stretch.reader) != nullptr;
                      });
-}
-
-bool MayShare(const VmaList& vmas) {
-  return std::none_of(vmas.begin(), vmas.end(), [](const Vma& vma) {
-    return vma.facts != nullptr && vma.facts->hugetlb && !vma.mapping.shared;
-  });
 }
 
 absl::Status FindFamilies(const FrozenTree& tree, TreeFacts& facts) {

@@ -34,10 +34,6 @@ absl::Status FindFamilies(const FrozenTree& tree, TreeFacts& facts);
 // Then divides what large tasks have, of those whose pages are known; the others when they are.
 void DivideTasks(TreeFacts& facts);
 
-// Whether pages of such a task may be a family's. Not those of huge pages of hugetlbfs, which
-// restorers read by other rules.
-bool MayShare(const VmaList& vmas);
-
 // Whether all tasks that a family's pages are to be read from have copies.
 bool IsCopied(const PageFamily& family, const Snapshot& snapshot);
 

@@ -1,14 +1,10 @@
 #include "dump/mm/write_watch.h"
 
-#include <fcntl.h>
 #include <signal.h>
-#include <sys/syscall.h>
-#include <sys/uio.h>
 
-#include "dumpctl/kernel_abi.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "test/mm/mapped_child.h"
+#include "test/mm/watched_child.h"
 
 namespace dumpctl {
 namespace {
@@ -35,26 +31,16 @@ class WriteWatchTest : public ::testing::Test {
  protected:
   void SetUp() override {
     if (!features_.Has(KernelFeature::kWriteWatch)) GTEST_SKIP() << "no Linux 6.9";
-    int number = -1;
     child_.emplace([]() -> void* {
       watched_memory = Map(kWatchedPages);
       if (watched_memory == nullptr) return nullptr;
       middle = watched_memory + kPart * kPage;
       for (uint64_t i = 0; i < kWatchedPages; ++i) FillPage(watched_memory + i * kPage, i);
       (void)signal(SIGUSR1, MoveMiddle);
-      // The kernel gives the lowest number that is free.
-      syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK | abi::kUffdUserModeOnly);
+      MakeUserfaultfd();
       return watched_memory;
     });
-    const auto names = child_->Dir().List("fd");
-    ASSERT_TRUE(names.ok()) << names.status();
-    for (const std::string& name : *names) {
-      const auto link = child_->Dir().ReadLink("fd/" + name);
-      if (link.ok() && *link == "anon_inode:[userfaultfd]") number = std::stoi(name);
-    }
-    const UniqueFd pidfd(static_cast<int>(syscall(SYS_pidfd_open, child_->pid(), 0)));
-    auto watch = WriteWatch::Create(
-        UniqueFd(static_cast<int>(syscall(SYS_pidfd_getfd, pidfd.get(), number, 0))));
+    auto watch = WatchOf(*child_);
     ASSERT_TRUE(watch.ok()) << watch.status();
     watch_.emplace(*std::move(watch));
   }
@@ -72,12 +58,7 @@ class WriteWatchTest : public ::testing::Test {
     return pages;
   }
 
-  void Write(uint64_t page) {
-    char byte = 1;
-    const iovec local = {&byte, 1};
-    const iovec remote = {reinterpret_cast<void*>(child_->Page(page).value()), 1};
-    EXPECT_EQ(process_vm_writev(child_->pid(), &local, 1, &remote, 1, 0), 1);
-  }
+  void Write(uint64_t page) { WriteByte(*child_, page); }
 
   void Move() {
     const std::string before = *child_->Dir().Read("maps");
@@ -113,28 +94,6 @@ TEST_F(WriteWatchTest, MarksAreFoundAndTakenAway) {
   // Once more: what bears a mark that may not be in force counts as written.
   ASSERT_TRUE(watch_->Add(child_->Page(0), child_->Page(kWatchedPages), *pagemap).ok());
   EXPECT_FALSE(*pagemap->HasMarks(child_->Page(0), child_->Page(kWatchedPages)));
-}
-
-TEST_F(WriteWatchTest, OfMappingsThatDoNotMatterNobodyAsks) {
-  ASSERT_TRUE(AddAll().ok());
-  DirtyPages(true);
-  Write(3);
-  const PageRun known = {child_->Page(0), 1};
-  const auto dirty = FindDirtyOf(std::span(&known, 1), child_->Dir(), child_->Vmas(), features_);
-  ASSERT_TRUE(dirty.ok()) << dirty.status();
-  const auto holds = [&dirty](RemoteAddress at) {
-    return std::any_of(dirty->begin(), dirty->end(), [at](const AddressRange& range) {
-      return range.start <= at && at < range.end;
-    });
-  };
-  EXPECT_TRUE(holds(child_->Page(3)));
-  EXPECT_FALSE(holds(child_->Page(4)));
-  for (const Vma& vma : child_->Vmas()) {
-    const bool asked = vma.start() <= known.start && known.start < vma.end();
-    if (!asked) {
-      EXPECT_TRUE(holds(vma.start()));
-    }
-  }
 }
 
 TEST_F(WriteWatchTest, TellsWhatIsWritten) {
