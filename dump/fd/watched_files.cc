@@ -8,9 +8,10 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <thread>
 
 #include "absl/strings/str_cat.h"
+#include "dumpctl/beside.h"
+#include "dumpctl/failure.h"
 #include "dumpctl/status_macros.h"
 #include "dumpctl/unique_fd.h"
 #include "proc/proc_fs.h"
@@ -44,7 +45,7 @@ struct Opened {
 };
 Opened OpenHandle(const Mount& mount, const FileHandle& handle) {
   Opened opened;
-  std::thread([&] {
+  const bool ran = RunApart([&] {
     struct statx there = {};
     if (unshare(CLONE_FS) < 0 || chdir(mount.mount_point.c_str()) < 0 ||
         statx(AT_FDCWD, ".", 0, STATX_MNT_ID, &there) < 0) {
@@ -63,7 +64,8 @@ Opened OpenHandle(const Mount& mount, const FileHandle& handle) {
     memcpy(wanted.f_handle, handle.bytes.data(), handle.bytes.size());
     opened.file.Reset(open_by_handle_at(AT_FDCWD, &wanted, O_PATH | O_CLOEXEC));
     opened.error = opened.file ? 0 : errno;
-  }).join();
+  });
+  if (!ran) opened.error = EAGAIN;
   return opened;
 }
 
@@ -149,6 +151,11 @@ absl::StatusOr<WatchedFiles::Found> WatchedFiles::Search(const WatchedInode& fil
     if (!file.handle) continue;
     const Opened opened = OpenHandle(mount, *file.handle);
     if (opened.error == EPERM) return kNoRight;
+    if (opened.error == EAGAIN) {
+      return MakeFailure(Failure::kHost, absl::StatusCode::kResourceExhausted,
+                         "looking for a watched file takes dumpctl a thread, and it can have none; "
+                         "raise pids.max of its cgroup, or its RLIMIT_NPROC (ulimit -u)");
+    }
     if (!opened.file) continue;
     ASSIGN_OR_RETURN(const std::optional<Found> found, NameOf(opened.file, file.inode));
     if (found) return *found;

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "dump/mm/window_sharing.h"
+#include "dumpctl/beside.h"
 #include "dumpctl/status_macros.h"
 #include "proc/page_places.h"
 
@@ -100,9 +101,8 @@ absl::StatusOr<FoundSharing> LookAtAll(std::span<const SharingTask> tasks,
     return LookAtWindows(tasks, places, windows, 0, windows.size());
   }
   const size_t half = windows.Half();
-  auto beside = std::async(std::launch::async, [&] {
-    return LookAtWindows(tasks, places, windows, half, windows.size());
-  });
+  auto beside =
+      RunBeside([&] { return LookAtWindows(tasks, places, windows, half, windows.size()); });
   absl::StatusOr<FoundSharing> found = LookAtWindows(tasks, places, windows, 0, half);
   absl::StatusOr<FoundSharing> behind = beside.get();
   RETURN_IF_ERROR(found.status());

@@ -12,6 +12,7 @@
 #include "dump/mm/self_writer.h"
 #include "dump/session/write_once.h"
 #include "dump/session/writer_beside.h"
+#include "dumpctl/beside.h"
 #include "dumpctl/failure.h"
 #include "dumpctl/status_macros.h"
 #include "dumpctl/trace.h"
@@ -130,7 +131,7 @@ class Drain {
   }
 
   std::future<absl::Status> DrainSmallBeside() {
-    return std::async(std::launch::async, [this] {
+    return RunBeside([this] {
       const TraceSpan span(TraceKind::kThread, "copy tasks");
       return DrainSmall({});
     });

@@ -9,6 +9,7 @@
 
 #include "dump/mm/page_drainer.h"
 #include "dump/session/heap.h"
+#include "dumpctl/beside.h"
 #include "dumpctl/status_macros.h"
 #include "dumpctl/trace.h"
 #include "proc/map_file_opener.h"
@@ -46,7 +47,7 @@ void LoadFlagsByBpf(std::span<const Target> targets, Preflight& preflight) {
     }
     return flags;
   };
-  preflight.flags_by_bpf = std::async(std::launch::async, load);
+  preflight.flags_by_bpf = RunBeside(load);
 }
 
 // Some 1,500 lines: as many mappings as BPF tells of sooner.

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "dump/session/aio_rings.h"
+#include "dumpctl/beside.h"
 #include "dumpctl/status_macros.h"
 #include "dumpctl/trace.h"
 #include "proc/map_file_opener.h"
@@ -171,7 +172,7 @@ std::future<absl::StatusOr<std::vector<ScannedPages>>> ScanBeside(const FrozenTr
     return scanned;
   };
   const bool beside = facts.tasks.size() >= kWorthWaking;
-  return std::async(beside ? std::launch::async : std::launch::deferred, scan);
+  return beside ? RunBeside(scan) : std::async(std::launch::deferred, scan);
 }
 
 absl::StatusOr<ReadFlags> ReadFlagsFromSmaps(const FrozenTask& task,
