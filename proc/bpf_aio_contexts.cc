@@ -50,26 +50,18 @@ struct AioLayout {
 absl::StatusOr<AioLayout> FindAioLayout(std::string_view bytes) {
   ASSIGN_OR_RETURN(Btf btf, Btf::Parse(bytes));
   constexpr BtfName kNames[] = {
-      {BtfKind::kFunction, "bpf_iter_task_vma"},
-      {BtfKind::kStruct, "bpf_array"},
-      {BtfKind::kStruct, "bpf_iter__task_vma"},
-      {BtfKind::kStruct, "bpf_iter_meta"},
-      {BtfKind::kStruct, "vm_area_struct"},
-      {BtfKind::kStruct, "file"},
-      {BtfKind::kStruct, "inode"},
-      {BtfKind::kStruct, "address_space"},
-      {BtfKind::kStruct, "kioctx"},
+      {BtfKind::kStruct, "bpf_array"},     {BtfKind::kStruct, "vm_area_struct"},
+      {BtfKind::kStruct, "file"},          {BtfKind::kStruct, "inode"},
+      {BtfKind::kStruct, "address_space"}, {BtfKind::kStruct, "kioctx"},
       {BtfKind::kStruct, "kioctx_cpu"},
   };
-  ASSIGN_OR_RETURN(const std::vector<BtfType> types, btf.Find(kNames));
-  const BtfType &array = types[1], &context = types[2], &meta = types[3], &vma = types[4],
-                &file = types[5], &inode = types[6], &mapping = types[7], &aio = types[8],
-                &processor = types[9];
-  AioLayout layout = {.function = types[0].id};
+  ASSIGN_OR_RETURN(const BpfIterator iterator, FindBpfIterator(btf, "task_vma", kNames));
+  const std::vector<BtfType>& types = iterator.others;
+  const BtfType &array = types[0], &vma = types[1], &file = types[2], &inode = types[3],
+                &mapping = types[4], &aio = types[5], &processor = types[6];
+  AioLayout layout = {.function = iterator.function, .context = iterator.layout};
   const BtfField fields[] = {
-      {&layout.context.meta, context, "meta"},
-      {&layout.context_vma, context, "vma"},
-      {&layout.context.seq, meta, "seq"},
+      {&layout.context_vma, iterator.context, "vma"},
       {&layout.vma_start, vma, "vm_start"},
       {&layout.vma_file, vma, "vm_file"},
       {&layout.file_inode, file, "f_inode"},

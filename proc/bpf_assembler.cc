@@ -6,9 +6,38 @@
 #include <string>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "dumpctl/status_macros.h"
 
 namespace dumpctl {
+
+absl::StatusOr<BpfIterator> FindBpfIterator(Btf& btf, std::string_view of,
+                                            std::span<const BtfName> others) {
+  const std::string function = absl::StrCat("bpf_iter_", std::string(of));
+  const std::string context = absl::StrCat("bpf_iter__", std::string(of));
+  std::vector<BtfName> names = {{BtfKind::kFunction, function},
+                                {BtfKind::kStruct, context},
+                                {BtfKind::kStruct, "bpf_iter_meta"},
+                                {BtfKind::kStruct, "bpf_iter_aux_info"}};
+  const auto own = static_cast<std::ptrdiff_t>(names.size());
+  names.insert(names.end(), others.begin(), others.end());
+  ASSIGN_OR_RETURN(const std::vector<BtfType> types, btf.Find(names));
+  BpfIterator found = {
+      .function = types[0].id, .context = types[1], .others = {types.begin() + own, types.end()}};
+  const BtfField fields[] = {{&found.layout.meta, types[1], "meta"},
+                             {&found.layout.seq, types[2], "seq"}};
+  RETURN_IF_ERROR(FindFields(btf, fields));
+  // Kernel trap: where a link has no place for the task, none is missed.
+  RETURN_IF_ERROR(btf.OffsetOf(types[3], "task").status());
+  return found;
+}
+
+absl::Status FindParts(const Btf& btf, std::span<const BtfPart> parts) {
+  for (const BtfPart& part : parts) {
+    ASSIGN_OR_RETURN(*part.found, btf.StructOf(part.type, part.member));
+  }
+  return absl::OkStatus();
+}
 
 absl::Status FindFields(const Btf& btf, std::span<const BtfField> fields) {
   for (const BtfField& field : fields) {

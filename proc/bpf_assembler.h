@@ -23,6 +23,29 @@ struct BpfContextLayout {
   uint32_t seq = 0;
 };
 
+// What the running kernel has of an iterator.
+struct BpfIterator {
+  uint32_t function = 0;  // BTF id of its attach point
+  BtfType context;        // what its program is given
+  BpfContextLayout layout;
+  std::vector<BtfType> others;
+};
+
+// `of`: "task_file" and its like. `others` are found with it, in their order.
+//
+// Errors: those of Btf::Find and Btf::OffsetOf; NotFound before Linux 6.1, whose iterators pass
+// over which task they are to tell of, and tell of all.
+absl::StatusOr<BpfIterator> FindBpfIterator(Btf& btf, std::string_view of,
+                                            std::span<const BtfName> others);
+
+// A struct whose type is asked for: Btf::StructOf.
+struct BtfPart {
+  BtfType* found;
+  const BtfType& type;  // may be one that was found before it
+  std::string_view member;
+};
+absl::Status FindParts(const Btf& btf, std::span<const BtfPart> parts);
+
 // A member of a struct whose place is asked for.
 struct BtfField {
   uint32_t* place;

@@ -64,7 +64,8 @@ struct FileLayout {
   uint32_t event_count = 0;
   uint32_t event_flags = 0;
   uint32_t event_id = 0;
-  uint32_t timer_node = 0;
+  uint32_t timer_kinds = 0;
+  uint32_t kinds_timer = 0;
   uint32_t timer_interval = 0;
   uint32_t timer_ticks = 0;
   uint32_t timer_clock = 0;
@@ -76,45 +77,36 @@ struct FileLayout {
 absl::StatusOr<FileLayout> FindFileLayout(std::string_view bytes) {
   ASSIGN_OR_RETURN(Btf btf, Btf::Parse(bytes));
   constexpr BtfName kNames[] = {
-      {BtfKind::kFunction, "bpf_iter_task_file"},
-      {BtfKind::kStruct, "bpf_iter__task_file"},
-      {BtfKind::kStruct, "bpf_iter_meta"},
-      {BtfKind::kStruct, "file"},
-      {BtfKind::kStruct, "path"},
-      {BtfKind::kStruct, "file_operations"},
-      {BtfKind::kStruct, "inode"},
       {BtfKind::kStruct, "mount"},
-      {BtfKind::kStruct, "task_struct"},
-      {BtfKind::kStruct, "files_struct"},
-      {BtfKind::kStruct, "fdtable"},
-      {BtfKind::kStruct, "fown_struct"},
-      {BtfKind::kStruct, "dentry"},
-      {BtfKind::kStruct, "qstr"},
-      {BtfKind::kStruct, "super_block"},
       {BtfKind::kStruct, "eventfd_ctx"},
       {BtfKind::kStruct, "timerfd_ctx"},
-      {BtfKind::kStruct, "hrtimer"},
-      {BtfKind::kStruct, "timerqueue_node"},
       {BtfKind::kStruct, "pipe_inode_info"},
       {BtfKind::kFunction, "bpf_rdonly_cast"},
   };
-  ASSIGN_OR_RETURN(const std::vector<BtfType> types, btf.Find(kNames));
-  const BtfType &context = types[1], &meta = types[2], &file = types[3], &path = types[4],
-                &operations = types[5], &inode = types[6], &mount = types[7], &task = types[8],
-                &files = types[9], &table = types[10], &owner = types[11], &dentry = types[12],
-                &name = types[13], &super = types[14], &event = types[15], &timer = types[16],
-                &hrtimer = types[17], &node = types[18], &pipe = types[19];
+  ASSIGN_OR_RETURN(const BpfIterator iterator, FindBpfIterator(btf, "task_file", kNames));
+  const std::vector<BtfType>& types = iterator.others;
+  const BtfType &context = iterator.context, &mount = types[0], &event = types[1],
+                &timer = types[2], &pipe = types[3];
+  BtfType file, path, dentry, name, operations, inode, super, owner, task, files, table, kinds,
+      hrtimer, node;
+  const BtfPart parts[] = {
+      {&file, context, "file"},  {&path, file, "f_path"},     {&dentry, path, "dentry"},
+      {&name, dentry, "d_name"}, {&operations, file, "f_op"}, {&inode, file, "f_inode"},
+      {&super, inode, "i_sb"},   {&owner, file, "f_owner"},   {&task, context, "task"},
+      {&files, task, "files"},   {&table, files, "fdt"},      {&kinds, timer, "t"},
+      {&hrtimer, kinds, "tmr"},  {&node, hrtimer, "node"},
+  };
+  RETURN_IF_ERROR(FindParts(btf, parts));
   // Only where a file points to its owner, the owner points back: before, it was within the file.
   RETURN_IF_ERROR(btf.OffsetOf(owner, "file").status());
-  FileLayout layout = {.function = types[0].id,
-                       .cast = types[20].id,
+  FileLayout layout = {.function = iterator.function,
+                       .cast = types[4].id,
                        .mount = mount.id,
                        .pipe = pipe.id,
                        .event = event.id,
-                       .timer = timer.id};
+                       .timer = timer.id,
+                       .context = iterator.layout};
   const BtfField fields[] = {
-      {&layout.context.meta, context, "meta"},
-      {&layout.context.seq, meta, "seq"},
       {&layout.context_task, context, "task"},
       {&layout.context_fd, context, "fd"},
       {&layout.context_file, context, "file"},
@@ -153,7 +145,8 @@ absl::StatusOr<FileLayout> FindFileLayout(std::string_view bytes) {
       {&layout.event_count, event, "count"},
       {&layout.event_flags, event, "flags"},
       {&layout.event_id, event, "id"},
-      {&layout.timer_node, timer, "t"},
+      {&layout.timer_kinds, timer, "t"},
+      {&layout.kinds_timer, kinds, "tmr"},
       {&layout.timer_interval, timer, "tintv"},
       {&layout.timer_ticks, timer, "ticks"},
       {&layout.timer_clock, timer, "clockid"},
@@ -313,7 +306,7 @@ class FileAssembler : BpfStackAssembler<KernelFile> {
   void FillFromTimer(const FileLayout& layout, std::vector<size_t>& done) {
     PointToPrivate(layout, layout.timer);
     LoadField(PLACE(timer_expires), kPointed,
-              layout.timer_node + layout.hrtimer_node + layout.node_expires);
+              layout.timer_kinds + layout.kinds_timer + layout.hrtimer_node + layout.node_expires);
     LoadField(PLACE(timer_interval), kPointed, layout.timer_interval);
     LoadField(PLACE(timer_ticks), kPointed, layout.timer_ticks);
     LoadField(PLACE(timer_clock), kPointed, layout.timer_clock);

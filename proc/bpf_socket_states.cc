@@ -80,27 +80,21 @@ void AddOptions(const Btf& btf, const BtfType& type, std::span<const OptionMembe
 absl::StatusOr<SocketLayout> FindSocketLayout(std::string_view bytes) {
   ASSIGN_OR_RETURN(Btf btf, Btf::Parse(bytes));
   constexpr BtfName kNames[] = {
-      {BtfKind::kFunction, "bpf_iter_task_file"},
-      {BtfKind::kStruct, "bpf_iter__task_file"},
-      {BtfKind::kStruct, "bpf_iter_meta"},
-      {BtfKind::kStruct, "file"},
-      {BtfKind::kStruct, "inode"},
-      {BtfKind::kStruct, "socket"},
-      {BtfKind::kStruct, "sock"},
-      {BtfKind::kStruct, "sock_common"},
-      {BtfKind::kStruct, "sock_reuseport"},
+      {BtfKind::kStruct, "file"},        {BtfKind::kStruct, "inode"},
+      {BtfKind::kStruct, "socket"},      {BtfKind::kStruct, "sock"},
+      {BtfKind::kStruct, "sock_common"}, {BtfKind::kStruct, "sock_reuseport"},
   };
-  ASSIGN_OR_RETURN(const std::vector<BtfType> types, btf.Find(kNames));
-  const BtfType &context = types[1], &meta = types[2], &file = types[3], &inode = types[4],
-                &socket = types[5], &sock = types[6], &common = types[7], &group = types[8];
-  SocketLayout layout = {.function = types[0].id};
+  ASSIGN_OR_RETURN(const BpfIterator iterator, FindBpfIterator(btf, "task_file", kNames));
+  const std::vector<BtfType>& types = iterator.others;
+  const BtfType &context = iterator.context, &file = types[0], &inode = types[1],
+                &socket = types[2], &sock = types[3], &common = types[4], &group = types[5];
+  SocketLayout layout = {.function = iterator.function, .context = iterator.layout};
   uint32_t sock_common = 0;
   const BtfField fields[] = {
-      {&layout.context.meta, context, "meta"}, {&layout.context.seq, meta, "seq"},
-      {&layout.context_fd, context, "fd"},     {&layout.context_file, context, "file"},
-      {&layout.file_inode, file, "f_inode"},   {&layout.inode_number, inode, "i_ino"},
-      {&layout.socket_sock, socket, "sk"},     {&layout.socket_flags, socket, "flags"},
-      {&sock_common, sock, "__sk_common"},     {&layout.sock_group, sock, "sk_reuseport_cb"},
+      {&layout.context_fd, context, "fd"},    {&layout.context_file, context, "file"},
+      {&layout.file_inode, file, "f_inode"},  {&layout.inode_number, inode, "i_ino"},
+      {&layout.socket_sock, socket, "sk"},    {&layout.socket_flags, socket, "flags"},
+      {&sock_common, sock, "__sk_common"},    {&layout.sock_group, sock, "sk_reuseport_cb"},
       {&layout.group_program, group, "prog"},
   };
   RETURN_IF_ERROR(FindFields(btf, fields));

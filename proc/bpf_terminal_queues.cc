@@ -61,9 +61,6 @@ struct TerminalLayout {
 absl::StatusOr<TerminalLayout> FindTerminalLayout(std::string_view bytes) {
   ASSIGN_OR_RETURN(Btf btf, Btf::Parse(bytes));
   constexpr BtfName kNames[] = {
-      {BtfKind::kFunction, "bpf_iter_task_file"},
-      {BtfKind::kStruct, "bpf_iter__task_file"},
-      {BtfKind::kStruct, "bpf_iter_meta"},
       {BtfKind::kStruct, "file"},
       {BtfKind::kStruct, "inode"},
       {BtfKind::kStruct, "tty_file_private"},
@@ -73,16 +70,15 @@ absl::StatusOr<TerminalLayout> FindTerminalLayout(std::string_view bytes) {
       {BtfKind::kStruct, "tty_buffer"},
       {BtfKind::kStruct, "n_tty_data"},
   };
-  ASSIGN_OR_RETURN(const std::vector<BtfType> types, btf.Find(kNames));
-  const BtfType &context = types[1], &meta = types[2], &file = types[3], &inode = types[4],
-                &file_private = types[5], &tty = types[6], &port = types[7], &head = types[8],
-                &buffer = types[9], &discipline = types[10];
-  TerminalLayout layout = {.function = types[0].id};
+  ASSIGN_OR_RETURN(const BpfIterator iterator, FindBpfIterator(btf, "task_file", kNames));
+  const std::vector<BtfType>& types = iterator.others;
+  const BtfType &context = iterator.context, &file = types[0], &inode = types[1],
+                &file_private = types[2], &tty = types[3], &port = types[4], &head = types[5],
+                &buffer = types[6], &discipline = types[7];
+  TerminalLayout layout = {.function = iterator.function, .context = iterator.layout};
   const BtfField fields[] = {
-      {&layout.context.meta, context, "meta"},
       {&layout.context_fd, context, "fd"},
       {&layout.context_file, context, "file"},
-      {&layout.context.seq, meta, "seq"},
       {&layout.file_inode, file, "f_inode"},
       {&layout.file_private, file, "private_data"},
       {&layout.inode_rdev, inode, "i_rdev"},

@@ -81,26 +81,18 @@ struct ThreadLayout {
 absl::StatusOr<ThreadLayout> FindThreadLayout(std::string_view bytes) {
   ASSIGN_OR_RETURN(Btf btf, Btf::Parse(bytes));
   constexpr BtfName kNames[] = {
-      {BtfKind::kFunction, "bpf_iter_task"},
-      {BtfKind::kStruct, "bpf_iter__task"},
-      {BtfKind::kStruct, "bpf_iter_meta"},
-      {BtfKind::kStruct, "task_struct"},
-      {BtfKind::kStruct, "pid"},
-      {BtfKind::kStruct, "upid"},
-      {BtfKind::kStruct, "thread_struct"},
-      {BtfKind::kStruct, "seccomp"},
-      {BtfKind::kStruct, "sigpending"},
+      {BtfKind::kStruct, "task_struct"}, {BtfKind::kStruct, "pid"},
+      {BtfKind::kStruct, "upid"},        {BtfKind::kStruct, "thread_struct"},
+      {BtfKind::kStruct, "seccomp"},     {BtfKind::kStruct, "sigpending"},
       {BtfKind::kStruct, "cred"},
   };
-  ASSIGN_OR_RETURN(const std::vector<BtfType> types, btf.Find(kNames));
-  const BtfType &context = types[1], &meta = types[2], &task = types[3], &pid = types[4],
-                &number = types[5], &thread = types[6], &seccomp = types[7], &pending = types[8],
-                &cred = types[9];
-  ThreadLayout layout = {.function = types[0].id};
+  ASSIGN_OR_RETURN(const BpfIterator iterator, FindBpfIterator(btf, "task", kNames));
+  const std::vector<BtfType>& types = iterator.others;
+  const BtfType &task = types[0], &pid = types[1], &number = types[2], &thread = types[3],
+                &seccomp = types[4], &pending = types[5], &cred = types[6];
+  ThreadLayout layout = {.function = iterator.function, .context = iterator.layout};
   const BtfField fields[] = {
-      {&layout.context.meta, context, "meta"},
-      {&layout.context.seq, meta, "seq"},
-      {&layout.context_task, context, "task"},
+      {&layout.context_task, iterator.context, "task"},
       {&layout.thread_pid, task, "thread_pid"},
       {&layout.pid_level, pid, "level"},
       {&layout.pid_numbers, pid, "numbers"},

@@ -73,22 +73,16 @@ class VmaAssembler : BpfStackAssembler<VmaRecord> {
 absl::StatusOr<VmaIteratorLayout> FindVmaIteratorLayout(std::string_view bytes) {
   ASSIGN_OR_RETURN(Btf btf, Btf::Parse(bytes));
   constexpr BtfName kNames[] = {
-      {BtfKind::kFunction, "bpf_iter_task_vma"},
-      {BtfKind::kStruct, "bpf_iter__task_vma"},
-      {BtfKind::kStruct, "bpf_iter_meta"},
-      {BtfKind::kStruct, "vm_area_struct"},
-      {BtfKind::kStruct, "mm_struct"},
-      {BtfKind::kStruct, "file"},
-      {BtfKind::kStruct, "path"},
-      {BtfKind::kStruct, "inode"},
-      {BtfKind::kStruct, "super_block"},
+      {BtfKind::kStruct, "vm_area_struct"}, {BtfKind::kStruct, "mm_struct"},
+      {BtfKind::kStruct, "file"},           {BtfKind::kStruct, "path"},
+      {BtfKind::kStruct, "inode"},          {BtfKind::kStruct, "super_block"},
   };
-  ASSIGN_OR_RETURN(const std::vector<BtfType> types, btf.Find(kNames));
-  const BtfType &context = types[1], &meta = types[2], &vma = types[3], &memory = types[4],
-                &file = types[5], &path = types[6], &inode = types[7], &super = types[8];
-  VmaIteratorLayout layout = {.function = types[0].id};
+  ASSIGN_OR_RETURN(const BpfIterator iterator, FindBpfIterator(btf, "task_vma", kNames));
+  const std::vector<BtfType>& types = iterator.others;
+  const BtfType &context = iterator.context, &vma = types[0], &memory = types[1], &file = types[2],
+                &path = types[3], &inode = types[4], &super = types[5];
+  VmaIteratorLayout layout = {.function = iterator.function, .context = iterator.layout};
   const BtfField fields[] = {
-      {&layout.context.meta, context, "meta"},   {&layout.context.seq, meta, "seq"},
       {&layout.context_vma, context, "vma"},     {&layout.vma_start, vma, "vm_start"},
       {&layout.vma_end, vma, "vm_end"},          {&layout.vma_flags, vma, "vm_flags"},
       {&layout.vma_page, vma, "vm_pgoff"},       {&layout.vma_operations, vma, "vm_ops"},

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <iterator>
 #include <string>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "dumpctl/status_macros.h"
@@ -57,6 +58,7 @@ struct Btf::Record {
   uint32_t kind = 0;
   uint32_t parts = 0;
   bool bit_fields = false;  // offsets of members hold the size of a bit field as well
+  uint32_t type = 0;        // the id of what it points to, or is another name of
   size_t size = 0;          // in bytes, with its tail
 };
 
@@ -114,7 +116,7 @@ Btf::Record Btf::RecordAt(size_t position) const {
   if (types_.size() - position < sizeof head) return {};
   memcpy(&head, types_.data() + position, sizeof head);
   Record record = {head.name_off, BTF_INFO_KIND(head.info), BTF_INFO_VLEN(head.info),
-                   BTF_INFO_KFLAG(head.info) != 0};
+                   BTF_INFO_KFLAG(head.info) != 0, head.type};
   record.size = SizeOfRecord(head.info);
   if (types_.size() - position < record.size) return {};
   return record;
@@ -200,6 +202,37 @@ absl::StatusOr<uint32_t> Btf::ByteOf(const BtfType& type, std::string_view membe
   return found.bits / 8;
 }
 
+absl::StatusOr<BtfType> Btf::StructOf(const BtfType& type, std::string_view member) const {
+  ASSIGN_OR_RETURN(const Member found, FindMember(type, member));
+  bool pointed = false;
+  uint32_t id = found.type;
+  // Through its other names, and what is said of it.
+  for (size_t steps = 0; id != 0; ++steps) {
+    if (steps == kMostParts) return absl::DataLossError("a type of BTF is another name of itself");
+    ASSIGN_OR_RETURN(const BtfType at, FindId(id, type));
+    const Record record = RecordAt(at.position);
+    if (record.size == 0) return WhyNoRecordAt(at.position);
+    switch (record.kind) {
+      case BTF_KIND_STRUCT:
+      case BTF_KIND_UNION:
+        return at;
+      case BTF_KIND_PTR:
+        if (std::exchange(pointed, true)) return NoSuch("struct", member);
+        break;
+      case BTF_KIND_TYPEDEF:
+      case BTF_KIND_VOLATILE:
+      case BTF_KIND_CONST:
+      case BTF_KIND_RESTRICT:
+      case BTF_KIND_TYPE_TAG:
+        break;
+      default:
+        return NoSuch("struct", member);
+    }
+    id = record.type;
+  }
+  return NoSuch("struct", member);
+}
+
 absl::StatusOr<Btf::Member> Btf::FindMember(const BtfType& type, std::string_view member) const {
   struct Part {
     uint32_t id;
@@ -222,7 +255,7 @@ absl::StatusOr<Btf::Member> Btf::FindMember(const BtfType& type, std::string_vie
       if (part.name_off == 0) {
         parts.push_back({part.type, bits});
       } else if (StringAt(part.name_off) == member) {
-        return Member{bits, bit_field};
+        return Member{bits, bit_field, part.type};
       }
     }
   }

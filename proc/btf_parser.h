@@ -48,11 +48,16 @@ class Btf {
   // The same of any, bit-fields too: the byte that its first bit is in.
   absl::StatusOr<uint32_t> ByteOf(const BtfType& type, std::string_view member) const;
 
+  // The struct or union that a member is, or points to. Who asks so, and not for what it is called,
+  // notices that a kernel keeps something else there.
+  absl::StatusOr<BtfType> StructOf(const BtfType& type, std::string_view member) const;
+
  private:
   struct Record;
   struct Member {
     uint32_t bits;  // where it begins in the whole
     bool is_bit_field;
+    uint32_t type;  // its id
   };
 
   Btf(std::string_view types, std::string_view strings) : types_(types), strings_(strings) {}

@@ -187,6 +187,43 @@ TEST(BtfTest, RefusesWhatIsMalformed) {
   EXPECT_THAT(std::string(status.message()), HasSubstr("unknown kind 30"));
 }
 
+TEST(BtfTest, KnowsTheStructsOfMembers) {
+  BtfBuilder builder;
+  const uint32_t number = builder.Add(BTF_KIND_INT, "int", 0, 4, {32});
+  const uint32_t part = builder.AddStruct("part", {{"number", number, 0}});
+  const uint32_t name = builder.Add(BTF_KIND_TYPEDEF, "part_t", 0, part);
+  const uint32_t constant = builder.Add(BTF_KIND_CONST, "", 0, name);
+  const uint32_t pointer = builder.Add(BTF_KIND_PTR, "", 0, constant);
+  const uint32_t twice = builder.Add(BTF_KIND_PTR, "", 0, pointer);
+  const uint32_t anything = builder.Add(BTF_KIND_PTR, "", 0, 0);
+  const uint32_t later = builder.Add(BTF_KIND_FWD, "later");
+  const uint32_t unknown = builder.Add(BTF_KIND_PTR, "", 0, later);
+  const uint32_t circle = builder.Add(BTF_KIND_VOLATILE, "", 0, unknown + 1);
+  const uint32_t within =
+      builder.AddStruct("", {{"is", constant, 0}, {"points", pointer, 0}}, BTF_KIND_UNION);
+  builder.AddStruct("whole", {{"", within, 0},
+                              {"number", number, 64},
+                              {"twice", twice, 128},
+                              {"anything", anything, 192},
+                              {"unknown", unknown, 256},
+                              {"circle", circle, 320},
+                              {"none", 1000, 384}});
+  const std::string bytes = builder.Bytes();
+  auto btf = Btf::Parse(bytes);
+  constexpr BtfName kNames[] = {{BtfKind::kStruct, "whole"}, {BtfKind::kStruct, "part"}};
+  const auto found = *btf->Find(kNames);
+  EXPECT_EQ(*btf->StructOf(found[0], "is"), found[1]);
+  EXPECT_EQ(*btf->StructOf(found[0], "points"), found[1]);
+  for (const char* const member : {"number", "twice", "anything", "unknown", "no_such"}) {
+    EXPECT_EQ(btf->StructOf(found[0], member).status().code(), absl::StatusCode::kNotFound)
+        << member;
+  }
+  for (const char* const member : {"circle", "none"}) {
+    EXPECT_EQ(btf->StructOf(found[0], member).status().code(), absl::StatusCode::kDataLoss)
+        << member;
+  }
+}
+
 TEST(BtfTest, DoesNotGoInCircles) {
   BtfBuilder builder;
   builder.AddStruct("area", {{"", 1, 0}, {"", 1, 64}});
@@ -199,13 +236,14 @@ TEST(BtfTest, DoesNotGoInCircles) {
 }
 
 // What the iterator needs, as a kernel before Linux 6.3 (with plain vm_flags) and a later one (in
-// anonymous unions) have it.
-std::string KernelLike(bool unions, bool with_flags = true) {
+// anonymous unions) have it; without `of_one`, as before Linux 6.1.
+std::string KernelLike(bool unions, bool with_flags = true, bool of_one = true) {
   BtfBuilder btf;
   const uint32_t number = btf.Add(BTF_KIND_INT, "unsigned long", 0, 8, {64});
   btf.AddStruct("bpf_iter_meta", {{"seq", number, 0}, {"session_id", number, 64}});
   btf.AddStruct("bpf_iter__task_vma",
                 {{"meta", number, 0}, {"task", number, 64}, {"vma", number, 128}});
+  btf.AddStruct("bpf_iter_aux_info", {{"map", number, 0}, {of_one ? "task" : "prog", number, 64}});
   const std::string flags = with_flags ? "vm_flags" : "flags";
   if (unions) {
     const uint32_t range = btf.AddStruct("", {{"vm_start", number, 0}, {"vm_end", number, 64}});
@@ -244,7 +282,7 @@ std::string KernelLike(bool unions, bool with_flags = true) {
 TEST(VmaIteratorLayoutTest, IsFoundInKernelsOldAndNew) {
   const auto older = FindVmaIteratorLayout(KernelLike(false));
   ASSERT_TRUE(older.ok()) << older.status();
-  EXPECT_EQ(older->function, 10u);
+  EXPECT_EQ(older->function, 11u);
   EXPECT_EQ(older->context_vma, 16u);
   EXPECT_EQ(older->vma_end, 8u);
   EXPECT_EQ(older->vma_flags, 80u);
@@ -273,6 +311,8 @@ TEST(VmaIteratorLayoutTest, IsFoundInKernelsOldAndNew) {
   EXPECT_EQ(newer->vma_anon_name, 72u);
   EXPECT_EQ(FindVmaIteratorLayout(KernelLike(true, false)).status().code(),
             absl::StatusCode::kNotFound);
+  const absl::Status of_all = FindVmaIteratorLayout(KernelLike(true, true, false)).status();
+  EXPECT_EQ(of_all.code(), absl::StatusCode::kNotFound) << "it would tell of all tasks";
 }
 
 }  // namespace
