@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "dump/image/page_sink.h"
+#include "dumpctl/failure.h"
 #include "dumpctl/status_macros.h"
 
 namespace dumpctl {
@@ -79,9 +80,9 @@ absl::Status KeptPages::ReadOver(const MemorySource& below, std::span<const Page
 
 absl::Status ExplainByKill(absl::Status status) {
   if (!absl::IsNotFound(status)) return status;
-  return absl::ResourceExhaustedError(
-      "the copy of a process was killed while its memory was read, for want of memory or by "
-      "somebody; dump it with --snapshot=off");
+  return MakeFailure(Failure::kHost, absl::StatusCode::kResourceExhausted,
+                     "the copy of a process was killed while its memory was read, for want of "
+                     "memory or by somebody; dump it with --snapshot=off");
 }
 
 absl::Status CopiedTaskMemory::Read(std::span<const PageRun> runs,

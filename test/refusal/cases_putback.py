@@ -64,7 +64,7 @@ class _Tree:
         self.pid = self._witness.pid
         self._place = f"/proc/{self.pid}/cwd"
         self._files = sorted(os.listdir(self._place))
-        self._members = self.members()
+        self.members_before = self.members()
 
     def members(self):
         pids = [self.pid]
@@ -79,9 +79,9 @@ class _Tree:
     def expect_put_back(self):
         wait_until(lambda: _rules() == [], f"the end of the rules {_rules()}")
         # A copy that was left is waited for when dumpctl is dead.
-        wait_until(lambda: self.members() == self._members,
-                   f"the end of {set(self.members()) - set(self._members)}")
-        for pid in self._members:
+        wait_until(lambda: self.members() == self.members_before,
+                   f"the end of {set(self.members()) - set(self.members_before)}")
+        for pid in self.members_before:
             wait_until(lambda: tracer_of(pid) == 0, f"the end of the trace of {pid}")
         self._witness.expect_unharmed()
         wait_until(lambda: sorted(os.listdir(self._place)) == self._files,
