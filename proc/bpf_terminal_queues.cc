@@ -60,21 +60,17 @@ struct TerminalLayout {
 
 absl::StatusOr<TerminalLayout> FindTerminalLayout(std::string_view bytes) {
   ASSIGN_OR_RETURN(Btf btf, Btf::Parse(bytes));
-  constexpr BtfName kNames[] = {
-      {BtfKind::kStruct, "file"},
-      {BtfKind::kStruct, "inode"},
-      {BtfKind::kStruct, "tty_file_private"},
-      {BtfKind::kStruct, "tty_struct"},
-      {BtfKind::kStruct, "tty_port"},
-      {BtfKind::kStruct, "tty_bufhead"},
-      {BtfKind::kStruct, "tty_buffer"},
-      {BtfKind::kStruct, "n_tty_data"},
-  };
+  constexpr BtfName kNames[] = {{BtfKind::kStruct, "tty_file_private"},
+                                {BtfKind::kStruct, "n_tty_data"}};
   ASSIGN_OR_RETURN(const BpfIterator iterator, FindBpfIterator(btf, "task_file", kNames));
-  const std::vector<BtfType>& types = iterator.others;
-  const BtfType &context = iterator.context, &file = types[0], &inode = types[1],
-                &file_private = types[2], &tty = types[3], &port = types[4], &head = types[5],
-                &buffer = types[6], &discipline = types[7];
+  const BtfType &context = iterator.context, &file_private = iterator.others[0],
+                &discipline = iterator.others[1];
+  BtfType file, inode, tty, port, head, buffer;
+  const BtfPart parts[] = {
+      {&file, context, "file"}, {&inode, file, "f_inode"}, {&tty, file_private, "tty"},
+      {&port, tty, "port"},     {&head, port, "buf"},      {&buffer, head, "head"},
+  };
+  RETURN_IF_ERROR(FindParts(btf, parts));
   TerminalLayout layout = {.function = iterator.function, .context = iterator.layout};
   const BtfField fields[] = {
       {&layout.context_fd, context, "fd"},

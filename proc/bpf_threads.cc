@@ -80,16 +80,15 @@ struct ThreadLayout {
 
 absl::StatusOr<ThreadLayout> FindThreadLayout(std::string_view bytes) {
   ASSIGN_OR_RETURN(Btf btf, Btf::Parse(bytes));
-  constexpr BtfName kNames[] = {
-      {BtfKind::kStruct, "task_struct"}, {BtfKind::kStruct, "pid"},
-      {BtfKind::kStruct, "upid"},        {BtfKind::kStruct, "thread_struct"},
-      {BtfKind::kStruct, "seccomp"},     {BtfKind::kStruct, "sigpending"},
-      {BtfKind::kStruct, "cred"},
-  };
+  constexpr BtfName kNames[] = {{BtfKind::kStruct, "upid"}};
   ASSIGN_OR_RETURN(const BpfIterator iterator, FindBpfIterator(btf, "task", kNames));
-  const std::vector<BtfType>& types = iterator.others;
-  const BtfType &task = types[0], &pid = types[1], &number = types[2], &thread = types[3],
-                &seccomp = types[4], &pending = types[5], &cred = types[6];
+  const BtfType& number = iterator.others[0];
+  BtfType task, pid, thread, seccomp, pending, cred;
+  const BtfPart parts[] = {
+      {&task, iterator.context, "task"}, {&pid, task, "thread_pid"},  {&thread, task, "thread"},
+      {&seccomp, task, "seccomp"},       {&pending, task, "pending"}, {&cred, task, "real_cred"},
+  };
+  RETURN_IF_ERROR(FindParts(btf, parts));
   ThreadLayout layout = {.function = iterator.function, .context = iterator.layout};
   const BtfField fields[] = {
       {&layout.context_task, iterator.context, "task"},

@@ -74,13 +74,14 @@ absl::StatusOr<VmaIteratorLayout> FindVmaIteratorLayout(std::string_view bytes) 
   ASSIGN_OR_RETURN(Btf btf, Btf::Parse(bytes));
   constexpr BtfName kNames[] = {
       {BtfKind::kStruct, "vm_area_struct"}, {BtfKind::kStruct, "mm_struct"},
-      {BtfKind::kStruct, "file"},           {BtfKind::kStruct, "path"},
-      {BtfKind::kStruct, "inode"},          {BtfKind::kStruct, "super_block"},
+      {BtfKind::kStruct, "file"},           {BtfKind::kStruct, "inode"},
+      {BtfKind::kStruct, "super_block"},
   };
   ASSIGN_OR_RETURN(const BpfIterator iterator, FindBpfIterator(btf, "task_vma", kNames));
   const std::vector<BtfType>& types = iterator.others;
   const BtfType &context = iterator.context, &vma = types[0], &memory = types[1], &file = types[2],
-                &path = types[3], &inode = types[4], &super = types[5];
+                &inode = types[3], &super = types[4];
+  ASSIGN_OR_RETURN(const BtfType path, btf.StructOf(file, "f_path"));
   VmaIteratorLayout layout = {.function = iterator.function, .context = iterator.layout};
   const BtfField fields[] = {
       {&layout.context_vma, context, "vma"},     {&layout.vma_start, vma, "vm_start"},
