@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "dump/tracee/ptrace_ops.h"
+#include "dump/tracee/leader_stop.h"
 #include "dumpctl/failure.h"
 #include "dumpctl/status_macros.h"
 
@@ -29,8 +29,10 @@ absl::Status Unexpected(pid_t tid, int signal) {
 }  // namespace
 
 absl::StatusOr<AwayThread> AwayThread::Leave(const Healer& healer, RemoteAddress place,
-                                             const FrozenThread& thread, int signal) {
+                                             const FrozenTask& task, const FrozenThread& thread,
+                                             int signal) {
   AwayThread away(thread, {thread.registers, place, signal});
+  if (thread.tid == task.pid() && task.threads().size() > 1) away.HasOthers(task);
   // In this order: from here on the way home puts the mask back.
   RETURN_IF_ERROR(SetGeneralRegisters(thread.tid, healer.AtHome(away.guest_)));
   const uint64_t open = signal == 0 ? 0 : uint64_t{1} << (signal - 1);
@@ -40,6 +42,7 @@ absl::StatusOr<AwayThread> AwayThread::Leave(const Healer& healer, RemoteAddress
 
 AwayThread::AwayThread(AwayThread&& other) noexcept
     : thread_(std::exchange(other.thread_, nullptr)),
+      beside_others_of_(other.beside_others_of_),
       guest_(other.guest_),
       done_(other.done_),
       busy_(other.busy_),
@@ -59,9 +62,14 @@ absl::StatusOr<GeneralRegisters> AwayThread::Finish() {
   return guest_.signal == 0 ? LeadFromStopToStop() : WaitUntilTold();
 }
 
+absl::StatusOr<Stop> AwayThread::WaitForStop() const {
+  return beside_others_of_ == nullptr ? WaitStop(tid())
+                                      : WaitStopOfLeader(tid(), *beside_others_of_);
+}
+
 absl::StatusOr<GeneralRegisters> AwayThread::WaitUntilTold() {
   for (;;) {
-    ASSIGN_OR_RETURN(const Stop stop, WaitStop(tid()));
+    ASSIGN_OR_RETURN(const Stop stop, WaitForStop());
     int pass_on = 0;
     if (stop.kind == Stop::Kind::kGone) return Died(tid());
     if (stop.kind == Stop::Kind::kSignal && stop.signal == SIGSTOP) {
@@ -89,7 +97,7 @@ absl::Status AwayThread::RunToSyscallStop() {
   int signal = 0;
   for (;;) {
     RETURN_IF_ERROR(PtraceSyscall(tid(), signal));
-    ASSIGN_OR_RETURN(const Stop stop, WaitStop(tid()));
+    ASSIGN_OR_RETURN(const Stop stop, WaitForStop());
     signal = 0;
     switch (stop.kind) {
       case Stop::Kind::kSyscall:

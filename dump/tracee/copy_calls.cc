@@ -15,6 +15,7 @@
 #include "absl/time/time.h"
 #include "dump/tracee/child_changes.h"
 #include "dump/tracee/injection_site.h"
+#include "dump/tracee/leader_stop.h"
 #include "dump/tracee/ptrace_ops.h"
 #include "dumpctl/status_macros.h"
 
@@ -48,10 +49,14 @@ absl::Status CopyCalls::Look(pid_t tid, Seen& seen) {
   return absl::OkStatus();
 }
 
-// Kernel trap: the end of a process's first thread is not told before its others are waited for, so
-// where the copy is killed the other one is looked at as well.
+// The end of the first thread is not told before the other one is waited for (WaitStopOfLeader), so
+// where the copy is killed that is looked at as well.
 absl::Status CopyCalls::WaitUntilSeen() {
   if (seen_->stop) return absl::OkStatus();
+  if (starting_ != nullptr) {
+    ASSIGN_OR_RETURN(seen_->stop, WaitStopOfLeader(copy_, *starting_));
+    return absl::OkStatus();
+  }
   if (!seen_of_other_ || seen_of_other_->ended) {
     ASSIGN_OR_RETURN(seen_->stop, WaitStop(copy_));
     return absl::OkStatus();
@@ -122,7 +127,10 @@ absl::StatusOr<CopyCalls> CopyCalls::StartThread(const ProcDir& dir) {
   constexpr uint64_t kFlags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD |
                               CLONE_SYSVSEM | CLONE_PTRACE;
   ASSIGN_OR_RETURN(RemoteMemory memory, RemoteMemory::Open(dir));
-  ASSIGN_OR_RETURN(const int64_t started, Run(SYS_clone, {kFlags, 0, 0, 0, 0, 0}));
+  starting_ = &dir;
+  const absl::StatusOr<int64_t> result = Run(SYS_clone, {kFlags, 0, 0, 0, 0, 0});
+  starting_ = nullptr;
+  ASSIGN_OR_RETURN(const int64_t started, result);
   if (started < 0) {
     return absl::ErrnoToStatus(static_cast<int>(-started), "starting a thread of a copy");
   }

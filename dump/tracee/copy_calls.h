@@ -75,7 +75,8 @@ class CopyCalls {
   bool ends_ = false;  // with this
   bool busy_ = false;  // started, and not finished
   std::shared_ptr<Seen> seen_ = std::make_shared<Seen>();
-  pid_t other_ = 0;  // of the first thread: the other one
+  const ProcDir* starting_ = nullptr;  // the copy, while it starts a thread that nobody knows yet
+  pid_t other_ = 0;                    // of the first thread: the other one
   std::shared_ptr<Seen> seen_of_other_;
   RemoteMemory memory_;
   RemoteAddress instruction_;

@@ -198,11 +198,25 @@ absl::Status FrozenTask::Interrupt() {
   return absl::OkStatus();
 }
 
+// The kernel does not tell of a dead leader before those have been waited for that stand
+// (WaitStopOfLeader).
+void FrozenTask::WaitForDead(std::set<pid_t>& gone) const {
+  const auto zombie = StatIfZombie();
+  if (!zombie.ok() || !zombie->has_value()) return;
+  const std::set<pid_t> running(running_.begin(), running_.end());
+  for (const FrozenThread& thread : threads_) {
+    if (running.contains(thread.tid) || gone.contains(thread.tid)) continue;
+    const absl::StatusOr<std::optional<Stop>> stop = PollStop(thread.tid);
+    if (stop.ok() && *stop && (*stop)->kind == Stop::Kind::kGone) gone.insert(thread.tid);
+  }
+}
+
 absl::Status FrozenTask::WaitForStops(absl::Time deadline,
                                       const std::function<absl::Status()>& may_go_on) {
   if (running_.empty()) return absl::OkStatus();
   ChildChanges sigchld;
   std::set<pid_t> gone;
+  absl::Time look = absl::Now() + kAskInterval;
   while (!running_.empty()) {
     std::vector<pid_t> still;
     for (const pid_t tid : running_) {
@@ -224,6 +238,10 @@ absl::Status FrozenTask::WaitForStops(absl::Time deadline,
       if (may_go_on) RETURN_IF_ERROR(may_go_on());
       const absl::Time now = absl::Now();
       if (now >= deadline) return TimedOut(pid_, still.front());
+      if (now >= look) {
+        WaitForDead(gone);
+        look = now + kAskInterval;
+      }
       sigchld.Wait(std::min(deadline, now + kAskInterval));
     }
     running_ = std::move(still);

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -102,6 +103,8 @@ class FrozenTask {
   absl::StatusOr<FrozenThread> Seize(pid_t tid);
   // Waits until all of them have stopped, and forgets those that have exited instead.
   absl::Status WaitForStops(absl::Time deadline, const std::function<absl::Status()>& may_go_on);
+  // Those that stand, where the leader has ended.
+  void WaitForDead(std::set<pid_t>& gone) const;
   // False when the process has died since.
   bool HoldsLeader() const { return !threads_.empty() && threads_.front().tid == pid_; }
   // What the threads were stopped with, once all of them stand.

@@ -98,7 +98,7 @@ absl::Status RemoteSyscalls::Prepare(size_t place, const FrozenThread& thread) c
 
 absl::Status RemoteSyscalls::Leave(const FrozenThread& thread) {
   RETURN_IF_ERROR(Prepare(0, thread));
-  ASSIGN_OR_RETURN(AwayThread away, AwayThread::Leave(healer_, healer_.Place(0), thread,
+  ASSIGN_OR_RETURN(AwayThread away, AwayThread::Leave(healer_, healer_.Place(0), *task_, thread,
                                                       StopSignal(thread.sigmask)));
   away_.emplace(std::move(away));
   return StartMapping();
@@ -272,7 +272,7 @@ absl::StatusOr<std::vector<GeneralRegisters>> RemoteSyscalls::LetTell(
     const size_t place = 1 + i % places;
     RETURN_IF_ERROR(Prepare(place, *threads[i]));
     ASSIGN_OR_RETURN(AwayThread thread,
-                     AwayThread::Leave(healer_, healer_.Place(place), *threads[i],
+                     AwayThread::Leave(healer_, healer_.Place(place), *task_, *threads[i],
                                        StopSignal(threads[i]->sigmask)));
     away.push_back(std::move(thread));
     const RemoteAddress slot = scratch_ + i * sizeof(Healer::AnswerSlot);
@@ -325,6 +325,7 @@ absl::StatusOr<pid_t> RemoteSyscalls::Spawn() {
   if (!away_) RETURN_IF_ERROR(Leave(task_->threads().front()));
   RETURN_IF_ERROR(Settle());
   done_.clear();
+  if (away_->tid() == task_->pid()) away_->HasOthers(*task_);
   RETURN_IF_ERROR(Do(healer_.Spawn(away_->guest(), scratch_)).status());
   // What clone(2) returned is the number in the task's own pid namespace. So the thread is looked
   // for: the others are all known, and stand.

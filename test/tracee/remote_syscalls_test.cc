@@ -184,6 +184,29 @@ TEST(RemoteSyscallsTest, AThreadFindsHomeWhenItsTracerIsKilledWhileItWorks) {
   for (size_t index = 0; index < 2; ++index) KillTracerWhileAThreadWorks(index);
 }
 
+// The others stand meanwhile, and the kernel does not tell of the leader's end before they have
+// been waited for.
+TEST(RemoteSyscallsTest, NoticesThatAProcessOfSeveralThreadsIsKilled) {
+  Child child(SleepInTwoThreads);
+  WaitUntilBlocked(child.pid());
+  const pid_t tracer = fork();
+  if (tracer == 0) {
+    alarm(10);
+    auto task = FrozenTask::Freeze(child.pid(), Soon());
+    if (!task.ok()) _exit(1);
+    auto calls = RemoteSyscalls::Create(*task);
+    if (!calls.ok()) _exit(2);
+    const RemoteCall pause[] = {{SYS_pause, {}}};
+    if (!calls->StartRun(task->threads().front(), pause).ok()) _exit(3);
+    kill(child.pid(), SIGKILL);
+    _exit(FailureOf(calls->FinishRun().status()) == Failure::kTargetDied ? 0 : 4);
+  }
+  int status = 0;
+  waitpid(tracer, &status, 0);
+  EXPECT_EQ(status, 0);
+  EXPECT_EQ(child.Join(), SIGKILL);
+}
+
 size_t CountIn(pid_t pid, const char* directory) {
   size_t count = 0;
   for (const auto& entry :
