@@ -265,9 +265,10 @@ bool HasEnded(const Target& target) {
 }
 
 absl::Status ExplainByDeath(absl::Status status, std::span<const Target> targets) {
-  // What cannot be read is at times the memory of one who is being killed.
-  if (status.ok() ||
-      (FailureOf(status) != Failure::kInternal && FailureOf(status) != Failure::kRefused)) {
+  // What cannot be read, or found, is at times the memory of one who is being killed.
+  const Failure failure = FailureOf(status);
+  if (status.ok() || (failure != Failure::kInternal && failure != Failure::kRefused &&
+                      failure != Failure::kHost)) {
     return status;
   }
   // Whoever is killed is no tracee any more some time before it shows as a zombie.

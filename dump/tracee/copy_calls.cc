@@ -49,6 +49,12 @@ absl::Status CopyCalls::Look(pid_t tid, Seen& seen) {
   return absl::OkStatus();
 }
 
+absl::Status CopyCalls::LookAgain(pid_t tid, Seen& seen) {
+  ASSIGN_OR_RETURN(const std::optional<Stop> stop, PollStop(tid));
+  if (stop && (!seen.stop || stop->kind == Stop::Kind::kGone)) seen.stop = stop;
+  return absl::OkStatus();
+}
+
 // The end of the first thread is not told before the other one is waited for (WaitStopOfLeader), so
 // where the copy is killed that is looked at as well.
 absl::Status CopyCalls::WaitUntilSeen() {
@@ -66,7 +72,7 @@ absl::Status CopyCalls::WaitUntilSeen() {
   for (;;) {
     RETURN_IF_ERROR(Look(copy_, *seen_));
     if (seen_->stop) return absl::OkStatus();
-    if (!Look(other_, *seen_of_other_).ok()) seen_of_other_->ended = true;
+    if (!LookAgain(other_, *seen_of_other_).ok()) seen_of_other_->ended = true;
     changes.Wait(absl::Now() + kMost);
   }
 }

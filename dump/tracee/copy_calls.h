@@ -69,6 +69,8 @@ class CopyCalls {
   };
   // Looks once whether it has come to one.
   static absl::Status Look(pid_t tid, Seen& seen);
+  // The same of one that may have been killed since it was seen to stop.
+  static absl::Status LookAgain(pid_t tid, Seen& seen);
   absl::Status WaitUntilSeen();
 
   pid_t copy_;         // the thread that makes the calls; 0 once moved from

@@ -16,6 +16,7 @@
 
 #include "absl/functional/function_ref.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "dump/tracee/ptrace_ops.h"
 #include "dump/tracee/remote_memory.h"
 #include "dump/tracee/remote_syscalls.h"
@@ -59,6 +60,16 @@ bool IsThere(pid_t pid, uint64_t start_time) {
   return stat.ok() && !stat->zombie() && stat->start_time == start_time;
 }
 
+// Whoever is killed is no tracee any more some time before it is seen to be dead.
+bool EndsSoon(pid_t pid, uint64_t start_time) {
+  constexpr int kMostMilliseconds = 100;
+  for (int i = 0; i < kMostMilliseconds; ++i) {
+    if (!IsThere(pid, start_time)) return true;
+    absl::SleepFor(absl::Milliseconds(1));
+  }
+  return false;
+}
+
 // Does something with a process that is frozen for it, if it is there.
 absl::Status WithCalls(
     pid_t pid, uint64_t start_time, absl::Time deadline,
@@ -66,15 +77,16 @@ absl::Status WithCalls(
   if (!IsThere(pid, start_time)) return absl::OkStatus();
   absl::StatusOr<FrozenTask> task = FrozenTask::Freeze(pid, deadline);
   if (!IsThere(pid, start_time)) return absl::OkStatus();
+  if (absl::IsNotFound(task.status()) && EndsSoon(pid, start_time)) return absl::OkStatus();
   RETURN_IF_ERROR(task.status());
   absl::Status status;
   {
-    ASSIGN_OR_RETURN(RemoteSyscalls calls, RemoteSyscalls::Create(*task));
-    status = deed(calls, *task);
-    status.Update(calls.Close());
+    absl::StatusOr<RemoteSyscalls> calls = RemoteSyscalls::Create(*task);
+    status = calls.ok() ? deed(*calls, *task) : calls.status();
+    if (calls.ok()) status.Update(calls->Close());
   }
   status.Update(task->Resume());
-  return status;
+  return absl::IsNotFound(status) && EndsSoon(pid, start_time) ? absl::OkStatus() : status;
 }
 
 // The process, which stands, waits for the child.

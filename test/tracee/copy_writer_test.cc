@@ -161,6 +161,26 @@ TEST(CopyWriterTest, AKilledCopyIsNoticedWhileItHasAnotherThread) {
   EXPECT_TRUE(absl::IsNotFound(first->FinishWrite().status()));
 }
 
+// Nor when that one has been seen to be done.
+TEST(CopyWriterTest, AKilledCopyIsNoticedWhoseOtherThreadWasDone) {
+  Pages();
+  const Child child(FillAndPause);
+  const Copied copied(child.pid());
+  auto first = copied.Writer();
+  ASSERT_TRUE(first.ok()) << first.status();
+  auto second = first->AddThread(copied.copy->dir());
+  ASSERT_TRUE(second.ok()) << second.status();
+  const TempFile files[2];
+  ASSERT_TRUE(first->Take(files[0].fd()).ok());
+  ASSERT_TRUE(second->Take(files[1].fd()).ok());
+  const std::array piece = {Piece(3)};
+  ASSERT_TRUE(second->StartWrite(piece, 0).ok());
+  while (!second->IsDone()) usleep(100);
+  ASSERT_EQ(kill(copied.copy->pid(), SIGKILL), 0);
+  EXPECT_TRUE(absl::IsNotFound(first->Write(piece, 0).status()));
+  EXPECT_TRUE(absl::IsNotFound(second->FinishWrite().status()));
+}
+
 TEST(CopyWriterTest, MemoryThatIsNotThereIsAnError) {
   char* const hole = Pages() + 2 * kPage;
   const Child child([hole](int ready) {
