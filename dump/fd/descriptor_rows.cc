@@ -49,7 +49,8 @@ absl::Status Identify(const ProcDir& task, OpenFileRow& row, Descriptor& descrip
 }
 
 // Whether stat(2) says what the kernel keeps, so that it says so again as long as that is the same.
-// All but times, and blocks that are yet to be allocated, which matter of files without names alone.
+// All but times, and blocks that are yet to be allocated: these matter of files without names
+// alone.
 bool SaysWhatIsKept(const struct stat& stat, const struct stat& kept) {
   return stat.st_dev == kept.st_dev && stat.st_ino == kept.st_ino && stat.st_mode == kept.st_mode &&
          stat.st_nlink == kept.st_nlink && stat.st_uid == kept.st_uid &&
