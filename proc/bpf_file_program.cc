@@ -43,6 +43,10 @@ struct FileLayout {
   uint32_t operations_show = 0;
   uint32_t inode_number = 0;
   uint32_t inode_locks = 0;
+  uint32_t locks_flock = 0;
+  uint32_t locks_posix = 0;
+  uint32_t locks_lease = 0;
+  uint32_t list_next = 0;
   uint32_t inode_mode = 0;
   uint32_t inode_block_bits = 0;
   uint32_t inode_links = 0;
@@ -88,13 +92,14 @@ absl::StatusOr<FileLayout> FindFileLayout(std::string_view bytes) {
   const BtfType &context = iterator.context, &mount = types[0], &event = types[1],
                 &timer = types[2], &pipe = types[3];
   BtfType file, path, dentry, name, operations, inode, super, owner, task, files, table, kinds,
-      hrtimer, node;
+      hrtimer, node, locks, list;
   const BtfPart parts[] = {
-      {&file, context, "file"},  {&path, file, "f_path"},     {&dentry, path, "dentry"},
-      {&name, dentry, "d_name"}, {&operations, file, "f_op"}, {&inode, file, "f_inode"},
-      {&super, inode, "i_sb"},   {&owner, file, "f_owner"},   {&task, context, "task"},
-      {&files, task, "files"},   {&table, files, "fdt"},      {&kinds, timer, "t"},
-      {&hrtimer, kinds, "tmr"},  {&node, hrtimer, "node"},
+      {&file, context, "file"},    {&path, file, "f_path"},     {&dentry, path, "dentry"},
+      {&name, dentry, "d_name"},   {&operations, file, "f_op"}, {&inode, file, "f_inode"},
+      {&super, inode, "i_sb"},     {&owner, file, "f_owner"},   {&task, context, "task"},
+      {&files, task, "files"},     {&table, files, "fdt"},      {&kinds, timer, "t"},
+      {&hrtimer, kinds, "tmr"},    {&node, hrtimer, "node"},    {&locks, inode, "i_flctx"},
+      {&list, locks, "flc_flock"},
   };
   RETURN_IF_ERROR(FindParts(btf, parts));
   // Only where a file points to its owner, the owner points back: before, it was within the file.
@@ -124,6 +129,10 @@ absl::StatusOr<FileLayout> FindFileLayout(std::string_view bytes) {
       {&layout.operations_show, operations, "show_fdinfo"},
       {&layout.inode_number, inode, "i_ino"},
       {&layout.inode_locks, inode, "i_flctx"},
+      {&layout.locks_flock, locks, "flc_flock"},
+      {&layout.locks_posix, locks, "flc_posix"},
+      {&layout.locks_lease, locks, "flc_lease"},
+      {&layout.list_next, list, "next"},
       {&layout.inode_mode, inode, "i_mode"},
       {&layout.inode_block_bits, inode, "i_blkbits"},
       {&layout.inode_links, inode, "i_nlink"},
@@ -207,10 +216,28 @@ class FileAssembler : BpfStackAssembler<KernelFile> {
     LoadField(PLACE(mount_id), kPointed, layout.mount_id);
   }
 
+  // There are lists from the first lock on, and one inode is that of all kernel objects. The first
+  // of an empty list is its head.
+  void FillLocks(const FileLayout& layout) {
+    std::vector<size_t> none;
+    Add(bpf::Load64(BPF_REG_4, kPointed, layout.inode_locks));
+    JumpTo(none, bpf::SkipIfZero(BPF_REG_4, 0));
+    Add(bpf::Set(BPF_REG_3, 0));
+    for (const uint32_t head : {layout.locks_flock, layout.locks_posix, layout.locks_lease}) {
+      Add(bpf::Load64(BPF_REG_5, BPF_REG_4, head + layout.list_next));
+      Add(bpf::Copy(BPF_REG_2, BPF_REG_4));
+      Add(bpf::Add(BPF_REG_2, static_cast<int>(head)));
+      Add(bpf::SubtractRegister(BPF_REG_5, BPF_REG_2));
+      Add(bpf::OrRegister(BPF_REG_3, BPF_REG_5));
+    }
+    Add(bpf::Store64(BPF_REG_10, At(offsetof(KernelFile, locks)), BPF_REG_3));
+    Here(none);
+  }
+
   void FillFromInode(const FileLayout& layout) {
     LoadPointer(kPointed, kFile, layout.file_inode);
     LoadField(PLACE(inode), kPointed, layout.inode_number);
-    LoadField(PLACE(locks), kPointed, layout.inode_locks);
+    FillLocks(layout);
     LoadField(PLACE(mode), kPointed, layout.inode_mode);
     LoadField(PLACE(block_bits), kPointed, layout.inode_block_bits);
     LoadField(PLACE(links), kPointed, layout.inode_links);

@@ -81,6 +81,12 @@ constexpr bpf_insn Add(uint8_t to, int value) {
 constexpr bpf_insn AddRegister(uint8_t to, uint8_t from) {
   return {BPF_ALU64 | BPF_ADD | BPF_X, to, from, 0, 0};
 }
+constexpr bpf_insn SubtractRegister(uint8_t to, uint8_t from) {
+  return {BPF_ALU64 | BPF_SUB | BPF_X, to, from, 0, 0};
+}
+constexpr bpf_insn OrRegister(uint8_t to, uint8_t from) {
+  return {BPF_ALU64 | BPF_OR | BPF_X, to, from, 0, 0};
+}
 constexpr bpf_insn And(uint8_t what, int value) {
   return {BPF_ALU64 | BPF_AND | BPF_K, what, 0, 0, value};
 }

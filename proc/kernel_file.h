@@ -22,8 +22,8 @@ struct KernelFile {
   uint64_t pos;
   uint64_t inode;
   uint64_t show_fdinfo;    // a function, or none
-  uint64_t locks;          // their list, once there were any
-  uint64_t owner;          // likewise
+  uint64_t locks;          // not 0: its lists of locks are not all empty
+  uint64_t owner;          // who signals go to, once there was anybody
   uint64_t close_on_exec;  // of the 64 descriptors around it
   uint64_t magic;          // of the file system: statfs(2), <linux/magic.h>
   int64_t size;

@@ -216,6 +216,26 @@ TEST_F(BpfOpenFilesTest, LeavesToProcfsWhatItAloneSays) {
   EXPECT_TRUE(RowOf(file).info_text);
   ASSERT_EQ(flock(file, LOCK_EX), 0);
   EXPECT_FALSE(RowOf(file).info_text);
+  ASSERT_EQ(flock(file, LOCK_UN), 0);
+  EXPECT_TRUE(RowOf(file).info_text) << "there were locks, and are none";
+  struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+  ASSERT_EQ(fcntl(file, F_SETLK, &lock), 0);
+  EXPECT_FALSE(RowOf(file).info_text);
+  lock.l_type = F_UNLCK;
+  ASSERT_EQ(fcntl(file, F_SETLK, &lock), 0);
+  const int leased = Keep(open("/proc/self/exe", O_RDONLY));
+  if (fcntl(leased, F_SETLEASE, F_RDLCK) == 0) {
+    EXPECT_FALSE(RowOf(leased).info_text);
+    EXPECT_EQ(fcntl(leased, F_SETLEASE, F_UNLCK), 0);
+  }
+}
+
+// Of all kernel objects the kernel has one inode, which keeps lists of locks from the first one on.
+TEST_F(BpfOpenFilesTest, ALockThatAnObjectHadIsNoneOfAnother) {
+  const int locked = Keep(eventfd(0, 0));
+  ASSERT_EQ(flock(locked, LOCK_SH), 0);
+  ASSERT_EQ(flock(locked, LOCK_UN), 0);
+  EXPECT_TRUE(RowOf(Keep(eventfd(0, 0))).info_text);
 }
 
 TEST_F(BpfOpenFilesTest, SaysWhereSignalsMayBeSent) {
