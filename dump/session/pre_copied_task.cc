@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <string>
 #include <utility>
 
 #include "absl/time/clock.h"
@@ -43,6 +44,20 @@ std::vector<AddressRange> RangesOf(std::span<const PageRun> runs) {
   return ranges;
 }
 
+// By mappings, as far as they are in `ranges`; both ascending.
+std::vector<AddressRange> PartsOf(std::span<const AddressRange> ranges,
+                                  std::span<const Mapping> mappings) {
+  std::vector<AddressRange> parts;
+  auto range = ranges.begin();
+  for (const Mapping& mapping : mappings) {
+    while (range != ranges.end() && range->end <= mapping.start) ++range;
+    for (auto next = range; next != ranges.end() && next->start < mapping.end; ++next) {
+      parts.push_back({std::max(next->start, mapping.start), std::min(next->end, mapping.end)});
+    }
+  }
+  return parts;
+}
+
 // Those of `runs` that are not in `others`.
 std::vector<PageRun> Without(std::span<const PageRun> runs, std::span<const PageRun> others) {
   return SplitByParent(runs, RangesOf(others), runs).in_parent;
@@ -58,6 +73,15 @@ absl::StatusOr<std::vector<PageRun>> ContentOf(std::span<const AddressRange> map
         }));
   }
   return RunsOf(found);
+}
+
+absl::Status WithCalls(const FrozenTask& task,
+                       absl::FunctionRef<absl::Status(RemoteSyscalls& calls)> deed) {
+  RETURN_IF_ERROR(CheckMayRunCalls(task));
+  ASSIGN_OR_RETURN(RemoteSyscalls calls, RemoteSyscalls::Create(task));
+  absl::Status status = deed(calls);
+  status.Update(calls.Close());
+  return status;
 }
 
 }  // namespace
@@ -104,14 +128,13 @@ absl::StatusOr<PreCopiedTask> PreCopiedTask::Watch(const Target& target,
                                                    const KernelFeatures& features,
                                                    absl::Duration timeout) {
   PreCopiedTask made(target, std::move(mappings));
-  const auto make = [&made](const FrozenTask& task) -> absl::Status {
-    RETURN_IF_ERROR(CheckMayRunCalls(task));
-    ASSIGN_OR_RETURN(RemoteSyscalls calls, RemoteSyscalls::Create(task));
+  const auto make = [&made](RemoteSyscalls& calls) -> absl::Status {
     ASSIGN_OR_RETURN(WriteWatch watch, WriteWatch::CreateIn(calls));
     made.watch_ = std::make_unique<WriteWatch>(std::move(watch));
-    return calls.Close();
+    return absl::OkStatus();
   };
-  RETURN_IF_ERROR(made.WithFrozen(timeout, make));
+  RETURN_IF_ERROR(
+      made.WithFrozen(timeout, [&](const FrozenTask& task) { return WithCalls(task, make); }));
   ASSIGN_OR_RETURN(Pagemap pagemap, Pagemap::Open(target.dir, features));
   made.pagemap_ = std::make_unique<Pagemap>(std::move(pagemap));
   // What cannot be watched, or is gone by now, is written in the freeze.
@@ -123,39 +146,30 @@ absl::StatusOr<PreCopiedTask> PreCopiedTask::Watch(const Target& target,
 }
 
 absl::StatusOr<std::vector<AddressRange>> PreCopiedTask::FindWritten(bool protect) {
+  ASSIGN_OR_RETURN(const std::string text, dir_.Read("maps"));
+  ASSIGN_OR_RETURN(const std::vector<Mapping> all, ParseMaps(text));
   std::vector<AddressRange> written;
-  for (const AddressRange& mapping : mappings_) {
-    // Something else may be mapped there by now, which is of no matter before the freeze.
-    const absl::StatusOr<bool> watched =
-        pagemap_->FindWritten(mapping.start, mapping.end, false, protect,
-                              [&written](RemoteAddress start, RemoteAddress end) {
-                                JoinRange(AddressRange{start, end}, written);
-                              });
+  const auto add = [&written](RemoteAddress start, RemoteAddress end) {
+    JoinRange(AddressRange{start, end}, written);
+  };
+  // What is mapped there by now, watched or not.
+  for (const AddressRange& part : PartsOf(mappings_, all)) {
+    const auto watched = pagemap_->FindWritten(part.start, part.end, false, protect, add);
     if (absl::IsNotFound(watched.status())) return watched.status();
+    if (watched.ok() || !protect) continue;
+    // Something else was mapped there meanwhile. Kernel trap: PAGEMAP_SCAN fails when it comes to
+    // what nobody watches, and does not say what it has found, and protected, before.
+    saved_ = Without(saved_, RunsOf(std::span(&part, 1)));
   }
   return written;
 }
 
-// From when on it is known of every write whether it is seen: see above.
-absl::Status PreCopiedTask::Stand(absl::Duration timeout, BorrowedFd file, CopyGuardian* guardian,
-                                  std::unique_ptr<WriterAlong>& writer) {
-  return WithFrozen(timeout, [&](const FrozenTask& task) -> absl::Status {
-    if (guardian == nullptr) return absl::OkStatus();
-    ASSIGN_OR_RETURN(RemoteSyscalls calls, RemoteSyscalls::Create(task));
-    auto made = WriterAlong::Start(calls, task, start_time_, *guardian, file);
-    // It can be read from as well.
-    if (made.ok()) writer = *std::move(made);
-    return calls.Close();
-  });
-}
-
-absl::Status PreCopiedTask::EndWriter(absl::Duration timeout, WriterAlong& writer) {
-  return WithFrozen(timeout, [&writer](const FrozenTask& task) -> absl::Status {
-    ASSIGN_OR_RETURN(RemoteSyscalls calls, RemoteSyscalls::Create(task));
-    absl::Status status = writer.End(calls, task);
-    status.Update(calls.Close());
-    return status;
-  });
+absl::StatusOr<std::vector<AddressRange>> PreCopiedTask::Protect(
+    absl::Duration timeout, absl::FunctionRef<absl::Status(const FrozenTask& task)> deed) {
+  ASSIGN_OR_RETURN(std::vector<AddressRange> written, FindWritten(true));
+  // When it has stood still once, it is known of every write whether it is seen: see above.
+  RETURN_IF_ERROR(WithFrozen(timeout, deed));
+  return written;
 }
 
 absl::Status PreCopiedTask::Drain(std::span<const PageRun> runs, PageSink sink, SelfWriter* writer,
@@ -172,13 +186,25 @@ absl::Status PreCopiedTask::Drain(std::span<const PageRun> runs, PageSink sink, 
 
 absl::Status PreCopiedTask::Write(PageSink sink, CopyGuardian* guardian, absl::Duration timeout,
                                   const DrainProgress& progress) {
-  RETURN_IF_ERROR(FindWritten(true).status());
   std::unique_ptr<WriterAlong> writer;
-  RETURN_IF_ERROR(Stand(timeout, sink.file(), guardian, writer));
+  const auto start = [&](const FrozenTask& task) {
+    if (guardian == nullptr) return absl::OkStatus();
+    // Without one it can be read from as well.
+    WithCalls(task, [&](RemoteSyscalls& calls) -> absl::Status {
+      ASSIGN_OR_RETURN(writer,
+                       WriterAlong::Start(calls, task, start_time_, *guardian, sink.file()));
+      return absl::OkStatus();
+    }).IgnoreError();
+    return absl::OkStatus();
+  };
+  RETURN_IF_ERROR(Protect(timeout, start).status());
   ASSIGN_OR_RETURN(const std::vector<PageRun> runs,
                    ContentOf(mappings_, *pagemap_, PageFilter::kNonzero));
   RETURN_IF_ERROR(Drain(runs, std::move(sink), writer ? &writer->writer() : nullptr, progress));
-  return writer ? EndWriter(timeout, *writer) : absl::OkStatus();
+  if (!writer) return absl::OkStatus();
+  return WithFrozen(timeout, [&writer](const FrozenTask& task) {
+    return WithCalls(task, [&](RemoteSyscalls& calls) { return writer->End(calls, task); });
+  });
 }
 
 absl::StatusOr<uint64_t> PreCopiedTask::Lag() {
@@ -188,9 +214,8 @@ absl::StatusOr<uint64_t> PreCopiedTask::Lag() {
 
 absl::Status PreCopiedTask::CatchUp(PageSink sink, absl::Duration timeout,
                                     const DrainProgress& progress) {
-  ASSIGN_OR_RETURN(const std::vector<AddressRange> written, FindWritten(true));
-  std::unique_ptr<WriterAlong> none;
-  RETURN_IF_ERROR(Stand(timeout, sink.file(), nullptr, none));
+  ASSIGN_OR_RETURN(const std::vector<AddressRange> written,
+                   Protect(timeout, [](const FrozenTask&) { return absl::OkStatus(); }));
   return Drain(RunsOf(written), std::move(sink), nullptr, progress);
 }
 
@@ -201,6 +226,12 @@ std::span<const PageRun> PreCopiedTask::saved() const {
 
 void PreCopiedTask::End() {
   if (watch_) watch_->End(dir_);
+  watch_.reset();
+}
+
+void PreCopiedTask::GiveUp() {
+  mappings_.clear();
+  saved_.clear();
   watch_.reset();
 }
 

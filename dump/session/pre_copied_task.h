@@ -71,10 +71,13 @@ class PreCopiedTask {
   const InterruptedCalls& calls() const { return calls_; }
   // What the parent images hold. None where its memory is another one by now.
   std::span<const PageRun> saved() const;
-  // Whether any of that is left to them.
-  void Need(bool needed) { needed_ = needed; }
+  // Some of that is left to them.
+  void Need() { needed_ = true; }
   // Once the task runs again.
   void End();
+  // It has ended: nothing more is done with it.
+  void GiveUp();
+  bool has_ended() const { return watch_ == nullptr; }
 
   // Of the parent images, the nearest first, when it is known what is left to them. Nothing, and no
   // pages either, where nothing is.
@@ -88,14 +91,14 @@ class PreCopiedTask {
         dir_(target.dir),
         mappings_(std::move(mappings)) {}
 
+  // What was written to since it was protected last. `protect`: once more.
   absl::StatusOr<std::vector<AddressRange>> FindWritten(bool protect);
   // Freezes it, if it is still the one that was found, and lets it go on.
   absl::Status WithFrozen(absl::Duration timeout,
                           absl::FunctionRef<absl::Status(const FrozenTask& task)> deed);
-  // With `guardian`, which may be null, gives it one who writes, if it can.
-  absl::Status Stand(absl::Duration timeout, BorrowedFd file, CopyGuardian* guardian,
-                     std::unique_ptr<WriterAlong>& writer);
-  absl::Status EndWriter(absl::Duration timeout, WriterAlong& writer);
+  // Protects what was written, so that it can be read. Meanwhile it stands once, and that is done.
+  absl::StatusOr<std::vector<AddressRange>> Protect(
+      absl::Duration timeout, absl::FunctionRef<absl::Status(const FrozenTask& task)> deed);
   absl::Status Drain(std::span<const PageRun> runs, PageSink sink, SelfWriter* writer,
                      const DrainProgress& progress);
 

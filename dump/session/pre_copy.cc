@@ -74,18 +74,29 @@ absl::Status PreCopy::Write(const Target& target, std::vector<AddressRange> mapp
   ASSIGN_OR_RETURN(PageSink sink, destination.OpenInParent());
   PreCopiedTask& task = tasks_.emplace_back(*std::move(made));
   const TraceSpan span(TraceKind::kTask, "write beforehand", {{"pid", target.pid}});
-  RETURN_IF_ERROR(task.Write(std::move(sink), guardian, timeout, run_.MemoryProgress()));
+  RETURN_IF_ERROR(
+      Survive(task.Write(std::move(sink), guardian, timeout, run_.MemoryProgress()), task));
   run_.log.Info(absl::StrCat("Wrote ", task.bytes() / kImagePageSize, " pages of process ",
                              target.pid, " beforehand in ",
                              absl::ToInt64Microseconds(absl::Now() - begun), " us"));
   return absl::OkStatus();
 }
 
+// Others than the root come and go until all stand.
+absl::Status PreCopy::Survive(absl::Status status, PreCopiedTask& task) {
+  if (!absl::IsNotFound(status) || task.pid() == run_.options.pid) return status;
+  run_.log.Info(absl::StrCat("Process ", task.pid(), " has ended: ", status.message()));
+  task.GiveUp();
+  return absl::OkStatus();
+}
+
 absl::StatusOr<uint64_t> PreCopy::Lag() {
   uint64_t lag = 0;
   for (PreCopiedTask& task : tasks_) {
-    ASSIGN_OR_RETURN(const uint64_t bytes, task.Lag());
-    lag += bytes;
+    if (task.has_ended()) continue;
+    const absl::StatusOr<uint64_t> bytes = task.Lag();
+    RETURN_IF_ERROR(Survive(bytes.status(), task));
+    lag += bytes.value_or(0);
   }
   return lag;
 }
@@ -99,14 +110,15 @@ absl::Status PreCopy::CatchUp(Destination& destination) {
     const TraceSpan span(TraceKind::kTask, "catch up", {{"bytes", lag}});
     RETURN_IF_ERROR(destination.images().directory()->DeepenParent());
     for (PreCopiedTask& task : tasks_) {
+      if (task.has_ended()) continue;
       ASSIGN_OR_RETURN(PageSink sink, destination.OpenInParent());
-      RETURN_IF_ERROR(task.CatchUp(std::move(sink), run_.options.timeout, run_.MemoryProgress()));
+      RETURN_IF_ERROR(Survive(
+          task.CatchUp(std::move(sink), run_.options.timeout, run_.MemoryProgress()), task));
     }
     before = lag;
     ASSIGN_OR_RETURN(lag, Lag());
   }
-  run_.report.pages_pre_copied = BytesWritten() / kImagePageSize;
-  run_.log.Info(absl::StrCat("Wrote ", run_.report.pages_pre_copied, " pages beforehand, ",
+  run_.log.Info(absl::StrCat("Wrote ", BytesWritten() / kImagePageSize, " pages beforehand, ",
                              lag / kImagePageSize, " of which were written to since"));
   return absl::OkStatus();
 }
@@ -133,7 +145,9 @@ void PreCopy::Tell(TreeFacts& facts) const {
 void PreCopy::Settle(const TreeFacts& facts) {
   for (const FrozenFacts& task : facts.tasks) {
     for (PreCopiedTask& copied : tasks_) {
-      if (copied.pid() == task.process.pid) copied.Need(!task.pages.in_parent.empty());
+      if (copied.pid() != task.process.pid || task.pages.in_parent.empty()) continue;
+      copied.Need();
+      run_.report.pages_pre_copied += copied.bytes() / kImagePageSize;
     }
   }
 }

@@ -45,6 +45,16 @@ static void CheckLarge(void) {
   }
 }
 
+/* The end of it is mapped anew now and then, as another kind of mapping. */
+enum { kTail = 16 };
+
+static void MapTail(void) {
+  char* tail = large + (size_t)kLargePages * kPageSize;
+  EXPECT(mmap(tail, kTail * kPageSize, PROT_READ | PROT_WRITE,
+              MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == tail);
+  memset(tail, 1, kTail * kPageSize);
+}
+
 /* Memory that the disk writes to: what each part of it holds is which part of the file. */
 static int file = -1;
 static char* read_into;
@@ -81,8 +91,9 @@ static void CheckRead(void) {
 }
 
 int main(void) {
-  large = Map((size_t)kLargePages * kPageSize);
-  REQUIRE(madvise(large, (size_t)kLargePages * kPageSize, MADV_NOHUGEPAGE) == 0);
+  large = Map((size_t)(kLargePages + kTail) * kPageSize);
+  REQUIRE(madvise(large, (size_t)(kLargePages + kTail) * kPageSize, MADV_NOHUGEPAGE) == 0);
+  memset(large + (size_t)kLargePages * kPageSize, 1, kTail * kPageSize);
   for (int page = 0; page < kLargePages; ++page) *End(page, 0) = 0;
   PrepareAreas();
   PrepareFile();
@@ -94,8 +105,9 @@ int main(void) {
   pthread_t reader = StartThread(ReadOn, NULL);
   for (int i = 0; i < 2 * kPages; ++i) Step();
   Ready();
-  while (access("go", R_OK) != 0) {
+  for (int i = 1; access("go", R_OK) != 0; ++i) {
     Step();
+    if (i % 100 == 0) MapTail();
     SleepMs(1);
   }
   atomic_store(&stop, true);
