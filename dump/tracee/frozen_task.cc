@@ -137,7 +137,11 @@ void FrozenTask::SiftRows() {
 
 absl::Status FrozenTask::ReadThreads() {
   SiftRows();
-  for (FrozenThread& thread : threads_) RETURN_IF_ERROR(ReadThread(thread));
+  for (FrozenThread& thread : threads_) {
+    const absl::Status read = ReadThread(thread);
+    if (absl::IsNotFound(read)) return Died(pid_);
+    RETURN_IF_ERROR(read);
+  }
   return absl::OkStatus();
 }
 
