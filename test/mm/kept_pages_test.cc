@@ -71,7 +71,7 @@ TEST(KeptPagesTest, ACopyThatWasKilledIsNotTakenForItsMaker) {
   const PageRun run = {copy.Page(5), 1};
   std::vector<std::byte> bytes(kPage);
   const absl::Status status = copied.Read(std::span(&run, 1), bytes);
-  EXPECT_EQ(FailureOf(status), Failure::kInternal) << status;
+  EXPECT_EQ(FailureOf(status), Failure::kHost) << status;
   EXPECT_THAT(std::string(status.message()), ::testing::HasSubstr("--snapshot=off"));
 }
 
