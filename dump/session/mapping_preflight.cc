@@ -107,7 +107,6 @@ absl::StatusOr<std::vector<Mapping>> MappingsOf(const Target& target, bool again
 absl::Status ReadMaps(std::span<const Target> targets, size_t descriptors,
                       const KernelFeatures& features, Preflight& preflight) {
   const TraceSpan span(TraceKind::kWork, "maps and heap");
-  constexpr size_t kHeap = 96 << 10;
   constexpr size_t kHeapForTask = 32 << 10;
   constexpr size_t kHeapForThread = 6 << 10;
   constexpr size_t kHeapForDescriptor = 1536;
@@ -117,7 +116,7 @@ absl::Status ReadMaps(std::span<const Target> targets, size_t descriptors,
   uint64_t cgroups = 0;
   uint64_t buffer = 0;
   bool many = false;
-  size_t heap = kHeap + descriptors * kHeapForDescriptor;
+  size_t heap = descriptors * kHeapForDescriptor;
   for (const Target& target : targets) {
     absl::StatusOr<std::optional<std::string>> read = ReadMapsText(target.dir, features);
     if (!read.ok() && HasGone(target, targets)) continue;
