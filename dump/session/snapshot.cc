@@ -64,10 +64,16 @@ struct Amount {
   uint64_t most_bytes() const { return tables * kBytesOfTable; }
 };
 
+constexpr uint64_t kKibOfPage = kImagePageSize >> 10;
+
+// By what was seen of it before it stood still: with the pages of files.
+Amount AmountSeen(const Target& target) {
+  return {(target.resident + target.swapped) / kKibOfPage, target.page_tables / kKibOfPage};
+}
+
 // By what the kernel counts. The tables are as many at most. Nothing of a task whose leader has
 // ended.
 Amount AmountInMemory(const FrozenFacts& facts) {
-  constexpr uint64_t kKibOfPage = kImagePageSize >> 10;
   const absl::StatusOr<TaskStatus> status = ParseStatus(facts.threads.front().status_text);
   if (!status.ok()) return {};
   return {(status->anonymous + status->swapped) / kKibOfPage, status->page_tables / kKibOfPage};
@@ -96,10 +102,12 @@ absl::Status ScanNow(const FrozenTask& task, const KernelFeatures& features, Fro
 
 absl::Status Snapshot::Prepare(std::span<const Target> targets) {
   uint64_t largest = 0;
+  bool worth = false;
   for (const Target& target : targets) {
     largest = std::max(largest, target.resident << 10);
+    worth = worth || IsWorthCopy(AmountSeen(target), options_.worth);
   }
-  const bool worth = options_.mode != SnapshotMode::kOff && largest >= options_.worth;
+  worth = worth && options_.mode != SnapshotMode::kOff;
   if (worth) {
     ASSIGN_OR_RETURN(room_, MemoryHeadroom(targets.front().dir));
     // Copies are not all that wants memory.

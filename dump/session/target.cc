@@ -201,6 +201,7 @@ absl::StatusOr<Target> Find(const Dumper& dumper, pid_t pid, bool is_root) {
                 .shadow_stack = status.shadow_stack,
                 .resident = status.resident,
                 .resident_shared = status.resident_files + status.resident_shared,
+                .swapped = status.swapped,
                 .page_tables = status.page_tables};
 }
 

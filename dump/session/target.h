@@ -28,9 +28,10 @@ struct Target {
   uint64_t threads = 0;       // by then
   bool shadow_stack = false;  // in use by then
   // KiB of its memory by then, which is about what it is when it stands still: all that is
-  // resident, what of that is shared with files, and of page tables.
+  // resident, what of that is shared with files, what is swapped out, and of page tables.
   uint64_t resident = 0;
   uint64_t resident_shared = 0;
+  uint64_t swapped = 0;
   uint64_t page_tables = 0;
 };
 
