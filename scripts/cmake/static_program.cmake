@@ -46,6 +46,6 @@ function(dumpctl_link_statically program)
     # libnl has name resolution in it, of which the linker warns in every static program; none of
     # it is ever called. That warning cannot be turned off alone: --no-warnings has GNU ld 2.40 link
     # programs that lack symbols, too, without a word.
-    target_link_options(${program} PRIVATE -static-pie)
+    target_link_options(${program} PRIVATE -static-pie -Wl,--gc-sections)
   endif()
 endfunction()
