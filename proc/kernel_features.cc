@@ -56,13 +56,15 @@ bool HasProcmapQuery(const ProcDir& self) {
 
 // Whether a scan for `category` is understood: kernels refuse categories they do not know.
 bool CanScanFor(const ProcDir& self, uint64_t category) {
-  const TouchedPage page;
   const auto pagemap = self.Open("pagemap", O_RDONLY);
-  if (!pagemap.ok() || !page.valid()) return false;
+  if (!pagemap.ok()) return false;
   abi::PageRegion region = {};
+  // A page that is there.
+  const auto size = static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
+  const uint64_t start = reinterpret_cast<uint64_t>(&region) & ~(size - 1);
   abi::PmScanArg arg = {.size = sizeof arg,
-                        .start = page.address(),
-                        .end = page.address() + page.size(),
+                        .start = start,
+                        .end = start + size,
                         .vec = reinterpret_cast<uint64_t>(&region),
                         .vec_len = 1,
                         .category_anyof_mask = abi::kPageIsPresent | category,
@@ -160,7 +162,7 @@ constexpr KernelFeatures::Description kDescriptions[] = {
 bool Answer(KernelFeature feature);
 
 bool Ask(KernelFeature feature) {
-  const absl::StatusOr<ProcDir> proc = ProcDir::OpenTask(getpid());
+  const absl::StatusOr<ProcDir> proc = ProcDir::OpenOwn();
   if (!proc.ok()) return false;
   const ProcDir& self = *proc;
   switch (feature) {

@@ -10,7 +10,7 @@
 namespace dumpctl {
 
 absl::StatusOr<MountWatch> MountWatch::Start() {
-  ASSIGN_OR_RETURN(const ProcDir self, ProcDir::OpenTask(getpid()));
+  ASSIGN_OR_RETURN(const ProcDir self, ProcDir::OpenOwn());
   ASSIGN_OR_RETURN(UniqueFd mounts, self.Open("mountinfo", O_RDONLY));
   return MountWatch(std::move(mounts));
 }

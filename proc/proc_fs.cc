@@ -59,6 +59,13 @@ absl::StatusOr<ProcDir> ProcDir::OpenTask(pid_t pid) {
   return ProcDir(std::move(dir), std::move(path));
 }
 
+absl::StatusOr<ProcDir> ProcDir::OpenOwn() {
+  const pid_t pid = getpid();
+  static const pid_t first = pid;
+  static const absl::StatusOr<ProcDir> dir = OpenTask(first);
+  return dir.ok() && pid == first ? dir : OpenTask(pid);
+}
+
 absl::StatusOr<ProcDir> ProcDir::OpenRoot() {
   ASSIGN_OR_RETURN(UniqueFd dir, OpenDirectory(kProc));
   return ProcDir(std::move(dir), kProc);

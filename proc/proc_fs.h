@@ -25,6 +25,8 @@ namespace dumpctl {
 class ProcDir {
  public:
   static absl::StatusOr<ProcDir> OpenTask(pid_t pid);
+  // Our own: opened once, and kept until we end. (A child of ours opens its own, each time.)
+  static absl::StatusOr<ProcDir> OpenOwn();
   // /proc itself, for files that belong to no task ("sys/kernel/cap_last_cap", "mounts", ...).
   static absl::StatusOr<ProcDir> OpenRoot();
 

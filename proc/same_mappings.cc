@@ -53,7 +53,7 @@ const std::string* OpenNames::Of(int fd) {
   const auto known = names_.find(fd);
   if (known != names_.end()) return &known->second;
   if (!self_) {
-    absl::StatusOr<ProcDir> self = ProcDir::OpenTask(getpid());
+    absl::StatusOr<ProcDir> self = ProcDir::OpenOwn();
     if (!self.ok()) return nullptr;
     self_ = *std::move(self);
   }

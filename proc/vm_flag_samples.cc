@@ -138,7 +138,7 @@ bool IsSample(const MappingFlags& mapping, std::string_view head, const SamplePa
 }  // namespace
 
 absl::StatusOr<OwnVmFlags> SampleVmFlags(const BpfVmaIterator& iterator) {
-  ASSIGN_OR_RETURN(const ProcDir self, ProcDir::OpenTask(getpid()));
+  ASSIGN_OR_RETURN(const ProcDir self, ProcDir::OpenOwn());
   ASSIGN_OR_RETURN(const UniqueFd program, self.Open("exe", O_RDONLY));
   const SamplePages pages(program);
   if (!pages.valid()) return absl::ErrnoToStatus(errno, "mapping sample pages");

@@ -35,7 +35,7 @@ bool MapZeroPage(void* page, size_t size) {
 
 // What our pagemap says of it; 0 if that cannot be read.
 uint64_t EntryOfZeros(const void* page) {
-  const auto self = ProcDir::OpenTask(getpid());
+  const auto self = ProcDir::OpenOwn();
   if (!self.ok()) return 0;
   const auto pagemap = self->Open("pagemap", O_RDONLY);
   if (!pagemap.ok()) return 0;

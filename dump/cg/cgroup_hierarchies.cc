@@ -61,7 +61,7 @@ absl::StatusOr<CgroupHierarchies> CgroupHierarchies::Create(std::string yard) {
   CgroupHierarchies hierarchies;
   hierarchies.yard_ = std::move(yard);
   if (!hierarchies.yard_.empty()) return hierarchies;
-  ASSIGN_OR_RETURN(const ProcDir self, ProcDir::OpenTask(getpid()));
+  ASSIGN_OR_RETURN(const ProcDir self, ProcDir::OpenOwn());
   ASSIGN_OR_RETURN(const std::string text, self.Read("mountinfo"));
   ASSIGN_OR_RETURN(hierarchies.mounts_, ParseMountinfo(text));
   return hierarchies;

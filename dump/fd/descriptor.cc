@@ -107,7 +107,7 @@ absl::StatusOr<std::vector<Descriptor>> DescribeCopies(std::vector<UniqueFd> cop
                                                        OpenFileIndex* index) {
   std::vector<Descriptor> descriptors;
   if (copies.empty()) return descriptors;
-  ASSIGN_OR_RETURN(const ProcDir self, ProcDir::OpenTask(getpid()));
+  ASSIGN_OR_RETURN(const ProcDir self, ProcDir::OpenOwn());
   for (UniqueFd& copy : copies) {
     const int number = copy.get();
     ASSIGN_OR_RETURN(Descriptor descriptor, ReadDescriptor(self, number, std::move(copy)));

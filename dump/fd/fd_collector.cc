@@ -206,7 +206,7 @@ absl::StatusOr<image::file_entry> Regular(uint32_t id, const Descriptor& descrip
 
 absl::StatusOr<FdCollector> FdCollector::Create(const TeedPipes& pipes, bool with_dupfd_query,
                                                 WatchedFiles& watched, FileTable& files) {
-  ASSIGN_OR_RETURN(ProcDir self, ProcDir::OpenTask(getpid()));
+  ASSIGN_OR_RETURN(ProcDir self, ProcDir::OpenOwn());
   return FdCollector(std::move(self), pipes, with_dupfd_query, watched, files);
 }
 

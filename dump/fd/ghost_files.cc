@@ -79,7 +79,7 @@ absl::StatusOr<std::vector<Extent>> FindData(BorrowedFd file, off_t size) {
 
 absl::StatusOr<GhostFiles> GhostFiles::Create(ImageSink& images,
                                               const std::function<absl::Status()>& may_go_on) {
-  ASSIGN_OR_RETURN(ProcDir self, ProcDir::OpenTask(getpid()));
+  ASSIGN_OR_RETURN(ProcDir self, ProcDir::OpenOwn());
   return GhostFiles(std::move(self), images, may_go_on);
 }
 

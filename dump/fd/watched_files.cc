@@ -76,7 +76,7 @@ absl::StatusOr<std::optional<WatchedFiles::Found>> NameOf(const UniqueFd& file, 
   if (name.stat.st_ino != inode) return std::nullopt;
   if (name.stat.st_nlink == 0) return kDeleted;
   if (S_ISLNK(name.stat.st_mode)) return kLink;
-  ASSIGN_OR_RETURN(const ProcDir self, ProcDir::OpenTask(getpid()));
+  ASSIGN_OR_RETURN(const ProcDir self, ProcDir::OpenOwn());
   ASSIGN_OR_RETURN(name.path, self.ReadLink(absl::StrCat("fd/", file.get())));
   struct stat there = {};
   if (!name.path.starts_with('/') ||
@@ -117,7 +117,7 @@ image::fh_entry HandleEntry(const WatchedInode& file, const std::string& path) {
 
 absl::Status WatchedFiles::ReadMounts() {
   if (mounts_) return absl::OkStatus();
-  ASSIGN_OR_RETURN(const ProcDir self, ProcDir::OpenTask(getpid()));
+  ASSIGN_OR_RETURN(const ProcDir self, ProcDir::OpenOwn());
   ASSIGN_OR_RETURN(const std::string text, self.Read("mountinfo"));
   ASSIGN_OR_RETURN(mounts_, ParseMountinfo(text));
   // Those that show the whole of a file system first: in them everything has a name.

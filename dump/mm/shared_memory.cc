@@ -57,7 +57,7 @@ constexpr std::string_view kMemfdPrefix = "/memfd:";
 
 // `file` may have been opened for anything; what is returned can be read.
 absl::StatusOr<SharedObject> Open(int file) {
-  ASSIGN_OR_RETURN(const ProcDir self, ProcDir::OpenTask(getpid()));
+  ASSIGN_OR_RETURN(const ProcDir self, ProcDir::OpenOwn());
   SharedObject object;
   ASSIGN_OR_RETURN(object.file, self.Open(absl::StrCat("fd/", file), O_RDONLY));
   RETURN_IF_ERROR(FindData(object));

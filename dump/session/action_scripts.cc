@@ -25,7 +25,7 @@ namespace {
 // Our environment, with theirs.
 absl::StatusOr<std::vector<std::string>> Environment(std::string_view action, BorrowedFd images,
                                                      pid_t root) {
-  ASSIGN_OR_RETURN(const ProcDir self, ProcDir::OpenTask(getpid()));
+  ASSIGN_OR_RETURN(const ProcDir self, ProcDir::OpenOwn());
   std::vector<std::string> all = {
       absl::StrCat("CRTOOLS_SCRIPT_ACTION=", std::string(action)),
       absl::StrCat("CRTOOLS_IMAGE_DIR=", self.path(), "/fd/", images.get()),

@@ -49,7 +49,7 @@ absl::Status LetGoOfFiles(const KernelFeatures& features, TreeFacts& facts) {
   for (FrozenFacts& task : facts.tasks) {
     if (task.descriptors) tables.push_back(&*task.descriptors);
   }
-  ASSIGN_OR_RETURN(const ProcDir self, ProcDir::OpenTask(getpid()));
+  ASSIGN_OR_RETURN(const ProcDir self, ProcDir::OpenOwn());
   return SettleCopies(self, features.Has(KernelFeature::kDupfdQuery), tables);
 }
 

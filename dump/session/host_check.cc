@@ -128,7 +128,7 @@ void JudgeKernel(const HostFacts& facts, Judge& judge) {
 absl::StatusOr<HostFacts> ReadHostFacts() {
   HostFacts facts;
   ASSIGN_OR_RETURN(const ProcDir root, ProcDir::OpenRoot());
-  ASSIGN_OR_RETURN(const ProcDir self, ProcDir::OpenTask(getpid()));
+  ASSIGN_OR_RETURN(const ProcDir self, ProcDir::OpenOwn());
   ASSIGN_OR_RETURN(const std::string text, self.Read("status"));
   ASSIGN_OR_RETURN(const TaskStatus status, ParseStatus(text));
   facts.capabilities = status.cap_effective;

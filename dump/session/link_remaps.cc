@@ -40,7 +40,7 @@ absl::Status LinkRemaps::Make(const std::vector<FileTable::Link>& links, const L
     links_.push_back({std::move(opened), link.path.substr(slash + 1)});
   }
   RETURN_IF_ERROR(StartGuardian());
-  ASSIGN_OR_RETURN(const ProcDir self, ProcDir::OpenTask(getpid()));
+  ASSIGN_OR_RETURN(const ProcDir self, ProcDir::OpenOwn());
   for (size_t i = 0; i < links.size(); ++i) {
     const auto file = files.find(links[i].file);
     if (file == files.end()) {

@@ -151,7 +151,7 @@ absl::StatusOr<ResourceRefusals> RefuseSysv(const Preflight& preflight) {
 
 // That we may not have as many files open as have to be kept of theirs.
 absl::StatusOr<ResourceRefusals> RefuseTooMany(const Peeked& peeked) {
-  ASSIGN_OR_RETURN(const ProcDir self, ProcDir::OpenTask(getpid()));
+  ASSIGN_OR_RETURN(const ProcDir self, ProcDir::OpenOwn());
   rlimit limit = {};
   if (getrlimit(RLIMIT_NOFILE, &limit) < 0) return absl::ErrnoToStatus(errno, "getrlimit");
   const size_t needed = peeked.kept.size() + QuickCountOfDescriptors(self);

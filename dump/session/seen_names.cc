@@ -20,7 +20,7 @@ class Seer {
   Seer(TreeFacts& facts, const FileRules& rules) : facts_(facts), rules_(rules) {}
 
   absl::Status SeeTree() {
-    ASSIGN_OR_RETURN(const ProcDir self, ProcDir::OpenTask(getpid()));
+    ASSIGN_OR_RETURN(const ProcDir self, ProcDir::OpenOwn());
     for (FrozenFacts& task : facts_.tasks) {
       for (const NamedFile* const file : {&task.exe, &task.cwd, &task.root}) See(*file);
       See(task.vmas);

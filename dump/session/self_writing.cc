@@ -172,7 +172,7 @@ absl::Status MakeFree(const ProcessCopy& copy) {
 }  // namespace
 
 bool IsLimitedApart(const ProcDir& task) {
-  const absl::StatusOr<ProcDir> self = ProcDir::OpenTask(getpid());
+  const absl::StatusOr<ProcDir> self = ProcDir::OpenOwn();
   if (!self.ok()) return true;
   const absl::StatusOr<std::vector<CgroupMembership>> ours = MembershipsOf(*self);
   const absl::StatusOr<std::vector<CgroupMembership>> theirs = MembershipsOf(task);

@@ -176,7 +176,7 @@ void Append(ResourceRefusals& to, ResourceRefusals from) {
 }
 
 absl::Status LookAtTasks(std::span<const Target> targets, Preflight& preflight, Peeked& peeked) {
-  ASSIGN_OR_RETURN(const ProcDir self, ProcDir::OpenTask(getpid()));
+  ASSIGN_OR_RETURN(const ProcDir self, ProcDir::OpenOwn());
   ASSIGN_OR_RETURN(preflight.namespaces, ReadNamespaces(self));
   ASSIGN_OR_RETURN(const NamespaceLinks roots, ReadNamespaces(targets.front().dir));
   const bool labelled = AreTasksLabelled(self);

@@ -19,7 +19,7 @@ namespace {
 
 // A kernel without cgroups has no such file.
 absl::StatusOr<std::string> DumpersCgroups() {
-  ASSIGN_OR_RETURN(const ProcDir self, ProcDir::OpenTask(getpid()));
+  ASSIGN_OR_RETURN(const ProcDir self, ProcDir::OpenOwn());
   return self.Read("cgroup").value_or("");
 }
 

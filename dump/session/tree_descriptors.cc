@@ -45,7 +45,7 @@ absl::Status ReadMemfds(const std::vector<Descriptor>& descriptors, dev_t kernel
     if (stat.st_dev != kernel_tmpfs && !may_be_huge) continue;
     if (facts.shared_memory.contains(stat.st_ino)) continue;
     if (!descriptor.copy) continue;  // it was looked at when it was met first
-    ASSIGN_OR_RETURN(const ProcDir self, ProcDir::OpenTask(getpid()));
+    ASSIGN_OR_RETURN(const ProcDir self, ProcDir::OpenOwn());
     ASSIGN_OR_RETURN(const std::string link, DescriptorLink(self, descriptor.copy.get()));
     if (!IsMemfd(stat, link, kernel_tmpfs)) continue;
     ASSIGN_OR_RETURN(facts.shared_memory,

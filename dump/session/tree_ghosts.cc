@@ -76,7 +76,7 @@ class Saver {
 }  // namespace
 
 absl::Status SaveGhosts(const FrozenTree& tree, TreeFacts& facts, GhostFiles& ghosts) {
-  ASSIGN_OR_RETURN(ProcDir self, ProcDir::OpenTask(getpid()));
+  ASSIGN_OR_RETURN(ProcDir self, ProcDir::OpenOwn());
   Saver saver(std::move(self), facts.file_rules, ghosts, facts.linked);
   for (size_t i = 0; i < facts.tasks.size(); ++i) {
     const ProcDir& dir = tree.tasks()[i].dir();

@@ -106,7 +106,7 @@ class ImageBuilder {
   }
 
   absl::StatusOr<TreeImages> Build(std::span<const PageSink> sinks) {
-    ASSIGN_OR_RETURN(const ProcDir self, ProcDir::OpenTask(getpid()));
+    ASSIGN_OR_RETURN(const ProcDir self, ProcDir::OpenOwn());
     ASSIGN_OR_RETURN(dumper_offsets_, OffsetsOf(self.Read("timens_offsets").value_or("")));
     own_time_ = HasOwnTimeNamespace(root_.namespaces, facts_.dumper_namespaces);
     RETURN_IF_ERROR(ReadStats());
@@ -361,7 +361,7 @@ absl::StatusOr<TreeImages> BuildImages(const TreeFacts& facts, std::span<const P
 }
 
 absl::StatusOr<ImageWriter> PreDumpInventory(const std::string& run_id) {
-  ASSIGN_OR_RETURN(const ProcDir self, ProcDir::OpenTask(getpid()));
+  ASSIGN_OR_RETURN(const ProcDir self, ProcDir::OpenOwn());
   ASSIGN_OR_RETURN(const NamespaceLinks namespaces, ReadNamespaces(self));
   ImageWriter image(ImageKind::kInventory);
   RETURN_IF_ERROR(image.Add(InventoryOf(namespaces, run_id)));

@@ -82,7 +82,7 @@ std::string PathOf(std::string link, const TerminalFacts& terminal) {
 
 absl::Status ReadTerminals(const KernelFeatures& features, const BpfTerminalQueues* queues,
                            TreeFacts& facts) {
-  ASSIGN_OR_RETURN(const ProcDir self, ProcDir::OpenTask(getpid()));
+  ASSIGN_OR_RETURN(const ProcDir self, ProcDir::OpenOwn());
   for (const FrozenFacts& task : facts.tasks) {
     if (!task.descriptors) continue;
     RETURN_IF_ERROR(ReadAll(*task.descriptors, task.process.pid, self, facts.terminals));

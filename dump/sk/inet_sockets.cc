@@ -112,7 +112,7 @@ bool IsLocal(const InetEndpoint& endpoint) {
 }
 
 absl::StatusOr<std::vector<MulticastGroup>> GroupsOf(int family) {
-  ASSIGN_OR_RETURN(const ProcDir self, ProcDir::OpenTask(getpid()));
+  ASSIGN_OR_RETURN(const ProcDir self, ProcDir::OpenOwn());
   const absl::StatusOr<std::string> text = self.Read(family == AF_INET ? "net/igmp" : "net/igmp6");
   // A kernel without IGMP, or without IPv6.
   if (absl::IsNotFound(text.status())) return std::vector<MulticastGroup>();

@@ -45,7 +45,7 @@ absl::StatusOr<std::optional<BoundPath>> FindBoundPath(std::string_view name, Bo
   if (fstat(bound.get(), &found.stat) < 0) {
     return absl::ErrnoToStatus(errno, "fstat of the file that a socket is bound to");
   }
-  ASSIGN_OR_RETURN(const ProcDir self, ProcDir::OpenTask(getpid()));
+  ASSIGN_OR_RETURN(const ProcDir self, ProcDir::OpenOwn());
   ASSIGN_OR_RETURN(std::string path, self.ReadLink(absl::StrCat("fd/", bound.get())));
   found.deleted = found.stat.st_nlink == 0;
   if (found.deleted && path.ends_with(kDeleted)) path.resize(path.size() - kDeleted.size());
