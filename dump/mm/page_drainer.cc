@@ -346,7 +346,8 @@ absl::StatusOr<bool> LetWrite(std::span<const DrainPart> parts, const DrainProgr
 absl::Status CopyToFile(const MemorySource& source, std::span<const PageRun> runs,
                         const PageSink& sink, const DrainProgress& progress, uint64_t by_two) {
   Copy copy(source, runs, sink);
-  RETURN_IF_ERROR(Reserve(sink, copy.total()));
+  // One write reserves what it takes.
+  if (copy.total() > kDrainBuffer) RETURN_IF_ERROR(Reserve(sink, copy.total()));
   if (copy.total() >= by_two) {
     WorkByTwo(copy, progress);
   } else {
