@@ -53,7 +53,7 @@ bool TakeBool(std::string_view value, bool& out) {
 }
 
 struct Field {
-  const char* key;
+  std::string_view key;
   bool required;
   bool (*take)(std::string_view, TaskStatus&);
 };
@@ -131,7 +131,7 @@ absl::StatusOr<TaskStatus> ParseStatus(std::string_view text) {
   }
   for (size_t i = 0; i < std::size(kFields); ++i) {
     if (kFields[i].required && !seen.test(i)) {
-      return absl::DataLossError(absl::StrCat("status: no field ", kFields[i].key));
+      return absl::DataLossError(absl::StrCat("status: no field ", std::string(kFields[i].key)));
     }
   }
   return status;

@@ -44,7 +44,7 @@ struct DumpArguments {
   absl::StatusOr<DumpReport> (*run)(const DumpOptions&, Log&) = Dump;
 };
 
-absl::Status RunDump(DumpArguments arguments) {
+absl::Status RunDump(DumpArguments& arguments) {
   DumpOptions& options = arguments.options;
   if (arguments.leave_running) options.outcome = Outcome::kRunning;
   if (arguments.leave_stopped) options.outcome = Outcome::kStopped;
