@@ -18,6 +18,7 @@
 #include "absl/time/time.h"
 #include "dump/image/image_directory.h"
 #include "dump/tracee/child_changes.h"
+#include "dumpctl/moved_apart.h"
 #include "dumpctl/status_macros.h"
 #include "dumpctl/trace.h"
 
@@ -185,6 +186,7 @@ void WorkByTwo(Copy& copy, const DrainProgress& progress) {
   pthread_t second;
   // Where there can be no other thread, one does all.
   const bool helped = pthread_create(&second, nullptr, WorkAlong, &copy) == 0;
+  if (helped) const MovedApart apart(second);
   copy.Work(progress);
   if (helped) pthread_join(second, nullptr);
 }

@@ -2,6 +2,7 @@
 
 #include <signal.h>
 
+#include "dumpctl/moved_apart.h"
 #include "dumpctl/trace.h"
 
 namespace dumpctl {
@@ -42,6 +43,7 @@ void Helper::Take(std::packaged_task<void()> task) {
     const std::lock_guard lock(mutex_);
     tasks_.push_back(std::move(task));
   }
+  const MovedApart apart(thread_);
   changed_.notify_one();
 }
 
