@@ -1,6 +1,7 @@
 // What the kernel alone takes here for what no dump can do without, in the sizes of scripts/bench:
-// the start of a program, page cache for 1 GiB, a copy of 1 GiB or 4 GiB by fork(2), a file for
-// each of 300 threads, their stop and their going on, and the look at page tables of memory that is
+// the start of a program, page cache for 1 GiB, a copy of 1 GiB or 4 GiB by fork(2), the 15 files
+// of a small dump and one for each of 300 threads, their stop and their going on, the steps that a
+// task is led through, what procfs tells of it, and the looks at page tables of memory that is
 // sparse. Files are made in the work directory, and are removed.
 
 #include <benchmark/benchmark.h>
@@ -168,45 +169,121 @@ void BM_Files(benchmark::State& state) {
   }
 }
 
+// A child with so many threads besides its first one, which all sleep.
+class Sleepers {
+ public:
+  explicit Sleepers(int64_t count) {
+    int ready[2];
+    Must(pipe(ready), "pipe");
+    pid_ = static_cast<pid_t>(Must(fork(), "fork"));
+    if (pid_ == 0) {
+      std::vector<std::thread> threads;
+      for (int64_t i = 0; i < count; ++i) {
+        threads.emplace_back([] {
+          for (;;) pause();
+        });
+      }
+      Must(write(ready[1], "", 1), "write");
+      for (;;) pause();
+    }
+    char byte;
+    Must(read(ready[0], &byte, 1), "read");
+    close(ready[0]);
+    close(ready[1]);
+    for (const auto& entry : std::filesystem::directory_iterator(directory() + "/task")) {
+      tids_.push_back(std::stoi(entry.path().filename()));
+    }
+  }
+  ~Sleepers() {
+    kill(pid_, SIGKILL);
+    waitpid(pid_, nullptr, 0);
+  }
+  Sleepers(const Sleepers&) = delete;
+  Sleepers& operator=(const Sleepers&) = delete;
+
+  std::string directory() const { return "/proc/" + std::to_string(pid_); }
+  const std::vector<pid_t>& tids() const { return tids_; }
+
+ private:
+  pid_t pid_;
+  std::vector<pid_t> tids_;
+};
+
+void WaitForStop(pid_t tid) {
+  siginfo_t info;
+  Must(waitid(P_PID, static_cast<id_t>(tid), &info, WSTOPPED | __WALL), "waitid");
+}
+
 // Seized, stopped, asked for their registers, and let go.
 void BM_Threads(benchmark::State& state) {
-  int ready[2];
-  Must(pipe(ready), "pipe");
-  const size_t count = static_cast<size_t>(state.range(0));
-  const pid_t child = fork();
-  if (child == 0) {
-    std::vector<std::thread> threads;
-    for (size_t i = 0; i < count; ++i) {
-      threads.emplace_back([] {
-        for (;;) pause();
-      });
-    }
-    Must(write(ready[1], "", 1), "write");
-    for (;;) pause();
-  }
-  char byte;
-  Must(read(ready[0], &byte, 1), "read");
-  std::vector<pid_t> tids;
-  const std::string tasks = "/proc/" + std::to_string(child) + "/task";
-  for (const auto& entry : std::filesystem::directory_iterator(tasks)) {
-    tids.push_back(std::stoi(entry.path().filename()));
-  }
+  const Sleepers sleepers(state.range(0));
+  const std::vector<pid_t>& tids = sleepers.tids();
   for (auto _ : state) {
     for (const pid_t tid : tids) Must(ptrace(PTRACE_SEIZE, tid, 0, 0), "PTRACE_SEIZE");
     for (const pid_t tid : tids) Must(ptrace(PTRACE_INTERRUPT, tid, 0, 0), "PTRACE_INTERRUPT");
     for (const pid_t tid : tids) {
-      siginfo_t info;
       char registers[4096];
       iovec vector = {registers, sizeof registers};
-      Must(waitid(P_PID, static_cast<id_t>(tid), &info, WSTOPPED | __WALL), "waitid");
+      WaitForStop(tid);
       Must(ptrace(PTRACE_GETREGSET, tid, NT_PRSTATUS, &vector), "PTRACE_GETREGSET");
     }
     for (const pid_t tid : tids) Must(ptrace(PTRACE_DETACH, tid, 0, 0), "PTRACE_DETACH");
   }
+}
+
+// Let go to its next stop, and waited for, so many times.
+void BM_Stops(benchmark::State& state) {
+  const auto child = static_cast<pid_t>(Must(fork(), "fork"));
+  if (child == 0) {
+    for (;;) getppid();
+  }
+  Must(ptrace(PTRACE_SEIZE, child, 0, 0), "PTRACE_SEIZE");
+  Must(ptrace(PTRACE_INTERRUPT, child, 0, 0), "PTRACE_INTERRUPT");
+  WaitForStop(child);
+  for (auto _ : state) {
+    for (int64_t i = 0; i < state.range(0); ++i) {
+      Must(ptrace(PTRACE_SYSCALL, child, 0, 0), "PTRACE_SYSCALL");
+      WaitForStop(child);
+    }
+  }
   kill(child, SIGKILL);
   waitpid(child, nullptr, 0);
-  close(ready[0]);
-  close(ready[1]);
+}
+
+void ReadToItsEnd(const std::string& path) {
+  const int file = static_cast<int>(Must(open(path.c_str(), O_RDONLY), path.c_str()));
+  char text[16384];
+  while (Must(read(file, text, sizeof text), path.c_str()) > 0) continue;
+  close(file);
+}
+
+// What procfs alone tells of a process with so many threads besides its first one, and with three
+// descriptors, each file and link once.
+void BM_ProcFiles(benchmark::State& state) {
+  const Sleepers sleepers(state.range(0));
+  const std::string process = sleepers.directory() + "/";
+  std::vector<std::string> files;
+  for (const char* name : {"smaps", "stat", "auxv", "timers", "limits", "oom_score_adj", "loginuid",
+                           "timens_offsets", "fdinfo/0", "fdinfo/1", "fdinfo/2"}) {
+    files.push_back(process + name);
+  }
+  for (const pid_t tid : sleepers.tids()) {
+    for (const char* name : {"status", "cgroup", "children"}) {
+      files.push_back(process + "task/" + std::to_string(tid) + "/" + name);
+    }
+  }
+  std::vector<std::string> links;
+  for (const char* name : {"exe", "cwd", "root", "fd/0", "fd/1", "fd/2", "ns/pid", "ns/net",
+                           "ns/ipc", "ns/uts", "ns/mnt", "ns/user", "ns/cgroup", "ns/time"}) {
+    links.push_back(process + name);
+  }
+  for (auto _ : state) {
+    for (const std::string& path : files) ReadToItsEnd(path);
+    char target[PATH_MAX];
+    for (const std::string& path : links) {
+      Must(readlink(path.c_str(), target, sizeof target), path.c_str());
+    }
+  }
 }
 
 // A page in each 64 MiB: see bench_target.c.
@@ -246,6 +323,13 @@ void BM_SparseRead(benchmark::State& state) {
   }
 }
 
+// The flags of mappings stand nowhere else.
+void BM_SparseFlags(benchmark::State& state) {
+  Memory memory(static_cast<size_t>(state.range(0)) * kGibibyte);
+  memory.WriteEach(64 * kMebibyte);
+  for (auto _ : state) ReadToItsEnd("/proc/self/smaps");
+}
+
 void Repeated(benchmark::internal::Benchmark* bench, int64_t size, int iterations) {
   bench->Arg(size)->Iterations(iterations)->Repetitions(5)->ReportAggregatesOnly();
   bench->Unit(benchmark::kMillisecond)->UseRealTime();
@@ -264,10 +348,15 @@ BENCHMARK(BM_Fork)->Apply([](auto* bench) {
   bench->Iterations(3)->Repetitions(5)->ReportAggregatesOnly();
   bench->Unit(benchmark::kMillisecond)->UseManualTime();
 });
+BENCHMARK(BM_Files)->Apply([](auto* bench) { Repeated(bench, 15, 50); });
 BENCHMARK(BM_Files)->Apply([](auto* bench) { Repeated(bench, 300, 5); });
+BENCHMARK(BM_Threads)->Apply([](auto* bench) { Repeated(bench, 1, 100); });
 BENCHMARK(BM_Threads)->Apply([](auto* bench) { Repeated(bench, 300, 10); });
+BENCHMARK(BM_Stops)->Apply([](auto* bench) { Repeated(bench, 6, 100); });
+BENCHMARK(BM_ProcFiles)->Apply([](auto* bench) { Repeated(bench, 1, 100); });
 BENCHMARK(BM_Sparse)->Apply([](auto* bench) { Repeated(bench, 100, 10); });
 BENCHMARK(BM_SparseRead)->Apply([](auto* bench) { Repeated(bench, 100, 10); });
+BENCHMARK(BM_SparseFlags)->Apply([](auto* bench) { Repeated(bench, 100, 10); });
 
 }  // namespace
 }  // namespace dumpctl
