@@ -65,6 +65,11 @@ class _Tree:
         self._place = f"/proc/{self.pid}/cwd"
         self._files = sorted(os.listdir(self._place))
         self.members_before = self.members()
+        self._threads = [self._threads_of(pid) for pid in self.members_before]
+
+    @staticmethod
+    def _threads_of(pid):
+        return sorted(os.listdir(f"/proc/{pid}/task"))
 
     def members(self):
         pids = [self.pid]
@@ -83,6 +88,9 @@ class _Tree:
                    f"the end of {set(self.members()) - set(self.members_before)}")
         for pid in self.members_before:
             wait_until(lambda: tracer_of(pid) == 0, f"the end of the trace of {pid}")
+        # One that asked for us ends by itself when we are killed.
+        wait_until(lambda: [self._threads_of(pid) for pid in self.members_before] == self._threads,
+                   "the end of threads that were not there before")
         self._witness.expect_unharmed()
         wait_until(lambda: sorted(os.listdir(self._place)) == self._files,
                    f"the removal of {set(os.listdir(self._place)) ^ set(self._files)}")
