@@ -44,6 +44,7 @@ absl::Status PreCopy::Run(std::span<const Target> targets, const KernelFeatures&
     return absl::OkStatus();
   }
   if (!features.Has(KernelFeature::kWriteWatch) || !features.Has(KernelFeature::kPagemapScan)) {
+    run_.log.Info("Nothing written beforehand: this kernel does not track writes");
     return absl::OkStatus();
   }
   const TraceSpan span(TraceKind::kPhase, "pre-copy");
