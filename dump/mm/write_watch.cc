@@ -73,29 +73,33 @@ bool WriteWatch::IsAlive() const {
   return ioctl(fd_.get(), UFFDIO_UNREGISTER, &range) == 0 || (errno != ENOMEM && errno != ESRCH);
 }
 
-absl::Status WriteWatch::Add(RemoteAddress start, RemoteAddress end, const Pagemap& pagemap) const {
+// What it watches already stays as it is.
+absl::Status WriteWatch::Register(RemoteAddress start, RemoteAddress end) const {
   uffdio_register arguments = {.range = {start.value(), end - start},
                                .mode = UFFDIO_REGISTER_MODE_WP};
-  if (ioctl(fd_.get(), UFFDIO_REGISTER, &arguments) == 0) {
-    // Pages may bear the mark of a protection that is not in force: mremap(2) of a watched mapping
-    // beside another one ends the watch over both, and leaves the marks in one of them. Such pages
-    // are written to without a trace (seen on Linux 6.18). Seldom, and to take all marks away costs
-    // fifty times what looking for one does.
-    const absl::StatusOr<bool> has_marks = pagemap.HasMarks(start, end);
-    if (has_marks.ok() && !*has_marks) return absl::OkStatus();
-    uffdio_writeprotect none = {.range = {start.value(), end - start}, .mode = 0};
-    while (ioctl(fd_.get(), UFFDIO_WRITEPROTECT, &none) < 0) {
-      if (errno == EAGAIN || errno == EINTR) continue;
-      const int error = errno;
-      ioctl(fd_.get(), UFFDIO_UNREGISTER, &arguments.range);
-      return absl::ErrnoToStatus(error, "UFFDIO_WRITEPROTECT");
-    }
-    return absl::OkStatus();
-  }
+  if (ioctl(fd_.get(), UFFDIO_REGISTER, &arguments) == 0) return absl::OkStatus();
   if (errno == EBUSY) return absl::UnavailableError("another userfaultfd is registered there");
   // Of an address space that is gone, whose number of users is 0.
   if (errno == ESRCH || errno == ENOMEM) return absl::NotFoundError("its address space is gone");
   return absl::ErrnoToStatus(errno, "UFFDIO_REGISTER");
+}
+
+absl::Status WriteWatch::Add(RemoteAddress start, RemoteAddress end, const Pagemap& pagemap) const {
+  RETURN_IF_ERROR(Register(start, end));
+  // Pages may bear the mark of a protection that is not in force: mremap(2) of a watched mapping
+  // beside another one ends the watch over both, and leaves the marks in one of them. Such pages
+  // are written to without a trace (seen on Linux 6.18). Seldom, and to take all marks away costs
+  // fifty times what looking for one does.
+  const absl::StatusOr<bool> has_marks = pagemap.HasMarks(start, end);
+  if (has_marks.ok() && !*has_marks) return absl::OkStatus();
+  uffdio_writeprotect none = {.range = {start.value(), end - start}, .mode = 0};
+  while (ioctl(fd_.get(), UFFDIO_WRITEPROTECT, &none) < 0) {
+    if (errno == EAGAIN || errno == EINTR) continue;
+    const int error = errno;
+    ioctl(fd_.get(), UFFDIO_UNREGISTER, &none.range);
+    return absl::ErrnoToStatus(error, "UFFDIO_WRITEPROTECT");
+  }
+  return absl::OkStatus();
 }
 
 void WriteWatch::End(const ProcDir& task) {
@@ -122,8 +126,10 @@ absl::Status WriteWatch::AddAll(const ProcDir& task, const KernelFeatures& featu
   for (const Mapping& mapping : mappings) {
     if (!MayWatch(mapping)) continue;
     ASSIGN_OR_RETURN(const bool watched, pagemap.IsWatched(mapping.start));
-    if (watched) continue;
-    const absl::Status added = Add(mapping.start, mapping.end, pagemap);
+    // PAGEMAP_SCAN does not tell by whom. Of two who protect the same pages each takes from the
+    // other what was written before.
+    const absl::Status added =
+        watched ? Register(mapping.start, mapping.end) : Add(mapping.start, mapping.end, pagemap);
     // Others are of a kind that cannot be watched: they are written whole, always.
     if (absl::IsUnavailable(added) || absl::IsNotFound(added)) return added;
   }

@@ -57,6 +57,8 @@ class WriteWatch {
  private:
   explicit WriteWatch(UniqueFd fd) : fd_(std::move(fd)) {}
 
+  absl::Status Register(RemoteAddress start, RemoteAddress end) const;
+
   UniqueFd fd_;
 };
 

@@ -29,8 +29,9 @@ absl::Status TrackedByAnother(pid_t pid) {
   return MakeFailure(
       Failure::kRefused, absl::StatusCode::kUnimplemented,
       absl::StrCat("refused, with all put back: writes of process ", pid,
-                   " are tracked for a dump of another tree that it is part of; end that "
-                   "(dumpctl untrack -t PID with the other tree's root), or dump that tree"));
+                   " are tracked for a dump of another tree that it is part of, or watched by one "
+                   "that is under way; end that (dumpctl untrack -t PID with the other tree's "
+                   "root), dump that tree, or wait"));
 }
 
 std::vector<PageRun> RunsOf(const SavedPagemap& pagemap) {

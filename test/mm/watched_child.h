@@ -6,6 +6,9 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include <cstddef>
+#include <iterator>
+#include <set>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -21,15 +24,17 @@ inline void MakeUserfaultfd() {
   syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK | abi::kUffdUserModeOnly);
 }
 
-// By what such a child has made.
-inline absl::StatusOr<WriteWatch> WatchOf(const MappedChild& child) {
-  int number = -1;
+// By what such a child has made; the first, or another.
+inline absl::StatusOr<WriteWatch> WatchOf(const MappedChild& child, size_t which = 0) {
+  std::set<int> numbers;
   const auto names = child.Dir().List("fd");
   EXPECT_TRUE(names.ok()) << names.status();
   for (const std::string& name : *names) {
     const auto link = child.Dir().ReadLink("fd/" + name);
-    if (link.ok() && *link == "anon_inode:[userfaultfd]") number = std::stoi(name);
+    if (link.ok() && *link == "anon_inode:[userfaultfd]") numbers.insert(std::stoi(name));
   }
+  EXPECT_GT(numbers.size(), which);
+  const int number = which < numbers.size() ? *std::next(numbers.begin(), which) : -1;
   const UniqueFd pidfd(static_cast<int>(syscall(SYS_pidfd_open, child.pid(), 0)));
   return WriteWatch::Create(
       UniqueFd(static_cast<int>(syscall(SYS_pidfd_getfd, pidfd.get(), number, 0))));

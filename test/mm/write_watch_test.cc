@@ -38,6 +38,7 @@ class WriteWatchTest : public ::testing::Test {
       for (uint64_t i = 0; i < kWatchedPages; ++i) FillPage(watched_memory + i * kPage, i);
       (void)signal(SIGUSR1, MoveMiddle);
       MakeUserfaultfd();
+      MakeUserfaultfd();
       return watched_memory;
     });
     auto watch = WatchOf(*child_);
@@ -110,6 +111,19 @@ TEST_F(WriteWatchTest, TellsWhatIsWritten) {
   EXPECT_THAT(DirtyPages(true), ElementsAre(17));
   ASSERT_TRUE(AddAll().ok()) << "the second time";
   EXPECT_THAT(DirtyPages(false), IsEmpty());
+}
+
+// Each would take the other's marks away when it protects pages.
+TEST_F(WriteWatchTest, WatchesNothingThatAnotherOneWatches) {
+  ASSERT_TRUE(AddAll().ok());
+  DirtyPages(true);
+  const auto other = WatchOf(*child_, 1);
+  ASSERT_TRUE(other.ok()) << other.status();
+  EXPECT_TRUE(absl::IsUnavailable(other->AddAll(child_->Dir(), features_)));
+  // Its own it takes as it is.
+  Write(3);
+  ASSERT_TRUE(AddAll().ok());
+  EXPECT_THAT(DirtyPages(false), ElementsAre(3));
 }
 
 TEST_F(WriteWatchTest, EndsWithoutATrace) {
