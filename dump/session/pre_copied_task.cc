@@ -26,7 +26,14 @@ bool IsAnonymous(const Mapping& mapping) {
          (mapping.name.empty() || mapping.name == "[heap]" || mapping.name.starts_with("[anon:"));
 }
 
-bool IsAioRing(const Mapping& mapping) { return mapping.name.starts_with("/[aio]"); }
+// By which the kernel is asked for what it does beside the process.
+bool IsRing(const Mapping& mapping) {
+  return mapping.name.starts_with("/[aio]") || mapping.name.starts_with("anon_inode:[io_uring]");
+}
+
+bool HasRing(std::span<const Mapping> mappings) {
+  return std::any_of(mappings.begin(), mappings.end(), IsRing);
+}
 
 std::vector<PageRun> RunsOf(std::span<const AddressRange> ranges) {
   std::vector<PageRun> runs;
@@ -93,7 +100,7 @@ absl::StatusOr<std::vector<AddressRange>> PreCopiedTask::MappingsWorth(
   ASSIGN_OR_RETURN(const std::string text, target.dir.Read("maps"));
   ASSIGN_OR_RETURN(const std::vector<Mapping> all, ParseMaps(text));
   // What the kernel still puts into memory for it is not waited for.
-  if (std::any_of(all.begin(), all.end(), IsAioRing)) return std::vector<AddressRange>();
+  if (HasRing(all)) return std::vector<AddressRange>();
   ASSIGN_OR_RETURN(Pagemap pagemap, Pagemap::Open(target.dir, features));
   std::vector<AddressRange> mappings;
   uint64_t bytes = 0;
@@ -172,8 +179,18 @@ absl::StatusOr<std::vector<AddressRange>> PreCopiedTask::Protect(
   return written;
 }
 
+// Of what was begun before pages were protected nothing is under way where there is no ring by now:
+// io_destroy(2) waits for that. What begins later finds them protected.
+absl::Status PreCopiedTask::ExpectNoRing() const {
+  ASSIGN_OR_RETURN(const std::string text, dir_.Read("maps"));
+  ASSIGN_OR_RETURN(const std::vector<Mapping> all, ParseMaps(text));
+  if (HasRing(all)) return absl::AbortedError("it has begun asynchronous I/O meanwhile");
+  return absl::OkStatus();
+}
+
 absl::Status PreCopiedTask::Drain(std::span<const PageRun> runs, PageSink sink, SelfWriter* writer,
                                   const DrainProgress& progress) {
+  RETURN_IF_ERROR(ExpectNoRing());
   ASSIGN_OR_RETURN(const LivingTaskMemory memory, LivingTaskMemory::Open(pid_, dir_));
   // What is not among these pages stands further up.
   const std::vector<PageRun> before = Without(saved_, runs);
@@ -232,7 +249,7 @@ void PreCopiedTask::End() {
 void PreCopiedTask::GiveUp() {
   mappings_.clear();
   saved_.clear();
-  watch_.reset();
+  End();
 }
 
 uint64_t PreCopiedTask::bytes() const {

@@ -35,7 +35,8 @@ namespace dumpctl {
 //
 // Pages are protected while it runs, and read after it has stood still for a moment once more:
 // what a system call under way (O_DIRECT) still put into memory, past the page tables and so
-// unseen, is there by then, and each that begins later is seen.
+// unseen, is there by then, and each that begins later is seen. Not so what is asked for by
+// io_submit(2) or io_uring(7), for which no stop waits: there it is given up.
 class PreCopiedTask {
  public:
   // Mappings of anonymous memory that have `least` bytes in pages that are mapped one by one, of a
@@ -59,12 +60,13 @@ class PreCopiedTask {
   pid_t pid() const { return pid_; }
 
   // Writes what these mappings have, to the file that `sink` begins. `guardian`: null where no
-  // process may be made that writes by itself. Errors: the file is of no use.
+  // process may be made that writes by itself. Errors: the file is of no use. Aborted: the process
+  // goes on as it is, and nothing of it can be written beforehand.
   absl::Status Write(PageSink sink, CopyGuardian* guardian, absl::Duration timeout,
                      const DrainProgress& progress);
   // By how many bytes what stands in the images lags behind.
   absl::StatusOr<uint64_t> Lag();
-  // Writes these, into images whose parent images those before become.
+  // Writes these, into images whose parent images those before become. Errors: as of Write.
   absl::Status CatchUp(PageSink sink, absl::Duration timeout, const DrainProgress& progress);
 
   // How it was stopped, up to now.
@@ -75,7 +77,7 @@ class PreCopiedTask {
   void Need() { needed_ = true; }
   // Once the task runs again.
   void End();
-  // It has ended: nothing more is done with it.
+  // Nothing more is done with it, and what was written is of no use.
   void GiveUp();
   bool has_ended() const { return watch_ == nullptr; }
 
@@ -99,6 +101,7 @@ class PreCopiedTask {
   // Protects what was written, so that it can be read. Meanwhile it stands once, and that is done.
   absl::StatusOr<std::vector<AddressRange>> Protect(
       absl::Duration timeout, absl::FunctionRef<absl::Status(const FrozenTask& task)> deed);
+  absl::Status ExpectNoRing() const;
   absl::Status Drain(std::span<const PageRun> runs, PageSink sink, SelfWriter* writer,
                      const DrainProgress& progress);
 

@@ -77,16 +77,19 @@ absl::Status PreCopy::Write(const Target& target, std::vector<AddressRange> mapp
   const TraceSpan span(TraceKind::kTask, "write beforehand", {{"pid", target.pid}});
   RETURN_IF_ERROR(
       Survive(task.Write(std::move(sink), guardian, timeout, run_.MemoryProgress()), task));
+  if (task.has_ended()) return absl::OkStatus();
   run_.log.Info(absl::StrCat("Wrote ", task.bytes() / kImagePageSize, " pages of process ",
                              target.pid, " beforehand in ",
                              absl::ToInt64Microseconds(absl::Now() - begun), " us"));
   return absl::OkStatus();
 }
 
-// Others than the root come and go until all stand.
 absl::Status PreCopy::Survive(absl::Status status, PreCopiedTask& task) {
-  if (!absl::IsNotFound(status) || task.pid() == run_.options.pid) return status;
-  run_.log.Info(absl::StrCat("Process ", task.pid(), " has ended: ", status.message()));
+  // Others than the root come and go until all stand.
+  const bool has_ended = absl::IsNotFound(status) && task.pid() != run_.options.pid;
+  if (!has_ended && !absl::IsAborted(status)) return status;
+  run_.log.Info(absl::StrCat("Process ", task.pid(),
+                             has_ended ? " has ended: " : " is given up: ", status.message()));
   task.GiveUp();
   return absl::OkStatus();
 }

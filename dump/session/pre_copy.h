@@ -52,7 +52,8 @@ class PreCopy {
                      const KernelFeatures& features, CopyGuardian* guardian,
                      Destination& destination);
   absl::Status CatchUp(Destination& destination);
-  // An error, but not that a child has ended: what was written of it is dropped then.
+  // An error, but not that a child has ended, or that a process does what cannot be watched: what
+  // was written of it is dropped then.
   absl::Status Survive(absl::Status status, PreCopiedTask& task);
   absl::StatusOr<uint64_t> Lag();
   uint64_t BytesWritten() const;
