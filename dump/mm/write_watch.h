@@ -25,7 +25,9 @@ bool CanWatch(const Vma& vma);
 // takes the protection away, and so remembers it. Nobody handles anything. The first write to a
 // page costs its writer about 1 us; a huge page that is written to becomes small ones. As long as
 // the descriptor is open somewhere this goes on; smaps shows "uw" of such mappings, and the kernel
-// does not merge new ones with them.
+// does not merge new ones with them. Nor does it do so afterwards, once both were written to, so
+// that an mremap(2) over what else were one mapping fails with EFAULT (6.18, too, which may move
+// several at once, but grows none of them, and moves none that is watched).
 class WriteWatch {
  public:
   // `userfaultfd`: new. FailedPrecondition (Failure::kHost) where the kernel cannot do it.
