@@ -70,6 +70,16 @@ std::vector<PageRun> Without(std::span<const PageRun> runs, std::span<const Page
   return SplitByParent(runs, RangesOf(others), runs).in_parent;
 }
 
+// Who tracks a process for the next dump watches all that it has by then (WriteWatch::AddAll), and
+// would take pages of other mappings, which we protect, for what was not written since.
+absl::StatusOr<bool> IsTracked(const ProcDir& task, const Pagemap& pagemap) {
+  ASSIGN_OR_RETURN(const std::string text, task.Read("maps"));
+  ASSIGN_OR_RETURN(const std::vector<Mapping> all, ParseMaps(text));
+  const auto stack = std::find_if(all.begin(), all.end(),
+                                  [](const Mapping& mapping) { return mapping.name == "[stack]"; });
+  return stack == all.end() ? absl::StatusOr<bool>(false) : pagemap.IsWatched(stack->start);
+}
+
 absl::StatusOr<std::vector<PageRun>> ContentOf(std::span<const AddressRange> mappings,
                                                Pagemap& pagemap, PageFilter filter) {
   std::vector<AddressRange> found;
@@ -149,6 +159,9 @@ absl::StatusOr<PreCopiedTask> PreCopiedTask::Watch(const Target& target,
     return !made.watch_->Add(mapping.start, mapping.end, *made.pagemap_).ok();
   });
   if (made.mappings_.empty()) return absl::FailedPreconditionError("nothing of it can be watched");
+  // Now that who begins with it finds ours.
+  ASSIGN_OR_RETURN(const bool tracked, IsTracked(target.dir, *made.pagemap_));
+  if (tracked) return absl::FailedPreconditionError("its writes are tracked for another dump");
   return made;
 }
 

@@ -10,8 +10,10 @@
 #include <string>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 #include "test/mm/mapped_child.h"
+#include "test/mm/watched_child.h"
 
 namespace dumpctl {
 namespace {
@@ -21,6 +23,13 @@ constexpr uint64_t kOwnPages = 512;
 void BeginAsynchronousInput(int) {
   aio_context_t context = 0;
   syscall(SYS_io_setup, 1, &context);
+}
+
+constexpr uint64_t kMore = 0x700000000000;
+
+void MapMore(int) {
+  mmap(reinterpret_cast<void*>(kMore), kOwnPages * kPage, PROT_READ | PROT_WRITE,
+       MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
 }
 
 // A process with memory that is watched.
@@ -93,6 +102,32 @@ TEST_F(PreCopiedTaskTest, CatchesUpWithNobodyWhoBeginsAsynchronousInput) {
   const auto pagemap = Pagemap::Open(child_->Dir(), features_);
   ASSERT_TRUE(pagemap.ok()) << pagemap.status();
   EXPECT_FALSE(*pagemap->IsWatched(child_->base()));
+}
+
+TEST(TrackedTaskTest, IsNotWrittenBeforehand) {
+  const KernelFeatures features = *KernelFeatures::Probe();
+  if (!features.Has(KernelFeature::kWriteWatch)) GTEST_SKIP() << "no Linux 6.9";
+  const MappedChild child([]() -> void* {
+    MakeUserfaultfd();
+    (void)signal(SIGUSR1, MapMore);
+    return Map(1);
+  });
+  const auto tracking = WatchOf(child);
+  ASSERT_TRUE(tracking.ok()) << tracking.status();
+  ASSERT_TRUE(tracking->AddAll(child.Dir(), features).ok());
+  // Memory that nobody watches yet.
+  kill(child.pid(), SIGUSR1);
+  const RemoteAddress more(kMore);
+  const auto pagemap = Pagemap::Open(child.Dir(), features);
+  ASSERT_TRUE(pagemap.ok()) << pagemap.status();
+  while (child.Dir().Read("maps")->find(absl::StrCat(absl::Hex(kMore), "-")) == std::string::npos)
+    usleep(500);
+  const auto targets = FindTree(child.pid());
+  ASSERT_TRUE(targets.ok()) << targets.status();
+  const auto task = PreCopiedTask::Watch(targets->front(), {{more, more + kOwnPages * kPage}},
+                                         features, absl::Seconds(5));
+  EXPECT_TRUE(absl::IsFailedPrecondition(task.status())) << task.status();
+  EXPECT_FALSE(*pagemap->IsWatched(more)) << "it was left watched";
 }
 
 }  // namespace
