@@ -219,13 +219,12 @@ absl::Status PreCopiedTask::Write(PageSink sink, CopyGuardian* guardian, absl::D
   std::unique_ptr<WriterAlong> writer;
   const auto start = [&](const FrozenTask& task) {
     if (guardian == nullptr) return absl::OkStatus();
-    // Without one it can be read from as well.
-    WithCalls(task, [&](RemoteSyscalls& calls) -> absl::Status {
-      ASSIGN_OR_RETURN(writer,
-                       WriterAlong::Start(calls, task, start_time_, *guardian, sink.file()));
+    return WithCalls(task, [&](RemoteSyscalls& calls) {
+      auto made = WriterAlong::Start(calls, task, start_time_, *guardian, sink.file());
+      // It can be read from as well.
+      if (made.ok()) writer = *std::move(made);
       return absl::OkStatus();
-    }).IgnoreError();
-    return absl::OkStatus();
+    });
   };
   RETURN_IF_ERROR(Protect(timeout, start).status());
   ASSIGN_OR_RETURN(const std::vector<PageRun> runs,
