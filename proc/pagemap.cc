@@ -165,15 +165,16 @@ absl::StatusOr<bool> Pagemap::FindWritten(
 
 absl::StatusOr<bool> Pagemap::FindUnlike(RemoteAddress start, RemoteAddress end,
                                          absl::FunctionRef<void(const UnlikePages&)> found) {
-  if (!scans_guards_) return false;
+  if (knows_guards_ && !scans_guards_) return false;
   ASSIGN_OR_RETURN(const bool watched, IsWatched(start));
   if (!watched) return false;
   // Not in memory, or written to.
-  const abi::PmScanArg arg = {
-      .flags = abi::kPmScanCheckWpAsync,
-      .category_inverted = abi::kPageIsPresent,
-      .category_anyof_mask = abi::kPageIsPresent | abi::kPageIsWritten,
-      .return_mask = kHasContent | abi::kPageIsWritten | abi::kPageIsPfnZero | abi::kPageIsGuard};
+  const abi::PmScanArg arg = {.flags = abi::kPmScanCheckWpAsync,
+                              .category_inverted = abi::kPageIsPresent,
+                              .category_anyof_mask = abi::kPageIsPresent | abi::kPageIsWritten,
+                              .return_mask = kHasContent | abi::kPageIsWritten |
+                                             abi::kPageIsPfnZero |
+                                             (scans_guards_ ? abi::kPageIsGuard : 0)};
   RETURN_IF_ERROR(ScanRegions(start, end, arg, [&](const abi::PageRegion& region) {
     const auto is = [&region](uint64_t category) { return (region.categories & category) != 0; };
     const bool guard = is(abi::kPageIsGuard);

@@ -77,8 +77,8 @@ class Pagemap {
   // Of a mapping of anonymous memory whose writes are watched: calls `found` for all in [start,
   // end), ascending, but what is in memory and has not been written to since it was protected last.
   // So of much memory that is as it was hardly anything is told, which takes a quarter of the time.
-  // False, and nothing found, where no writes are watched there, or this kernel does not tell
-  // guards by PAGEMAP_SCAN.
+  // False, and nothing found, where no writes are watched there, or guards are told, but not by
+  // PAGEMAP_SCAN.
   absl::StatusOr<bool> FindUnlike(RemoteAddress start, RemoteAddress end,
                                   absl::FunctionRef<void(const UnlikePages&)> found);
 

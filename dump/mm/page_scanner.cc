@@ -137,7 +137,7 @@ class SavedMapping {
   }
 
  private:
-  // What is not saved has no content: of pages of zeros it is not known otherwise.
+  // Of what was protected: whatever of it is not saved is looked for, for it may be zeros alone.
   absl::Status AddSame(RemoteAddress start, RemoteAddress end) {
     while (start < end) {
       while (!saved_.empty() && saved_.front().end() <= start) saved_ = saved_.subspan(1);

@@ -68,8 +68,9 @@ class SavedPagesTest : public ::testing::Test {
     while (*pagemap->HasMarks(child_->Page(1), child_->Page(2))) usleep(100);
   }
 
-  ScannedPages Scan(std::span<const PageRun> saved) {
-    auto scanned = ScanPages(child_->Dir(), child_->Vmas(), features_, ScanOf::kTask, saved);
+  ScannedPages Scan(std::span<const PageRun> saved) { return Scan(saved, features_); }
+  ScannedPages Scan(std::span<const PageRun> saved, const KernelFeatures& features) {
+    auto scanned = ScanPages(child_->Dir(), child_->Vmas(), features, ScanOf::kTask, saved);
     EXPECT_TRUE(scanned.ok()) << scanned.status();
     return *std::move(scanned);
   }
@@ -117,6 +118,24 @@ TEST_F(SavedPagesTest, WhatIsAsItWasIsLeftToTheParent) {
   const ScannedPages all = Scan({});
   EXPECT_THAT(all.in_parent, IsEmpty());
   EXPECT_EQ(PagesOf(all.runs), PagesOf(scanned.runs) + PagesOf(scanned.in_parent));
+}
+
+TEST_F(SavedPagesTest, SoItIsWhereTheKernelDoesNotTellGuards) {
+  const KernelFeatures older = *KernelFeatures::Probe("-pagemap_scan_guard,-pagemap_guard");
+  Protect();
+  WriteByte(*child_, 3);
+  ScannedPages scanned = Scan(saved_, older);
+  EXPECT_THAT(PagesIn(scanned.runs), ElementsAre(3, 31));
+  EXPECT_EQ(PagesIn(scanned.in_parent).size(), 30U);
+  EXPECT_FALSE(scanned.guards);
+
+  ChangeMuch();
+  scanned = Scan(saved_, older);
+  // What looks swapped is found, and cannot be read: see Pagemap.
+  std::vector<uint64_t> with_guard = {1, 3, 31, 40};
+  if (features_.Has(KernelFeature::kPagemapScanGuard)) with_guard = {1, 3, 20, 31, 40};
+  EXPECT_EQ(PagesIn(scanned.runs), with_guard);
+  EXPECT_EQ(PagesOf(Scan({}, older).runs), PagesOf(scanned.runs) + PagesOf(scanned.in_parent));
 }
 
 TEST_F(SavedPagesTest, NothingIsWhereWritesAreNotWatched) {
