@@ -224,9 +224,10 @@ std::vector<PageRun> RunsWithout(std::span<const PageRun> runs, std::span<const 
   auto next = taken.begin();
   for (const PageRun& run : runs) {
     RemoteAddress at = run.start;
-    for (; next != taken.end() && next->start < run.end(); ++next) {
-      if (at < next->start) rest.push_back({at, (next->start - at) / kImagePageSize});
-      at = next->end();
+    while (next != taken.end() && next->end() <= at) ++next;
+    for (auto piece = next; piece != taken.end() && piece->start < run.end(); ++piece) {
+      if (at < piece->start) rest.push_back({at, (piece->start - at) / kImagePageSize});
+      at = piece->end();
     }
     if (at < run.end()) rest.push_back({at, (run.end() - at) / kImagePageSize});
   }

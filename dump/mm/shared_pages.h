@@ -48,7 +48,7 @@ struct SharedPages {
 // Errors: NotFound when a task is gone.
 absl::StatusOr<SharedPages> FindSharedPages(std::span<const SharingTask> tasks);
 
-// `runs` but for `taken`, which is part of it; both ascending.
+// `runs` but for what is in `taken`; both ascending.
 std::vector<PageRun> RunsWithout(std::span<const PageRun> runs, std::span<const PageRun> taken);
 
 }  // namespace dumpctl

@@ -8,13 +8,12 @@
 #include <algorithm>
 #include <cerrno>
 #include <optional>
-#include <string>
 #include <utility>
 
 #include "dumpctl/failure.h"
 #include "dumpctl/kernel_abi.h"
 #include "dumpctl/status_macros.h"
-#include "proc/smaps_parser.h"
+#include "proc/task_maps.h"
 
 namespace dumpctl {
 namespace {
@@ -103,8 +102,7 @@ absl::Status WriteWatch::Add(RemoteAddress start, RemoteAddress end, const Pagem
 }
 
 void WriteWatch::End(const ProcDir& task) {
-  const absl::StatusOr<std::string> text = task.Read("maps");
-  const auto mappings = text.ok() ? ParseMaps(*text) : text.status();
+  const auto mappings = ReadMapsOf(task);
   if (mappings.ok()) {
     for (const Mapping& mapping : *mappings) {
       for (RemoteAddress at = mapping.start; at < mapping.end;) {
@@ -120,8 +118,7 @@ void WriteWatch::End(const ProcDir& task) {
 }
 
 absl::Status WriteWatch::AddAll(const ProcDir& task, const KernelFeatures& features) const {
-  ASSIGN_OR_RETURN(const std::string text, task.Read("maps"));
-  ASSIGN_OR_RETURN(const std::vector<Mapping> mappings, ParseMaps(text));
+  ASSIGN_OR_RETURN(const std::vector<Mapping> mappings, ReadMapsOf(task));
   ASSIGN_OR_RETURN(const Pagemap pagemap, Pagemap::Open(task, features));
   for (const Mapping& mapping : mappings) {
     if (!MayWatch(mapping)) continue;

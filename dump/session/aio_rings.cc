@@ -19,7 +19,7 @@
 #include "absl/time/time.h"
 #include "dumpctl/status_macros.h"
 #include "dumpctl/unique_fd.h"
-#include "proc/smaps_parser.h"
+#include "proc/task_maps.h"
 
 namespace dumpctl {
 namespace {
@@ -91,8 +91,7 @@ std::optional<uint32_t> CountEnded(const UniqueFd& memory, uint64_t ring) {
 
 // Those that are there still, of the same size.
 absl::StatusOr<std::set<uint64_t>> WhichAreThere(const ProcDir& task, const VmaList& vmas) {
-  ASSIGN_OR_RETURN(const std::string text, task.Read("maps"));
-  ASSIGN_OR_RETURN(const std::vector<Mapping> mappings, ParseMaps(text));
+  ASSIGN_OR_RETURN(const std::vector<Mapping> mappings, ReadMapsOf(task));
   std::set<uint64_t> rings;
   for (const Vma& vma : vmas) {
     if (vma.kind != VmaKind::kAioRing) continue;

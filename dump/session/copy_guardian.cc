@@ -10,12 +10,12 @@
 #include <cerrno>
 #include <new>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
-#include "dump/tracee/process_copy.h"
 #include "dumpctl/status_macros.h"
 #include "dumpctl/trace.h"
 #include "proc/children_parser.h"
@@ -81,6 +81,18 @@ absl::StatusOr<size_t> CopyGuardian::Begin(pid_t maker, uint64_t start_time) {
 void CopyGuardian::Made(size_t copy, pid_t pid_inside) {
   table_->entries[copy].pid_inside = pid_inside;
   table_->entries[copy].state.store(kMade);
+}
+
+absl::StatusOr<CopyGuardian::Guarded> CopyGuardian::Guard(
+    pid_t maker, uint64_t start_time, absl::FunctionRef<absl::StatusOr<ProcessCopy>()> make) {
+  ASSIGN_OR_RETURN(const size_t number, Begin(maker, start_time));
+  absl::StatusOr<ProcessCopy> copy = make();
+  if (!copy.ok()) {
+    Done(number);
+    return copy.status();
+  }
+  Made(number, copy->pid_inside());
+  return Guarded{number, *std::move(copy)};
 }
 
 void CopyGuardian::Done(size_t copy) { table_->entries[copy].state.store(kNone); }

@@ -7,9 +7,11 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "dump/session/guardian.h"
+#include "dump/tracee/process_copy.h"
 
 namespace dumpctl {
 
@@ -27,11 +29,16 @@ class CopyGuardian {
 
   static constexpr size_t kMostCopies = 8192;
 
-  // Before a copy is made of a process, which was started at `start_time` (see TaskStat). Numbers
-  // the copy. ResourceExhausted for more than kMostCopies.
-  absl::StatusOr<size_t> Begin(pid_t maker, uint64_t start_time);
-  // It was made.
-  void Made(size_t copy, pid_t pid_inside);
+  // A copy, and its number.
+  struct Guarded {
+    size_t number;
+    ProcessCopy copy;
+  };
+  // Has `make` make a copy of a process, which was started at `start_time` (see TaskStat): should
+  // we be killed meanwhile, or afterwards, it is seen to. Errors: of `make`; ResourceExhausted for
+  // more than kMostCopies.
+  absl::StatusOr<Guarded> Guard(pid_t maker, uint64_t start_time,
+                                absl::FunctionRef<absl::StatusOr<ProcessCopy>()> make);
   // There is none, or none any more.
   void Done(size_t copy);
   // Lets its maker, which runs and is frozen for that moment, wait for one that has ended. An error
@@ -39,6 +46,10 @@ class CopyGuardian {
   absl::Status ReapNow(size_t copy);
 
  private:
+  // Before one is made, and when it was.
+  absl::StatusOr<size_t> Begin(pid_t maker, uint64_t start_time);
+  void Made(size_t copy, pid_t pid_inside);
+
   enum State : int { kNone, kBegun, kMade };
   struct Entry {
     std::atomic<int> state;

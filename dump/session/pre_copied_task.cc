@@ -4,18 +4,18 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <string>
 #include <utility>
 
 #include "absl/time/clock.h"
 #include "dump/image/joined_ranges.h"
 #include "dump/mm/changed_pages.h"
 #include "dump/mm/memory_source.h"
+#include "dump/mm/shared_pages.h"
 #include "dump/session/frozen_facts.h"
 #include "dump/tracee/remote_syscalls.h"
 #include "dumpctl/status_macros.h"
-#include "proc/smaps_parser.h"
 #include "proc/stat_parser.h"
+#include "proc/task_maps.h"
 
 namespace dumpctl {
 namespace {
@@ -65,16 +65,10 @@ std::vector<AddressRange> PartsOf(std::span<const AddressRange> ranges,
   return parts;
 }
 
-// Those of `runs` that are not in `others`.
-std::vector<PageRun> Without(std::span<const PageRun> runs, std::span<const PageRun> others) {
-  return SplitByParent(runs, RangesOf(others), runs).in_parent;
-}
-
 // Who tracks a process for the next dump watches all that it has by then (WriteWatch::AddAll), and
 // would take pages of other mappings, which we protect, for what was not written since.
 absl::StatusOr<bool> IsTracked(const ProcDir& task, const Pagemap& pagemap) {
-  ASSIGN_OR_RETURN(const std::string text, task.Read("maps"));
-  ASSIGN_OR_RETURN(const std::vector<Mapping> all, ParseMaps(text));
+  ASSIGN_OR_RETURN(const std::vector<Mapping> all, ReadMapsOf(task));
   const auto stack = std::find_if(all.begin(), all.end(),
                                   [](const Mapping& mapping) { return mapping.name == "[stack]"; });
   return stack == all.end() ? absl::StatusOr<bool>(false) : pagemap.IsWatched(stack->start);
@@ -107,8 +101,7 @@ absl::StatusOr<std::vector<AddressRange>> PreCopiedTask::MappingsWorth(
     const Target& target, const KernelFeatures& features, uint64_t worth) {
   // Of mappings that have less there may be thousands.
   const uint64_t least = std::min<uint64_t>(worth, 1 << 20);
-  ASSIGN_OR_RETURN(const std::string text, target.dir.Read("maps"));
-  ASSIGN_OR_RETURN(const std::vector<Mapping> all, ParseMaps(text));
+  ASSIGN_OR_RETURN(const std::vector<Mapping> all, ReadMapsOf(target.dir));
   // What the kernel still puts into memory for it is not waited for.
   if (HasRing(all)) return std::vector<AddressRange>();
   ASSIGN_OR_RETURN(Pagemap pagemap, Pagemap::Open(target.dir, features));
@@ -166,8 +159,7 @@ absl::StatusOr<PreCopiedTask> PreCopiedTask::Watch(const Target& target,
 }
 
 absl::StatusOr<std::vector<AddressRange>> PreCopiedTask::FindWritten(bool protect) {
-  ASSIGN_OR_RETURN(const std::string text, dir_.Read("maps"));
-  ASSIGN_OR_RETURN(const std::vector<Mapping> all, ParseMaps(text));
+  ASSIGN_OR_RETURN(const std::vector<Mapping> all, ReadMapsOf(dir_));
   std::vector<AddressRange> written;
   const auto add = [&written](RemoteAddress start, RemoteAddress end) {
     JoinRange(AddressRange{start, end}, written);
@@ -179,7 +171,7 @@ absl::StatusOr<std::vector<AddressRange>> PreCopiedTask::FindWritten(bool protec
     if (watched.ok() || !protect) continue;
     // Something else was mapped there meanwhile. Kernel trap: PAGEMAP_SCAN fails when it comes to
     // what nobody watches, and does not say what it has found, and protected, before.
-    saved_ = Without(saved_, RunsOf(std::span(&part, 1)));
+    saved_ = RunsWithout(saved_, RunsOf(std::span(&part, 1)));
   }
   return written;
 }
@@ -195,8 +187,7 @@ absl::StatusOr<std::vector<AddressRange>> PreCopiedTask::Protect(
 // Of what was begun before pages were protected nothing is under way where there is no ring by now:
 // io_destroy(2) waits for that. What begins later finds them protected.
 absl::Status PreCopiedTask::ExpectNoRing() const {
-  ASSIGN_OR_RETURN(const std::string text, dir_.Read("maps"));
-  ASSIGN_OR_RETURN(const std::vector<Mapping> all, ParseMaps(text));
+  ASSIGN_OR_RETURN(const std::vector<Mapping> all, ReadMapsOf(dir_));
   if (HasRing(all)) return absl::AbortedError("it has begun asynchronous I/O meanwhile");
   return absl::OkStatus();
 }
@@ -206,11 +197,11 @@ absl::Status PreCopiedTask::Drain(std::span<const PageRun> runs, PageSink sink, 
   RETURN_IF_ERROR(ExpectNoRing());
   ASSIGN_OR_RETURN(const LivingTaskMemory memory, LivingTaskMemory::Open(pid_, dir_));
   // What is not among these pages stands further up.
-  const std::vector<PageRun> before = Without(saved_, runs);
+  const std::vector<PageRun> before = RunsWithout(saved_, runs);
   for (const PageRun& run : before) sink.AccountInParent(run.start, run.pages);
   const DrainPart part = {&memory, runs, &sinks_.emplace_back(std::move(sink)), writer};
   RETURN_IF_ERROR(DrainParts(std::span(&part, 1), progress));
-  saved_ = RunsOf(UnionOf(RangesOf(before), RangesOf(Without(runs, memory.Missed()))));
+  saved_ = RunsOf(UnionOf(RangesOf(before), RangesOf(RunsWithout(runs, memory.Missed()))));
   return absl::OkStatus();
 }
 

@@ -138,15 +138,11 @@ absl::Status Snapshot::CopyTask(size_t place, const FrozenTask& task, const Froz
   ASSIGN_OR_RETURN(const FrozenTaskMemory memory,
                    FrozenTaskMemory::Open(task.pid(), task.dir(), facts.vmas));
   ASSIGN_OR_RETURN(KeptPages kept, KeptPages::Read(memory, std::move(kept_runs)));
-  ASSIGN_OR_RETURN(const size_t number, guardian_.Begin(task.pid(), stat.start_time));
-  absl::StatusOr<ProcessCopy> copy = ProcessCopy::Make(task);
-  if (!copy.ok()) {
-    guardian_.Done(number);
-    return copy.status();
-  }
-  guardian_.Made(number, copy->pid_inside());
-  copies_.push_back({.number = number,
-                     .copy = *std::move(copy),
+  ASSIGN_OR_RETURN(
+      CopyGuardian::Guarded made,
+      guardian_.Guard(task.pid(), stat.start_time, [&task] { return ProcessCopy::Make(task); }));
+  copies_.push_back({.number = made.number,
+                     .copy = std::move(made.copy),
                      .task = place,
                      .rseq = task.threads().front().rseq});
   ASSIGN_OR_RETURN(FrozenTaskMemory copied,

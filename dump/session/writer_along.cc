@@ -30,20 +30,16 @@ absl::StatusOr<std::unique_ptr<WriterAlong>> WriterAlong::Start(RemoteSyscalls& 
                                                                 CopyGuardian& guardian,
                                                                 BorrowedFd file) {
   RETURN_IF_ERROR(MayBeMade(task));
-  ASSIGN_OR_RETURN(const size_t number, guardian.Begin(task.pid(), start_time));
-  absl::StatusOr<ProcessCopy> made = ProcessCopy::MakeBeside(calls, task);
-  if (!made.ok()) {
-    guardian.Done(number);
-    return made.status();
-  }
-  guardian.Made(number, made->pid_inside());
+  ASSIGN_OR_RETURN(CopyGuardian::Guarded made, guardian.Guard(task.pid(), start_time, [&] {
+    return ProcessCopy::MakeBeside(calls, task);
+  }));
   absl::StatusOr<std::unique_ptr<SelfWriter>> writer =
-      WriterAlongOf(*made, calls.scratch(), RemoteSyscalls::kScratchSize, file);
+      WriterAlongOf(made.copy, calls.scratch(), RemoteSyscalls::kScratchSize, file);
   if (writer.ok()) {
     return std::unique_ptr<WriterAlong>(
-        new WriterAlong(guardian, number, *std::move(made), *std::move(writer)));
+        new WriterAlong(guardian, made.number, std::move(made.copy), *std::move(writer)));
   }
-  if (made->EndBeside(calls, task).ok()) guardian.Done(number);
+  if (made.copy.EndBeside(calls, task).ok()) guardian.Done(made.number);
   return writer.status();
 }
 

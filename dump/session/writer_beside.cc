@@ -62,21 +62,14 @@ absl::Status WriterBeside::Make(uint64_t start_time, size_t wanted) {
 }
 
 absl::Status WriterBeside::MakeOne(uint64_t start_time, RemoteAddress scratch, size_t size) {
-  ASSIGN_OR_RETURN(const size_t number, guardian_.Begin(task_.pid(), start_time));
-  absl::StatusOr<ProcessCopy> made = ProcessCopy::MakeBeside(calls_, task_);
-  if (!made.ok()) {
-    guardian_.Done(number);
-    return made.status();
-  }
-  guardian_.Made(number, made->pid_inside());
+  ASSIGN_OR_RETURN(CopyGuardian::Guarded made, guardian_.Guard(task_.pid(), start_time, [this] {
+    return ProcessCopy::MakeBeside(calls_, task_);
+  }));
   absl::StatusOr<std::unique_ptr<SelfWriter>> writer =
-      WriterBesideOf(*made, scratch, size, memory_.kept());
-  if (writer.ok()) {
-    processes_.push_back({number, *std::move(made), *std::move(writer)});
-    return absl::OkStatus();
-  }
-  // It goes at the end, which tells if it does not.
-  processes_.push_back({number, *std::move(made), nullptr});
+      WriterBesideOf(made.copy, scratch, size, memory_.kept());
+  // One that cannot goes at the end, which tells if it does not.
+  processes_.push_back({made.number, std::move(made.copy), nullptr});
+  if (writer.ok()) processes_.back().writer = *std::move(writer);
   return writer.status();
 }
 

@@ -37,6 +37,14 @@ TEST(RunsWithoutTest, CutsWhatIsTaken) {
       ElementsAre(PagesAt(2, 1), PagesAt(4, 1), PagesAt(10, 2)));
 }
 
+TEST(RunsWithoutTest, WhatIsTakenMayLieOutside) {
+  const std::vector<PageRun> runs = {PagesAt(10, 4), PagesAt(20, 4), PagesAt(30, 1)};
+  EXPECT_EQ(RunsWithout(runs, std::vector{PagesAt(1, 2), PagesAt(14, 6), PagesAt(31, 9)}), runs);
+  EXPECT_THAT(RunsWithout(runs, std::vector{PagesAt(8, 3), PagesAt(13, 8)}),
+              ElementsAre(PagesAt(11, 2), PagesAt(21, 3), PagesAt(30, 1)));
+  EXPECT_THAT(RunsWithout(runs, std::vector{PagesAt(0, 100)}), IsEmpty());
+}
+
 // Memory that this process wrote, and what children that inherited it have made of it.
 class SharedPagesTest : public ::testing::Test {
  protected:

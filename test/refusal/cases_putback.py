@@ -110,55 +110,50 @@ def every_step_fails(scene, shape):
     _fail_each(scene, tree, STEPS)
 
 
-@case_each(shape for shape in SHAPES if not shape.startswith("linked"))
-def every_step_fails_left_running(scene, shape):
+def _fail_each_and_succeed(scene, shape, steps, *options, words=""):
+    """Then, when none is made to fail, the dump says `words`."""
     tree = _Tree(scene, shape)
-    _fail_each(scene, tree, STEPS + ("resume",), "-R")
-    scene.expect_success(scene.dump(tree.pid, *tree.options, "-R"))
+    _fail_each(scene, tree, steps, *options)
+    result = scene.dump(tree.pid, *tree.options, *options)
+    scene.expect_success(result)
+    require(words in result.out, f"it does not say '{words}': {result}")
     scene.expect_whole_dump()
     tree.expect_put_back()
+
+
+def _kill_at_each(scene, shape, steps, *options):
+    tree = _Tree(scene, shape)
+    for step in steps:
+        result = scene.dump(tree.pid, *tree.options, *options, fault=f"{step}=kill")
+        require(result.code == -signal.SIGKILL, f"it was to be killed at {step}: {result}")
+        tree.expect_put_back()
+        wait_until(lambda: _is_unlocked(scene.images), "the end of all of dumpctl")
+
+
+@case_each(shape for shape in SHAPES if not shape.startswith("linked"))
+def every_step_fails_left_running(scene, shape):
+    _fail_each_and_succeed(scene, shape, STEPS + ("resume",), "-R")
 
 
 @case_each(shape for shape in SHAPES if not shape.startswith("linked"))
 def every_step_fails_with_copies(scene, shape):
-    tree = _Tree(scene, shape)
-    _fail_each(scene, tree, COPYING, *COPIES)
-    result = scene.dump(tree.pid, *tree.options, *COPIES)
-    scene.expect_success(result)
-    require("from copies" in result.out, f"nothing was copied: {result}")
-    scene.expect_whole_dump()
-    tree.expect_put_back()
+    _fail_each_and_succeed(scene, shape, COPYING, *COPIES, words="from copies")
 
 
 @case
 def every_step_fails_with_memory_written_beforehand(scene):
-    tree = _Tree(scene, "threads")
-    _fail_each(scene, tree, BEFOREHAND, *PRE_COPY)
-    result = scene.dump(tree.pid, *tree.options, *PRE_COPY)
-    scene.expect_success(result)
-    require("beforehand, while it ran" in result.out, f"nothing was written beforehand: {result}")
-    scene.expect_whole_dump()
-    tree.expect_put_back()
+    _fail_each_and_succeed(scene, "threads", BEFOREHAND, *PRE_COPY,
+                           words="beforehand, while it ran")
 
 
 @case
 def dumpctl_killed_with_memory_written_beforehand(scene):
-    tree = _Tree(scene, "threads")
-    for step in BEFOREHAND:
-        result = scene.dump(tree.pid, *tree.options, *PRE_COPY, fault=f"{step}=kill")
-        require(result.code == -signal.SIGKILL, f"it was to be killed at {step}: {result}")
-        tree.expect_put_back()
-        wait_until(lambda: _is_unlocked(scene.images), "the end of all of dumpctl")
+    _kill_at_each(scene, "threads", BEFOREHAND, *PRE_COPY)
 
 
 @case_each(shape for shape in SHAPES if not shape.startswith("linked"))
 def dumpctl_killed_while_there_are_copies(scene, shape):
-    tree = _Tree(scene, shape)
-    for step in COPYING:
-        result = scene.dump(tree.pid, *tree.options, *COPIES, fault=f"{step}=kill")
-        require(result.code == -signal.SIGKILL, f"it was to be killed at {step}: {result}")
-        tree.expect_put_back()
-        wait_until(lambda: _is_unlocked(scene.images), "the end of all of dumpctl")
+    _kill_at_each(scene, shape, COPYING, *COPIES)
 
 
 @case
