@@ -191,7 +191,8 @@ absl::StatusOr<bool> FrozenTask::SeizeNewThreads() {
     threads_.push_back(*thread);
     running_.push_back(tid);
   }
-  return !running_.empty() || left;
+  // Kernel trap: where the thread that was listed last has exited meanwhile, the list ends there.
+  return !running_.empty() || left || CountThreads(dir_) > threads_.size();
 }
 
 absl::Status FrozenTask::Interrupt() {
