@@ -137,7 +137,7 @@ TEST(RemoteSyscallsTest, TheTargetFindsHomeWhenItsTracerIsKilled) {
 // A child with two threads, both of which sleep; 0 if neither sleep was interrupted.
 int SleepInTwoThreads(int ready) {
   const auto sleep = [](int* result) {
-    const timespec span = {0, 400'000'000};
+    const timespec span = {1, 0};
     *result = nanosleep(&span, nullptr);
   };
   int results[2] = {1, 1};
