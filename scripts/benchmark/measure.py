@@ -3,6 +3,7 @@
 import mmap
 import os
 import select
+import shutil
 import signal
 import statistics
 import subprocess
@@ -51,13 +52,18 @@ def spread_directories(directory):
 
 
 class Bench:
-    """Where and by what is dumped."""
+    """Where and by what is dumped.
 
-    def __init__(self, programs, target_program, directory):
+    `as_found`: neither memory nor the disk is made ready, see fill_and_drop, spread_directories.
+    """
+
+    def __init__(self, programs, target_program, directory, as_found=False):
         self.programs = programs  # "ours" and "stock", or one of them: the path
         self._target_program = target_program
         self._directory = directory
-        spread_directories(directory)
+        self._as_found = as_found
+        if not as_found:
+            spread_directories(directory)
 
     def target(self, shape):
         return Target(self._target_program, shape.arguments, self._directory, PATIENCE)
@@ -68,7 +74,8 @@ class Bench:
         The target is killed by it, and has no pause, or goes on. `expected`: so large images, or 0.
         TooSlow when it takes more than `limit` seconds.
         """
-        fill_and_drop(self._directory, expected * 5 // 4)
+        if not self._as_found:
+            fill_and_drop(self._directory, expected * 5 // 4)
         self._images = os.path.join(self._directory, f"images-{len(os.listdir(self._directory))}")
         os.mkdir(self._images)
         argv = [self.programs[dumper], "dump", "-t", str(target.pid), "-D", self._images]
@@ -82,6 +89,9 @@ class Bench:
 
     def _empty_images(self):
         """Gives their memory back, but keeps the files: see spread_directories."""
+        if self._as_found:
+            shutil.rmtree(self._images)
+            return
         for path in self._files():
             os.truncate(path, 0)
 

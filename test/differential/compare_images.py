@@ -87,6 +87,8 @@ def normalise(images, is_stock):
         xsave = entries[0].get("thread_info", {}).get("fpregs", {}).get("xsave", {})
         if xsave.get("cet") in ({"cet": 0, "ssp": 0}, [{"cet": 0, "ssp": 0}]):
             del xsave["cet"]
+        if "xstate_bv" in xsave:
+            xsave["xstate_bv"] &= ~initial_components(entries[0]["thread_info"]["fpregs"])
         # Nor does it leave out the bounds of a processor that has them where the kernel does not.
         if not any(xsave.get("bndcsr_state", [])):
             xsave.pop("bndcsr_state", None)
@@ -109,6 +111,24 @@ def normalise(images, is_stock):
             sort_directories(controller)
     normalise_terminals(images)
     resolve_files(images)
+
+
+def initial_components(fpregs):
+    """Bits of the XSAVE components that are in their initial state: a processor says of those as it
+    likes that they are in use, or are not (Intel SDM, "Processor Tracking of XSAVE-Managed State").
+    """
+    x87 = {"cwd": 0x37F, "swd": 0, "twd": 0, "fop": 0, "rip": 0, "rdp": 0}
+    is_initial = {
+        0: all(fpregs[field] == value for field, value in x87.items())
+        and not any(fpregs["st_space"]),
+        1: not any(fpregs["xmm_space"]),
+        2: not any(fpregs["xsave"].get("ymmh_space", [])),
+        5: not any(fpregs["xsave"].get("opmask_reg", [])),
+        6: not any(fpregs["xsave"].get("zmm_upper", [])),
+        7: not any(fpregs["xsave"].get("hi16_zmm", [])),
+        9: not any(fpregs["xsave"].get("pkru", [])),
+    }
+    return sum(1 << bit for bit, initial in is_initial.items() if initial)
 
 
 def sort_directories(parent):
