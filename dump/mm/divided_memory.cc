@@ -6,18 +6,25 @@
 
 namespace dumpctl {
 
+std::vector<PageRun> FirstPages(std::span<const PageRun> runs, uint64_t pages) {
+  std::vector<PageRun> first;
+  for (const PageRun& run : runs) {
+    if (pages == 0) break;
+    first.push_back({run.start, std::min(run.pages, pages)});
+    pages -= first.back().pages;
+  }
+  return first;
+}
+
 void DivideLarge(std::span<const std::span<const PageRun>> runs, SharedPages& shared) {
   shared.in_family.resize(runs.size());
   for (size_t i = 0; i < runs.size(); ++i) {
     const uint64_t pages = PagesOf(runs[i]);
     if (pages * kImagePageSize < kWorthDividing || !shared.in_family[i].empty()) continue;
-    PageFamily& family = shared.families.emplace_back(PageFamily{.members = {i}});
-    for (auto run = runs[i].begin(); family.pages < pages / 2; ++run) {
-      const PageRun taken = {run->start, std::min(run->pages, pages / 2 - family.pages)};
-      family.stretches.push_back({taken, i});
-      shared.in_family[i].push_back(taken);
-      family.pages += taken.pages;
-    }
+    PageFamily& family =
+        shared.families.emplace_back(PageFamily{.members = {i}, .pages = pages / 2});
+    shared.in_family[i] = FirstPages(runs[i], family.pages);
+    for (const PageRun& run : shared.in_family[i]) family.stretches.push_back({run, i});
     shared.references += family.pages;
   }
 }

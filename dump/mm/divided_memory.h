@@ -20,6 +20,9 @@ namespace dumpctl {
 // From so much on the second file is worth it.
 inline constexpr uint64_t kWorthDividing = uint64_t{64} << 20;
 
+// The first `pages` of these, or all.
+std::vector<PageRun> FirstPages(std::span<const PageRun> runs, uint64_t pages);
+
 // Divides tasks that have so much and are in no family yet. `runs`: by task, what is to be saved of
 // it; nothing for those that are not to be divided. `shared`: of the same tasks (FindSharedPages).
 void DivideLarge(std::span<const std::span<const PageRun>> runs, SharedPages& shared);

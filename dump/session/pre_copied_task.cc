@@ -4,11 +4,13 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <iterator>
 #include <utility>
 
 #include "absl/time/clock.h"
 #include "dump/image/joined_ranges.h"
 #include "dump/mm/changed_pages.h"
+#include "dump/mm/divided_memory.h"
 #include "dump/mm/memory_source.h"
 #include "dump/mm/shared_pages.h"
 #include "dump/session/frozen_facts.h"
@@ -84,6 +86,22 @@ absl::StatusOr<std::vector<PageRun>> ContentOf(std::span<const AddressRange> map
         }));
   }
   return RunsOf(found);
+}
+
+// For so many files, as much for each.
+std::vector<std::vector<PageRun>> SharesOf(std::span<const PageRun> runs, size_t files) {
+  std::vector<std::vector<PageRun>> shares;
+  std::vector<PageRun> rest(runs.begin(), runs.end());
+  for (; files > 1; --files) {
+    shares.push_back(FirstPages(rest, PagesOf(rest) / files));
+    rest = RunsWithout(rest, shares.back());
+  }
+  shares.push_back(std::move(rest));
+  return shares;
+}
+
+void AccountInParent(std::span<const PageRun> runs, PageSink& sink) {
+  for (const PageRun& run : runs) sink.AccountInParent(run.start, run.pages);
 }
 
 absl::Status WithCalls(const FrozenTask& task,
@@ -192,38 +210,55 @@ absl::Status PreCopiedTask::ExpectNoRing() const {
   return absl::OkStatus();
 }
 
-absl::Status PreCopiedTask::Drain(std::span<const PageRun> runs, PageSink sink, SelfWriter* writer,
+absl::Status PreCopiedTask::Drain(std::span<const PageRun> runs, std::vector<PageSink> sinks,
+                                  std::span<const std::unique_ptr<WriterAlong>> writers,
                                   const DrainProgress& progress) {
   RETURN_IF_ERROR(ExpectNoRing());
   ASSIGN_OR_RETURN(const LivingTaskMemory memory, LivingTaskMemory::Open(pid_, dir_));
-  // What is not among these pages stands further up.
+  const std::vector<std::vector<PageRun>> shares = SharesOf(runs, sinks.size());
+  const size_t first = sinks_.size();
+  std::move(sinks.begin(), sinks.end(), std::back_inserter(sinks_));
+  // What is not among these pages stands further up, and so do the shares before.
   const std::vector<PageRun> before = RunsWithout(saved_, runs);
-  for (const PageRun& run : before) sink.AccountInParent(run.start, run.pages);
-  const DrainPart part = {&memory, runs, &sinks_.emplace_back(std::move(sink)), writer};
-  RETURN_IF_ERROR(DrainParts(std::span(&part, 1), progress));
+  std::vector<DrainPart> parts;
+  for (size_t i = 0; i < shares.size(); ++i) {
+    PageSink& sink = sinks_[first + i];
+    AccountInParent(before, sink);
+    for (size_t above = 0; above < i; ++above) AccountInParent(shares[above], sink);
+    SelfWriter* const writer = i < writers.size() ? &writers[i]->writer() : nullptr;
+    parts.push_back({&memory, shares[i], &sink, writer});
+  }
+  RETURN_IF_ERROR(DrainParts(parts, progress));
   saved_ = RunsOf(UnionOf(RangesOf(before), RangesOf(RunsWithout(runs, memory.Missed()))));
   return absl::OkStatus();
 }
 
-absl::Status PreCopiedTask::Write(PageSink sink, CopyGuardian* guardian, absl::Duration timeout,
-                                  const DrainProgress& progress) {
-  std::unique_ptr<WriterAlong> writer;
+absl::Status PreCopiedTask::Write(std::vector<PageSink> sinks, CopyGuardian* guardian,
+                                  absl::Duration timeout, const DrainProgress& progress) {
+  std::vector<std::unique_ptr<WriterAlong>> writers;
   const auto start = [&](const FrozenTask& task) {
     if (guardian == nullptr) return absl::OkStatus();
     return WithCalls(task, [&](RemoteSyscalls& calls) {
-      auto made = WriterAlong::Start(calls, task, start_time_, *guardian, sink.file());
-      // It can be read from as well.
-      if (made.ok()) writer = *std::move(made);
+      for (const PageSink& sink : sinks) {
+        auto made = WriterAlong::Start(calls, task, start_time_, *guardian, sink.file());
+        // It can be read from as well.
+        if (!made.ok()) break;
+        writers.push_back(*std::move(made));
+      }
       return absl::OkStatus();
     });
   };
   RETURN_IF_ERROR(Protect(timeout, start).status());
   ASSIGN_OR_RETURN(const std::vector<PageRun> runs,
                    ContentOf(mappings_, *pagemap_, PageFilter::kNonzero));
-  RETURN_IF_ERROR(Drain(runs, std::move(sink), writer ? &writer->writer() : nullptr, progress));
-  if (!writer) return absl::OkStatus();
-  return WithFrozen(timeout, [&writer](const FrozenTask& task) {
-    return WithCalls(task, [&](RemoteSyscalls& calls) { return writer->End(calls, task); });
+  RETURN_IF_ERROR(Drain(runs, std::move(sinks), writers, progress));
+  if (writers.empty()) return absl::OkStatus();
+  return WithFrozen(timeout, [&writers](const FrozenTask& task) {
+    return WithCalls(task, [&](RemoteSyscalls& calls) {
+      absl::Status status;
+      for (const auto& writer : writers) status.Update(writer->End(calls, task));
+      return status;
+    });
   });
 }
 
@@ -236,7 +271,9 @@ absl::Status PreCopiedTask::CatchUp(PageSink sink, absl::Duration timeout,
                                     const DrainProgress& progress) {
   ASSIGN_OR_RETURN(const std::vector<AddressRange> written,
                    Protect(timeout, [](const FrozenTask&) { return absl::OkStatus(); }));
-  return Drain(RunsOf(written), std::move(sink), nullptr, progress);
+  std::vector<PageSink> sinks;
+  sinks.push_back(std::move(sink));
+  return Drain(RunsOf(written), std::move(sinks), {}, progress);
 }
 
 std::span<const PageRun> PreCopiedTask::saved() const {

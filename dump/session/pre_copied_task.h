@@ -59,10 +59,11 @@ class PreCopiedTask {
 
   pid_t pid() const { return pid_; }
 
-  // Writes what these mappings have, to the file that `sink` begins. `guardian`: null where no
-  // process may be made that writes by itself. Errors: the file is of no use. Aborted: the process
-  // goes on as it is, and nothing of it can be written beforehand.
-  absl::Status Write(PageSink sink, CopyGuardian* guardian, absl::Duration timeout,
+  // Writes what these mappings have, to the file that `sinks` begins: one, or two that are written
+  // at the same time, where the first is of the parent images of the other's. `guardian`: null where
+  // no process may be made that writes by itself. Errors: the files are of no use. Aborted: the
+  // process goes on as it is, and nothing of it can be written beforehand.
+  absl::Status Write(std::vector<PageSink> sinks, CopyGuardian* guardian, absl::Duration timeout,
                      const DrainProgress& progress);
   // By how many bytes what stands in the images lags behind.
   absl::StatusOr<uint64_t> Lag();
@@ -102,7 +103,9 @@ class PreCopiedTask {
   absl::StatusOr<std::vector<AddressRange>> Protect(
       absl::Duration timeout, absl::FunctionRef<absl::Status(const FrozenTask& task)> deed);
   absl::Status ExpectNoRing() const;
-  absl::Status Drain(std::span<const PageRun> runs, PageSink sink, SelfWriter* writer,
+  // `sinks`: as of Write. `writers`: as many, or too few.
+  absl::Status Drain(std::span<const PageRun> runs, std::vector<PageSink> sinks,
+                     std::span<const std::unique_ptr<WriterAlong>> writers,
                      const DrainProgress& progress);
 
   pid_t pid_;

@@ -9,6 +9,7 @@
 #include "absl/time/time.h"
 #include "dump/session/kinship.h"
 #include "dump/session/snapshot_mode.h"
+#include "dump/session/write_once.h"
 #include "dumpctl/status_macros.h"
 #include "dumpctl/trace.h"
 
@@ -52,34 +53,56 @@ absl::Status PreCopy::Run(std::span<const Target> targets, const KernelFeatures&
   const std::set<pid_t> without_kin = TasksWithoutKin(targets);
   for (const Target& target : targets) {
     if (is_small(target) || !without_kin.contains(target.pid)) continue;
-    absl::StatusOr<std::vector<AddressRange>> mappings =
-        PreCopiedTask::MappingsWorth(target, features, worth);
-    if (!mappings.ok() || mappings->empty()) continue;
-    RETURN_IF_ERROR(Write(target, *std::move(mappings), features, guardian, destination));
+    Watch(target, features, worth);
   }
-  return tasks_.empty() ? absl::OkStatus() : CatchUp(destination);
+  if (tasks_.empty()) return absl::OkStatus();
+  RETURN_IF_ERROR(WriteAll(guardian, destination));
+  return CatchUp(destination);
 }
 
-absl::Status PreCopy::Write(const Target& target, std::vector<AddressRange> mappings,
-                            const KernelFeatures& features, CopyGuardian* guardian,
-                            Destination& destination) {
-  const absl::Time begun = absl::Now();
-  const absl::Duration timeout = run_.options.timeout;
+void PreCopy::Watch(const Target& target, const KernelFeatures& features, uint64_t worth) {
+  absl::StatusOr<std::vector<AddressRange>> mappings =
+      PreCopiedTask::MappingsWorth(target, features, worth);
+  if (!mappings.ok() || mappings->empty()) return;
   absl::StatusOr<PreCopiedTask> made =
-      PreCopiedTask::Watch(target, std::move(mappings), features, timeout);
-  if (!made.ok()) {
+      PreCopiedTask::Watch(target, *std::move(mappings), features, run_.options.timeout);
+  if (made.ok()) {
+    tasks_.push_back(*std::move(made));
+  } else {
     run_.log.Info(absl::StrCat("Not written beforehand: process ", target.pid, ": ",
                                made.status().message()));
-    return absl::OkStatus();
   }
-  ASSIGN_OR_RETURN(PageSink sink, destination.OpenInParent());
-  PreCopiedTask& task = tasks_.emplace_back(*std::move(made));
-  const TraceSpan span(TraceKind::kTask, "write beforehand", {{"pid", target.pid}});
-  RETURN_IF_ERROR(
-      Survive(task.Write(std::move(sink), guardian, timeout, run_.MemoryProgress()), task));
+}
+
+absl::Status PreCopy::WriteAll(CopyGuardian* guardian, Destination& destination) {
+  std::vector<std::vector<PageSink>> sinks(tasks_.size());
+  const auto open_for_all = [&]() -> absl::Status {
+    for (std::vector<PageSink>& of_task : sinks) {
+      ASSIGN_OR_RETURN(PageSink sink, destination.OpenInParent());
+      of_task.push_back(std::move(sink));
+    }
+    return absl::OkStatus();
+  };
+  if (DividesLarge(run_.options) && WritesOnce(run_.options, destination.images())) {
+    RETURN_IF_ERROR(open_for_all());
+    RETURN_IF_ERROR(destination.images().directory()->DeepenParent());
+  }
+  RETURN_IF_ERROR(open_for_all());
+  for (size_t i = 0; i < tasks_.size(); ++i) {
+    RETURN_IF_ERROR(Write(tasks_[i], std::move(sinks[i]), guardian));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status PreCopy::Write(PreCopiedTask& task, std::vector<PageSink> sinks,
+                            CopyGuardian* guardian) {
+  const absl::Time begun = absl::Now();
+  const TraceSpan span(TraceKind::kTask, "write beforehand", {{"pid", task.pid()}});
+  RETURN_IF_ERROR(Survive(
+      task.Write(std::move(sinks), guardian, run_.options.timeout, run_.MemoryProgress()), task));
   if (task.has_ended()) return absl::OkStatus();
   run_.log.Info(absl::StrCat("Wrote ", task.bytes() / kImagePageSize, " pages of process ",
-                             target.pid, " beforehand in ",
+                             task.pid(), " beforehand in ",
                              absl::ToInt64Microseconds(absl::Now() - begun), " us"));
   return absl::OkStatus();
 }

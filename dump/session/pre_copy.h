@@ -48,9 +48,10 @@ class PreCopy {
   absl::Status AddTo(TreeImages& images);
 
  private:
-  absl::Status Write(const Target& target, std::vector<AddressRange> mappings,
-                     const KernelFeatures& features, CopyGuardian* guardian,
-                     Destination& destination);
+  void Watch(const Target& target, const KernelFeatures& features, uint64_t worth);
+  // Of all that are watched, each into one file, or into two.
+  absl::Status WriteAll(CopyGuardian* guardian, Destination& destination);
+  absl::Status Write(PreCopiedTask& task, std::vector<PageSink> sinks, CopyGuardian* guardian);
   absl::Status CatchUp(Destination& destination);
   // An error, but not that a child has ended, or that a process does what cannot be watched: what
   // was written of it is dropped then.

@@ -58,7 +58,11 @@ class PreCopiedTaskTest : public ::testing::Test {
   static PageSink NewSink() {
     return PageSink::ToFile(UniqueFd(memfd_create("pages", MFD_CLOEXEC)), 1);
   }
-  absl::Status Write() { return task_->Write(NewSink(), nullptr, absl::Seconds(5), {}); }
+  absl::Status Write(size_t files = 1) {
+    std::vector<PageSink> sinks;
+    while (sinks.size() < files) sinks.push_back(NewSink());
+    return task_->Write(std::move(sinks), nullptr, absl::Seconds(5), {});
+  }
   absl::Status CatchUp() { return task_->CatchUp(NewSink(), absl::Seconds(5), {}); }
 
   bool HoldsAll() const {
@@ -84,6 +88,18 @@ TEST_F(PreCopiedTaskTest, HoldsWhatWasWritten) {
   ASSERT_TRUE(CatchUp().ok());
   EXPECT_TRUE(HoldsAll());
   EXPECT_GE(task_->bytes(), kOwnPages * kPage);
+}
+
+TEST_F(PreCopiedTaskTest, HoldsWhatWasWrittenIntoTwoFiles) {
+  ASSERT_TRUE(Write(2).ok());
+  EXPECT_TRUE(HoldsAll());
+  EXPECT_GE(task_->bytes(), kOwnPages * kPage);
+  task_->Need();
+  const auto pagemaps = task_->PagemapsOfParents();
+  ASSERT_TRUE(pagemaps.ok()) << pagemaps.status();
+  ASSERT_EQ(pagemaps->size(), 2U);
+  // The nearest says of the pages before its own that they are in its parent.
+  EXPECT_GT(pagemaps->front().bytes().size(), pagemaps->back().bytes().size());
 }
 
 // The disk may still write into pages that were protected, and read, since it was asked to.
