@@ -17,6 +17,7 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "dump/image/image_directory.h"
+#include "dump/mm/page_file.h"
 #include "dump/tracee/child_changes.h"
 #include "dumpctl/moved_apart.h"
 #include "dumpctl/status_macros.h"
@@ -26,22 +27,6 @@ namespace dumpctl {
 namespace {
 
 constexpr absl::Duration kProgressInterval = absl::Milliseconds(100);
-
-absl::Status WriteError(int error, uint64_t total) {
-  return ImageWriteError(error, absl::StrCat("memory pages (", total, " bytes)"));
-}
-
-// Writing into reserved space is faster, and a disk without room for all says so at once.
-absl::Status Reserve(const PageSink& sink, uint64_t bytes) {
-  if (bytes == 0) return absl::OkStatus();
-  const int fd = sink.file().get();
-  const auto offset = static_cast<off_t>(sink.offset());
-  const auto size = static_cast<off_t>(bytes);
-  if (fallocate(fd, 0, offset, size) == 0) return absl::OkStatus();
-  if (errno != EOPNOTSUPP && errno != ENOSYS) return WriteError(errno, bytes);
-  if (ftruncate(fd, offset + size) < 0) return WriteError(errno, bytes);
-  return absl::OkStatus();
-}
 
 // Cuts runs into buffers full.
 class Batches {
@@ -88,27 +73,6 @@ std::span<std::byte> Buffer(size_t size) {
   return std::span(memory.get(), std::min(there, size));
 }
 
-bool LeaveDirect(BorrowedFd file) {
-  const int flags = fcntl(file.get(), F_GETFL);
-  return (flags & O_DIRECT) != 0 && fcntl(file.get(), F_SETFL, flags & ~O_DIRECT) == 0;
-}
-
-// `total`: of what it is a part, for an error.
-absl::Status WriteAt(BorrowedFd file, std::span<const std::byte> bytes, uint64_t offset,
-                     uint64_t total) {
-  const TraceSpan span(TraceKind::kPages, "write", {{"bytes", bytes.size()}});
-  while (!bytes.empty()) {
-    const ssize_t n = pwrite(file.get(), bytes.data(), bytes.size(), static_cast<off_t>(offset));
-    if (n < 0 && errno == EINTR) continue;
-    // O_DIRECT was taken, and is of another mind about alignment: the page cache has none.
-    if (n < 0 && errno == EINVAL && LeaveDirect(file)) continue;
-    if (n <= 0) return WriteError(n < 0 ? errno : EIO, total);
-    bytes = bytes.subspan(static_cast<size_t>(n));
-    offset += static_cast<uint64_t>(n);
-  }
-  return absl::OkStatus();
-}
-
 // A copy of all runs into one file, made by as many threads as call Work. Each takes the next
 // buffer full, reads it and writes it to its place: while one is in the file, whose lock the kernel
 // holds during a write, the other reads. (Two threads reach 8.5 GB/s on ext4, one 5.5.)
@@ -136,7 +100,7 @@ class Copy {
     for (uint64_t offset = Take(batch); !batch.empty(); offset = Take(batch)) {
       const std::span<std::byte> bytes = buffer.first(BytesOf(batch));
       absl::Status status = source_.Read(batch, bytes);
-      if (status.ok()) status = WriteAt(file_, bytes, offset, total_);
+      if (status.ok()) status = WritePages(file_, bytes, offset, total_);
       Finish(status, bytes.size());
       if (progress && absl::Now() - reported >= kProgressInterval) {
         Finish(progress(done_, total_), 0);
@@ -227,7 +191,7 @@ class OwnCopy {
 
   // False: it cannot.
   bool Begin() { return writer_.Begin(sink_.file()); }
-  absl::Status Reserve() const { return dumpctl::Reserve(sink_, total_); }
+  absl::Status Reserve() const { return ReserveSpace(sink_, total_); }
 
   uint64_t total() const { return total_; }
   uint64_t done() const { return done_; }
@@ -275,7 +239,7 @@ class OwnCopy {
     Batches(batch_, kDrainBuffer).Next(part);
     buffer_.resize(BytesOf(part));
     RETURN_IF_ERROR(source_.Read(part, buffer_));
-    RETURN_IF_ERROR(WriteAt(sink_.file(), buffer_, sink_.offset() + done_, total_));
+    RETURN_IF_ERROR(WritePages(sink_.file(), buffer_, sink_.offset() + done_, total_));
     return buffer_.size();
   }
 
@@ -349,7 +313,7 @@ absl::Status CopyToFile(const MemorySource& source, std::span<const PageRun> run
                         const PageSink& sink, const DrainProgress& progress, uint64_t by_two) {
   Copy copy(source, runs, sink);
   // One write reserves what it takes.
-  if (copy.total() > kDrainBuffer) RETURN_IF_ERROR(Reserve(sink, copy.total()));
+  if (copy.total() > kDrainBuffer) RETURN_IF_ERROR(ReserveSpace(sink, copy.total()));
   if (copy.total() >= by_two) {
     WorkByTwo(copy, progress);
   } else {

@@ -26,9 +26,15 @@ static_assert(WriterBeside::kWorth >= kDrainByTwo && kWorthDividing / 2 >= kDrai
 class Drain {
  public:
   // `tree`: null where those are drained that there are copies of, instead of the others.
+  // `held`: null where all is written at once.
   Drain(const FrozenTree* tree, const TreeFacts& facts, Snapshot& snapshot,
-        std::span<PageSink> sinks, const DrainProgress& progress)
-      : tree_(tree), facts_(facts), snapshot_(snapshot), sinks_(sinks), progress_(progress) {
+        std::span<PageSink> sinks, HeldPages* held, const DrainProgress& progress)
+      : tree_(tree),
+        facts_(facts),
+        snapshot_(snapshot),
+        sinks_(sinks),
+        held_(held),
+        progress_(progress) {
     for (size_t i = 0; i < facts_.tasks.size(); ++i) {
       half_.push_back(FamilyOfDivided(facts_.shared_pages, i));
       if (!IsOurs(i)) continue;
@@ -171,14 +177,20 @@ class Drain {
     }
     ASSIGN_OR_RETURN(const FrozenTaskMemory memory,
                      FrozenTaskMemory::Open(task.pid(), task.dir(), facts.vmas));
+    if (held_ != nullptr && IsAlone() && parts.size() == 1) {
+      ASSIGN_OR_RETURN(const bool held, held_->Read(memory, facts.pages.runs, sinks_[i]));
+      if (held) return absl::OkStatus();
+    }
     return parts.Write(memory, progress);
   }
+
+  bool IsAlone() const { return small_.size() + large_.size() == 1; }
 
   // What a task has, by the sinks that it goes to.
   class Parts {
    public:
     Parts(Drain& drain, size_t i) {
-      if (drain.small_.size() + drain.large_.size() == 1) by_two_ = kDrainAloneByTwo;
+      if (drain.IsAlone()) by_two_ = kDrainAloneByTwo;
       parts_.push_back({nullptr, drain.facts_.tasks[i].pages.runs, &drain.sinks_[i]});
       if (!drain.half_[i]) return;
       const size_t families = drain.facts_.tasks.size() + drain.facts_.shared_memory.size();
@@ -238,6 +250,7 @@ class Drain {
   const TreeFacts& facts_;
   Snapshot& snapshot_;
   std::span<PageSink> sinks_;
+  HeldPages* held_;
   const DrainProgress& progress_;
   std::vector<std::optional<size_t>> half_;  // by task: FamilyOfDivided
   std::vector<size_t> large_;
@@ -251,13 +264,13 @@ class Drain {
 }  // namespace
 
 absl::Status DrainTree(const FrozenTree& tree, const TreeFacts& facts, Snapshot& snapshot,
-                       std::span<PageSink> sinks, const DrainProgress& progress) {
-  return Drain(&tree, facts, snapshot, sinks, progress).Run();
+                       std::span<PageSink> sinks, HeldPages& held, const DrainProgress& progress) {
+  return Drain(&tree, facts, snapshot, sinks, &held, progress).Run();
 }
 
 absl::Status DrainSnapshot(const TreeFacts& facts, Snapshot& snapshot, std::span<PageSink> sinks,
                            const DrainProgress& progress) {
-  return Drain(nullptr, facts, snapshot, sinks, progress).Run();
+  return Drain(nullptr, facts, snapshot, sinks, nullptr, progress).Run();
 }
 
 }  // namespace dumpctl

@@ -14,6 +14,7 @@
 #include "absl/time/clock.h"
 #include "dump/fd/ghost_files.h"
 #include "dump/image/image_directory.h"
+#include "dump/mm/held_pages.h"
 #include "dump/session/action_scripts.h"
 #include "dump/session/cgroup_freezer.h"
 #include "dump/session/close_pass.h"
@@ -79,8 +80,8 @@ class Session {
   // While it stands.
   absl::StatusOr<FrozenTree> Freeze(CgroupFreezer& freezer);
   absl::Status ReadConnections(TreeFacts& facts, TcpConnections& connections);
-  absl::Status SaveMemory(const FrozenTree& tree, const TreeFacts& facts,
-                          std::span<PageSink> sinks);
+  absl::Status SaveMemory(const FrozenTree& tree, const TreeFacts& facts, std::span<PageSink> sinks,
+                          HeldPages& held);
   absl::Status SaveNameless(const FrozenTree& tree, TreeFacts& facts, ImageSink& images);
   // While it runs again, if it does, until the images stand.
   absl::Status Release(FrozenTree& tree, CgroupFreezer& freezer, TcpConnections& connections);
@@ -134,6 +135,9 @@ absl::Status Session::RunPhases() {
   CgroupFreezer freezer(run_.options.cgroups.freeze_cgroup);
   Helper helper(preflight.worth_helper);
   ASSIGN_OR_RETURN(const std::string run_id, NewRunId());
+  // Of what it shares with files, some is its own by then.
+  constexpr uint64_t kSome = 64 << 10;
+  HeldPages held(targets_.size() == 1 ? root().PrivateBytes() + kSome : 0);
 
   ASSIGN_OR_RETURN(FrozenTree tree, Freeze(freezer));
   // Before the tree is let go, whichever way that comes about.
@@ -165,7 +169,7 @@ absl::Status Session::RunPhases() {
   if (divides) DivideTasks(facts);
   RETURN_IF_ERROR(destination.OpenSinks(facts));
   destination.AccountInParent(facts);
-  RETURN_IF_ERROR(SaveMemory(tree, facts, destination.sinks()));
+  RETURN_IF_ERROR(SaveMemory(tree, facts, destination.sinks(), held));
   ASSIGN_OR_RETURN(facts.file_rules.seen, Await(names));
   RETURN_IF_ERROR(SaveNameless(tree, facts, destination.images()));
   if (!needs_flags)
@@ -177,6 +181,7 @@ absl::Status Session::RunPhases() {
     RETURN_IF_ERROR(LetGoOfFiles(features_, facts));
   }
   pre_copy_.End();
+  RETURN_IF_ERROR(held.Write());
 
   RETURN_IF_ERROR(copies_.FindPages(features_, facts));
   if (divides) DivideTasks(facts);
@@ -243,12 +248,12 @@ absl::Status Session::ReadConnections(TreeFacts& facts, TcpConnections& connecti
 }
 
 absl::Status Session::SaveMemory(const FrozenTree& tree, const TreeFacts& facts,
-                                 std::span<PageSink> sinks) {
+                                 std::span<PageSink> sinks, HeldPages& held) {
   DumpReport& report = run_.report;
   const TraceSpan span(TraceKind::kPhase, "memory", {{"pages", report.pages_written}});
   RETURN_IF_ERROR(run_.Begin("memory"));
   const absl::Time begun = absl::Now();
-  RETURN_IF_ERROR(DrainTree(tree, facts, copies_.snapshot(), sinks, run_.MemoryProgress()));
+  RETURN_IF_ERROR(DrainTree(tree, facts, copies_.snapshot(), sinks, held, run_.MemoryProgress()));
   report.memory_read = report.memory_written = absl::Now() - begun;
   run_.log.Info(absl::StrCat("Saved memory in the freeze in ",
                              absl::ToInt64Microseconds(report.memory_read), " us"));

@@ -60,9 +60,9 @@ class PreCopiedTask {
   pid_t pid() const { return pid_; }
 
   // Writes what these mappings have, to the file that `sinks` begins: one, or two that are written
-  // at the same time, where the first is of the parent images of the other's. `guardian`: null where
-  // no process may be made that writes by itself. Errors: the files are of no use. Aborted: the
-  // process goes on as it is, and nothing of it can be written beforehand.
+  // at the same time, where the first is of the parent images of the other's. `guardian`: null
+  // where no process may be made that writes by itself. Errors: the files are of no use. Aborted:
+  // the process goes on as it is, and nothing of it can be written beforehand.
   absl::Status Write(std::vector<PageSink> sinks, CopyGuardian* guardian, absl::Duration timeout,
                      const DrainProgress& progress);
   // By how many bytes what stands in the images lags behind.

@@ -27,10 +27,6 @@ uint64_t WorthOf(const DumpOptions& options) {
   return options.snapshot.mode == SnapshotMode::kPreCopy ? 1 : kWorth;
 }
 
-uint64_t PrivateBytes(const Target& target) {
-  return (target.resident - std::min(target.resident, target.resident_shared)) << 10;
-}
-
 }  // namespace
 
 absl::Status PreCopy::Run(std::span<const Target> targets, const KernelFeatures& features,
@@ -38,7 +34,7 @@ absl::Status PreCopy::Run(std::span<const Target> targets, const KernelFeatures&
   const SnapshotMode mode = run_.options.snapshot.mode;
   if (mode != SnapshotMode::kAuto && mode != SnapshotMode::kPreCopy) return absl::OkStatus();
   const uint64_t worth = WorthOf(run_.options);
-  const auto is_small = [worth](const Target& target) { return PrivateBytes(target) < worth; };
+  const auto is_small = [worth](const Target& target) { return target.PrivateBytes() < worth; };
   if (std::all_of(targets.begin(), targets.end(), is_small)) return absl::OkStatus();
   if (!WhyNoPreCopy(run_.options).empty() || !destination.images().can_have_parent() ||
       destination.images().directory() == nullptr) {

@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -33,6 +34,7 @@ struct Target {
   uint64_t resident_shared = 0;
   uint64_t swapped = 0;
   uint64_t page_tables = 0;
+  uint64_t PrivateBytes() const { return (resident - std::min(resident, resident_shared)) << 10; }
 };
 
 // A process and all its descendants, as far as they stay while we look; parents before their

@@ -1,0 +1,53 @@
+#include "dump/mm/page_file.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "absl/strings/str_cat.h"
+#include "dump/image/output_file.h"
+#include "dumpctl/trace.h"
+
+namespace dumpctl {
+namespace {
+
+absl::Status WriteError(int error, uint64_t total) {
+  return ImageWriteError(error, absl::StrCat("memory pages (", total, " bytes)"));
+}
+
+// Writing into reserved space is faster, and a disk without room for all says so at once.
+bool LeaveDirect(BorrowedFd file) {
+  const int flags = fcntl(file.get(), F_GETFL);
+  return (flags & O_DIRECT) != 0 && fcntl(file.get(), F_SETFL, flags & ~O_DIRECT) == 0;
+}
+
+}  // namespace
+
+absl::Status ReserveSpace(const PageSink& sink, uint64_t bytes) {
+  if (bytes == 0) return absl::OkStatus();
+  const int fd = sink.file().get();
+  const auto offset = static_cast<off_t>(sink.offset());
+  const auto size = static_cast<off_t>(bytes);
+  if (fallocate(fd, 0, offset, size) == 0) return absl::OkStatus();
+  if (errno != EOPNOTSUPP && errno != ENOSYS) return WriteError(errno, bytes);
+  if (ftruncate(fd, offset + size) < 0) return WriteError(errno, bytes);
+  return absl::OkStatus();
+}
+
+absl::Status WritePages(BorrowedFd file, std::span<const std::byte> bytes, uint64_t offset,
+                        uint64_t total) {
+  const TraceSpan span(TraceKind::kPages, "write", {{"bytes", bytes.size()}});
+  while (!bytes.empty()) {
+    const ssize_t n = pwrite(file.get(), bytes.data(), bytes.size(), static_cast<off_t>(offset));
+    if (n < 0 && errno == EINTR) continue;
+    // O_DIRECT was taken, and is of another mind about alignment: the page cache has none.
+    if (n < 0 && errno == EINVAL && LeaveDirect(file)) continue;
+    if (n <= 0) return WriteError(n < 0 ? errno : EIO, total);
+    bytes = bytes.subspan(static_cast<size_t>(n));
+    offset += static_cast<uint64_t>(n);
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace dumpctl
