@@ -1,6 +1,7 @@
 #include "dump/tracee/aside_thread.h"
 
 #include <signal.h>
+#include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -43,6 +44,16 @@ absl::StatusOr<int64_t> AsideThread::RunOneCall() const {
   RETURN_IF_ERROR(RunToSyscallStop());  // exit
   ASSIGN_OR_RETURN(const GeneralRegisters registers, GetGeneralRegisters(tid_));
   return static_cast<int64_t>(registers.rax);
+}
+
+absl::StatusOr<GeneralRegisters> AsideThread::RunToEnd(unsigned long options) const {
+  RETURN_IF_ERROR(PtraceSetOptions(tid_, options | PTRACE_O_TRACEEXIT));
+  for (;;) {
+    RETURN_IF_ERROR(PtraceCont(tid_, 0));
+    ASSIGN_OR_RETURN(const Stop stop, WaitStop(tid_));
+    if (stop.kind == Stop::Kind::kEvent) return GetGeneralRegisters(tid_);
+    if (stop.kind == Stop::Kind::kGone) return Gone(tid_);
+  }
 }
 
 absl::Status AsideThread::End() {

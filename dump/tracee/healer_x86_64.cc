@@ -69,7 +69,7 @@ constexpr size_t kCopyTold = kCopy + kCopySize + kTellSize;  // then back to unm
 constexpr size_t kSpawn =
     kCopyTold + 5 + kCopyExitSize;      // clone; then the caller tells as after a table
 constexpr size_t kAside = kSpawn + 12;  // a system call of the new thread; then its end
-constexpr size_t kAsideEnd = kAside + 2;
+constexpr size_t kAsideEnd = kAside + 5;
 static_assert(kAsideEnd + 7 <= Healer::kCodeSize);
 
 static_assert(sizeof(stack_t) == sizeof(Healer::AnswerSlot::altstack));
@@ -213,13 +213,15 @@ void EmitCopy(Assembler& assembler) {
   assembler.Syscall();
 }
 
-// clone(2), as registers say. The new thread finds 0 in rax and ends, without a look at anything.
+// clone(2), as registers say. The new thread finds 0 in rax and ends, without a look at anything;
+// after a system call with its result for a status.
 void EmitSpawn(Assembler& assembler) {
   assembler.Syscall();
   assembler.Emit({0x48, 0x89, 0xc1});  // mov %rax, %rcx
-  assembler.Emit({0xe3, 0x07});        // jrcxz kAsideEnd
+  assembler.Emit({0xe3, 0x0a});        // jrcxz kAsideEnd
   assembler.Jump(kTable + kTableSize);
   assembler.Syscall();                  // kAside
+  assembler.Emit({0x48, 0x89, 0xc7});   // mov %rax, %rdi
   assembler.Immediate(kRax, SYS_exit);  // kAsideEnd; whatever is in rdi
   assembler.Syscall();
 }
@@ -315,6 +317,11 @@ GeneralRegisters Healer::Aside(GeneralRegisters registers, long number,
   registers.rdx = arguments[2];
   registers.orig_rax = ~0ull;
   return registers;
+}
+
+std::optional<int64_t> Healer::ResultOfAside(const GeneralRegisters& at_end) {
+  if (at_end.orig_rax != SYS_exit) return std::nullopt;
+  return static_cast<int64_t>(at_end.rdi);
 }
 
 Healer::Task Healer::Unmap(const Guest& guest, RemoteAddress scratch) const {

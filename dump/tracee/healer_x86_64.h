@@ -98,6 +98,8 @@ class Healer {
   // Registers that make the new thread run one system call before it ends. `registers`: its own.
   GeneralRegisters Aside(GeneralRegisters registers, long number,
                          const std::array<uint64_t, 3>& arguments) const;
+  // What that call returned, by the registers with which the thread ends; none where it was killed.
+  static std::optional<int64_t> ResultOfAside(const GeneralRegisters& at_end);
 
   // Of all others. Ask for what ThreadAnswers holds; the kernel writes some of it into a slot in
   // the scratch memory.

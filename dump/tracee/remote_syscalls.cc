@@ -343,7 +343,8 @@ absl::StatusOr<UniqueFd> RemoteSyscalls::OpenAside(long number,
                                                    const std::array<uint64_t, 3>& arguments) {
   ASSIGN_OR_RETURN(const pid_t tid, Spawn());
   AsideThread thread(tid);
-  ASSIGN_OR_RETURN(const int64_t result, RunAside(thread, tid, number, arguments));
+  RETURN_IF_ERROR(SetAside(thread, tid, number, arguments));
+  ASSIGN_OR_RETURN(const int64_t result, thread.RunOneCall());
   if (result < 0) {
     return absl::ErrnoToStatus(static_cast<int>(-result),
                                absl::StrCat("system call ", number, " in process ", task_->pid()));
@@ -357,17 +358,20 @@ absl::StatusOr<int64_t> RemoteSyscalls::AskAside(long number,
                                                  const std::array<uint64_t, 3>& arguments) {
   ASSIGN_OR_RETURN(const pid_t tid, Spawn());
   AsideThread thread(tid);
-  ASSIGN_OR_RETURN(const int64_t result, RunAside(thread, tid, number, arguments));
+  RETURN_IF_ERROR(SetAside(thread, tid, number, arguments));
+  ASSIGN_OR_RETURN(const GeneralRegisters at_end,
+                   thread.RunToEnd(TraceOptions(task_->threads().front())));
   RETURN_IF_ERROR(thread.End());
-  return result;
+  const std::optional<int64_t> result = Healer::ResultOfAside(at_end);
+  if (!result) return absl::NotFoundError(absl::StrCat("process ", task_->pid(), " was killed"));
+  return *result;
 }
 
-absl::StatusOr<int64_t> RemoteSyscalls::RunAside(const AsideThread& thread, pid_t tid, long number,
-                                                 const std::array<uint64_t, 3>& arguments) const {
+absl::Status RemoteSyscalls::SetAside(const AsideThread& thread, pid_t tid, long number,
+                                      const std::array<uint64_t, 3>& arguments) const {
   RETURN_IF_ERROR(thread.WaitUntilStopped());
   ASSIGN_OR_RETURN(const GeneralRegisters registers, GetGeneralRegisters(tid));
-  RETURN_IF_ERROR(SetGeneralRegisters(tid, healer_.Aside(registers, number, arguments)));
-  return thread.RunOneCall();
+  return SetGeneralRegisters(tid, healer_.Aside(registers, number, arguments));
 }
 
 absl::Status RemoteSyscalls::StartClose() {

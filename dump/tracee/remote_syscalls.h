@@ -141,8 +141,9 @@ class RemoteSyscalls {
   absl::StatusOr<Copied> Clone(const FrozenThread& thread, uint64_t flags);
   // A new thread, stopped; its number as we see it.
   absl::StatusOr<pid_t> Spawn();
-  absl::StatusOr<int64_t> RunAside(const AsideThread& thread, pid_t tid, long number,
-                                   const std::array<uint64_t, 3>& arguments) const;
+  // When it has been born, what it is to do.
+  absl::Status SetAside(const AsideThread& thread, pid_t tid, long number,
+                        const std::array<uint64_t, 3>& arguments) const;
   // Of all that there are slots for in the scratch memory: what they tell with registers, and what
   // they answer. None of them may be the thread that is away.
   absl::StatusOr<std::vector<GeneralRegisters>> LetTell(
