@@ -35,6 +35,7 @@ absl::StatusOr<bool> HeldPages::Read(const MemorySource& source, std::span<const
 }
 
 absl::Status HeldPages::Write() {
+  if (held_ == 0) return absl::OkStatus();
   const uint64_t bytes = std::exchange(held_, 0);
   return WritePages(file_, std::span(memory_.get(), bytes), offset_, bytes);
 }

@@ -1,22 +1,17 @@
 #include "dump/mm/page_drainer.h"
 
-#include <fcntl.h>
 #include <pthread.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
-#include <cerrno>
 #include <cstddef>
 #include <cstdlib>
 #include <memory>
 #include <mutex>
 #include <vector>
 
-#include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
-#include "dump/image/image_directory.h"
 #include "dump/mm/page_file.h"
 #include "dump/tracee/child_changes.h"
 #include "dumpctl/moved_apart.h"
@@ -339,6 +334,13 @@ absl::Status DrainParts(std::span<const DrainPart> parts, const DrainProgress& p
   uint64_t total = 0;
   for (const DrainPart& part : parts) total += BytesOf(part.runs);
   uint64_t done = 0;
+  if (!written && parts.size() > 1) {
+    for (const DrainPart& part : parts) {
+      if (part.sink->stream() == nullptr) {
+        RETURN_IF_ERROR(ReserveSpace(*part.sink, BytesOf(part.runs)));
+      }
+    }
+  }
   for (const DrainPart& part : parts) {
     if (written) {
       for (const PageRun& run : part.runs) part.sink->Account(run.start, run.pages);

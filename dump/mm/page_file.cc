@@ -16,7 +16,6 @@ absl::Status WriteError(int error, uint64_t total) {
   return ImageWriteError(error, absl::StrCat("memory pages (", total, " bytes)"));
 }
 
-// Writing into reserved space is faster, and a disk without room for all says so at once.
 bool LeaveDirect(BorrowedFd file) {
   const int flags = fcntl(file.get(), F_GETFL);
   return (flags & O_DIRECT) != 0 && fcntl(file.get(), F_SETFL, flags & ~O_DIRECT) == 0;
@@ -24,6 +23,7 @@ bool LeaveDirect(BorrowedFd file) {
 
 }  // namespace
 
+// Writing into reserved space is faster, and a disk without room for all says so at once.
 absl::Status ReserveSpace(const PageSink& sink, uint64_t bytes) {
   if (bytes == 0) return absl::OkStatus();
   const int fd = sink.file().get();

@@ -77,6 +77,8 @@ class Session {
 
   // While the tree runs.
   absl::StatusOr<Preflight> LookOver();
+  // Of memory that may be written when it runs again.
+  uint64_t BytesToHold() const;
   // While it stands.
   absl::StatusOr<FrozenTree> Freeze(CgroupFreezer& freezer);
   absl::Status ReadConnections(TreeFacts& facts, TcpConnections& connections);
@@ -135,9 +137,7 @@ absl::Status Session::RunPhases() {
   CgroupFreezer freezer(run_.options.cgroups.freeze_cgroup);
   Helper helper(preflight.worth_helper);
   ASSIGN_OR_RETURN(const std::string run_id, NewRunId());
-  // Of what it shares with files, some is its own by then.
-  constexpr uint64_t kSome = 64 << 10;
-  HeldPages held(targets_.size() == 1 ? root().PrivateBytes() + kSome : 0);
+  HeldPages held(BytesToHold());
 
   ASSIGN_OR_RETURN(FrozenTree tree, Freeze(freezer));
   // Before the tree is let go, whichever way that comes about.
@@ -181,7 +181,9 @@ absl::Status Session::RunPhases() {
     RETURN_IF_ERROR(LetGoOfFiles(features_, facts));
   }
   pre_copy_.End();
+  const absl::Time writing = absl::Now();
   RETURN_IF_ERROR(held.Write());
+  run_.report.memory_written += absl::Now() - writing;
 
   RETURN_IF_ERROR(copies_.FindPages(features_, facts));
   if (divides) DivideTasks(facts);
@@ -204,6 +206,14 @@ absl::StatusOr<Preflight> Session::LookOver() {
   if (!preflight.blockers.empty()) return RefusedStatus(preflight.blockers, false);
   RETURN_IF_ERROR(tracking_.ReadParent(targets_));
   return preflight;
+}
+
+uint64_t Session::BytesToHold() const {
+  if (targets_.size() != 1) return 0;
+  if (pre_copy_.wrote()) return HeldPages::kMost;  // of what it has written to since
+  // Of what it shares with files, some is its own by then.
+  constexpr uint64_t kSome = 64 << 10;
+  return root().PrivateBytes() + kSome;
 }
 
 absl::StatusOr<FrozenTree> Session::Freeze(CgroupFreezer& freezer) {
@@ -255,7 +265,7 @@ absl::Status Session::SaveMemory(const FrozenTree& tree, const TreeFacts& facts,
   const absl::Time begun = absl::Now();
   RETURN_IF_ERROR(DrainTree(tree, facts, copies_.snapshot(), sinks, held, run_.MemoryProgress()));
   report.memory_read = report.memory_written = absl::Now() - begun;
-  run_.log.Info(absl::StrCat("Saved memory in the freeze in ",
+  run_.log.Info(absl::StrCat("Read memory in the freeze in ",
                              absl::ToInt64Microseconds(report.memory_read), " us"));
   return absl::OkStatus();
 }

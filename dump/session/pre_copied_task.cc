@@ -100,8 +100,18 @@ std::vector<std::vector<PageRun>> SharesOf(std::span<const PageRun> runs, size_t
   return shares;
 }
 
-void AccountInParent(std::span<const PageRun> runs, PageSink& sink) {
-  for (const PageRun& run : runs) sink.AccountInParent(run.start, run.pages);
+// Where some have no writer, the others still write for themselves.
+absl::Status DrainInTurn(std::span<const DrainPart> parts, const DrainProgress& progress) {
+  uint64_t total = 0;
+  for (const DrainPart& part : parts) total += dumpctl::BytesOf(part.runs);
+  uint64_t done = 0;
+  for (const DrainPart& part : parts) {
+    DrainProgress within;
+    if (progress) within = [&](uint64_t some, uint64_t) { return progress(done + some, total); };
+    RETURN_IF_ERROR(DrainParts(std::span(&part, 1), within));
+    done += dumpctl::BytesOf(part.runs);
+  }
+  return absl::OkStatus();
 }
 
 absl::Status WithCalls(const FrozenTask& task,
@@ -186,7 +196,7 @@ absl::StatusOr<std::vector<AddressRange>> PreCopiedTask::FindWritten(bool protec
   for (const AddressRange& part : PartsOf(mappings_, all)) {
     const auto watched = pagemap_->FindWritten(part.start, part.end, false, protect, add);
     if (absl::IsNotFound(watched.status())) return watched.status();
-    if (watched.ok() || !protect) continue;
+    if (watched.value_or(false) || !protect) continue;
     // Something else was mapped there meanwhile. Kernel trap: PAGEMAP_SCAN fails when it comes to
     // what nobody watches, and does not say what it has found, and protected, before.
     saved_ = RunsWithout(saved_, RunsOf(std::span(&part, 1)));
@@ -220,15 +230,17 @@ absl::Status PreCopiedTask::Drain(std::span<const PageRun> runs, std::vector<Pag
   std::move(sinks.begin(), sinks.end(), std::back_inserter(sinks_));
   // What is not among these pages stands further up, and so do the shares before.
   const std::vector<PageRun> before = RunsWithout(saved_, runs);
+  std::vector<AddressRange> above = RangesOf(before);
   std::vector<DrainPart> parts;
   for (size_t i = 0; i < shares.size(); ++i) {
     PageSink& sink = sinks_[first + i];
-    AccountInParent(before, sink);
-    for (size_t above = 0; above < i; ++above) AccountInParent(shares[above], sink);
+    for (const PageRun& run : RunsOf(above)) sink.AccountInParent(run.start, run.pages);
+    above = UnionOf(above, RangesOf(shares[i]));
     SelfWriter* const writer = i < writers.size() ? &writers[i]->writer() : nullptr;
     parts.push_back({&memory, shares[i], &sink, writer});
   }
-  RETURN_IF_ERROR(DrainParts(parts, progress));
+  RETURN_IF_ERROR(writers.size() < parts.size() ? DrainInTurn(parts, progress)
+                                                : DrainParts(parts, progress));
   saved_ = RunsOf(UnionOf(RangesOf(before), RangesOf(RunsWithout(runs, memory.Missed()))));
   return absl::OkStatus();
 }

@@ -16,7 +16,7 @@
 namespace dumpctl {
 namespace {
 
-// Bytes from which on it is worth two or three stops more, each of some 0.3 ms.
+// Bytes from which on it is worth two or three stops more, each of up to 2 ms.
 constexpr uint64_t kWorth = 256 << 20;
 
 // Of so much it is written sooner in the freeze than told how much it is.

@@ -10,6 +10,7 @@
 #include "dump/mm/kept_pages.h"
 #include "dump/session/copy_refusal.h"
 #include "dump/session/memory_headroom.h"
+#include "dump/session/process_room.h"
 #include "dump/session/self_writing.h"
 #include "dumpctl/failure.h"
 #include "dumpctl/status_macros.h"
@@ -118,6 +119,7 @@ absl::Status Snapshot::Prepare(std::span<const Target> targets) {
   if (!guarded && options_.mode != SnapshotMode::kPreCopy) return absl::OkStatus();
   RETURN_IF_ERROR(guardian_.Start());
   started_ = true;
+  processes_ = RoomForProcesses(targets.front().dir);
   prepared_ = worth;
   may_write_beside_ = largest >= WriterBeside::kWorth;
   return absl::OkStatus();
@@ -127,6 +129,7 @@ absl::StatusOr<std::unique_ptr<WriterBeside>> Snapshot::WriteBeside(const Frozen
                                                                     const FrozenFacts& facts,
                                                                     size_t wanted) {
   if (!may_write_beside_) return absl::FailedPreconditionError("no guardian was started");
+  if (copies_.size() >= processes_) return absl::FailedPreconditionError("no room for a process");
   return WriterBeside::Start(task, facts, guardian_, wanted);
 }
 
@@ -178,6 +181,10 @@ absl::StatusOr<std::string> Snapshot::TakeTask(size_t place, const FrozenTask& t
     return absl::StrCat("its ", bytes >> 20,
                         " MiB may come to take more memory than there is for copies (", room_ >> 20,
                         " MiB)");
+  }
+  if (copies_.size() >= processes_) {
+    return "there is no room for another process beside those that it may start (pids.max, "
+           "RLIMIT_NPROC)";
   }
   if (std::string why = WhyNoCopy(task, own); !why.empty()) return why;
   std::vector<PageRun> kept = KeptRuns(own.vmas, runs);

@@ -65,8 +65,9 @@ class Snapshot {
                                                             const FrozenFacts& facts,
                                                             size_t wanted);
 
-  // Of children that we give to tasks; null where none was started.
-  CopyGuardian* guardian() { return started_ ? &guardian_ : nullptr; }
+  // Of children that we give to tasks, of which there is room for two at a time; null where there
+  // is none, or no guardian was started.
+  CopyGuardian* guardian() { return started_ && processes_ >= 2 ? &guardian_ : nullptr; }
 
   size_t copies() const { return copies_.size(); }
   // Null: not copied. By the task's place in the tree.
@@ -99,7 +100,8 @@ class Snapshot {
   bool prepared_ = false;
   bool started_ = false;
   bool may_write_beside_ = false;
-  uint64_t room_ = 0;  // bytes that copies may come to take
+  uint64_t room_ = 0;       // bytes that copies may come to take
+  uint64_t processes_ = 0;  // how many there may be
   CopyGuardian guardian_;
   std::vector<Copy> copies_;
   std::vector<std::unique_ptr<CopiedTaskMemory>> memory_;

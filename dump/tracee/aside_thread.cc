@@ -31,11 +31,12 @@ absl::Status AsideThread::WaitUntilStopped() const {
 }
 
 absl::Status AsideThread::RunToSyscallStop() const {
-  for (;;) {
-    RETURN_IF_ERROR(PtraceSyscall(tid_, 0));
+  for (int signal = 0;;) {
+    RETURN_IF_ERROR(PtraceSyscall(tid_, signal));
     ASSIGN_OR_RETURN(const Stop stop, WaitStop(tid_));
     if (stop.kind == Stop::Kind::kSyscall) return absl::OkStatus();
     if (stop.kind == Stop::Kind::kGone) return Gone(tid_);
+    signal = PassedOn(stop);
   }
 }
 
@@ -48,25 +49,27 @@ absl::StatusOr<int64_t> AsideThread::RunOneCall() const {
 
 absl::StatusOr<GeneralRegisters> AsideThread::RunToEnd(unsigned long options) const {
   RETURN_IF_ERROR(PtraceSetOptions(tid_, options | PTRACE_O_TRACEEXIT));
-  for (;;) {
-    RETURN_IF_ERROR(PtraceCont(tid_, 0));
+  for (int signal = 0;;) {
+    RETURN_IF_ERROR(PtraceCont(tid_, signal));
     ASSIGN_OR_RETURN(const Stop stop, WaitStop(tid_));
     if (stop.kind == Stop::Kind::kEvent) return GetGeneralRegisters(tid_);
     if (stop.kind == Stop::Kind::kGone) return Gone(tid_);
+    signal = PassedOn(stop);
   }
 }
 
 absl::Status AsideThread::End() {
   const pid_t tid = std::exchange(tid_, 0);
   if (tid == 0) return absl::OkStatus();
-  for (;;) {
-    const absl::Status cont = PtraceCont(tid, 0);
+  for (int signal = 0;;) {
+    const absl::Status cont = PtraceCont(tid, signal);
     // It may be on its way out.
     if (!cont.ok() && !absl::IsNotFound(cont)) return cont;
     const absl::StatusOr<Stop> stop = WaitStop(tid);
     if (absl::IsNotFound(stop.status())) return absl::OkStatus();
     RETURN_IF_ERROR(stop.status());
     if (stop->kind == Stop::Kind::kGone) return absl::OkStatus();
+    signal = PassedOn(*stop);
   }
 }
 

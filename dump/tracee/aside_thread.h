@@ -25,7 +25,7 @@ class AsideThread {
   // Lets it run through its next system call; what that returned.
   absl::StatusOr<int64_t> RunOneCall() const;
   // Lets it run until it is about to end, of which a thread that is traced with `options` tells;
-  // its registers then. Two stops less than with RunOneCall.
+  // its registers then. A stop less than with RunOneCall.
   absl::StatusOr<GeneralRegisters> RunToEnd(unsigned long options) const;
   // Lets it go and waits until nothing is left of it.
   absl::Status End();

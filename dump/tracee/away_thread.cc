@@ -70,11 +70,8 @@ absl::StatusOr<Stop> AwayThread::WaitForStop() const {
 absl::StatusOr<GeneralRegisters> AwayThread::WaitUntilTold() {
   for (;;) {
     ASSIGN_OR_RETURN(const Stop stop, WaitForStop());
-    int pass_on = 0;
     if (stop.kind == Stop::Kind::kGone) return Died(tid());
-    if (stop.kind == Stop::Kind::kSignal && stop.signal == SIGSTOP) {
-      pass_on = SIGSTOP;
-    } else if (stop.kind == Stop::Kind::kSignal) {
+    if (stop.kind == Stop::Kind::kSignal && PassedOn(stop) == 0) {
       if (stop.signal != guest_.signal) return Unexpected(tid(), stop.signal);
       // Somebody else may have sent it: then it comes early, and is as ignored as it always was.
       ASSIGN_OR_RETURN(const GeneralRegisters registers, GetGeneralRegisters(tid()));
@@ -82,7 +79,7 @@ absl::StatusOr<GeneralRegisters> AwayThread::WaitUntilTold() {
     } else if (stop.kind == Stop::Kind::kEvent) {
       RETURN_IF_ERROR(NoteNewborn());
     }
-    RETURN_IF_ERROR(PtraceCont(tid(), pass_on));
+    RETURN_IF_ERROR(PtraceCont(tid(), PassedOn(stop)));
   }
 }
 
@@ -98,16 +95,14 @@ absl::Status AwayThread::RunToSyscallStop() {
   for (;;) {
     RETURN_IF_ERROR(PtraceSyscall(tid(), signal));
     ASSIGN_OR_RETURN(const Stop stop, WaitForStop());
-    signal = 0;
+    signal = PassedOn(stop);
     switch (stop.kind) {
       case Stop::Kind::kSyscall:
         return absl::OkStatus();
       case Stop::Kind::kGone:
         return Died(tid());
       case Stop::Kind::kSignal:
-        // Only SIGSTOP gets here; passed on, it stops the process once we have let it go.
-        if (stop.signal != SIGSTOP) return Unexpected(tid(), stop.signal);
-        signal = stop.signal;
+        if (signal == 0) return Unexpected(tid(), stop.signal);
         break;
       case Stop::Kind::kEvent:
         RETURN_IF_ERROR(NoteNewborn());

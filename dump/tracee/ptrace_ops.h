@@ -62,6 +62,12 @@ struct Stop {
   int wait_status = 0;  // kGone: as wait(2) gives it
 };
 
+// What a thread that runs for us alone, with all signals blocked, is given of its stop's: SIGSTOP,
+// which cannot be blocked, so that the process stops by it once we have let it go.
+inline int PassedOn(const Stop& stop) {
+  return stop.kind == Stop::Kind::kSignal && stop.signal == SIGSTOP ? SIGSTOP : 0;
+}
+
 // Looks whether the thread has stopped, or is stopped still. Does not consume a signal-delivery
 // stop's status: while it is unread, the signal still gets delivered if we die now (read, the
 // kernel forgets it).

@@ -152,3 +152,20 @@ def freezers_of_killed_dumps(scene, hierarchy):
                 _expect_frozen(path, frozen)
         _freeze(path, False)
         witness.expect_unharmed()
+
+
+@case
+def copies_in_a_pids_cgroup_without_room(scene):
+    """A copy counts as a process of the cgroup, which starts its own meanwhile."""
+    witness = scene.witness()
+    with _cgroup(scene, "pids", witness.pid) as path:
+        _write(f"{path}/pids.max", "10")
+        result = scene.dump(witness.pid, "-R", "--snapshot=cow")
+        scene.expect_failure(result, "Refused", "no room for another process", "pids.max",
+                             "--snapshot=auto")
+        scene.expect_images({})
+        witness.expect_unharmed()
+        scene.expect_success(scene.dump(witness.pid, "-R", "--snapshot=auto"))
+        _write(f"{path}/pids.max", "100")
+        scene.expect_success(scene.dump(witness.pid, "-R", "--snapshot=cow"))
+        witness.expect_unharmed()

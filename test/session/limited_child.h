@@ -6,21 +6,31 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <filesystem>
 #include <fstream>
 #include <string>
+#include <vector>
 
 namespace dumpctl {
 
-// A memory cgroup of version 1 or 2 with a limit in bytes, and a child in it.
+// A cgroup of version 1 or 2 with a limit, and a child in it.
 class LimitedChild {
  public:
-  explicit LimitedChild(uint64_t limit) {
-    for (const std::string root : {"/sys/fs/cgroup/memory", "/sys/fs/cgroup"}) {
+  // Of memory, in bytes.
+  explicit LimitedChild(uint64_t limit)
+      : LimitedChild("memory", {"memory.limit_in_bytes", "memory.max"}, limit) {}
+  // By a controller, whose limit is in one of these files.
+  LimitedChild(const std::string& controller, const std::vector<std::string>& files,
+               uint64_t limit) {
+    for (const std::string& root :
+         {"/sys/fs/cgroup/" + controller, std::string("/sys/fs/cgroup")}) {
       path_ = root + "/dumpctl-limited-" + std::to_string(getpid());
       if (mkdir(path_.c_str(), 0755) != 0) continue;
-      if (Write("memory.limit_in_bytes", limit) || Write("memory.max", limit)) break;
+      if (std::any_of(files.begin(), files.end(),
+                      [&](const std::string& file) { return Write(file, limit); }))
+        break;
       rmdir(path_.c_str());
       path_.clear();
     }

@@ -254,6 +254,41 @@ TEST(RemoteSyscallsTest, TakesWhatIsOpenedAsideAndLeavesNothing) {
   EXPECT_EQ(child.Join(), 0);
 }
 
+// No thread can block SIGSTOP, and it is the only one that runs.
+TEST(RemoteSyscallsTest, AStopThatAThreadAsideTakesIsThatOfTheProcess) {
+  Child child([](int ready) {
+    Ready(ready);
+    pause();
+    return 0;
+  });
+  WaitUntilBlocked(child.pid());
+  {
+    auto task = FrozenTask::Freeze(child.pid(), Soon());
+    ASSERT_TRUE(task.ok()) << task.status();
+    auto calls = RemoteSyscalls::Create(*task);
+    ASSERT_TRUE(calls.ok()) << calls.status();
+    std::thread stopper([pid = child.pid()] {
+      usleep(50'000);
+      kill(pid, SIGSTOP);
+    });
+    const auto polled = calls->AskAside(SYS_poll, {0, 0, 300});
+    stopper.join();
+    ASSERT_TRUE(polled.ok()) << polled.status();
+    EXPECT_EQ(*polled, 0);
+    EXPECT_TRUE(calls->Close().ok());
+    EXPECT_EQ(CountIn(child.pid(), "task"), 1u);
+  }
+  // As its parent is told.
+  int status = 0;
+  const absl::Time deadline = Soon();
+  while (waitpid(child.pid(), &status, WUNTRACED | WNOHANG) == 0 && absl::Now() < deadline) {
+    usleep(1000);
+  }
+  EXPECT_TRUE(WIFSTOPPED(status) && WSTOPSIG(status) == SIGSTOP) << status;
+  kill(child.pid(), SIGCONT);
+  WaitUntilBlocked(child.pid());
+}
+
 TEST(RemoteSyscallsTest, NothingIsLeftOfWhatIsOpenedAsideWhenItsTracerIsKilled) {
   if (!HasThreadPidfds()) GTEST_SKIP() << "no Linux 6.9";
   for (int round = 0; round < 24; ++round) {
