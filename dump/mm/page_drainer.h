@@ -13,7 +13,7 @@
 
 namespace dumpctl {
 
-inline constexpr uint64_t kDrainBuffer = 1 << 20;
+inline constexpr uint64_t kDrainBuffer = 256 << 10;
 // With O_DIRECT a disk is asked for each piece, and likes them large.
 inline constexpr uint64_t kDirectBuffer = 4 << 20;
 // From this size on a second thread is worth its start, even where another one could drain
