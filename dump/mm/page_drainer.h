@@ -13,6 +13,7 @@
 
 namespace dumpctl {
 
+// Each page of a buffer is touched for the first time, and larger ones copy no faster.
 inline constexpr uint64_t kDrainBuffer = 256 << 10;
 // With O_DIRECT a disk is asked for each piece, and likes them large.
 inline constexpr uint64_t kDirectBuffer = 4 << 20;
