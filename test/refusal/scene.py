@@ -266,7 +266,7 @@ class Witness:
         wait_until(lambda: self.state() == "T" if stopped else self.state() not in "tD",
                    f"the end of its stop, {self.state()}")
         changed = proc_facts.differences(self._before, self._snapshot())
-        require(not changed, "the dump changed:\n" + "\n".join(changed))
+        require(not changed, "the dump changed:\n" + "\n".join(changed) + "\n" + self.status())
         if self.state() == "T":
             os.kill(self.pid, signal.SIGCONT)
         self.step()
