@@ -3,8 +3,8 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <span>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -21,7 +21,7 @@ class HeldPages {
   static constexpr uint64_t kMost = 1 << 20;
 
   // Has room for so many bytes, touched by now; for none where that is more than kMost.
-  explicit HeldPages(uint64_t bytes);
+  explicit HeldPages(uint64_t bytes) : memory_(bytes <= kMost ? bytes : 0) {}
 
   // Reads pages of `runs`, for the place behind what `sink` holds, and accounts them there. False:
   // there is no room for them, or the sink is no file that anything may be written to later.
@@ -33,13 +33,8 @@ class HeldPages {
   absl::Status Write();
 
  private:
-  struct Free {
-    void operator()(std::byte* memory) const;
-  };
-
-  std::unique_ptr<std::byte, Free> memory_;
-  uint64_t room_ = 0;
-  uint64_t held_ = 0;
+  std::vector<std::byte> memory_;
+  uint64_t held_ = 0;  // bytes at its beginning
   BorrowedFd file_{-1};
   uint64_t offset_ = 0;  // in the file
 };

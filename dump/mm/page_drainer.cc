@@ -354,4 +354,18 @@ absl::Status DrainParts(std::span<const DrainPart> parts, const DrainProgress& p
   return written && progress ? progress(total, total) : absl::OkStatus();
 }
 
+absl::Status DrainInTurn(std::span<const DrainPart> parts, const DrainProgress& progress,
+                         uint64_t by_two) {
+  uint64_t total = 0;
+  for (const DrainPart& part : parts) total += BytesOf(part.runs);
+  uint64_t done = 0;
+  for (const DrainPart& part : parts) {
+    DrainProgress within;
+    if (progress) within = [&](uint64_t some, uint64_t) { return progress(done + some, total); };
+    RETURN_IF_ERROR(DrainParts(std::span(&part, 1), within, by_two));
+    done += BytesOf(part.runs);
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace dumpctl

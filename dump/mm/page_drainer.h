@@ -49,6 +49,9 @@ struct DrainPart {
 // drained as above, one after the other.
 absl::Status DrainParts(std::span<const DrainPart> parts, const DrainProgress& progress = {},
                         uint64_t by_two = kDrainByTwo);
+// The same one after the other, each by its own writer where it has one.
+absl::Status DrainInTurn(std::span<const DrainPart> parts, const DrainProgress& progress = {},
+                         uint64_t by_two = kDrainByTwo);
 
 }  // namespace dumpctl
 

@@ -209,15 +209,7 @@ class Drain {
         return DrainParts(parts_, progress, by_two_);
       }
       parts_.back().writer = only;
-      uint64_t done = 0;
-      DrainProgress within;
-      if (progress)
-        within = [&](uint64_t some, uint64_t all) { return progress(done + some, all); };
-      for (const DrainPart& part : parts_) {
-        RETURN_IF_ERROR(DrainParts(std::span(&part, 1), within, by_two_));
-        done += dumpctl::BytesOf(part.runs);
-      }
-      return absl::OkStatus();
+      return DrainInTurn(parts_, progress, by_two_);
     }
 
    private:

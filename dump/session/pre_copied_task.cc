@@ -100,20 +100,6 @@ std::vector<std::vector<PageRun>> SharesOf(std::span<const PageRun> runs, size_t
   return shares;
 }
 
-// Where some have no writer, the others still write for themselves.
-absl::Status DrainInTurn(std::span<const DrainPart> parts, const DrainProgress& progress) {
-  uint64_t total = 0;
-  for (const DrainPart& part : parts) total += dumpctl::BytesOf(part.runs);
-  uint64_t done = 0;
-  for (const DrainPart& part : parts) {
-    DrainProgress within;
-    if (progress) within = [&](uint64_t some, uint64_t) { return progress(done + some, total); };
-    RETURN_IF_ERROR(DrainParts(std::span(&part, 1), within));
-    done += dumpctl::BytesOf(part.runs);
-  }
-  return absl::OkStatus();
-}
-
 absl::Status WithCalls(const FrozenTask& task,
                        absl::FunctionRef<absl::Status(RemoteSyscalls& calls)> deed) {
   RETURN_IF_ERROR(CheckMayRunCalls(task));
@@ -239,6 +225,7 @@ absl::Status PreCopiedTask::Drain(std::span<const PageRun> runs, std::vector<Pag
     SelfWriter* const writer = i < writers.size() ? &writers[i]->writer() : nullptr;
     parts.push_back({&memory, shares[i], &sink, writer});
   }
+  // Where some have no writer, the others still write for themselves.
   RETURN_IF_ERROR(writers.size() < parts.size() ? DrainInTurn(parts, progress)
                                                 : DrainParts(parts, progress));
   saved_ = RunsOf(UnionOf(RangesOf(before), RangesOf(RunsWithout(runs, memory.Missed()))));

@@ -30,32 +30,28 @@ absl::Status AsideThread::WaitUntilStopped() const {
   return stop.kind == Stop::Kind::kGone ? Gone(tid_) : absl::OkStatus();
 }
 
-absl::Status AsideThread::RunToSyscallStop() const {
+absl::Status AsideThread::RunTo(Stop::Kind kind,
+                                absl::Status (*resume)(pid_t tid, int signal)) const {
   for (int signal = 0;;) {
-    RETURN_IF_ERROR(PtraceSyscall(tid_, signal));
+    RETURN_IF_ERROR(resume(tid_, signal));
     ASSIGN_OR_RETURN(const Stop stop, WaitStop(tid_));
-    if (stop.kind == Stop::Kind::kSyscall) return absl::OkStatus();
+    if (stop.kind == kind) return absl::OkStatus();
     if (stop.kind == Stop::Kind::kGone) return Gone(tid_);
     signal = PassedOn(stop);
   }
 }
 
 absl::StatusOr<int64_t> AsideThread::RunOneCall() const {
-  RETURN_IF_ERROR(RunToSyscallStop());  // entry
-  RETURN_IF_ERROR(RunToSyscallStop());  // exit
+  RETURN_IF_ERROR(RunTo(Stop::Kind::kSyscall, PtraceSyscall));  // entry
+  RETURN_IF_ERROR(RunTo(Stop::Kind::kSyscall, PtraceSyscall));  // exit
   ASSIGN_OR_RETURN(const GeneralRegisters registers, GetGeneralRegisters(tid_));
   return static_cast<int64_t>(registers.rax);
 }
 
 absl::StatusOr<GeneralRegisters> AsideThread::RunToEnd(unsigned long options) const {
   RETURN_IF_ERROR(PtraceSetOptions(tid_, options | PTRACE_O_TRACEEXIT));
-  for (int signal = 0;;) {
-    RETURN_IF_ERROR(PtraceCont(tid_, signal));
-    ASSIGN_OR_RETURN(const Stop stop, WaitStop(tid_));
-    if (stop.kind == Stop::Kind::kEvent) return GetGeneralRegisters(tid_);
-    if (stop.kind == Stop::Kind::kGone) return Gone(tid_);
-    signal = PassedOn(stop);
-  }
+  RETURN_IF_ERROR(RunTo(Stop::Kind::kEvent, PtraceCont));
+  return GetGeneralRegisters(tid_);
 }
 
 absl::Status AsideThread::End() {

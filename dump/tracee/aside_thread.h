@@ -7,6 +7,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "dump/tracee/ptrace_ops.h"
 #include "dump/tracee/registers_x86_64.h"
 #include "dumpctl/unique_fd.h"
 
@@ -31,7 +32,8 @@ class AsideThread {
   absl::Status End();
 
  private:
-  absl::Status RunToSyscallStop() const;
+  // `resume`: PtraceCont, or PtraceSyscall.
+  absl::Status RunTo(Stop::Kind kind, absl::Status (*resume)(pid_t tid, int signal)) const;
 
   pid_t tid_;  // 0 once it is gone
 };
