@@ -3,6 +3,8 @@
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/eventfd.h>
+#include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -13,9 +15,53 @@
 namespace dumpctl {
 namespace {
 
-[[noreturn]] void WaitForEnd(int parent, void (*deed)(void*), void* argument) {
-  pollfd end = {.fd = parent, .events = POLLIN, .revents = 0};
-  while (poll(&end, 1, -1) < 0 && errno == EINTR) {
+// A stop of a thread that was seized, other than its end: it goes on as if nobody watched.
+void PassOn(pid_t tid, int status) {
+  const int signal = WSTOPSIG(status);
+  if (status >> 16 == 0) {
+    ptrace(PTRACE_CONT, tid, nullptr, signal);
+  } else {
+    // Of a process that is stopped by SIGSTOP and its kind it has to be kept until SIGCONT.
+    ptrace(signal == SIGTRAP ? PTRACE_CONT : PTRACE_LISTEN, tid, nullptr, nullptr);
+  }
+}
+
+// True when the thread is about to end, which it does when we have ended. False where it may not be
+// traced.
+//
+// PTRACE_EVENT_EXIT comes before the kernel closes any descriptor of the thread and before it lets
+// go of whom it traces, also where SIGKILL ends it (do_exit; a second one is dropped, Linux 5.18,
+// or cuts this stop short).
+bool TraceToEnd(pid_t tid, int watches) {
+  const bool traced = ptrace(PTRACE_SEIZE, tid, nullptr, PTRACE_O_TRACEEXIT) == 0;
+  eventfd_write(watches, 1);
+  int status = 0;
+  while (traced) {
+    if (waitpid(tid, &status, __WALL) < 0) {
+      if (errno == EINTR) continue;
+      return true;
+    }
+    if (!WIFSTOPPED(status) || status >> 16 == PTRACE_EVENT_EXIT) return true;
+    PassOn(tid, status);
+  }
+  return false;
+}
+
+struct Ends {
+  int parent;   // a pidfd
+  int asked;    // an eventfd, of which a thread id is read
+  int watches;  // an eventfd
+};
+
+[[noreturn]] void WaitForEnd(const Ends& ends, void (*deed)(void*), void* argument) {
+  pollfd events[] = {{.fd = ends.parent, .events = POLLIN, .revents = 0},
+                     {.fd = ends.asked, .events = POLLIN, .revents = 0}};
+  bool stopped = false;
+  while (!stopped && events[0].revents == 0) {
+    if (poll(events, 2, -1) < 0) continue;
+    eventfd_t tid = 0;
+    if (events[0].revents != 0 || eventfd_read(ends.asked, &tid) < 0) continue;
+    stopped = TraceToEnd(static_cast<pid_t>(tid), ends.watches);
   }
   deed(argument);
   _exit(0);
@@ -39,13 +85,16 @@ absl::Status Guardian::StartApart(void (*deed)(void* argument), void* argument) 
 absl::Status Guardian::StartAs(pid_t (*make)(), void (*deed)(void* argument), void* argument) {
   self_.Reset(static_cast<int>(syscall(SYS_pidfd_open, getpid(), 0)));
   if (!self_) return absl::ErrnoToStatus(errno, "pidfd_open of this process");
+  asked_.Reset(eventfd(0, EFD_CLOEXEC));
+  watches_.Reset(eventfd(0, EFD_CLOEXEC));
+  if (!asked_ || !watches_) return absl::ErrnoToStatus(errno, "eventfd for a guardian");
   // It shall be ended by us alone, not by ^C. The mask is inherited.
   sigset_t all;
   sigset_t before;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
   const pid_t pid = make();
-  if (pid == 0) WaitForEnd(self_.get(), deed, argument);
+  if (pid == 0) WaitForEnd({self_.get(), asked_.get(), watches_.get()}, deed, argument);
   const int error = errno;
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
   if (pid < 0) return absl::ErrnoToStatus(error, "starting a guardian");
@@ -53,7 +102,20 @@ absl::Status Guardian::StartAs(pid_t (*make)(), void (*deed)(void* argument), vo
   return absl::OkStatus();
 }
 
+void Guardian::WatchClosely() {
+  if (watched_ || !started()) return;
+  watched_ = true;
+  const UniqueFd guardian(static_cast<int>(syscall(SYS_pidfd_open, pid_, 0)));
+  if (!guardian || eventfd_write(asked_.get(), static_cast<eventfd_t>(gettid())) < 0) return;
+  // Somebody may have killed it.
+  pollfd events[] = {{.fd = watches_.get(), .events = POLLIN, .revents = 0},
+                     {.fd = guardian.get(), .events = POLLIN, .revents = 0}};
+  while (poll(events, 2, -1) < 0 && errno == EINTR) {
+  }
+}
+
 void Guardian::Dismiss() {
+  watched_ = false;
   const pid_t pid = std::exchange(pid_, 0);
   if (pid <= 0) return;
   kill(pid, SIGKILL);

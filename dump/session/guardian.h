@@ -9,7 +9,8 @@
 namespace dumpctl {
 
 // A process that waits for our end, and then does what we cannot do any more: some 100 us after we
-// were killed. It ends with the object.
+// were killed, when the kernel has let go of whom we traced; or before that, see WatchClosely. It
+// ends with the object.
 class Guardian {
  public:
   Guardian() = default;
@@ -26,6 +27,12 @@ class Guardian {
   absl::Status StartApart(void (*deed)(void* argument), void* argument);
   bool started() const { return pid_ > 0; }
 
+  // Once it is started: from now on its deed is done before the kernel lets go of whom the calling
+  // thread traces. For that it traces this thread, and takes a few tens of microseconds with each
+  // signal that comes to it, until it is dismissed. Nothing changes where it may not (somebody
+  // traces us already), and the second time.
+  void WatchClosely();
+
   // Nothing is left to be done for us.
   void Dismiss();
 
@@ -33,7 +40,11 @@ class Guardian {
   absl::Status StartAs(pid_t (*make)(), void (*deed)(void* argument), void* argument);
 
   pid_t pid_ = 0;
-  UniqueFd self_;  // by which it sees our end; in the table that both have
+  bool watched_ = false;
+  // In the table that both have.
+  UniqueFd self_;     // by which it sees our end
+  UniqueFd asked_;    // to it: which thread it is to trace
+  UniqueFd watches_;  // from it: that it has tried
 };
 
 }  // namespace dumpctl

@@ -43,6 +43,7 @@ absl::Status PeekGuardian::Start() {
 
 absl::Status PeekGuardian::Guard(BorrowedFd socket, absl::FunctionRef<absl::Status()> peeking) {
   RETURN_IF_ERROR(Start());
+  guardian_.WatchClosely();
   peeked_->store(socket.get());
   const absl::Status peeked = peeking();
   const bool forgotten = ForgetOffset(socket.get());

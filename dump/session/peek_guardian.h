@@ -11,11 +11,8 @@
 namespace dumpctl {
 
 // Sees to it that a socket's SO_PEEK_OFF is -1 again after it was peeked into, even when this
-// process is killed meanwhile: by a guardian, which is started when it is first needed at the
-// latest, and ends with the object.
-//
-// Between our death and its awakening, some 100 us, a target that peeks just then could look past
-// what it has not read.
+// process is killed meanwhile, before the target could look past what it has not read: by a
+// guardian, which is started when it is first needed at the latest, and ends with the object.
 class PeekGuardian {
  public:
   PeekGuardian() = default;

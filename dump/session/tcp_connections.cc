@@ -16,9 +16,9 @@
 namespace dumpctl {
 namespace {
 
-bool IsDead(int pidfd) {
+bool IsDead(int pidfd, int patience_ms) {
   pollfd end = {.fd = pidfd, .events = POLLIN, .revents = 0};
-  return poll(&end, 1, 0) == 1;
+  return poll(&end, 1, patience_ms) == 1;
 }
 
 absl::StatusOr<std::vector<Command>> PrepareAll(std::vector<LockCommand> commands) {
@@ -43,7 +43,7 @@ absl::Status NoProgram(const absl::Status& why) {
 
 TcpConnections::~TcpConnections() {
   Release().IgnoreError();
-  guardian_.Dismiss();
+  unlocks_.Dismiss();
   if (phase_ != nullptr) munmap(phase_, sizeof *phase_);
 }
 
@@ -73,7 +73,13 @@ absl::Status TcpConnections::StartGuardian() {
       mmap(nullptr, sizeof *phase_, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (shared == MAP_FAILED) return absl::ErrnoToStatus(errno, "memory for the guardian");
   phase_ = new (shared) std::atomic<int>(kNothing);
-  return guardian_.Start(GuardianDeed, this);
+  return unlocks_.Start(UnlockDeed, this);
+}
+
+absl::Status TcpConnections::GuardRepairs() {
+  RETURN_IF_ERROR(repairs_.Start(RepairDeed, this));
+  repairs_.WatchClosely();
+  return absl::OkStatus();
 }
 
 bool TcpConnections::EndRepairs() const {
@@ -82,12 +88,20 @@ bool TcpConnections::EndRepairs() const {
   return ended;
 }
 
-void TcpConnections::GuardianDeed(void* argument) {
+void TcpConnections::UnlockDeed(void* argument) {
   const auto& connections = *static_cast<const TcpConnections*>(argument);
   const int phase = connections.phase_->load();
-  if (phase == kNothing || (phase == kEnding && IsDead(connections.root_))) return;
-  connections.EndRepairs();
+  if (phase == kNothing || (phase == kKilling && IsDead(connections.root_, 0))) return;
   for (const Command& command : connections.unlock_) command.Execute(-1);
+}
+
+void TcpConnections::RepairDeed(void* argument) {
+  // Freeing its memory comes before its connections end, and takes what it takes.
+  constexpr int kPatienceMs = 2000;
+  const auto& connections = *static_cast<const TcpConnections*>(argument);
+  const int phase = connections.phase_->load();
+  if (phase == kKilling && IsDead(connections.root_, kPatienceMs)) return;
+  connections.EndRepairs();
 }
 
 absl::StatusOr<NetworkLock> TcpConnections::Read(InetSockets& sockets,
@@ -104,13 +118,17 @@ absl::StatusOr<NetworkLock> TcpConnections::Read(InetSockets& sockets,
   RETURN_IF_ERROR(StartGuardian());
   phase_->store(kLocked);
   for (const Command& command : lock_) RETURN_IF_ERROR(command.Run());
+  RETURN_IF_ERROR(GuardRepairs());
   for (const uint32_t inode : inodes) RETURN_IF_ERROR(sockets.ReadStream(inode));
+  // None is in repair any more.
+  repairs_.Dismiss();
   return method;
 }
 
 absl::Status TcpConnections::Release() {
   if (phase_ == nullptr || phase_->load() == kNothing) return absl::OkStatus();
   const bool ended = EndRepairs();
+  repairs_.Dismiss();
   absl::Status status;
   for (const Command& command : unlock_) status.Update(command.Run());
   phase_->store(kNothing);
@@ -120,12 +138,14 @@ absl::Status TcpConnections::Release() {
 
 absl::Status TcpConnections::PrepareEnd() {
   if (phase_ == nullptr) return absl::OkStatus();
-  phase_->store(kEnding);
+  RETURN_IF_ERROR(GuardRepairs());
   for (const Held& held : held_) RETURN_IF_ERROR(StartRepair(BorrowedFd(held.socket)));
+  phase_->store(kKilling);
   return absl::OkStatus();
 }
 
 void TcpConnections::Keep() {
+  repairs_.Dismiss();
   if (phase_ != nullptr) phase_->store(kNothing);
 }
 

@@ -19,8 +19,8 @@ namespace dumpctl {
 // The connections of TCP of one dump. Their packets are kept away from when they are read until
 // their tasks go on; or, where these are killed, until a restore is there to take them.
 //
-// Whatever becomes of this process, a guardian lets the connections go on that their tasks still
-// have.
+// Whatever becomes of this process, guardians let the connections go on that their tasks still
+// have: one ends their repair before any task could find them in it, and one lets packets through.
 class TcpConnections {
  public:
   TcpConnections() = default;
@@ -54,21 +54,25 @@ class TcpConnections {
     int socket = -1;  // our copy
     bool reuse_address = false;
   };
-  enum Phase : int { kNothing, kLocked, kEnding };
+  enum Phase : int { kNothing, kLocked, kKilling };
 
   absl::StatusOr<NetworkLock> PrepareCommands(std::optional<NetworkLock> lock,
                                               const InetSockets& sockets,
                                               const std::string& run_id);
   absl::Status StartGuardian();
-  static void GuardianDeed(void* connections);
+  static void UnlockDeed(void* connections);
+  static void RepairDeed(void* connections);
+  // Before any connection is in repair.
+  absl::Status GuardRepairs();
   bool EndRepairs() const;
 
   std::vector<Held> held_;
   std::vector<Command> lock_;
   std::vector<Command> unlock_;
   int root_ = -1;
-  std::atomic<int>* phase_ = nullptr;  // memory that the guardian sees
-  Guardian guardian_;
+  std::atomic<int>* phase_ = nullptr;  // memory that the guardians see
+  Guardian unlocks_;
+  Guardian repairs_;
 };
 
 }  // namespace dumpctl

@@ -8,6 +8,7 @@ import fcntl
 import os
 import random
 import signal
+import socket
 import subprocess
 import time
 
@@ -24,10 +25,13 @@ COPIES = ("-R", "--snapshot=cow")
 # Where it is written beforehand.
 BEFOREHAND = ("pre-copy", "catch-up", "freeze", "holdings", "memory", "resume", "serialise", "commit")
 PRE_COPY = ("-R", "--snapshot=pre-copy")
+TCP_REPAIR = 19  # <linux/tcp.h>
+SO_PEEK_OFF = 42  # <asm-generic/socket.h>
 TCP = ("--tcp-established", "--network-lock")
 SHAPES = {
     "threads": ("busy", None, ()),
     "shared": ("poll", "tree_shared", ("--file-locks",)),
+    "peeking": ("poll", "tree_peeking", ()),
     "connected": ("poll", "tree_connected", (*TCP, "nftables")),
     # A link for a restore is made only where the processes are killed.
     "linked.nftables": ("poll", "tree_linked", (*TCP, "nftables", "--link-remap")),
@@ -203,3 +207,37 @@ def connections_under_random_kills(scene):
         killed += process.wait() == -signal.SIGKILL
         tree.expect_put_back()
     require(killed >= 10, f"only {killed} were killed")
+
+
+def _killed_at_each(scene, shape, level, option, *options):
+    """Wherever an option of a socket is about to be set: nobody of the tree goes on before it is
+    as it was, however late it is put back."""
+    tree = _Tree(scene, shape)
+    put_back = 0
+    for number in range(1, 100):
+        wrapper = [str(word) for word in (scene.killed_at_option, level, option, number, 100)]
+        result = scene.dump(tree.pid, *tree.options, *options, wrapper=wrapper)
+        scene.expect_success(result)
+        if not result.out.startswith("killed, "):
+            break
+        tree.expect_put_back()
+        put_back += "set 0 times" not in result.out
+    scene.expect_whole_dump()
+    require(put_back >= 2, f"put back {put_back} times of {number - 1}")
+    return tree
+
+
+@case
+def killed_with_connections_in_repair(scene):
+    _killed_at_each(scene, "connected", socket.IPPROTO_TCP, TCP_REPAIR, "-R").expect_put_back()
+
+
+@case
+def killed_with_connections_in_repair_for_good(scene):
+    """They are in repair once more before their tasks are killed."""
+    _killed_at_each(scene, "connected", socket.IPPROTO_TCP, TCP_REPAIR)
+
+
+@case
+def killed_with_sockets_peeked_into(scene):
+    _killed_at_each(scene, "peeking", socket.SOL_SOCKET, SO_PEEK_OFF, "-R").expect_put_back()

@@ -52,6 +52,8 @@ class Scene:
         self.dumpctl = shutil.copy(options.dumpctl, os.path.join(directory, "dumpctl"))
         self.witness_program = os.path.abspath(options.witness)
         self.other_exe = os.path.abspath(options.other_exe)
+        self.killed_at_option = os.path.join(os.path.dirname(self.witness_program),
+                                             "killed_at_option")
         self.options_source = options.options
         with open(options.failures) as header:
             pairs = re.findall(r"^  k(\w+) = (\d+),", header.read(), re.MULTILINE)

@@ -85,6 +85,21 @@ static void CheckLocked(void) {
   close(other);
 }
 
+/* Looks for ever at what waits: nobody may ever make it look past the first of it. */
+static void HoldPeeking(void) {
+  int unread[2], first[2];
+  REQUIRE_SYSCALL(socketpair(AF_UNIX, SOCK_DGRAM, 0, unread));
+  REQUIRE_SYSCALL(socketpair(AF_UNIX, SOCK_STREAM, 0, first));
+  SendWaiting(unread[1]);
+  REQUIRE(send(unread[1], "second", 6, 0) == 6);
+  waiting = unread[0];
+  if (REQUIRE_SYSCALL(fork()) == 0) Answer(first[1], -1, NULL);
+  if (REQUIRE_SYSCALL(fork()) == 0) {
+    for (;;) CheckWaiting();
+  }
+  below = first[0];
+}
+
 static void HoldShared(void) {
   HoldLocked();
   shared = (void*)REQUIRE_SYSCALL(
@@ -129,6 +144,7 @@ static void CheckLinked(void) {
 
 void HoldTreeOf(const char* what) {
   if (strcmp(what, "shared") == 0) HoldShared();
+  if (strcmp(what, "peeking") == 0) HoldPeeking();
   if (strcmp(what, "linked") == 0) HoldLinked();
   if (strcmp(what, "linked") == 0 || strcmp(what, "connected") == 0) HoldConnected();
 }

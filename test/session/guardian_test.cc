@@ -1,0 +1,143 @@
+#include "dump/session/guardian.h"
+
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+
+#include "proc/proc_fs.h"
+#include "proc/status_parser.h"
+
+namespace dumpctl {
+namespace {
+
+struct GuardianShared {
+  std::atomic<int> deeds;
+  std::atomic<int> signals;
+  std::atomic<bool> ready;
+};
+
+pid_t TracerOfProcess(pid_t pid) {
+  const auto directory = ProcDir::OpenTask(pid);
+  const auto status = ParseStatus(directory.ok() ? directory->Read("status").value_or("") : "");
+  return status.ok() ? status->tracer_pid : -1;
+}
+
+class GuardianTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    void* memory =
+        mmap(nullptr, sizeof *shared_, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    ASSERT_NE(memory, MAP_FAILED);
+    shared_ = new (memory) GuardianShared();
+  }
+  void TearDown() override { munmap(shared_, sizeof *shared_); }
+
+  // A process that is guarded, and watched, and then does as told.
+  template <typename Body>
+  pid_t Guarded(Body body) {
+    const pid_t pid = fork();
+    if (pid != 0) return pid;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    Guardian guardian;
+    if (!guardian.Start(DoLate, shared_).ok()) _exit(1);
+    guardian.WatchClosely();
+    _exit(body(guardian));
+  }
+
+  void WaitReady() const {
+    for (int ms = 0; !shared_->ready && ms < 10'000; ++ms) usleep(1000);
+    ASSERT_TRUE(shared_->ready);
+  }
+
+  // Far later than a process needs to end that nothing keeps.
+  static void DoLate(void* shared) {
+    usleep(100'000);
+    ++static_cast<GuardianShared*>(shared)->deeds;
+  }
+
+  GuardianShared* shared_ = nullptr;
+};
+
+TEST_F(GuardianTest, WhoIsWatchedEndsAfterTheDeed) {
+  const pid_t pid = Guarded([](Guardian&) { return kill(getpid(), SIGKILL); });
+  int status = 0;
+  ASSERT_EQ(waitpid(pid, &status, 0), pid);
+  EXPECT_EQ(shared_->deeds, 1);
+  EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) << status;
+}
+
+TEST_F(GuardianTest, AndWhoExits) {
+  const pid_t pid = Guarded([](Guardian&) {
+    _exit(7);
+    return 0;
+  });
+  int status = 0;
+  ASSERT_EQ(waitpid(pid, &status, 0), pid);
+  EXPECT_EQ(shared_->deeds, 1);
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 7) << status;
+}
+
+TEST_F(GuardianTest, WhomSomebodyElseTracesIsGuardedAfterItsEnd) {
+  const pid_t pid = fork();
+  if (pid == 0) {
+    ptrace(PTRACE_TRACEME, 0, nullptr, nullptr);
+    Guardian guardian;
+    if (!guardian.Start(DoLate, shared_).ok()) _exit(1);
+    guardian.WatchClosely();
+    kill(getpid(), SIGKILL);
+  }
+  int status = 0;
+  ASSERT_EQ(waitpid(pid, &status, 0), pid);
+  ASSERT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) << status;
+  for (int ms = 0; shared_->deeds == 0 && ms < 10'000; ++ms) usleep(1000);
+  EXPECT_EQ(shared_->deeds, 1);
+}
+
+GuardianShared* shared_of_handler = nullptr;
+
+TEST_F(GuardianTest, SignalsArriveWhileItWatches) {
+  const pid_t pid = Guarded([this](Guardian&) {
+    shared_of_handler = shared_;
+    signal(SIGUSR1, [](int) { ++shared_of_handler->signals; });
+    for (int i = 0; i < 100; ++i) raise(SIGUSR1);
+    if (shared_->signals != 100) return 2;
+    shared_->ready = true;
+    while (shared_->signals != 101) usleep(100);
+    return 3;
+  });
+  WaitReady();
+  EXPECT_GT(TracerOfProcess(pid), 0);
+  ASSERT_EQ(kill(pid, SIGSTOP), 0);
+  int status = 0;
+  ASSERT_EQ(waitpid(pid, &status, WUNTRACED), pid);
+  EXPECT_TRUE(WIFSTOPPED(status) && WSTOPSIG(status) == SIGSTOP) << status;
+  ASSERT_EQ(kill(pid, SIGUSR1), 0);
+  usleep(20'000);
+  EXPECT_EQ(shared_->signals, 100) << "it ran while it was stopped";
+  ASSERT_EQ(kill(pid, SIGCONT), 0);
+  ASSERT_EQ(waitpid(pid, &status, 0), pid);
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 3) << status;
+  EXPECT_EQ(shared_->deeds, 1);
+}
+
+TEST_F(GuardianTest, WhenItIsDismissedNobodyWatches) {
+  const pid_t pid = Guarded([this](Guardian& guardian) {
+    if (TracerOfProcess(getpid()) <= 0) return 2;
+    guardian.Dismiss();
+    return TracerOfProcess(getpid()) == 0 ? 0 : 3;
+  });
+  int status = 0;
+  ASSERT_EQ(waitpid(pid, &status, 0), pid);
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
+  EXPECT_EQ(shared_->deeds, 0);
+}
+
+}  // namespace
+}  // namespace dumpctl
