@@ -14,6 +14,7 @@
 #include "proc/bpf_assembler.h"
 #include "proc/bpf_program.h"
 #include "proc/btf_parser.h"
+#include "proc/kept_layout.h"
 
 namespace dumpctl {
 namespace {
@@ -202,8 +203,7 @@ absl::StatusOr<BpfAioContexts> BpfAioContexts::Load() {
   const long configured = sysconf(_SC_NPROCESSORS_CONF);
   if (configured <= 0) return absl::ErrnoToStatus(errno, "counting processors");
   const auto processors = static_cast<size_t>(configured);
-  ASSIGN_OR_RETURN(const KernelBtf btf, KernelBtf::Open());
-  ASSIGN_OR_RETURN(const AioLayout layout, FindAioLayout(btf.bytes()));
+  ASSIGN_OR_RETURN(const AioLayout layout, KeptLayout("aio", FindAioLayout));
   ASSIGN_OR_RETURN(
       UniqueFd scratch,
       CreateBpfScratch(static_cast<uint32_t>(sizeof(AioRecord) + processors * sizeof(uint64_t))));

@@ -12,6 +12,7 @@
 #include "proc/bpf_assembler.h"
 #include "proc/bpf_program.h"
 #include "proc/btf_parser.h"
+#include "proc/kept_layout.h"
 #include "proc/kernel_file.h"
 
 namespace dumpctl {
@@ -374,6 +375,11 @@ class FileAssembler : BpfStackAssembler<KernelFile> {
 
 absl::StatusOr<BpfFileProgram> MakeFileProgram(std::string_view btf) {
   ASSIGN_OR_RETURN(const FileLayout layout, FindFileLayout(btf));
+  return BpfFileProgram{layout.function, FileAssembler::Write(layout)};
+}
+
+absl::StatusOr<BpfFileProgram> MakeFileProgram() {
+  ASSIGN_OR_RETURN(const FileLayout layout, KeptLayout("files", FindFileLayout));
   return BpfFileProgram{layout.function, FileAssembler::Write(layout)};
 }
 

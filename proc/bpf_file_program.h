@@ -21,6 +21,8 @@ struct BpfFileProgram {
 // For the kernel that this is the BTF of. Errors: those of Btf; NotFound before Linux 6.12, which
 // keeps owners elsewhere.
 absl::StatusOr<BpfFileProgram> MakeFileProgram(std::string_view btf);
+// For the running one. Errors: KernelBtf::Open's as well.
+absl::StatusOr<BpfFileProgram> MakeFileProgram();
 
 }  // namespace dumpctl
 

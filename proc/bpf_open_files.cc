@@ -29,8 +29,7 @@ absl::StatusOr<absl::Duration> TaiOffset() {
 }  // namespace
 
 absl::StatusOr<BpfOpenFiles> BpfOpenFiles::Load() {
-  ASSIGN_OR_RETURN(const KernelBtf btf, KernelBtf::Open());
-  ASSIGN_OR_RETURN(const BpfFileProgram program, MakeFileProgram(btf.bytes()));
+  ASSIGN_OR_RETURN(const BpfFileProgram program, MakeFileProgram());
   ASSIGN_OR_RETURN(UniqueFd loaded, LoadBpfIterator(program.function, program.instructions));
   return BpfOpenFiles(std::move(loaded));
 }

@@ -1,7 +1,9 @@
 #include "proc/bpf_socket_states.h"
 
+#include <array>
 #include <cstddef>
 #include <cstring>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -10,6 +12,7 @@
 #include "proc/bpf_assembler.h"
 #include "proc/bpf_program.h"
 #include "proc/btf_parser.h"
+#include "proc/kept_layout.h"
 
 namespace dumpctl {
 namespace {
@@ -27,8 +30,8 @@ struct SocketRecord {
 
 // Part of a socket that options are kept in.
 struct OptionPlace {
-  uint32_t offset;
-  uint32_t size;
+  uint32_t offset = 0;
+  uint32_t size = 0;
 };
 
 // Where the running kernel keeps what the program reads, in bytes.
@@ -43,7 +46,8 @@ struct SocketLayout {
   uint32_t socket_flags = 0;  // SO_PASSCRED and the like, before Linux 6.16
   uint32_t sock_group = 0;
   uint32_t group_program = 0;
-  std::vector<OptionPlace> options;  // of a sock
+  uint32_t option_count = 0;
+  std::array<OptionPlace, kMostOptions> options;  // of a sock
 };
 
 struct OptionMember {
@@ -73,7 +77,7 @@ void AddOptions(const Btf& btf, const BtfType& type, std::span<const OptionMembe
                 SocketLayout& layout) {
   for (const OptionMember& member : members) {
     const absl::StatusOr<uint32_t> offset = btf.ByteOf(type, member.name);
-    if (offset.ok()) layout.options.push_back({*offset, member.size});
+    if (offset.ok()) layout.options.at(layout.option_count++) = {*offset, member.size};
   }
 }
 
@@ -144,7 +148,7 @@ class SocketProgram : BpfStackAssembler<SocketRecord> {
     size_t place = offsetof(SocketRecord, options);
     LoadField(place, kWord, kSocket, layout.socket_flags);
     LoadPointer(kSocket, kSocket, layout.socket_sock);
-    for (const OptionPlace& option : layout.options) {
+    for (const OptionPlace& option : std::span(layout.options).first(layout.option_count)) {
       LoadField(place += kWord, option.size, kSocket, option.offset);
     }
     // Of most sockets there is no group.
@@ -159,8 +163,7 @@ class SocketProgram : BpfStackAssembler<SocketRecord> {
 }  // namespace
 
 absl::StatusOr<BpfSocketStates> BpfSocketStates::Load() {
-  ASSIGN_OR_RETURN(const KernelBtf btf, KernelBtf::Open());
-  ASSIGN_OR_RETURN(const SocketLayout layout, FindSocketLayout(btf.bytes()));
+  ASSIGN_OR_RETURN(const SocketLayout layout, KeptLayout("sockets", FindSocketLayout));
   const std::vector<bpf_insn> program = SocketProgram::Write(layout);
   ASSIGN_OR_RETURN(UniqueFd loaded, LoadBpfIterator(layout.function, program));
   return BpfSocketStates(std::move(loaded));

@@ -11,6 +11,7 @@
 #include "proc/bpf_assembler.h"
 #include "proc/bpf_program.h"
 #include "proc/btf_parser.h"
+#include "proc/kept_layout.h"
 
 namespace dumpctl {
 namespace {
@@ -185,8 +186,7 @@ absl::StatusOr<TerminalQueue> QueueOf(const TerminalRecord& record) {
 }  // namespace
 
 absl::StatusOr<BpfTerminalQueues> BpfTerminalQueues::Load() {
-  ASSIGN_OR_RETURN(const KernelBtf btf, KernelBtf::Open());
-  ASSIGN_OR_RETURN(const TerminalLayout layout, FindTerminalLayout(btf.bytes()));
+  ASSIGN_OR_RETURN(const TerminalLayout layout, KeptLayout("terminals", FindTerminalLayout));
   ASSIGN_OR_RETURN(UniqueFd scratch, CreateBpfScratch(sizeof(TerminalRecord)));
   const std::vector<bpf_insn> program = TerminalProgram::Write(layout, scratch.get());
   ASSIGN_OR_RETURN(UniqueFd loaded, LoadBpfIterator(layout.function, program));

@@ -14,6 +14,7 @@
 #include "proc/bpf_assembler.h"
 #include "proc/bpf_program.h"
 #include "proc/btf_parser.h"
+#include "proc/kept_layout.h"
 
 namespace dumpctl {
 namespace {
@@ -242,8 +243,7 @@ ThreadRow RowOf(const KernelThread& thread, uint32_t children) {
 }  // namespace
 
 absl::StatusOr<BpfThreads> BpfThreads::Load() {
-  ASSIGN_OR_RETURN(const KernelBtf btf, KernelBtf::Open());
-  ASSIGN_OR_RETURN(const ThreadLayout layout, FindThreadLayout(btf.bytes()));
+  ASSIGN_OR_RETURN(const ThreadLayout layout, KeptLayout("threads", FindThreadLayout));
   ASSIGN_OR_RETURN(UniqueFd loaded,
                    LoadBpfIterator(layout.function, ThreadAssembler::Write(layout)));
   return BpfThreads(std::move(loaded), layout.children);

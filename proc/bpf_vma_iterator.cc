@@ -11,6 +11,7 @@
 #include "dumpctl/status_macros.h"
 #include "proc/bpf_program.h"
 #include "proc/btf_parser.h"
+#include "proc/kept_layout.h"
 
 namespace dumpctl {
 namespace {
@@ -104,8 +105,7 @@ absl::StatusOr<VmaIteratorLayout> FindVmaIteratorLayout(std::string_view bytes) 
 }
 
 absl::StatusOr<BpfVmaIterator> BpfVmaIterator::Load() {
-  ASSIGN_OR_RETURN(const KernelBtf btf, KernelBtf::Open());
-  ASSIGN_OR_RETURN(const VmaIteratorLayout layout, FindVmaIteratorLayout(btf.bytes()));
+  ASSIGN_OR_RETURN(const VmaIteratorLayout layout, KeptLayout("mappings", FindVmaIteratorLayout));
   ASSIGN_OR_RETURN(UniqueFd program, LoadBpfIterator(layout.function, VmaAssembler::Write(layout)));
   return BpfVmaIterator(std::move(program));
 }

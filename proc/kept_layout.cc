@@ -1,0 +1,106 @@
+#include "proc/kept_layout.h"
+
+#include <elf.h>
+#include <fcntl.h>
+#include <link.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+
+#include "absl/strings/str_cat.h"
+#include "dumpctl/unique_fd.h"
+
+namespace dumpctl {
+namespace {
+
+constexpr size_t kIdSize = 20;
+
+// Of what notes an ELF file has, or the kernel; empty where it is not among them.
+std::string_view BuildIdIn(std::string_view notes) {
+  constexpr struct {
+    Elf64_Nhdr head = {sizeof ELF_NOTE_GNU, kIdSize, NT_GNU_BUILD_ID};
+    char name[sizeof ELF_NOTE_GNU] = ELF_NOTE_GNU;
+  } kBefore;
+  const size_t at = notes.find({reinterpret_cast<const char*>(&kBefore), sizeof kBefore});
+  if (at == std::string_view::npos) return {};
+  const std::string_view id = notes.substr(at + sizeof kBefore, kIdSize);
+  return id.size() == kIdSize ? id : std::string_view();
+}
+
+// The first that is told of is this program.
+int TakeOwn(dl_phdr_info* program, size_t /*size*/, void* id) {
+  for (const ElfW(Phdr)* part = program->dlpi_phdr;
+       part != program->dlpi_phdr + program->dlpi_phnum; ++part) {
+    std::string& own = *static_cast<std::string*>(id);
+    if (part->p_type != PT_NOTE || !own.empty()) continue;
+    own = BuildIdIn(
+        {reinterpret_cast<const char*>(program->dlpi_addr + part->p_vaddr), part->p_memsz});
+  }
+  return 1;
+}
+
+std::string OwnBuildId() {
+  std::string id;
+  dl_iterate_phdr(TakeOwn, &id);
+  return id;
+}
+
+std::string KernelBuildId() {
+  const UniqueFd file(open("/sys/kernel/notes", O_RDONLY | O_CLOEXEC));
+  std::array<char, 4096> notes;
+  const ssize_t size = file ? read(file.get(), notes.data(), notes.size()) : -1;
+  if (size <= 0) return "";
+  return std::string(BuildIdIn({notes.data(), static_cast<size_t>(size)}));
+}
+
+std::string Key() {
+  const std::string own = OwnBuildId();
+  const std::string kernel = KernelBuildId();
+  return own.empty() || kernel.empty() ? "" : kernel + own;
+}
+
+}  // namespace
+
+const LayoutStore& LayoutStore::OfThisMachine() {
+  static const LayoutStore* const store = new LayoutStore("/run/dumpctl");
+  return *store;
+}
+
+LayoutStore::LayoutStore(std::string directory) : directory_(std::move(directory)), key_(Key()) {}
+
+std::optional<std::string> LayoutStore::Find(std::string_view name, size_t size) const {
+  if (key_.empty()) return std::nullopt;
+  const std::string path = absl::StrCat(directory_, "/", std::string(name));
+  const UniqueFd file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+  struct stat stat = {};
+  if (!file || fstat(file.get(), &stat) < 0 || !S_ISREG(stat.st_mode) || stat.st_uid != geteuid() ||
+      (stat.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
+    return std::nullopt;
+  }
+  // One byte of room more, so that a longer one is seen to be.
+  std::string kept(key_.size() + size + 1, '\0');
+  if (read(file.get(), kept.data(), kept.size()) != static_cast<ssize_t>(key_.size() + size) ||
+      !kept.starts_with(key_)) {
+    return std::nullopt;
+  }
+  return kept.substr(key_.size(), size);
+}
+
+void LayoutStore::Keep(std::string_view name, std::string_view layout) const {
+  if (key_.empty()) return;
+  mkdir(directory_.c_str(), 0700);
+  const UniqueFd directory(open(directory_.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
+  if (!directory) return;
+  // Without a name until it is whole: whoever is killed leaves nothing.
+  const UniqueFd file(openat(directory.get(), ".", O_WRONLY | O_TMPFILE | O_CLOEXEC, 0600));
+  const std::string bytes = absl::StrCat(key_, std::string(layout));
+  if (!file || write(file.get(), bytes.data(), bytes.size()) != static_cast<ssize_t>(bytes.size()))
+    return;
+  const std::string path(name);
+  unlinkat(directory.get(), path.c_str(), 0);
+  const std::string from = absl::StrCat("/proc/self/fd/", file.get());
+  linkat(AT_FDCWD, from.c_str(), directory.get(), path.c_str(), AT_SYMLINK_FOLLOW);
+}
+
+}  // namespace dumpctl
