@@ -7,6 +7,7 @@
 #include <array>
 
 #include "absl/status/statusor.h"
+#include "proc/memory_parsers.h"
 
 namespace dumpctl {
 
@@ -33,6 +34,29 @@ bool WalkUp(CgroupHierarchies& hierarchies, const CgroupMembership& membership,
     // "/" is the root, or that of our cgroup namespace, which may have limits.
     path.resize(std::max<size_t>(slash, 1));
   }
+}
+
+uint64_t LeastLeft(const ProcDir& task, std::string_view controller,
+                   absl::FunctionRef<uint64_t(BorrowedFd directory)> left) {
+  uint64_t least = UINT64_MAX;
+  const auto memberships = ParseCgroup(task.Read("cgroup").value_or(""));
+  absl::StatusOr<CgroupHierarchies> hierarchies = CgroupHierarchies::Create("");
+  if (!memberships.ok() || !hierarchies.ok()) return least;
+  for (const CgroupMembership& membership : *memberships) {
+    if (!MayControl(membership, controller)) continue;
+    WalkUp(*hierarchies, membership,
+           [&](BorrowedFd directory) { least = std::min(least, left(directory)); });
+  }
+  return least;
+}
+
+std::optional<CgroupLimit> ReadCgroupLimit(BorrowedFd directory, std::string_view limit,
+                                           std::string_view used) {
+  const auto most = ParseMemoryAmount(ReadCgroupFile(directory, limit));
+  if (!most.ok() || *most == UINT64_MAX) return std::nullopt;
+  const auto taken = ParseMemoryAmount(ReadCgroupFile(directory, used));
+  if (!taken.ok()) return std::nullopt;
+  return CgroupLimit{*most, *taken};
 }
 
 std::string ReadCgroupFile(BorrowedFd directory, std::string_view name) {

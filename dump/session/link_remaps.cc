@@ -1,12 +1,7 @@
 #include "dump/session/link_remaps.h"
 
 #include <fcntl.h>
-#include <poll.h>
-#include <sched.h>
-#include <signal.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -21,11 +16,7 @@ namespace dumpctl {
 
 LinkRemaps::~LinkRemaps() {
   if (shared_ != nullptr && !shared_->keep) Remove();
-  if (guardian_ > 0) {
-    kill(guardian_, SIGKILL);
-    while (waitpid(guardian_, nullptr, 0) < 0 && errno == EINTR) {
-    }
-  }
+  guardian_.Dismiss();
   if (shared_ != nullptr) munmap(shared_, sizeof *shared_);
 }
 
@@ -68,30 +59,13 @@ absl::Status LinkRemaps::StartGuardian() {
       mmap(nullptr, sizeof *shared_, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (shared == MAP_FAILED) return absl::ErrnoToStatus(errno, "memory for the guardian of links");
   shared_ = new (shared) Shared();
-  self_.Reset(static_cast<int>(syscall(SYS_pidfd_open, getpid(), 0)));
-  if (!self_) return absl::ErrnoToStatus(errno, "pidfd_open of this process");
-  // It shall be ended by us alone, not by ^C. The mask is inherited.
-  sigset_t all;
-  sigset_t before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  const long pid = syscall(SYS_clone, SIGCHLD, nullptr, nullptr, nullptr, nullptr);
-  if (pid == 0) WaitForEnd();
-  const int error = errno;
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  if (pid < 0) return absl::ErrnoToStatus(error, "starting the guardian of links");
-  guardian_ = static_cast<pid_t>(pid);
-  return absl::OkStatus();
+  return guardian_.StartApart(RemoveUnlessKept, this);
 }
 
-// Nothing but system calls: another thread may have held any lock when we were cloned.
-void LinkRemaps::WaitForEnd() const {
-  pollfd end = {.fd = self_.get(), .events = POLLIN, .revents = 0};
-  while (poll(&end, 1, -1) < 0 && errno == EINTR) {
-  }
+void LinkRemaps::RemoveUnlessKept(void* links) {
+  const auto& remaps = *static_cast<const LinkRemaps*>(links);
   // Killed after its images were committed and before it could say so: the dump stands.
-  if (!shared_->keep && !mark_.Stands()) Remove();
-  _exit(0);
+  if (!remaps.shared_->keep && !remaps.mark_.Stands()) remaps.Remove();
 }
 
 void LinkRemaps::Remove() const {

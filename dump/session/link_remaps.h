@@ -1,8 +1,6 @@
 #ifndef DUMP_SESSION_LINK_REMAPS_H_
 #define DUMP_SESSION_LINK_REMAPS_H_
 
-#include <sys/types.h>
-
 #include <atomic>
 #include <cstddef>
 #include <string>
@@ -11,6 +9,7 @@
 #include "absl/status/status.h"
 #include "dump/fd/file_table.h"
 #include "dump/image/image_directory.h"
+#include "dump/session/guardian.h"
 #include "dumpctl/unique_fd.h"
 
 namespace dumpctl {
@@ -44,14 +43,13 @@ class LinkRemaps {
   };
 
   absl::Status StartGuardian();
-  [[noreturn]] void WaitForEnd() const;
+  static void RemoveUnlessKept(void* links);
   void Remove() const;
 
   std::vector<Made> links_;
   CommitMark mark_;
   Shared* shared_ = nullptr;
-  UniqueFd self_;  // by which the guardian sees our end
-  pid_t guardian_ = 0;
+  Guardian guardian_;
 };
 
 }  // namespace dumpctl

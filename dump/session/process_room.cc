@@ -3,15 +3,11 @@
 #include <sys/resource.h>
 
 #include <algorithm>
-#include <string>
-#include <vector>
+#include <optional>
 
-#include "dump/cg/cgroup_hierarchies.h"
 #include "dump/cg/cgroup_walk.h"
 #include "dumpctl/unique_fd.h"
-#include "proc/cgroup_parser.h"
 #include "proc/limits_parser.h"
-#include "proc/memory_parsers.h"
 #include "proc/status_parser.h"
 
 namespace dumpctl {
@@ -21,11 +17,9 @@ namespace {
 constexpr uint64_t kSpare = 16;
 constexpr uint64_t kLowLimit = 1024;
 
-uint64_t LeftIn(BorrowedFd directory) {
-  const auto limit = ParseMemoryAmount(ReadCgroupFile(directory, "pids.max"));
-  const auto used = ParseMemoryAmount(ReadCgroupFile(directory, "pids.current"));
-  if (!limit.ok() || !used.ok() || *limit == UINT64_MAX) return UINT64_MAX;
-  return *limit - std::min(*limit, *used + kSpare);
+uint64_t PlacesIn(BorrowedFd directory) {
+  const std::optional<CgroupLimit> pids = ReadCgroupLimit(directory, "pids.max", "pids.current");
+  return pids ? pids->limit - std::min(pids->limit, pids->used + kSpare) : UINT64_MAX;
 }
 
 bool HasLowLimit(const ProcDir& task) {
@@ -39,17 +33,7 @@ bool HasLowLimit(const ProcDir& task) {
 }  // namespace
 
 uint64_t RoomForProcesses(const ProcDir& task) {
-  if (HasLowLimit(task)) return 0;
-  const auto memberships = ParseCgroup(task.Read("cgroup").value_or(""));
-  absl::StatusOr<CgroupHierarchies> hierarchies = CgroupHierarchies::Create("");
-  uint64_t least = UINT64_MAX;
-  if (!memberships.ok() || !hierarchies.ok()) return least;
-  for (const CgroupMembership& membership : *memberships) {
-    if (!MayControl(membership, "pids")) continue;
-    WalkUp(*hierarchies, membership,
-           [&](BorrowedFd directory) { least = std::min(least, LeftIn(directory)); });
-  }
-  return least;
+  return HasLowLimit(task) ? 0 : LeastLeft(task, "pids", PlacesIn);
 }
 
 }  // namespace dumpctl
