@@ -3,6 +3,7 @@
 
 #include <signal.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -12,6 +13,7 @@
 #include <functional>
 #include <sstream>
 #include <string>
+#include <thread>
 
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
@@ -83,6 +85,20 @@ inline void WaitUntilBlocked(pid_t pid) {
 inline absl::Time Soon() { return absl::Now() + absl::Seconds(10); }
 
 inline void Ready(int fd) { EXPECT_EQ(write(fd, "r", 1), 1); }
+
+// A child with two threads, both of which sleep; 0 if neither sleep was interrupted.
+inline int SleepInTwoThreads(int ready) {
+  const auto sleep = [](int* result) {
+    const timespec span = {1, 0};
+    *result = nanosleep(&span, nullptr);
+  };
+  int results[2] = {1, 1};
+  std::thread worker(sleep, &results[1]);
+  Ready(ready);
+  sleep(&results[0]);
+  worker.join();
+  return results[0] != 0 || results[1] != 0;
+}
 
 }  // namespace dumpctl
 
