@@ -78,7 +78,13 @@ absl::StatusOr<UniqueFd> LoadBpfIterator(uint32_t function,
   attr.insns = reinterpret_cast<uint64_t>(instructions.data());
   attr.insn_cnt = static_cast<uint32_t>(instructions.size());
   attr.license = reinterpret_cast<uint64_t>(kLicence);
-  UniqueFd program(Bpf(BPF_PROG_LOAD, attr));
+  // A signal, even one that is ignored in the end, has the verifier give up.
+  constexpr int kAttempts = 5;
+  UniqueFd program;
+  for (int i = 0; i < kAttempts && !program; ++i) {
+    program.Reset(Bpf(BPF_PROG_LOAD, attr));
+    if (!program && errno != EAGAIN) break;
+  }
   if (!program) return absl::ErrnoToStatus(errno, "loading a BPF program");
   return program;
 }

@@ -60,6 +60,13 @@ std::string Key() {
   return own.empty() || kernel.empty() ? "" : kernel + own;
 }
 
+// Nobody else may write to it.
+bool IsOursAlone(const UniqueFd& file, mode_t type) {
+  struct stat stat = {};
+  return fstat(file.get(), &stat) == 0 && (stat.st_mode & S_IFMT) == type &&
+         stat.st_uid == geteuid() && (stat.st_mode & (S_IWGRP | S_IWOTH)) == 0;
+}
+
 }  // namespace
 
 const LayoutStore& LayoutStore::OfThisMachine() {
@@ -69,32 +76,43 @@ const LayoutStore& LayoutStore::OfThisMachine() {
 
 LayoutStore::LayoutStore(std::string directory) : directory_(std::move(directory)), key_(Key()) {}
 
+UniqueFd LayoutStore::Open() const {
+  UniqueFd directory;
+  if (!key_.empty()) {
+    directory.Reset(open(directory_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
+  }
+  if (directory && !IsOursAlone(directory, S_IFDIR)) directory.Reset();
+  return directory;
+}
+
+std::string LayoutStore::HeadOf(std::string_view name) const {
+  return absl::StrCat(key_, std::string(name), std::string(1, '\0'));
+}
+
 std::optional<std::string> LayoutStore::Find(std::string_view name, size_t size) const {
-  if (key_.empty()) return std::nullopt;
-  const std::string path = absl::StrCat(directory_, "/", std::string(name));
-  const UniqueFd file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
-  struct stat stat = {};
-  if (!file || fstat(file.get(), &stat) < 0 || !S_ISREG(stat.st_mode) || stat.st_uid != geteuid() ||
-      (stat.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
-    return std::nullopt;
-  }
+  const UniqueFd directory = Open();
+  if (!directory) return std::nullopt;
+  const UniqueFd file(openat(directory.get(), std::string(name).c_str(),
+                             O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+  if (!file || !IsOursAlone(file, S_IFREG)) return std::nullopt;
+  const std::string head = HeadOf(name);
   // One byte of room more, so that a longer one is seen to be.
-  std::string kept(key_.size() + size + 1, '\0');
-  if (read(file.get(), kept.data(), kept.size()) != static_cast<ssize_t>(key_.size() + size) ||
-      !kept.starts_with(key_)) {
+  std::string kept(head.size() + size + 1, '\0');
+  if (read(file.get(), kept.data(), kept.size()) != static_cast<ssize_t>(head.size() + size) ||
+      !kept.starts_with(head)) {
     return std::nullopt;
   }
-  return kept.substr(key_.size(), size);
+  return kept.substr(head.size(), size);
 }
 
 void LayoutStore::Keep(std::string_view name, std::string_view layout) const {
   if (key_.empty()) return;
   mkdir(directory_.c_str(), 0700);
-  const UniqueFd directory(open(directory_.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
+  const UniqueFd directory = Open();
   if (!directory) return;
   // Without a name until it is whole: whoever is killed leaves nothing.
   const UniqueFd file(openat(directory.get(), ".", O_WRONLY | O_TMPFILE | O_CLOEXEC, 0600));
-  const std::string bytes = absl::StrCat(key_, std::string(layout));
+  const std::string bytes = absl::StrCat(HeadOf(name), std::string(layout));
   if (!file || write(file.get(), bytes.data(), bytes.size()) != static_cast<ssize_t>(bytes.size()))
     return;
   const std::string path(name);

@@ -10,6 +10,7 @@
 
 #include "absl/status/statusor.h"
 #include "dumpctl/status_macros.h"
+#include "dumpctl/unique_fd.h"
 #include "proc/bpf_program.h"
 
 namespace dumpctl {
@@ -33,11 +34,16 @@ class LayoutStore {
   void Keep(std::string_view name, std::string_view layout) const;
 
  private:
+  // Invalid where nothing is kept, or others could write there.
+  UniqueFd Open() const;
+  std::string HeadOf(std::string_view name) const;
+
   std::string directory_;
   std::string key_;  // empty: nothing is kept
 };
 
-// `find` has to be the same for a name at all times. Errors: its own, and KernelBtf::Open's.
+// `find` has to be the same for a name at all times, and no Layout may have a pointer in it.
+// Errors: its own, and KernelBtf::Open's.
 template <typename Layout>
 absl::StatusOr<Layout> KeptLayout(std::string_view name,
                                   absl::StatusOr<Layout> (*find)(std::string_view btf),

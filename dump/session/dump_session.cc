@@ -81,7 +81,8 @@ class Session {
   uint64_t BytesToHold() const;
   // While it stands.
   absl::StatusOr<FrozenTree> Freeze(CgroupFreezer& freezer);
-  absl::Status ReadConnections(TreeFacts& facts, TcpConnections& connections);
+  absl::Status ReadConnections(const FrozenTree& tree, TreeFacts& facts,
+                               TcpConnections& connections);
   absl::Status SaveMemory(const FrozenTree& tree, const TreeFacts& facts, std::span<PageSink> sinks,
                           HeldPages& held);
   absl::Status SaveNameless(const FrozenTree& tree, TreeFacts& facts, ImageSink& images);
@@ -160,7 +161,7 @@ absl::Status Session::RunPhases() {
   const absl::Cleanup seen = [&helper] { helper.Finish(); };
   auto names = SeeNamesBeside(facts, helper);
   if (once) RETURN_IF_ERROR(ShareOut(run_, tree, facts));
-  RETURN_IF_ERROR(ReadConnections(facts, connections));
+  RETURN_IF_ERROR(ReadConnections(tree, facts, connections));
   const bool needs_flags = takes_copies || copies_.snapshot().MayWriteBeside();
   if (needs_flags) {
     RETURN_IF_ERROR(LearnFlags(run_, features_, tree, FlagsOf(flags, facts), facts));
@@ -245,13 +246,14 @@ absl::StatusOr<FrozenTree> Session::Freeze(CgroupFreezer& freezer) {
   return tree;
 }
 
-absl::Status Session::ReadConnections(TreeFacts& facts, TcpConnections& connections) {
+absl::Status Session::ReadConnections(const FrozenTree& tree, TreeFacts& facts,
+                                      TcpConnections& connections) {
   const TraceSpan span(TraceKind::kPhase, "lock");
   RETURN_IF_ERROR(run_.Begin("lock"));
   if (!run_.options.inet.tcp_established) return absl::OkStatus();
-  ASSIGN_OR_RETURN(facts.network_lock,
-                   connections.Read(facts.inet_sockets, run_.options.network_lock, facts.run_id,
-                                    BorrowedFd(root().pidfd)));
+  ASSIGN_OR_RETURN(
+      facts.network_lock,
+      connections.Read(facts.inet_sockets, run_.options.network_lock, facts.run_id, tree.pids()));
   if (connections.size() > 0)
     run_.log.Info(absl::StrCat("Read ", connections.size(), " connections of TCP"));
   return absl::OkStatus();
@@ -305,6 +307,7 @@ absl::Status Session::Release(FrozenTree& tree, CgroupFreezer& freezer,
       RETURN_IF_ERROR(connections.PrepareEnd());
       RETURN_IF_ERROR(tree.Kill());
       connections.Keep();
+      tree.WaitForEnd();
       RETURN_IF_ERROR(freezer.PutBack());
       break;
   }

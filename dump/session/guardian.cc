@@ -10,19 +10,36 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <optional>
 #include <utility>
 
 namespace dumpctl {
 namespace {
 
-// A stop of a thread that was seized, other than its end: it goes on as if nobody watched.
-void PassOn(pid_t tid, int status) {
-  const int signal = WSTOPSIG(status);
-  if (status >> 16 == 0) {
-    ptrace(PTRACE_CONT, tid, nullptr, signal);
+// How a thread that was seized has stopped.
+struct GuardedStop {
+  int signal;
+  int event;
+};
+
+// None when it has ended. Does not consume it: a signal whose stop was read is lost if we are ended
+// before it is passed on.
+std::optional<GuardedStop> NextStop(pid_t tid) {
+  siginfo_t info = {};
+  while (waitid(P_PID, static_cast<id_t>(tid), &info, WEXITED | WSTOPPED | WNOWAIT | __WALL) < 0) {
+    if (errno != EINTR) return std::nullopt;
+  }
+  if (info.si_code != CLD_TRAPPED && info.si_code != CLD_STOPPED) return std::nullopt;
+  return GuardedStop{info.si_status & 0xff, info.si_status >> 8};
+}
+
+// Of a stop other than that of its end: it goes on as if nobody watched.
+void PassOn(pid_t tid, const GuardedStop& stop) {
+  if (stop.event == 0) {
+    ptrace(PTRACE_CONT, tid, nullptr, stop.signal);
   } else {
     // Of a process that is stopped by SIGSTOP and its kind it has to be kept until SIGCONT.
-    ptrace(signal == SIGTRAP ? PTRACE_CONT : PTRACE_LISTEN, tid, nullptr, nullptr);
+    ptrace(stop.signal == SIGTRAP ? PTRACE_CONT : PTRACE_LISTEN, tid, nullptr, nullptr);
   }
 }
 
@@ -35,14 +52,10 @@ void PassOn(pid_t tid, int status) {
 bool TraceToEnd(pid_t tid, int watches) {
   const bool traced = ptrace(PTRACE_SEIZE, tid, nullptr, PTRACE_O_TRACEEXIT) == 0;
   eventfd_write(watches, 1);
-  int status = 0;
   while (traced) {
-    if (waitpid(tid, &status, __WALL) < 0) {
-      if (errno == EINTR) continue;
-      return true;
-    }
-    if (!WIFSTOPPED(status) || status >> 16 == PTRACE_EVENT_EXIT) return true;
-    PassOn(tid, status);
+    const std::optional<GuardedStop> stop = NextStop(tid);
+    if (!stop || stop->event == PTRACE_EVENT_EXIT) return true;
+    PassOn(tid, *stop);
   }
   return false;
 }
@@ -83,6 +96,7 @@ absl::Status Guardian::StartApart(void (*deed)(void* argument), void* argument) 
 }
 
 absl::Status Guardian::StartAs(pid_t (*make)(), void (*deed)(void* argument), void* argument) {
+  if (started()) return absl::FailedPreconditionError("there is a guardian already");
   self_.Reset(static_cast<int>(syscall(SYS_pidfd_open, getpid(), 0)));
   if (!self_) return absl::ErrnoToStatus(errno, "pidfd_open of this process");
   asked_.Reset(eventfd(0, EFD_CLOEXEC));
@@ -94,23 +108,27 @@ absl::Status Guardian::StartAs(pid_t (*make)(), void (*deed)(void* argument), vo
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
   const pid_t pid = make();
+  // Whoever kills our process group has to leave it to its work.
+  if (pid == 0) setpgid(0, 0);
   if (pid == 0) WaitForEnd({self_.get(), asked_.get(), watches_.get()}, deed, argument);
   const int error = errno;
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
   if (pid < 0) return absl::ErrnoToStatus(error, "starting a guardian");
+  setpgid(pid, pid);  // whichever of us comes first
   pid_ = pid;
   return absl::OkStatus();
 }
 
 void Guardian::WatchClosely() {
-  if (watched_ || !started()) return;
+  if (watched_ || !started() || gettid() != getpid()) return;
   watched_ = true;
   const UniqueFd guardian(static_cast<int>(syscall(SYS_pidfd_open, pid_, 0)));
   if (!guardian || eventfd_write(asked_.get(), static_cast<eventfd_t>(gettid())) < 0) return;
-  // Somebody may have killed it.
+  // Somebody may have killed it, or stopped it.
   pollfd events[] = {{.fd = watches_.get(), .events = POLLIN, .revents = 0},
                      {.fd = guardian.get(), .events = POLLIN, .revents = 0}};
-  while (poll(events, 2, -1) < 0 && errno == EINTR) {
+  constexpr int kPatienceMs = 1000;
+  while (poll(events, 2, kPatienceMs) < 0 && errno == EINTR) {
   }
 }
 

@@ -27,10 +27,11 @@ class Guardian {
   absl::Status StartApart(void (*deed)(void* argument), void* argument);
   bool started() const { return pid_ > 0; }
 
-  // Once it is started: from now on its deed is done before the kernel lets go of whom the calling
-  // thread traces. For that it traces this thread, and takes a few tens of microseconds with each
-  // signal that comes to it, until it is dismissed. Nothing changes where it may not (somebody
-  // traces us already), and the second time.
+  // Once it is started, by our first thread alone, which traces whom we have frozen: from now on
+  // its deed is done before the kernel lets go of them. For that it traces this thread until it is
+  // dismissed: each signal that comes to it takes a few tens of microseconds more, ends waits even
+  // where it is ignored, and whoever stops the guardian alone keeps us from ending until it goes
+  // on. Nothing changes where it may not (somebody traces us already), and the second time.
   void WatchClosely();
 
   // Nothing is left to be done for us.

@@ -1,6 +1,6 @@
 #include "dump/session/tcp_connections.h"
 
-#include <poll.h>
+#include <signal.h>
 #include <sys/mman.h>
 
 #include <cerrno>
@@ -15,11 +15,6 @@
 
 namespace dumpctl {
 namespace {
-
-bool IsDead(int pidfd, int patience_ms) {
-  pollfd end = {.fd = pidfd, .events = POLLIN, .revents = 0};
-  return poll(&end, 1, patience_ms) == 1;
-}
 
 absl::StatusOr<std::vector<Command>> PrepareAll(std::vector<LockCommand> commands) {
   std::vector<Command> prepared;
@@ -76,10 +71,8 @@ absl::Status TcpConnections::StartGuardian() {
   return unlocks_.Start(UnlockDeed, this);
 }
 
-absl::Status TcpConnections::GuardRepairs() {
-  RETURN_IF_ERROR(repairs_.Start(RepairDeed, this));
-  repairs_.WatchClosely();
-  return absl::OkStatus();
+void TcpConnections::GuardRepairs() {
+  if (repairs_.Start(RepairDeed, this).ok()) repairs_.WatchClosely();
 }
 
 bool TcpConnections::EndRepairs() const {
@@ -88,29 +81,41 @@ bool TcpConnections::EndRepairs() const {
   return ended;
 }
 
-void TcpConnections::UnlockDeed(void* argument) {
-  const auto& connections = *static_cast<const TcpConnections*>(argument);
-  const int phase = connections.phase_->load();
-  if (phase == kNothing || (phase == kKilling && IsDead(connections.root_, 0))) return;
-  for (const Command& command : connections.unlock_) command.Execute(-1);
+// For who is not here any more.
+void TcpConnections::Settle() const {
+  switch (phase_->load()) {
+    case kLocked:
+      EndRepairs();
+      phase_->store(kRepaired);
+      break;
+    case kKilling:
+      // Half of them might be dead. None is gone: they were traced.
+      for (const pid_t pid : pids_) kill(pid, SIGKILL);
+      break;
+    default:
+      break;
+  }
 }
 
-void TcpConnections::RepairDeed(void* argument) {
-  // Freeing its memory comes before its connections end, and takes what it takes.
-  constexpr int kPatienceMs = 2000;
+void TcpConnections::RepairDeed(void* connections) {
+  static_cast<const TcpConnections*>(connections)->Settle();
+}
+
+void TcpConnections::UnlockDeed(void* argument) {
   const auto& connections = *static_cast<const TcpConnections*>(argument);
-  const int phase = connections.phase_->load();
-  if (phase == kKilling && IsDead(connections.root_, kPatienceMs)) return;
-  connections.EndRepairs();
+  connections.Settle();
+  if (connections.phase_->load() != kRepaired) return;
+  for (const Command& command : connections.unlock_) command.Execute(-1);
 }
 
 absl::StatusOr<NetworkLock> TcpConnections::Read(InetSockets& sockets,
                                                  std::optional<NetworkLock> lock,
-                                                 const std::string& run_id, BorrowedFd root) {
+                                                 const std::string& run_id,
+                                                 std::vector<pid_t> pids) {
   const std::vector<uint32_t> inodes = sockets.Connections();
   if (inodes.empty()) return lock.value_or(NetworkLock::kIptables);
   ASSIGN_OR_RETURN(const NetworkLock method, PrepareCommands(lock, sockets, run_id));
-  root_ = root.get();
+  pids_ = std::move(pids);
   for (const uint32_t inode : inodes) {
     const InetSocketFacts& facts = sockets.sockets().at(inode);
     held_.push_back({facts.copy, facts.options.entry.reuseaddr()});
@@ -118,7 +123,7 @@ absl::StatusOr<NetworkLock> TcpConnections::Read(InetSockets& sockets,
   RETURN_IF_ERROR(StartGuardian());
   phase_->store(kLocked);
   for (const Command& command : lock_) RETURN_IF_ERROR(command.Run());
-  RETURN_IF_ERROR(GuardRepairs());
+  GuardRepairs();
   for (const uint32_t inode : inodes) RETURN_IF_ERROR(sockets.ReadStream(inode));
   // None is in repair any more.
   repairs_.Dismiss();
@@ -138,7 +143,7 @@ absl::Status TcpConnections::Release() {
 
 absl::Status TcpConnections::PrepareEnd() {
   if (phase_ == nullptr) return absl::OkStatus();
-  RETURN_IF_ERROR(GuardRepairs());
+  GuardRepairs();
   for (const Held& held : held_) RETURN_IF_ERROR(StartRepair(BorrowedFd(held.socket)));
   phase_->store(kKilling);
   return absl::OkStatus();

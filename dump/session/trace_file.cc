@@ -83,9 +83,9 @@ std::string WhyNotReplaced(const std::filesystem::path& file) {
 std::string TraceText(const TraceBuffer& trace, pid_t dumper, const TraceSubject& subject,
                       const absl::Status& outcome) {
   const std::vector<TraceEvent> events = trace.Events();
-  std::string text = absl::StrFormat(
-      R"({"displayTimeUnit":"ms","otherData":{"outcome":%s,"dropped":%d},"traceEvents":[)",
-      Quoted(outcome.ok() ? "ok" : std::string(outcome.message())), trace.dropped());
+  std::string text = absl::StrFormat(R"({"otherData":{"outcome":%s,"dropped":%d},"traceEvents":[)",
+                                     Quoted(outcome.ok() ? "ok" : std::string(outcome.message())),
+                                     trace.dropped());
   absl::StrAppend(&text, "\n", NameOf("process_name", dumper, dumper, "dumpctl"), ",\n",
                   NameOf("thread_name", dumper, dumper, "phases"), ",\n",
                   NameOf("process_name", subject.pid, subject.pid, subject.comm), ",\n",

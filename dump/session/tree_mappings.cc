@@ -1,5 +1,6 @@
 #include "dump/session/tree_mappings.h"
 
+#include <optional>
 #include <utility>
 
 #include "dump/session/aio_rings.h"
@@ -158,7 +159,11 @@ absl::Status ReadTreeMappings(const FrozenTree& tree, Preflight& preflight,
 std::future<absl::StatusOr<std::vector<ScannedPages>>> ScanBeside(const FrozenTree& tree,
                                                                   const KernelFeatures& features,
                                                                   const TreeFacts& facts) {
-  const auto scan = [&]() -> absl::StatusOr<std::vector<ScannedPages>> {
+  const bool beside = facts.tasks.size() >= kWorthWaking;
+  const auto scan = [&tree, &features, &facts,
+                     beside]() -> absl::StatusOr<std::vector<ScannedPages>> {
+    std::optional<TraceSpan> thread;
+    if (beside) thread.emplace(TraceKind::kThread, "scan pages");
     std::vector<ScannedPages> scanned;
     for (size_t i = 0; i < facts.tasks.size(); ++i) {
       ScannedPages& found = scanned.emplace_back();
@@ -171,7 +176,6 @@ std::future<absl::StatusOr<std::vector<ScannedPages>>> ScanBeside(const FrozenTr
     }
     return scanned;
   };
-  const bool beside = facts.tasks.size() >= kWorthWaking;
   return beside ? RunBeside(scan) : std::async(std::launch::deferred, scan);
 }
 

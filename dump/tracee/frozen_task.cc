@@ -299,6 +299,10 @@ absl::Status FrozenTask::Kill() {
   if (kill(pid_, SIGKILL) < 0 && errno != ESRCH) {
     return absl::ErrnoToStatus(errno, absl::StrCat("killing process ", pid_));
   }
+  return absl::OkStatus();
+}
+
+void FrozenTask::WaitForEnd() {
   // Each dead thread is reported to its tracer first; the leader, as the last, then to its parent.
   for (auto thread = threads_.rbegin(); thread != threads_.rend(); ++thread) {
     for (;;) {
@@ -307,7 +311,6 @@ absl::Status FrozenTask::Kill() {
     }
   }
   threads_.clear();
-  return absl::OkStatus();
 }
 
 }  // namespace dumpctl

@@ -70,8 +70,10 @@ class FrozenTask {
   absl::Status Resume();
   // Leaves the process stopped as by SIGSTOP (it goes on with SIGCONT).
   absl::Status LeaveStopped();
-  // Kills it and waits until it is dead. Its parent reaps it.
+  // To be followed by WaitForEnd, unless it fails.
   absl::Status Kill();
+  // Until it is dead. Its parent reaps it.
+  void WaitForEnd();
 
  private:
   friend class FrozenTree;  // takes the same steps with many processes at a time

@@ -143,6 +143,12 @@ absl::StatusOr<bool> FrozenTree::TakeZombie(const FrozenTask& task) {
   return true;
 }
 
+std::vector<pid_t> FrozenTree::pids() const {
+  std::vector<pid_t> pids;
+  for (const FrozenTask& task : tasks_) pids.push_back(task.pid());
+  return pids;
+}
+
 size_t FrozenTree::threads() const {
   size_t threads = 0;
   for (const FrozenTask& task : tasks_) threads += task.threads().size();
@@ -165,6 +171,10 @@ absl::Status FrozenTree::Kill() {
   absl::Status result;
   for (FrozenTask& task : tasks_) result.Update(task.Kill());
   return result;
+}
+
+void FrozenTree::WaitForEnd() {
+  for (FrozenTask& task : tasks_) task.WaitForEnd();
 }
 
 }  // namespace dumpctl

@@ -53,13 +53,15 @@ class FrozenTree {
   const std::vector<FrozenTask>& tasks() const { return tasks_; }
   const std::vector<Zombie>& zombies() const { return zombies_; }
   size_t threads() const;
+  std::vector<pid_t> pids() const;
 
   // The three ways out, as FrozenTask has them; the object is then empty. All are tried, and the
   // first error is told.
   absl::Status Resume();
   absl::Status LeaveStopped();
-  // Parents first: no parent sees a child die.
+  // Parents first: no parent sees a child die. To be followed by WaitForEnd, unless it fails.
   absl::Status Kill();
+  void WaitForEnd();
 
  private:
   FrozenTree() = default;

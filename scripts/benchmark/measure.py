@@ -87,6 +87,17 @@ class Bench:
             self._empty_images()
         return result
 
+    def page_cache(self, size):
+        """The same, of a program that writes so many bytes from memory of its own, and no more."""
+        if not self._as_found:
+            fill_and_drop(self._directory, size * 5 // 4)
+        path = os.path.join(self._directory, "page-cache")
+        argv = [os.path.join(os.path.dirname(self._target_program), "page_cache"), path, str(size)]
+        said = subprocess.run(argv, check=True, stdout=subprocess.PIPE, text=True).stdout
+        os.truncate(path, 0)
+        wall, cpu = (float(seconds) for seconds in said.split())
+        return {"wall": wall, "cpu": cpu}
+
     def _empty_images(self):
         """Gives their memory back, but keeps the files: see spread_directories."""
         if self._as_found:

@@ -43,7 +43,18 @@ def of_shapes(result):
     lines += ["", f"Without a dump, the measuring thread sees pauses of {milliseconds(quiet)} ms."]
     sizes = [_images(row) for row in result["rows"] if _sizes_differ(row)]
     lines += ["", "Images, in MB: " + "; ".join(sizes) + "."] if sizes else []
+    floors = [_page_cache(row) for row in result["rows"] if "page cache" in row]
+    if floors:
+        lines += ["", "Page cache alone, wall and CPU and what part of stock's: " + "; ".join(floors) + "."]
     return "\n".join(lines)
+
+
+def _page_cache(row):
+    shares = []
+    for column in ("wall", "cpu"):
+        alone, stock = row["page cache"][column], row["stock"][column]
+        shares.append(f"{milliseconds(alone)} ({alone / stock:.2f})")
+    return f"{row['title']}: " + ", ".join(shares)
 
 
 def _sizes_differ(row):

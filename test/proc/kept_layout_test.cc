@@ -70,7 +70,7 @@ TEST_F(KeptLayoutTest, IsSearchedForOnce) {
 TEST_F(KeptLayoutTest, IsNotThatOfAnotherProgramOrKernel) {
   ExpectFound(1);
   const std::string bytes = Bytes();
-  ASSERT_EQ(bytes.size(), 20 + 20 + sizeof(TwoPlaces));
+  ASSERT_EQ(bytes.size(), 20 + 20 + sizeof "two" + sizeof(TwoPlaces));
   for (const size_t at : {0, 19, 20, 39}) {
     std::string other = bytes;
     other[at] = static_cast<char>(other[at] ^ 1);
@@ -79,6 +79,12 @@ TEST_F(KeptLayoutTest, IsNotThatOfAnotherProgramOrKernel) {
     EXPECT_EQ(Bytes(), bytes);
     ExpectFound(0);
   }
+}
+
+TEST_F(KeptLayoutTest, IsNotThatOfAnotherName) {
+  ExpectFound(1);
+  std::filesystem::rename(kept_, directory_ + "/owt");
+  EXPECT_EQ(LayoutStore(directory_).Find("owt", sizeof(TwoPlaces)), std::nullopt);
 }
 
 TEST_F(KeptLayoutTest, IsWholeOrSearchedForAgain) {
@@ -103,6 +109,13 @@ TEST_F(KeptLayoutTest, IsTakenFromNobodyElse) {
     ExpectFound(1);
     ExpectFound(0);
   }
+  for (const mode_t mode : {0770, 0707}) {
+    ASSERT_EQ(chmod(directory_.c_str(), mode), 0);
+    ExpectFound(1);
+    ExpectFound(1);  // nor is anything put there
+  }
+  ASSERT_EQ(chmod(directory_.c_str(), 0700), 0);
+  ExpectFound(0);
   const std::string elsewhere = place_.path() + "/elsewhere";
   std::filesystem::rename(kept_, elsewhere);
   std::filesystem::create_symlink(elsewhere, kept_);

@@ -8,7 +8,6 @@ import fcntl
 import os
 import random
 import signal
-import socket
 import subprocess
 import time
 
@@ -25,8 +24,10 @@ COPIES = ("-R", "--snapshot=cow")
 # Where it is written beforehand.
 BEFOREHAND = ("pre-copy", "catch-up", "freeze", "holdings", "memory", "resume", "serialise", "commit")
 PRE_COPY = ("-R", "--snapshot=pre-copy")
-TCP_REPAIR = 19  # <linux/tcp.h>
-SO_PEEK_OFF = 42  # <asm-generic/socket.h>
+# Of x86-64: see killed_at_call.c.
+SET_TCP_REPAIR = "54/1=6/2=19"
+SET_PEEK_OFF = "54/1=1/2=42"
+KILL_OR_WAIT = "62/1=9,247"
 TCP = ("--tcp-established", "--network-lock")
 SHAPES = {
     "threads": ("busy", None, ()),
@@ -209,19 +210,18 @@ def connections_under_random_kills(scene):
     require(killed >= 10, f"only {killed} were killed")
 
 
-def _killed_at_each(scene, shape, level, option, *options):
+def _killed_at_each(scene, shape, calls, *options):
     """Wherever an option of a socket is about to be set: nobody of the tree goes on before it is
     as it was, however late it is put back."""
     tree = _Tree(scene, shape)
     put_back = 0
     for number in range(1, 100):
-        wrapper = [str(word) for word in (scene.killed_at_option, level, option, number, 100)]
-        result = scene.dump(tree.pid, *tree.options, *options, wrapper=wrapper)
-        scene.expect_success(result)
-        if not result.out.startswith("killed, "):
+        _, killed, since = scene.dump_killed_at(calls, number, 100, tree.pid, *tree.options,
+                                                *options)
+        if not killed:
             break
         tree.expect_put_back()
-        put_back += "set 0 times" not in result.out
+        put_back += since > 0
     scene.expect_whole_dump()
     require(put_back >= 2, f"put back {put_back} times of {number - 1}")
     return tree
@@ -229,15 +229,46 @@ def _killed_at_each(scene, shape, level, option, *options):
 
 @case
 def killed_with_connections_in_repair(scene):
-    _killed_at_each(scene, "connected", socket.IPPROTO_TCP, TCP_REPAIR, "-R").expect_put_back()
-
-
-@case
-def killed_with_connections_in_repair_for_good(scene):
-    """They are in repair once more before their tasks are killed."""
-    _killed_at_each(scene, "connected", socket.IPPROTO_TCP, TCP_REPAIR)
+    _killed_at_each(scene, "connected", SET_TCP_REPAIR, "-R").expect_put_back()
 
 
 @case
 def killed_with_sockets_peeked_into(scene):
-    _killed_at_each(scene, "peeking", socket.SOL_SOCKET, SO_PEEK_OFF, "-R").expect_put_back()
+    _killed_at_each(scene, "peeking", SET_PEEK_OFF, "-R").expect_put_back()
+
+
+def _states_of_other_ends():
+    """Of connections to the witness's port."""
+    with open("/proc/net/tcp") as table:
+        rows = [line.split() for line in table.readlines()[1:]]
+    return {row[3] for row in rows if row[2].endswith(":1389")}
+
+
+@case
+def killed_while_it_kills(scene):
+    """Either all of the tree goes on, or all of it is dead, and nobody was told: a restore is to
+    take the connections up."""
+    options = ("--tcp-established", "--network-lock", "skip")
+    witness = scene.witness("busy", "inet_tree")
+    children = _children_of(witness.pid)
+    outcomes = set()
+    total = 0
+    number = 0
+    while not total or number <= total:
+        _, killed, seen = scene.dump_killed_at(KILL_OR_WAIT, number, 0, witness.pid, *options)
+        if killed and not witness.is_dead():
+            witness.expect_unharmed()
+            outcomes.add("goes on")
+        else:
+            witness.expect_gone()
+            for pid in children:
+                wait_until(lambda: scene.reaper.wait(pid, 0) is not None, f"the end of {pid}")
+            outcomes.add("is dead" if killed else "done")
+            witness = scene.witness("busy", "inet_tree")
+            children = _children_of(witness.pid)
+        require(_states_of_other_ends() == {"01"}, f"{number}: {_states_of_other_ends()}")
+        if not total:
+            total = seen
+            number = total - 24
+        number += 1
+    require(outcomes == {"goes on", "is dead", "done"}, f"only {outcomes}")

@@ -52,8 +52,8 @@ class Scene:
         self.dumpctl = shutil.copy(options.dumpctl, os.path.join(directory, "dumpctl"))
         self.witness_program = os.path.abspath(options.witness)
         self.other_exe = os.path.abspath(options.other_exe)
-        self.killed_at_option = os.path.join(os.path.dirname(self.witness_program),
-                                             "killed_at_option")
+        self._killed_at_call = os.path.join(os.path.dirname(self.witness_program),
+                                            "killed_at_call")
         self.options_source = options.options
         with open(options.failures) as header:
             pairs = re.findall(r"^  k(\w+) = (\d+),", header.read(), re.MULTILINE)
@@ -74,6 +74,16 @@ class Scene:
     def command(self, pid, *options, images=None):
         images = self.images if images is None else images
         return [self.dumpctl, "dump", "-t", str(pid), "-D", images, *options]
+
+    def dump_killed_at(self, calls, number, delay, pid, *options):
+        """A dump that is killed at one of these calls: see killed_at_call.c. (result, whether it
+        was killed, how many calls there were since or in all)."""
+        wrapper = (self._killed_at_call, calls, str(number), str(delay))
+        result = self.dump(pid, *options, wrapper=wrapper)
+        self.expect_success(result)
+        told = re.search(r"^(killed, and|not killed, of) (\d+) calls", result.out, re.MULTILINE)
+        require(told, f"not told whether it was killed: {result}")
+        return result, told.group(1).startswith("killed"), int(told.group(2))
 
     def dump(self, pid, *options, images=None, fault="", wrapper=()):
         return self.run(*wrapper, *self.command(pid, *options, images=images), fault=fault)
@@ -275,6 +285,9 @@ class Witness:
 
     def expect_gone(self):
         wait_until(self._has_ended, "the end of the witness")
+
+    def is_dead(self):
+        return self.state() in ("Z", "X", "")
 
     def _snapshot(self):
         facts = proc_facts.snapshot(self.pid)

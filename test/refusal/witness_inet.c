@@ -11,11 +11,13 @@
 
 #include "test/targets/inet_socket.h"
 
-/* Runs `body` in a process that is no child of this one and goes on for ever. */
+/* Runs `body` in a process that is no child of this one, has none of its files, and goes on for
+ * ever. */
 static void Outside(void (*body)(void)) {
   const pid_t child = REQUIRE_SYSCALL(fork());
   if (child == 0) {
     if (REQUIRE_SYSCALL(fork()) != 0) _exit(0);
+    REQUIRE_SYSCALL(close_range(3, ~0U, 0));
     body();
     for (;;) pause();
   }
@@ -62,6 +64,20 @@ static void HoldTcp(const char* what) {
     WaitFor(listening, POLLIN);
   }
   if (strcmp(what, "connected") == 0) ConnectedFromOutside();
+  if (strcmp(what, "tree") == 0) {
+    int listening = Listening("127.0.0.1", 5001, 5);
+    Outside(Connect);
+    Outside(Connect);
+    int accepted = REQUIRE_SYSCALL(accept(listening, NULL, NULL));
+    int of_child = REQUIRE_SYSCALL(accept(listening, NULL, NULL));
+    if (REQUIRE_SYSCALL(fork()) == 0) {
+      close(accepted);
+      char nothing;
+      recv(of_child, &nothing, 1, 0);
+      _exit(1);
+    }
+    close(of_child);
+  }
   if (strcmp(what, "connecting") == 0) {
     Outside(Listen);
     HoldConnecting();

@@ -127,6 +127,56 @@ TEST_F(GuardianTest, SignalsArriveWhileItWatches) {
   EXPECT_EQ(shared_->deeds, 1);
 }
 
+TEST_F(GuardianTest, NorIsOneLostWhenItIsDismissed) {
+  constexpr int kSignals = 1000;
+  const pid_t pid = fork();
+  if (pid == 0) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    shared_of_handler = shared_;
+    signal(SIGUSR1, [](int) { ++shared_of_handler->signals; });
+    shared_->ready = true;
+    while (shared_->signals < kSignals) {
+      Guardian guardian;
+      if (!guardian.Start(DoLate, shared_).ok()) _exit(1);
+      guardian.WatchClosely();
+    }
+    _exit(0);
+  }
+  WaitReady();
+  for (int i = 0; i < kSignals; ++i) {
+    ASSERT_EQ(kill(pid, SIGUSR1), 0);
+    for (int us = 0; shared_->signals <= i && us < 5'000'000; us += 20) usleep(20);
+    if (shared_->signals <= i) kill(pid, SIGKILL);
+    ASSERT_GT(shared_->signals, i) << "it was lost";
+  }
+  int status = 0;
+  ASSERT_EQ(waitpid(pid, &status, 0), pid);
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
+}
+
+TEST_F(GuardianTest, ItsWorkIsLeftToItByWhoKillsTheGroup) {
+  const pid_t pid = fork();
+  if (pid == 0) {
+    setpgid(0, 0);
+    Guardian guardian;
+    if (!guardian.Start(DoLate, shared_).ok()) _exit(1);
+    guardian.WatchClosely();
+    kill(0, SIGKILL);
+  }
+  int status = 0;
+  ASSERT_EQ(waitpid(pid, &status, 0), pid);
+  EXPECT_EQ(shared_->deeds, 1);
+  EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) << status;
+}
+
+TEST_F(GuardianTest, ThereIsOneAtATime) {
+  Guardian guardian;
+  ASSERT_TRUE(guardian.Start(DoLate, shared_).ok());
+  EXPECT_EQ(guardian.Start(DoLate, shared_).code(), absl::StatusCode::kFailedPrecondition);
+  guardian.Dismiss();
+  EXPECT_TRUE(guardian.Start(DoLate, shared_).ok());
+}
+
 TEST_F(GuardianTest, WhenItIsDismissedNobodyWatches) {
   const pid_t pid = Guarded([this](Guardian& guardian) {
     if (TracerOfProcess(getpid()) <= 0) return 2;
