@@ -277,11 +277,17 @@ class Witness:
         stopped = self._before.get(f"{self.pid} State") == "T"
         wait_until(lambda: self.state() == "T" if stopped else self.state() not in "tD",
                    f"the end of its stop, {self.state()}")
-        changed = proc_facts.differences(self._before, self._snapshot())
+        # It blocks signals as long as it is on its way home from what a killed dumpctl had it do.
+        wait_until(lambda: not any(" SigBlk: " in line for line in self._changes()),
+                   "signals to be let through")
+        changed = self._changes()
         require(not changed, "the dump changed:\n" + "\n".join(changed) + "\n" + self.status())
         if self.state() == "T":
             os.kill(self.pid, signal.SIGCONT)
         self.step()
+
+    def _changes(self):
+        return proc_facts.differences(self._before, self._snapshot())
 
     def expect_gone(self):
         wait_until(self._has_ended, "the end of the witness")
