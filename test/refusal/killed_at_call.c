@@ -64,7 +64,7 @@ static int ListenTo(char* calls) {
 }
 
 /* The program, which runs once its listener, whose number it says, was taken. */
-static pid_t Start(char* calls, char** argv, int* pidfd, int* listener) {
+static pid_t Start(char* calls, char** argv, int* listener) {
   int numbers[2], taken[2];
   REQUIRE_SYSCALL(pipe2(numbers, O_CLOEXEC));
   REQUIRE_SYSCALL(pipe2(taken, O_CLOEXEC));
@@ -80,27 +80,35 @@ static pid_t Start(char* calls, char** argv, int* pidfd, int* listener) {
   }
   int number;
   REQUIRE(read(numbers[0], &number, sizeof(number)) == sizeof(number));
-  *pidfd = REQUIRE_SYSCALL(syscall(SYS_pidfd_open, pid, 0));
-  *listener = REQUIRE_SYSCALL(syscall(SYS_pidfd_getfd, *pidfd, number, 0));
+  const int pidfd = REQUIRE_SYSCALL(syscall(SYS_pidfd_open, pid, 0));
+  *listener = REQUIRE_SYSCALL(syscall(SYS_pidfd_getfd, pidfd, number, 0));
   REQUIRE(write(taken[1], "", 1) == 1);
   return pid;
+}
+
+/* Waits for what has ended, also for what the program has left behind. False when that was all. */
+static bool Reap(pid_t program, int* status) {
+  int ended;
+  pid_t pid;
+  while ((pid = waitpid(-1, &ended, WNOHANG)) > 0) {
+    if (pid == program) *status = ended;
+  }
+  return pid == 0;
 }
 
 int main(int argc, char** argv) {
   REQUIRE(argc > 4);
   const int nth = atoi(argv[2]), delay = atoi(argv[3]);
-  int pidfd, listener, status = 0, seen = 0;
-  const pid_t program = Start(argv[1], argv + 4, &pidfd, &listener);
-  /* Until the last has ended that the filter holds for: before Linux 6.11, and been waited for. */
-  struct pollfd events[2] = {{.fd = listener, .events = POLLIN}, {.fd = pidfd, .events = POLLIN}};
-  for (bool answered = true; answered;) {
-    if (poll(events, 2, -1) < 0) continue;
-    if (events[1].revents != 0) {
-      REQUIRE(waitpid(program, &status, 0) == program);
-      events[1].fd = -1;
+  int listener, status = 0, seen = 0;
+  REQUIRE_SYSCALL(prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0));
+  const pid_t program = Start(argv[1], argv + 4, &listener);
+  while (Reap(program, &status)) {
+    struct pollfd asked = {.fd = listener, .events = POLLIN};
+    if (poll(&asked, 1, 5) <= 0) continue;
+    if ((asked.revents & POLLIN) == 0) {
+      SleepMs(5); /* nobody is left who could ask */
+      continue;
     }
-    answered = (events[0].revents & ~POLLIN) == 0 || (events[0].revents & POLLIN) != 0;
-    if ((events[0].revents & POLLIN) == 0) continue;
     struct seccomp_notif call;
     memset(&call, 0, sizeof(call));
     /* Who is killed asks no more. */
@@ -114,7 +122,6 @@ int main(int argc, char** argv) {
     struct seccomp_notif_resp answer = {.id = call.id, .flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE};
     ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &answer);
   }
-  if (events[1].fd >= 0) REQUIRE(waitpid(program, &status, 0) == program);
   if (nth == 0 || seen < nth) {
     printf("not killed, of %d calls\n", seen);
     return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
