@@ -88,7 +88,7 @@ class Bench:
         return result
 
     def page_cache(self, size):
-        """The same, of a program that writes so many bytes from memory of its own, and no more."""
+        """The same, of a program that writes so many bytes, and no more."""
         if not self._as_found:
             fill_and_drop(self._directory, size * 5 // 4)
         path = os.path.join(self._directory, "page-cache")

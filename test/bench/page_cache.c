@@ -1,5 +1,5 @@
-/* What no dumper can do without where pages are many: writes as many bytes into a file as it has
- * memory, in pages that are there.
+/* What no dumper can do without where pages are many: writes so many bytes into a file, from memory
+ * that is there, and more than any processor keeps at hand.
  *
  *   page_cache FILE BYTES
  *
@@ -11,6 +11,8 @@
 #include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
+
+static const size_t kHeld = (size_t)256 << 20, kPiece = (size_t)16 << 20;
 
 static double Seconds(clockid_t clock) {
   struct timespec now;
@@ -29,16 +31,17 @@ int main(int argc, char** argv) {
     return 2;
   }
   const size_t size = strtoull(argv[2], NULL, 10) / 4096 * 4096;
-  const size_t piece = (size_t)16 << 20;
-  char* memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  const size_t held = size < kHeld ? size : kHeld;
+  char* memory = mmap(NULL, held, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) Fail("mmap");
-  if (madvise(memory, size, MADV_NOHUGEPAGE) < 0) Fail("madvise");
-  for (size_t at = 0; at < size; at += 4096) memory[at] = 1;
+  if (madvise(memory, held, MADV_NOHUGEPAGE) < 0) Fail("madvise");
+  for (size_t at = 0; at < held; at += 4096) memory[at] = 1;
   const int file = open(argv[1], O_WRONLY | O_CREAT | O_TRUNC, 0600);
   if (file < 0) Fail(argv[1]);
   const double wall = Seconds(CLOCK_MONOTONIC), cpu = Seconds(CLOCK_PROCESS_CPUTIME_ID);
   for (size_t at = 0; at < size;) {
-    const ssize_t n = write(file, memory + at, size - at < piece ? size - at : piece);
+    const size_t from = at % held, left = held - from < size - at ? held - from : size - at;
+    const ssize_t n = write(file, memory + from, left < kPiece ? left : kPiece);
     if (n <= 0) Fail("write");
     at += (size_t)n;
   }
