@@ -1,6 +1,5 @@
 #include "proc/kept_layout.h"
 
-#include <elf.h>
 #include <fcntl.h>
 #include <link.h>
 #include <sys/stat.h>
@@ -10,21 +9,16 @@
 
 #include "absl/strings/str_cat.h"
 #include "dumpctl/unique_fd.h"
+#include "proc/elf_notes.h"
 
 namespace dumpctl {
 namespace {
 
 constexpr size_t kIdSize = 20;
 
-// Of what notes an ELF file has, or the kernel; empty where it is not among them.
-std::string_view BuildIdIn(std::string_view notes) {
-  constexpr struct {
-    Elf64_Nhdr head = {sizeof ELF_NOTE_GNU, kIdSize, NT_GNU_BUILD_ID};
-    char name[sizeof ELF_NOTE_GNU] = ELF_NOTE_GNU;
-  } kBefore;
-  const size_t at = notes.find({reinterpret_cast<const char*>(&kBefore), sizeof kBefore});
-  if (at == std::string_view::npos) return {};
-  const std::string_view id = notes.substr(at + sizeof kBefore, kIdSize);
+// Of the usual size; empty where there is none.
+std::string_view UsualBuildId(std::string_view notes) {
+  const std::string_view id = FindBuildId(notes);
   return id.size() == kIdSize ? id : std::string_view();
 }
 
@@ -34,7 +28,7 @@ int TakeOwn(dl_phdr_info* program, size_t /*size*/, void* id) {
        part != program->dlpi_phdr + program->dlpi_phnum; ++part) {
     std::string& own = *static_cast<std::string*>(id);
     if (part->p_type != PT_NOTE || !own.empty()) continue;
-    own = BuildIdIn(
+    own = UsualBuildId(
         {reinterpret_cast<const char*>(program->dlpi_addr + part->p_vaddr), part->p_memsz});
   }
   return 1;
@@ -51,7 +45,7 @@ std::string KernelBuildId() {
   std::array<char, 4096> notes;
   const ssize_t size = file ? read(file.get(), notes.data(), notes.size()) : -1;
   if (size <= 0) return "";
-  return std::string(BuildIdIn({notes.data(), static_cast<size_t>(size)}));
+  return std::string(UsualBuildId({notes.data(), static_cast<size_t>(size)}));
 }
 
 std::string Key() {

@@ -9,6 +9,9 @@
 #include <cstring>
 #include <optional>
 #include <span>
+#include <string_view>
+
+#include "proc/elf_notes.h"
 
 namespace dumpctl {
 namespace {
@@ -16,7 +19,6 @@ namespace {
 // More than any linker writes; what is larger is not looked at.
 constexpr size_t kMostSegments = 128;
 constexpr size_t kMostNoteBytes = 64 * 1024;
-constexpr size_t kMostIdBytes = 64;
 
 // A file, whose first page holds all that is asked for in those that linkers of today write.
 class File {
@@ -48,27 +50,10 @@ class File {
   size_t size_ = 0;
 };
 
-size_t Aligned(size_t size) { return (size + 3) / 4 * 4; }
-
-std::vector<uint32_t> FindIn(const std::vector<char>& notes) {
-  size_t at = 0;
-  while (at + sizeof(Elf64_Nhdr) <= notes.size()) {
-    Elf64_Nhdr note;
-    std::memcpy(&note, notes.data() + at, sizeof note);
-    const size_t name = at + sizeof note;
-    const size_t desc = name + Aligned(note.n_namesz);
-    const size_t end = desc + Aligned(note.n_descsz);
-    if (desc < name || end < desc || end > notes.size()) return {};
-    if (note.n_type == NT_GNU_BUILD_ID && note.n_namesz == sizeof ELF_NOTE_GNU &&
-        std::memcmp(notes.data() + name, ELF_NOTE_GNU, sizeof ELF_NOTE_GNU) == 0 &&
-        note.n_descsz > 0 && note.n_descsz <= kMostIdBytes) {
-      std::vector<uint32_t> words(Aligned(note.n_descsz) / 4);
-      std::memcpy(words.data(), notes.data() + desc, note.n_descsz);
-      return words;
-    }
-    at = end;
-  }
-  return {};
+std::vector<uint32_t> WordsOf(std::string_view id) {
+  std::vector<uint32_t> words((id.size() + 3) / 4);
+  std::memcpy(words.data(), id.data(), id.size());
+  return words;
 }
 
 }  // namespace
@@ -87,7 +72,8 @@ std::vector<uint32_t> ReadBuildId(int fd) {
     if (segment->p_type != PT_NOTE) continue;
     std::vector<char> notes(std::min<size_t>(segment->p_filesz, kMostNoteBytes));
     if (!file.Read(segment->p_offset, notes)) continue;
-    if (std::vector<uint32_t> id = FindIn(notes); !id.empty()) return id;
+    const std::string_view id = FindBuildId({notes.data(), notes.size()});
+    if (!id.empty()) return WordsOf(id);
   }
   return {};
 }

@@ -1,14 +1,12 @@
 #include "dump/session/copy_guardian.h"
 
 #include <signal.h>
-#include <sys/mman.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <new>
 #include <string>
 #include <utility>
 #include <vector>
@@ -51,17 +49,9 @@ pid_t TracerOf(const ProcDir& task) {
 
 }  // namespace
 
-CopyGuardian::~CopyGuardian() {
-  guardian_.Dismiss();
-  if (table_ != nullptr) munmap(table_, sizeof *table_);
-}
-
 absl::Status CopyGuardian::Start() {
-  void* shared =
-      mmap(nullptr, sizeof(Table), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  if (shared == MAP_FAILED) return absl::ErrnoToStatus(errno, "memory for the guardian");
-  table_ = new (shared) Table;
-  return guardian_.StartApart(ReapAll, table_);
+  RETURN_IF_ERROR(table_.Make());
+  return guardian_.StartApart(ReapAll, table_.get());
 }
 
 absl::StatusOr<size_t> CopyGuardian::Begin(pid_t maker, uint64_t start_time) {

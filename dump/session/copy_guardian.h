@@ -11,6 +11,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "dump/session/guardian.h"
+#include "dump/session/shared_memory.h"
 #include "dump/tracee/process_copy.h"
 
 namespace dumpctl {
@@ -22,7 +23,6 @@ class CopyGuardian {
   CopyGuardian() = default;
   CopyGuardian(const CopyGuardian&) = delete;
   CopyGuardian& operator=(const CopyGuardian&) = delete;
-  ~CopyGuardian();
 
   // To be called early: see PeekGuardian::Start.
   absl::Status Start();
@@ -69,8 +69,8 @@ class CopyGuardian {
   static absl::StatusOr<pid_t> FindCopy(const Table& table, const Entry& entry);
   static bool IsAnother(const Table& table, const Entry& entry, pid_t pid_inside);
 
+  SharedMemory<Table> table_;
   Guardian guardian_;
-  Table* table_ = nullptr;  // memory that both see
 };
 
 }  // namespace dumpctl

@@ -10,36 +10,35 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <optional>
 #include <utility>
+
+#include "dump/tracee/ptrace_ops.h"
 
 namespace dumpctl {
 namespace {
 
-// How a thread that was seized has stopped.
-struct GuardedStop {
-  int signal;
-  int event;
-};
-
-// None when it has ended. Does not consume it: a signal whose stop was read is lost if we are ended
-// before it is passed on.
-std::optional<GuardedStop> NextStop(pid_t tid) {
+// Does not consume it: a signal whose stop was read is lost if we are ended before it is passed on.
+Stop NextStop(pid_t tid) {
   siginfo_t info = {};
   while (waitid(P_PID, static_cast<id_t>(tid), &info, WEXITED | WSTOPPED | WNOWAIT | __WALL) < 0) {
-    if (errno != EINTR) return std::nullopt;
+    if (errno != EINTR) return {.kind = Stop::Kind::kGone};
   }
-  if (info.si_code != CLD_TRAPPED && info.si_code != CLD_STOPPED) return std::nullopt;
-  return GuardedStop{info.si_status & 0xff, info.si_status >> 8};
+  return DecodeStop(info);
 }
 
-// Of a stop other than that of its end: it goes on as if nobody watched.
-void PassOn(pid_t tid, const GuardedStop& stop) {
-  if (stop.event == 0) {
-    ptrace(PTRACE_CONT, tid, nullptr, stop.signal);
-  } else {
-    // Of a process that is stopped by SIGSTOP and its kind it has to be kept until SIGCONT.
-    ptrace(stop.signal == SIGTRAP ? PTRACE_CONT : PTRACE_LISTEN, tid, nullptr, nullptr);
+// It goes on as if nobody watched. False for the stop of its end, and when it has ended.
+bool PassOn(pid_t tid, const Stop& stop) {
+  switch (stop.kind) {
+    case Stop::Kind::kEvent:  // the only one that is asked for
+    case Stop::Kind::kGone:
+      return false;
+    case Stop::Kind::kGroupStop:
+      // Kept until SIGCONT.
+      ptrace(PTRACE_LISTEN, tid, nullptr, nullptr);
+      return true;
+    default:
+      ptrace(PTRACE_CONT, tid, nullptr, stop.signal);
+      return true;
   }
 }
 
@@ -52,12 +51,9 @@ void PassOn(pid_t tid, const GuardedStop& stop) {
 bool TraceToEnd(pid_t tid, int watches) {
   const bool traced = ptrace(PTRACE_SEIZE, tid, nullptr, PTRACE_O_TRACEEXIT) == 0;
   eventfd_write(watches, 1);
-  while (traced) {
-    const std::optional<GuardedStop> stop = NextStop(tid);
-    if (!stop || stop->event == PTRACE_EVENT_EXIT) return true;
-    PassOn(tid, *stop);
+  while (traced && PassOn(tid, NextStop(tid))) {
   }
-  return false;
+  return traced;
 }
 
 struct Ends {

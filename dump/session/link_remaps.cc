@@ -1,11 +1,9 @@
 #include "dump/session/link_remaps.h"
 
 #include <fcntl.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include <cerrno>
-#include <new>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -15,9 +13,7 @@
 namespace dumpctl {
 
 LinkRemaps::~LinkRemaps() {
-  if (shared_ != nullptr && !shared_->keep) Remove();
-  guardian_.Dismiss();
-  if (shared_ != nullptr) munmap(shared_, sizeof *shared_);
+  if (shared_ && !shared_->keep) Remove();
 }
 
 absl::Status LinkRemaps::Make(const std::vector<FileTable::Link>& links, const LinkedFiles& files,
@@ -30,7 +26,8 @@ absl::Status LinkRemaps::Make(const std::vector<FileTable::Link>& links, const L
     if (!opened) return absl::ErrnoToStatus(errno, directory);
     links_.push_back({std::move(opened), link.path.substr(slash + 1)});
   }
-  RETURN_IF_ERROR(StartGuardian());
+  RETURN_IF_ERROR(shared_.Make());
+  RETURN_IF_ERROR(guardian_.StartApart(RemoveUnlessKept, this));
   ASSIGN_OR_RETURN(const ProcDir self, ProcDir::OpenOwn());
   for (size_t i = 0; i < links.size(); ++i) {
     const auto file = files.find(links[i].file);
@@ -51,15 +48,7 @@ absl::Status LinkRemaps::Make(const std::vector<FileTable::Link>& links, const L
 }
 
 void LinkRemaps::Keep() {
-  if (shared_ != nullptr) shared_->keep = true;
-}
-
-absl::Status LinkRemaps::StartGuardian() {
-  void* shared =
-      mmap(nullptr, sizeof *shared_, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  if (shared == MAP_FAILED) return absl::ErrnoToStatus(errno, "memory for the guardian of links");
-  shared_ = new (shared) Shared();
-  return guardian_.StartApart(RemoveUnlessKept, this);
+  if (shared_) shared_->keep = true;
 }
 
 void LinkRemaps::RemoveUnlessKept(void* links) {

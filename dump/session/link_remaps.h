@@ -10,6 +10,7 @@
 #include "dump/fd/file_table.h"
 #include "dump/image/image_directory.h"
 #include "dump/session/guardian.h"
+#include "dump/session/shared_memory.h"
 #include "dumpctl/unique_fd.h"
 
 namespace dumpctl {
@@ -42,13 +43,12 @@ class LinkRemaps {
     std::atomic<bool> keep = false;
   };
 
-  absl::Status StartGuardian();
   static void RemoveUnlessKept(void* links);
   void Remove() const;
 
   std::vector<Made> links_;
   CommitMark mark_;
-  Shared* shared_ = nullptr;
+  SharedMemory<Shared> shared_;
   Guardian guardian_;
 };
 

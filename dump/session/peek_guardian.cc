@@ -1,10 +1,8 @@
 #include "dump/session/peek_guardian.h"
 
-#include <sys/mman.h>
 #include <sys/socket.h>
 
 #include <cerrno>
-#include <new>
 
 #include "dumpctl/status_macros.h"
 
@@ -23,22 +21,11 @@ void ForgetPeeked(void* peeked) {
 
 }  // namespace
 
-PeekGuardian::~PeekGuardian() {
-  guardian_.Dismiss();
-  if (peeked_ != nullptr) munmap(peeked_, sizeof *peeked_);
-}
-
 absl::Status PeekGuardian::Start() {
   if (guardian_.started()) return absl::OkStatus();
-  if (peeked_ != nullptr) munmap(peeked_, sizeof *peeked_);  // of a start that failed
-  void* shared =
-      mmap(nullptr, sizeof *peeked_, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  if (shared == MAP_FAILED) {
-    peeked_ = nullptr;
-    return absl::ErrnoToStatus(errno, "memory for the guardian");
-  }
-  peeked_ = new (shared) std::atomic<int>(-1);
-  return guardian_.Start(ForgetPeeked, peeked_);
+  RETURN_IF_ERROR(peeked_.Make());
+  peeked_->store(-1);
+  return guardian_.Start(ForgetPeeked, peeked_.get());
 }
 
 absl::Status PeekGuardian::Guard(BorrowedFd socket, absl::FunctionRef<absl::Status()> peeking) {

@@ -6,6 +6,7 @@
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "dump/session/guardian.h"
+#include "dump/session/shared_memory.h"
 #include "dumpctl/unique_fd.h"
 
 namespace dumpctl {
@@ -18,7 +19,6 @@ class PeekGuardian {
   PeekGuardian() = default;
   PeekGuardian(const PeekGuardian&) = delete;
   PeekGuardian& operator=(const PeekGuardian&) = delete;
-  ~PeekGuardian();
 
   // Does nothing the second time. Whatever memory is written afterwards, of what there is by now,
   // is copied then, so that a large process starts it early.
@@ -28,8 +28,8 @@ class PeekGuardian {
   absl::Status Guard(BorrowedFd socket, absl::FunctionRef<absl::Status()> peeking);
 
  private:
+  SharedMemory<std::atomic<int>> peeked_;  // the socket, or -1
   Guardian guardian_;
-  std::atomic<int>* peeked_ = nullptr;  // the socket, or -1; memory that both see
 };
 
 }  // namespace dumpctl

@@ -1,10 +1,8 @@
 #include "dump/session/tcp_connections.h"
 
 #include <signal.h>
-#include <sys/mman.h>
 
 #include <cerrno>
-#include <new>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -36,11 +34,7 @@ absl::Status NoProgram(const absl::Status& why) {
 
 }  // namespace
 
-TcpConnections::~TcpConnections() {
-  Release().IgnoreError();
-  unlocks_.Dismiss();
-  if (phase_ != nullptr) munmap(phase_, sizeof *phase_);
-}
+TcpConnections::~TcpConnections() { Release().IgnoreError(); }
 
 absl::StatusOr<NetworkLock> TcpConnections::PrepareCommands(std::optional<NetworkLock> lock,
                                                             const InetSockets& sockets,
@@ -61,14 +55,6 @@ absl::StatusOr<NetworkLock> TcpConnections::PrepareCommands(std::optional<Networ
   lock_ = *std::move(prepared);
   ASSIGN_OR_RETURN(unlock_, PrepareAll(std::move(commands.unlock)));
   return method;
-}
-
-absl::Status TcpConnections::StartGuardian() {
-  void* shared =
-      mmap(nullptr, sizeof *phase_, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  if (shared == MAP_FAILED) return absl::ErrnoToStatus(errno, "memory for the guardian");
-  phase_ = new (shared) std::atomic<int>(kNothing);
-  return unlocks_.Start(UnlockDeed, this);
 }
 
 void TcpConnections::GuardRepairs() {
@@ -120,7 +106,8 @@ absl::StatusOr<NetworkLock> TcpConnections::Read(InetSockets& sockets,
     const InetSocketFacts& facts = sockets.sockets().at(inode);
     held_.push_back({facts.copy, facts.options.entry.reuseaddr()});
   }
-  RETURN_IF_ERROR(StartGuardian());
+  RETURN_IF_ERROR(phase_.Make());
+  RETURN_IF_ERROR(unlocks_.Start(UnlockDeed, this));
   phase_->store(kLocked);
   for (const Command& command : lock_) RETURN_IF_ERROR(command.Run());
   GuardRepairs();
@@ -131,7 +118,7 @@ absl::StatusOr<NetworkLock> TcpConnections::Read(InetSockets& sockets,
 }
 
 absl::Status TcpConnections::Release() {
-  if (phase_ == nullptr || phase_->load() == kNothing) return absl::OkStatus();
+  if (!phase_ || phase_->load() == kNothing) return absl::OkStatus();
   const bool ended = EndRepairs();
   repairs_.Dismiss();
   absl::Status status;
@@ -142,7 +129,7 @@ absl::Status TcpConnections::Release() {
 }
 
 absl::Status TcpConnections::PrepareEnd() {
-  if (phase_ == nullptr) return absl::OkStatus();
+  if (!phase_) return absl::OkStatus();
   GuardRepairs();
   for (const Held& held : held_) RETURN_IF_ERROR(StartRepair(BorrowedFd(held.socket)));
   phase_->store(kKilling);
@@ -151,7 +138,7 @@ absl::Status TcpConnections::PrepareEnd() {
 
 void TcpConnections::Keep() {
   repairs_.Dismiss();
-  if (phase_ != nullptr) phase_->store(kNothing);
+  if (phase_) phase_->store(kNothing);
 }
 
 }  // namespace dumpctl

@@ -12,6 +12,7 @@
 #include "absl/status/statusor.h"
 #include "dump/session/command.h"
 #include "dump/session/guardian.h"
+#include "dump/session/shared_memory.h"
 #include "dump/sk/inet_policy.h"
 #include "dump/sk/inet_sockets.h"
 #include "dumpctl/unique_fd.h"
@@ -63,7 +64,6 @@ class TcpConnections {
   absl::StatusOr<NetworkLock> PrepareCommands(std::optional<NetworkLock> lock,
                                               const InetSockets& sockets,
                                               const std::string& run_id);
-  absl::Status StartGuardian();
   static void UnlockDeed(void* connections);
   static void RepairDeed(void* connections);
   // Before any connection is in repair.
@@ -75,7 +75,7 @@ class TcpConnections {
   std::vector<Command> lock_;
   std::vector<Command> unlock_;
   std::vector<pid_t> pids_;
-  std::atomic<int>* phase_ = nullptr;  // memory that the guardians see
+  SharedMemory<std::atomic<int>> phase_;  // kNothing at first
   Guardian unlocks_;
   Guardian repairs_;
 };

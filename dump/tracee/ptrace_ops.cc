@@ -29,24 +29,6 @@ absl::Status Request(decltype(PTRACE_CONT) request, const char* name, pid_t tid,
 
 void* Number(uintptr_t value) { return reinterpret_cast<void*>(value); }
 
-Stop DecodeStop(const siginfo_t& info) {
-  if (info.si_code != CLD_TRAPPED && info.si_code != CLD_STOPPED) {
-    // WEXITSTATUS and WTERMSIG keep their places in the classic status word.
-    const int status = info.si_code == CLD_EXITED ? info.si_status << 8 : info.si_status;
-    return Stop{.kind = Stop::Kind::kGone, .wait_status = status};
-  }
-  // waitid gives what wait's status has above its low byte: the signal, and the event above it.
-  const int signal = info.si_status & 0xff;
-  const int event = info.si_status >> 8;
-  if (event == PTRACE_EVENT_STOP) {
-    if (signal == SIGTRAP) return Stop{.kind = Stop::Kind::kInterrupt};
-    return Stop{.kind = Stop::Kind::kGroupStop, .signal = signal};
-  }
-  if (event != 0) return Stop{.kind = Stop::Kind::kEvent, .signal = signal};
-  if (signal == (SIGTRAP | 0x80)) return Stop{.kind = Stop::Kind::kSyscall};
-  return Stop{.kind = Stop::Kind::kSignal, .signal = signal};
-}
-
 absl::StatusOr<std::optional<Stop>> Wait(pid_t tid, int flags) {
   siginfo_t info = {};
   while (waitid(P_PID, tid, &info, WEXITED | WSTOPPED | __WALL | WNOWAIT | flags) < 0) {
@@ -65,6 +47,24 @@ absl::StatusOr<std::optional<Stop>> Wait(pid_t tid, int flags) {
 }
 
 }  // namespace
+
+Stop DecodeStop(const siginfo_t& info) {
+  if (info.si_code != CLD_TRAPPED && info.si_code != CLD_STOPPED) {
+    // WEXITSTATUS and WTERMSIG keep their places in the classic status word.
+    const int status = info.si_code == CLD_EXITED ? info.si_status << 8 : info.si_status;
+    return Stop{.kind = Stop::Kind::kGone, .wait_status = status};
+  }
+  // waitid gives what wait's status has above its low byte: the signal, and the event above it.
+  const int signal = info.si_status & 0xff;
+  const int event = info.si_status >> 8;
+  if (event == PTRACE_EVENT_STOP) {
+    if (signal == SIGTRAP) return Stop{.kind = Stop::Kind::kInterrupt};
+    return Stop{.kind = Stop::Kind::kGroupStop, .signal = signal};
+  }
+  if (event != 0) return Stop{.kind = Stop::Kind::kEvent, .signal = signal};
+  if (signal == (SIGTRAP | 0x80)) return Stop{.kind = Stop::Kind::kSyscall};
+  return Stop{.kind = Stop::Kind::kSignal, .signal = signal};
+}
 
 absl::Status PtraceSeize(pid_t tid, unsigned long options) {
   return Request(PTRACE_SEIZE, "PTRACE_SEIZE", tid, 0, Number(options));

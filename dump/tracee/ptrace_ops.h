@@ -62,6 +62,9 @@ struct Stop {
   int wait_status = 0;  // kGone: as wait(2) gives it
 };
 
+// Of what waitid(2) tells of a thread that was seized. Pure, for who may do little else.
+Stop DecodeStop(const siginfo_t& info);
+
 // What a thread that runs for us alone, with all signals blocked, is given of its stop's: SIGSTOP,
 // which cannot be blocked, so that the process stops by it once we have let it go.
 inline int PassedOn(const Stop& stop) {

@@ -1,7 +1,6 @@
 #include "dump/session/guardian.h"
 
 #include <signal.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/wait.h>
@@ -11,6 +10,7 @@
 
 #include <atomic>
 
+#include "dump/session/shared_memory.h"
 #include "proc/proc_fs.h"
 #include "proc/status_parser.h"
 
@@ -32,12 +32,9 @@ pid_t TracerOfProcess(pid_t pid) {
 class GuardianTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    void* memory =
-        mmap(nullptr, sizeof *shared_, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    ASSERT_NE(memory, MAP_FAILED);
-    shared_ = new (memory) GuardianShared();
+    ASSERT_TRUE(memory_.Make().ok());
+    shared_ = memory_.get();
   }
-  void TearDown() override { munmap(shared_, sizeof *shared_); }
 
   // A process that is guarded, and watched, and then does as told.
   template <typename Body>
@@ -62,6 +59,7 @@ class GuardianTest : public ::testing::Test {
     ++static_cast<GuardianShared*>(shared)->deeds;
   }
 
+  SharedMemory<GuardianShared> memory_;
   GuardianShared* shared_ = nullptr;
 };
 

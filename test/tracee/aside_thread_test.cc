@@ -17,6 +17,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "test/tracee/child.h"
+#include "test/tracee/tracer.h"
 
 // What a thread aside does for us: see RemoteSyscalls::OpenAside and AskAside.
 
@@ -117,18 +118,13 @@ TEST(AsideThreadTest, NothingIsLeftOfWhatIsOpenedAsideWhenItsTracerIsKilled) {
     WaitUntilBlocked(child.pid());
     const std::string before = Maps(child.pid());
     const size_t files = CountIn(child.pid(), "fd");
-    const pid_t tracer = fork();
-    if (tracer == 0) {
-      auto task = FrozenTask::Freeze(child.pid(), Soon());
-      if (!task.ok()) _exit(1);
-      auto calls = RemoteSyscalls::Create(*task);
-      if (!calls.ok()) _exit(2);
+    const pid_t tracer = ForkTracer(child, [&](FrozenTask&, RemoteSyscalls& calls) {
       const itimerval soon = {{0, 0}, {0, 1000 + 97 * round}};
       setitimer(ITIMER_REAL, &soon, nullptr);
-      while (calls->OpenAside(SYS_eventfd2, {0, 0}).ok()) {
+      while (calls.OpenAside(SYS_eventfd2, {0, 0}).ok()) {
       }
-      _exit(3);
-    }
+      return 3;
+    });
     int status = 0;
     waitpid(tracer, &status, 0);
     ASSERT_TRUE(WIFSIGNALED(status)) << "exit " << WEXITSTATUS(status);

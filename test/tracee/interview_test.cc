@@ -20,6 +20,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "test/tracee/child.h"
+#include "test/tracee/tracer.h"
 
 namespace dumpctl {
 namespace {
@@ -149,17 +150,12 @@ void KillTracerThatInterviews(std::chrono::microseconds after) {
   const std::string before = Maps(child.pid());
   int began[2];
   ASSERT_EQ(pipe(began), 0);
-  const pid_t tracer = fork();
-  if (tracer == 0) {
-    auto task = FrozenTask::Freeze(child.pid(), Soon());
-    if (!task.ok()) _exit(1);
-    auto calls = RemoteSyscalls::Create(*task);
-    if (!calls.ok()) _exit(2);
+  const pid_t tracer = ForkTracer(child, [&](FrozenTask& task, RemoteSyscalls& calls) {
     Ready(began[1]);
-    while (calls->Interview(task->threads()).ok()) {
+    while (calls.Interview(task.threads()).ok()) {
     }
-    _exit(3);
-  }
+    return 3;
+  });
   // A tracer that gave up is heard of as well.
   close(began[1]);
   char byte;

@@ -19,6 +19,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "test/tracee/child.h"
+#include "test/tracee/tracer.h"
 
 namespace dumpctl {
 namespace {
@@ -137,23 +138,19 @@ void KillTracerWhileAThreadWorks(size_t index) {
   Child child(SleepInTwoThreads);
   WaitUntilBlocked(child.pid());
   const std::string before = Maps(child.pid());
-  const pid_t tracer = fork();
-  if (tracer == 0) {
-    auto task = FrozenTask::Freeze(child.pid(), Soon());
-    if (!task.ok() || task->threads().size() != 2) _exit(1);
-    auto calls = RemoteSyscalls::Create(*task);
-    if (!calls.ok()) _exit(2);
+  const pid_t tracer = ForkTracer(child, [&](FrozenTask& task, RemoteSyscalls& calls) {
+    if (task.threads().size() != 2) return 1;
     // One that takes its time, and behind it one that writes. (A poll that is not interrupted does
     // not touch the restart block.)
     const RemoteCall query[] = {
         {SYS_poll, {0, 0, 100}},
-        {SYS_prctl, {PR_GET_PDEATHSIG, calls->SlotAddress(1)}},
+        {SYS_prctl, {PR_GET_PDEATHSIG, calls.SlotAddress(1)}},
     };
     const itimerval soon = {{0, 0}, {0, 30'000}};
     setitimer(ITIMER_REAL, &soon, nullptr);
-    calls->Run(task->threads()[index], query).IgnoreError();
-    _exit(3);
-  }
+    calls.Run(task.threads()[index], query).IgnoreError();
+    return 3;
+  });
   int status = 0;
   waitpid(tracer, &status, 0);
   ASSERT_TRUE(WIFSIGNALED(status)) << "exit " << WEXITSTATUS(status);
@@ -223,18 +220,13 @@ TEST(RemoteSyscallsTest, RunsCallsWhereEverySignalIsCaught) {
 TEST(RemoteSyscallsTest, LeavesAThreadAloneThatIsOnItsWayHome) {
   Child child(SleepInTwoThreads);
   WaitUntilBlocked(child.pid());
-  const pid_t tracer = fork();
-  if (tracer == 0) {
-    auto task = FrozenTask::Freeze(child.pid(), Soon());
-    if (!task.ok()) _exit(1);
-    auto calls = RemoteSyscalls::Create(*task);
-    if (!calls.ok()) _exit(2);
+  const pid_t tracer = ForkTracer(child, [](FrozenTask& task, RemoteSyscalls& calls) {
     const RemoteCall query[] = {{SYS_poll, {0, 0, 100}}};
     const itimerval soon = {{0, 0}, {0, 30'000}};
     setitimer(ITIMER_REAL, &soon, nullptr);
-    calls->Run(task->threads()[1], query).IgnoreError();
-    _exit(3);
-  }
+    calls.Run(task.threads()[1], query).IgnoreError();
+    return 3;
+  });
   int status = 0;
   waitpid(tracer, &status, 0);
   ASSERT_TRUE(WIFSIGNALED(status)) << "exit " << WEXITSTATUS(status);
