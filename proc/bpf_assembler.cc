@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <string>
 #include <utility>
@@ -135,8 +136,17 @@ void BpfAssembler::FindValue(uint8_t to, int map) {
 
 void BpfAssembler::HandOut(const BpfContextLayout& layout, uint8_t context, uint8_t from, int place,
                            size_t size) {
-  Add(bpf::Load64(BPF_REG_1, context, layout.meta));
-  Add(bpf::Load64(BPF_REG_1, BPF_REG_1, layout.seq));
+  LoadSequence(BPF_REG_1, layout, context);
+  HandOutBy(BPF_REG_1, from, place, size);
+}
+
+void BpfAssembler::LoadSequence(uint8_t to, const BpfContextLayout& layout, uint8_t context) {
+  Add(bpf::Load64(to, context, layout.meta));
+  Add(bpf::Load64(to, to, layout.seq));
+}
+
+void BpfAssembler::HandOutBy(uint8_t sequence, uint8_t from, int place, size_t size) {
+  Add(bpf::Copy(BPF_REG_1, sequence));
   Add(bpf::Copy(BPF_REG_2, from));
   Add(bpf::Add(BPF_REG_2, place));
   Add(bpf::Set(BPF_REG_3, static_cast<int>(size)));
@@ -152,22 +162,25 @@ std::vector<bpf_insn> BpfAssembler::Finish() && {
 
 absl::Status ReadBpfRecords(const UniqueFd& attached, size_t size,
                             const std::function<absl::StatusOr<bool>(std::string_view)>& take) {
-  std::string text;
-  std::string piece(size_t{8} * 4096, '\0');  // as much as the kernel gives at once
+  constexpr size_t kPiece = size_t{8} * 4096;  // as much as the kernel gives at once
+  std::string text(size + kPiece, '\0');
+  size_t has = 0;
   for (;;) {
-    const ssize_t n = read(attached.get(), piece.data(), piece.size());
+    const ssize_t n = read(attached.get(), text.data() + has, kPiece);
     if (n < 0 && (errno == EINTR || errno == EAGAIN)) continue;
     if (n < 0) return absl::ErrnoToStatus(errno, "reading from a BPF program");
     if (n == 0) break;
-    text.append(piece, 0, static_cast<size_t>(n));
+    has += static_cast<size_t>(n);
     size_t used = 0;
-    for (; text.size() - used >= size; used += size) {
+    for (; has - used >= size; used += size) {
       ASSIGN_OR_RETURN(const bool more, take(std::string_view(text).substr(used, size)));
       if (!more) return absl::OkStatus();
     }
-    text.erase(0, used);
+    // Less than a record.
+    has -= used;
+    std::copy_n(text.data() + used, has, text.data());
   }
-  if (!text.empty()) return absl::DataLossError("a BPF program gave part of a record");
+  if (has != 0) return absl::DataLossError("a BPF program gave part of a record");
   return absl::OkStatus();
 }
 

@@ -182,6 +182,7 @@ class FileAssembler : BpfStackAssembler<KernelFile> {
     // Once more, when all have been told of.
     std::vector<size_t> none;
     program.JumpTo(none, bpf::SkipIfZero(kFile, 0));
+    program.TakeContext(layout);
     program.FillFromTask(layout);
     program.FillFromFile(layout);
     program.FillFromInode(layout);
@@ -190,7 +191,7 @@ class FileAssembler : BpfStackAssembler<KernelFile> {
     program.Add(bpf::Store64(BPF_REG_10, At(offsetof(KernelFile, complete)), BPF_REG_1));
     // Who misses one must hear of it.
     program.EndHere();
-    program.HandOut(layout.context, kContext, BPF_REG_10, kRecord, sizeof(KernelFile));
+    program.HandOutBy(kSequence, BPF_REG_10, kRecord, sizeof(KernelFile));
     program.Here(none);
     return std::move(program).Finish();
   }
@@ -201,11 +202,11 @@ class FileAssembler : BpfStackAssembler<KernelFile> {
   static constexpr uint8_t kNumber = BPF_REG_7;
   static constexpr uint8_t kFile = BPF_REG_8;
   static constexpr uint8_t kContext = BPF_REG_9;
+  static constexpr uint8_t kSequence = BPF_REG_9;  // from TakeContext on
 
   static int At(size_t place) { return kRecord + static_cast<int>(place); }
 
   void FillFromFile(const FileLayout& layout) {
-    LoadField(PLACE(address), kContext, layout.context_file);
     LoadField(PLACE(pos), kFile, layout.file_pos);
     LoadField(PLACE(flags), kFile, layout.file_flags);
     LoadField(PLACE(owner), kFile, layout.file_owner);
@@ -353,10 +354,16 @@ class FileAssembler : BpfStackAssembler<KernelFile> {
     Add(bpf::Store64(BPF_REG_10, At(place), BPF_REG_0));
   }
 
-  void FillFromTask(const FileLayout& layout) {
+  // Task and number for FillFromTask.
+  void TakeContext(const FileLayout& layout) {
+    LoadField(PLACE(address), kContext, layout.context_file);
     Add(bpf::Load32(kNumber, kContext, layout.context_fd));
-    Add(bpf::Store64(BPF_REG_10, At(offsetof(KernelFile, number)), kNumber));
     Add(bpf::Load64(kPointed, kContext, layout.context_task));
+    LoadSequence(kSequence, layout.context, kContext);
+  }
+
+  void FillFromTask(const FileLayout& layout) {
+    Add(bpf::Store64(BPF_REG_10, At(offsetof(KernelFile, number)), kNumber));
     EndIfZero(kPointed);
     LoadPointer(kPointed, kPointed, layout.task_files);
     LoadPointer(kPointed, kPointed, layout.files_table);

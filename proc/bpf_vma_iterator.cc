@@ -26,13 +26,15 @@ class VmaAssembler : BpfStackAssembler<VmaRecord> {
     VmaAssembler program;
     program.Add(bpf::Copy(kContext, BPF_REG_1));
     program.Clear();
+    program.Add(bpf::Load64(kVma, kContext, layout.context_vma));
+    program.LoadSequence(kSequence, layout.context, kContext);
     // Behind the last mapping the kernel calls it once more, with none: there the record of zeros
     // goes.
-    program.LoadPointer(kVma, kContext, layout.context_vma);
+    program.EndIfZero(kVma);
     program.FillFromVma(layout);
     program.FillFromFile(layout);
     program.EndHere();
-    program.HandOut(layout.context, kContext, BPF_REG_10, kRecord, sizeof(VmaRecord));
+    program.HandOutBy(kSequence, BPF_REG_10, kRecord, sizeof(VmaRecord));
     return std::move(program).Finish();
   }
 
@@ -40,6 +42,7 @@ class VmaAssembler : BpfStackAssembler<VmaRecord> {
   static constexpr uint8_t kPointed = BPF_REG_7;
   static constexpr uint8_t kVma = BPF_REG_8;
   static constexpr uint8_t kContext = BPF_REG_9;
+  static constexpr uint8_t kSequence = BPF_REG_9;  // from LoadSequence on
 
   void FillFromVma(const VmaIteratorLayout& layout) {
     LoadField(PLACE(start), kVma, layout.vma_start);

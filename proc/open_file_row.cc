@@ -174,15 +174,15 @@ OpenFileRow RowOf(const KernelFile& file, absl::Duration tai_offset) {
                      .stat = StatOf(file),
                      .kept = KeptOf(file),
                      .empty_pipe = EmptyPipe(file)};
-  const std::optional<std::string> more = MoreOf(file, tai_offset);
+  std::optional<std::string> more = MoreOf(file, tai_offset);
   if (!more) return row;
+  row.more = *std::move(more);
   const bool close_on_exec = (file.close_on_exec >> (file.number % 64) & 1) != 0;
   // O_CLOEXEC is the descriptor's own.
   const uint32_t flags = (file.flags & ~static_cast<uint32_t>(O_CLOEXEC)) |
                          (close_on_exec ? static_cast<uint32_t>(O_CLOEXEC) : 0);
-  row.info_text =
-      absl::StrCat("pos:\t", static_cast<int64_t>(file.pos), "\nflags:\t0", Octal(flags),
-                   "\nmnt_id:\t", file.mount_id, "\nino:\t", file.inode, "\n", *more);
+  row.info = FdInfo{
+      .pos = file.pos, .flags = flags, .mount_id = file.mount_id, .ino = file.inode, .locks = {}};
   // What is left of a timer becomes less.
   const bool runs = file.timer_expires != 0 && IsObject(file, kTimerfd);
   row.says_all = row.link && !row.may_be_owned && !runs;

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "absl/time/time.h"
+#include "proc/fdinfo_parser.h"
 #include "proc/kernel_file.h"
 
 namespace dumpctl {
@@ -18,10 +19,11 @@ struct OpenFileRow {
   // The same for all descriptors of one open file, of whatever task, and for no other one.
   uint64_t open_file = 0;
   uint64_t inode = 0;
-  // Its fdinfo (proc_pid_fdinfo(5)), but of sockets, whose counts do not matter. None where it says
-  // what the kernel keeps elsewhere: of other kernel objects than eventfds and timerfds, and of
-  // locks.
-  std::optional<std::string> info_text;
+  // The head of its fdinfo (proc_pid_fdinfo(5)), and the lines that stand below it, but of sockets,
+  // whose counts do not matter. None where fdinfo says what the kernel keeps elsewhere: of other
+  // kernel objects than eventfds and timerfds, and of locks.
+  std::optional<FdInfo> info;
+  std::string more;
   // Somebody may get its signals (F_SETOWN), or other ones than SIGIO (F_SETSIG).
   bool may_be_owned = false;
   // What the descriptor's link says to us, and of a socket its protocol behind: see DescriptorLink.

@@ -54,6 +54,14 @@ inline std::optional<std::string_view> ValueOf(std::string_view line, std::strin
   return Strip(line.substr(key.size() + 1));
 }
 
+// Whether a line of `text` begins so.
+inline bool HasLine(std::string_view text, std::string_view start) {
+  for (; !text.empty(); TakeUntil(text, '\n')) {
+    if (text.starts_with(start)) return true;
+  }
+  return false;
+}
+
 // Words between blanks and tabs.
 inline std::vector<std::string_view> Words(std::string_view text) {
   std::vector<std::string_view> words;

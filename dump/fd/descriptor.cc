@@ -9,7 +9,7 @@
 #include "dump/fd/descriptor_rows.h"
 #include "dump/fd/one_descriptor.h"
 #include "dumpctl/status_macros.h"
-#include "proc/fdinfo_parser.h"
+#include "proc/text_fields.h"
 
 namespace dumpctl {
 namespace {
@@ -22,7 +22,7 @@ absl::StatusOr<std::vector<int>> ListDescriptors(const ProcDir& task) {
 
 bool WatchesSomething(const Descriptor& descriptor) {
   if (descriptor.link && *descriptor.link != "anon_inode:[eventpoll]") return false;
-  return descriptor.info_text.find("\ntfd:") != std::string::npos;
+  return HasLine(descriptor.info_text, "tfd:");
 }
 
 absl::Status ReadWatches(pid_t pid, const std::vector<int>& numbers,
@@ -37,7 +37,7 @@ absl::Status ReadWatches(pid_t pid, const std::vector<int>& numbers,
 
 absl::Status Index(pid_t pid, Descriptor& descriptor, OpenFileIndex& index) {
   if (index.by_bpf() != nullptr) return absl::OkStatus();
-  ASSIGN_OR_RETURN(const FdInfo info, ParseFdInfo(descriptor.info_text));
+  ASSIGN_OR_RETURN(const FdInfo info, InfoOf(descriptor));
   ASSIGN_OR_RETURN(descriptor.open_file,
                    index.NumberOf(pid, descriptor.number, LikenessOf(descriptor.stat, info)));
   return absl::OkStatus();
@@ -64,6 +64,11 @@ absl::Status AddUnlessGone(absl::StatusOr<Descriptor> descriptor,
   RETURN_IF_ERROR(descriptor.status());
   descriptors.push_back(*std::move(descriptor));
   return absl::OkStatus();
+}
+
+absl::StatusOr<FdInfo> InfoOf(const Descriptor& descriptor) {
+  if (descriptor.info) return *descriptor.info;
+  return ParseFdInfo(descriptor.info_text);
 }
 
 absl::StatusOr<size_t> CountDescriptors(const ProcDir& task) {
@@ -146,7 +151,7 @@ absl::Status SettleCopies(const ProcDir& self, bool with_dupfd_query,
         ASSIGN_OR_RETURN(descriptor.link, DescriptorLink(self, copy));
       }
       if (descriptor.open_file != 0) continue;
-      ASSIGN_OR_RETURN(const FdInfo info, ParseFdInfo(descriptor.info_text));
+      ASSIGN_OR_RETURN(const FdInfo info, InfoOf(descriptor));
       ASSIGN_OR_RETURN(descriptor.open_file,
                        index.NumberOf(getpid(), copy, LikenessOf(descriptor.stat, info)));
     }

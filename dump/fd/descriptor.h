@@ -15,6 +15,7 @@
 #include "dump/fd/open_file.h"
 #include "dumpctl/unique_fd.h"
 #include "proc/bpf_open_files.h"
+#include "proc/fdinfo_parser.h"
 #include "proc/proc_fs.h"
 
 namespace dumpctl {
@@ -33,7 +34,9 @@ struct FileOwner {
 // freeze.
 struct Descriptor {
   int number = 0;
-  std::string info_text;  // fdinfo
+  // fdinfo; only what stands below its head, where that is known without the text (OpenFileRow).
+  std::string info_text;
+  std::optional<FdInfo> info;  // that head
   struct stat stat = {};
   // The same open file among our own descriptors: it pins what stands behind, so that the rest can
   // be asked when the task runs again, or is dead. None when read from a running task.
@@ -56,6 +59,9 @@ struct Descriptor {
   // Of an epoll that watches something. None when read from a running task.
   std::optional<EpollWatches> watches;
 };
+
+// The head of its fdinfo. Errors: ParseFdInfo's.
+absl::StatusOr<FdInfo> InfoOf(const Descriptor& descriptor);
 
 // All descriptors of a frozen task, ascending. `pidfd` refers to it (pidfd_open(2)).
 //

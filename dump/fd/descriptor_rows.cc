@@ -33,6 +33,11 @@ bool StatByName(const std::string& path, const struct stat& kept, struct stat& s
   return true;
 }
 
+void TakeInfo(OpenFileRow& row, Descriptor& descriptor) {
+  descriptor.info = std::move(row.info);
+  descriptor.info_text = std::move(row.more);
+}
+
 // Stat and link, where the row does not have them.
 absl::Status Identify(const ProcDir& task, OpenFileRow& row, Descriptor& descriptor) {
   descriptor.link = std::move(row.link);
@@ -81,8 +86,8 @@ absl::StatusOr<Descriptor> ReadRow(const ProcDir& task, BorrowedFd pidfd, OpenFi
                                    bool is_first) {
   Descriptor descriptor{.number = row.number};
   RETURN_IF_ERROR(Identify(task, row, descriptor));
-  if (row.info_text) {
-    descriptor.info_text = *std::move(row.info_text);
+  if (row.info) {
+    TakeInfo(row, descriptor);
   } else {
     RETURN_IF_ERROR(ReadInfo(task, row.number, descriptor));
   }
@@ -128,12 +133,12 @@ class PeekedRows {
 };
 
 absl::StatusOr<Descriptor> PeekRow(const ProcDir& task, OpenFileRow row) {
-  if (!row.info_text) return PeekDescriptor(task, row.number);
+  if (!row.info) return PeekDescriptor(task, row.number);
   Descriptor descriptor{.number = row.number};
   RETURN_IF_ERROR(Identify(task, row, descriptor));
   // It may be another file by now.
   if (descriptor.stat.st_ino != row.inode) return PeekDescriptor(task, row.number);
-  descriptor.info_text = *std::move(row.info_text);
+  TakeInfo(row, descriptor);
   const bool says_all =
       row.says_all && (row.stat || (descriptor.named && SaysWhatIsKept(descriptor.stat, row.kept)));
   if (says_all) descriptor.record = std::move(row.record);

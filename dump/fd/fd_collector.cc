@@ -114,7 +114,7 @@ absl::StatusOr<std::optional<WhyNotText>> WhyRefused(const Descriptor& descripto
                                                      const FileRules& rules,
                                                      WatchedFiles& watched) {
   std::optional<WhyNot> why_not;
-  if (kind != FileKind::kPath) why_not = WhyNotDumpable(descriptor.stat, link, info);
+  if (kind == FileKind::kOther) why_not = WhyNotDumpable(descriptor.stat, link, info);
   if (!why_not) {
     ASSIGN_OR_RETURN(why_not, WhyNotKind(descriptor, kind, watched));
   }
@@ -188,18 +188,13 @@ void SetCommon(uint32_t id, uint32_t flags, const Descriptor& descriptor, Entry*
   FillOwner(descriptor.owner, entry->mutable_fown());
 }
 
-absl::StatusOr<image::file_entry> Regular(uint32_t id, const Descriptor& descriptor,
-                                          const FdInfo& info, uint32_t flags,
-                                          const std::string& link, FileTable& files) {
-  image::file_entry entry;
-  entry.set_type(image::REG);
-  entry.set_id(id);
+absl::Status FillRegular(const Descriptor& descriptor, const FdInfo& info, uint32_t flags,
+                         const std::string& link, FileTable& files, image::file_entry& entry) {
   image::reg_file_entry& regular = *entry.mutable_reg();
-  SetCommon(id, flags, descriptor, &regular);
+  SetCommon(entry.id(), flags, descriptor, &regular);
   regular.set_pos(info.pos);
-  RETURN_IF_ERROR(files.SetName(descriptor.stat, ReadName(descriptor.stat, link, files.rules()),
-                                static_cast<uint64_t>(info.mount_id), regular));
-  return entry;
+  return files.SetName(descriptor.stat, ReadName(descriptor.stat, link, files.rules()),
+                       static_cast<uint64_t>(info.mount_id), regular);
 }
 
 }  // namespace
@@ -217,8 +212,7 @@ absl::StatusOr<std::vector<image::fdinfo_entry>> FdCollector::Collect(
   entries.reserve(descriptors.size());
   files_.Expect(descriptors.size());
   for (const Descriptor& descriptor : descriptors) {
-    ASSIGN_OR_RETURN(std::optional<image::fdinfo_entry> entry, Add(descriptor));
-    if (entry) entries.push_back(*std::move(entry));
+    RETURN_IF_ERROR(Add(descriptor, entries));
   }
   return entries;
 }
@@ -228,14 +222,16 @@ absl::StatusOr<std::vector<uint32_t>> FdCollector::CollectQueued(
   pid_ = pid;
   std::vector<uint32_t> ids;
   for (const Descriptor& descriptor : descriptors) {
-    ASSIGN_OR_RETURN(const std::optional<image::fdinfo_entry> entry, Add(descriptor));
-    ids.push_back(entry ? entry->id() : 0);
+    std::vector<image::fdinfo_entry> entry;
+    RETURN_IF_ERROR(Add(descriptor, entry));
+    ids.push_back(entry.empty() ? 0 : entry.front().id());
   }
   return ids;
 }
 
-absl::StatusOr<std::optional<image::fdinfo_entry>> FdCollector::Add(const Descriptor& descriptor) {
-  ASSIGN_OR_RETURN(const FdInfo info, ParseFdInfo(descriptor.info_text));
+absl::Status FdCollector::Add(const Descriptor& descriptor,
+                              std::vector<image::fdinfo_entry>& entries) {
+  ASSIGN_OR_RETURN(const FdInfo info, InfoOf(descriptor));
   std::string asked;
   if (!descriptor.link) {
     ASSIGN_OR_RETURN(asked, DescriptorLink(self_, descriptor.copy.get()));
@@ -246,24 +242,24 @@ absl::StatusOr<std::optional<image::fdinfo_entry>> FdCollector::Add(const Descri
                    WhyRefused(descriptor, kind, link, info, files_.rules(), watched_));
   if (why_not) {
     files_.Refuse(Refusal(pid_, descriptor, link, *why_not));
-    return std::nullopt;
+    return absl::OkStatus();
   }
   if (descriptor.owner.later_thread) {
     files_.Refuse(Refusal(pid_, descriptor, link, kOwnedByThread));
-    return std::nullopt;
+    return absl::OkStatus();
   }
   if (descriptor.number == kInQueue && !info.locks.empty()) {
     files_.Refuse(Refusal(pid_, descriptor, link, kLockInQueue));
-    return std::nullopt;
+    return absl::OkStatus();
   }
   ASSIGN_OR_RETURN(const uint32_t id, FileIdOf(descriptor, kind, info, link));
   RETURN_IF_ERROR(locks_.Add(pid_, descriptor.number, id, info.locks));
-  image::fdinfo_entry entry;
+  image::fdinfo_entry& entry = entries.emplace_back();
   entry.set_id(id);
   entry.set_flags((info.flags & O_CLOEXEC) != 0 ? FD_CLOEXEC : 0);
   entry.set_type(TypeOf(kind));
   entry.set_fd(static_cast<uint32_t>(descriptor.number));
-  return entry;
+  return absl::OkStatus();
 }
 
 absl::StatusOr<uint32_t> FdCollector::FileIdOf(const Descriptor& descriptor, FileKind kind,
@@ -301,8 +297,10 @@ absl::StatusOr<uint32_t> FdCollector::AddFile(const Descriptor& descriptor, File
     case FileKind::kFifo: {
       // A fifo is a pipe and the file it was opened by, which has to stand before it.
       const uint32_t path_id = files_.NextId();
-      ASSIGN_OR_RETURN(image::file_entry path,
-                       Regular(path_id, descriptor, info, flags, link, files_));
+      image::file_entry path;
+      path.set_type(image::REG);
+      path.set_id(path_id);
+      RETURN_IF_ERROR(FillRegular(descriptor, info, flags, link, files_, path));
       files_.Add(std::move(path));
       image::fifo_entry* fifo = entry.mutable_fifo();
       fifo->set_id(id);
@@ -358,7 +356,7 @@ absl::StatusOr<uint32_t> FdCollector::AddFile(const Descriptor& descriptor, File
       break;
     }
     default: {
-      ASSIGN_OR_RETURN(entry, Regular(id, descriptor, info, flags, link, files_));
+      RETURN_IF_ERROR(FillRegular(descriptor, info, flags, link, files_, entry));
     }
   }
   files_.Add(std::move(entry));
@@ -406,7 +404,7 @@ absl::StatusOr<TeedPipes> TeePipes(const std::vector<Descriptor>& descriptors, T
   for (const Descriptor& descriptor : descriptors) {
     if (!S_ISFIFO(descriptor.stat.st_mode)) continue;
     // What a task has only the write end of is for somebody else to read.
-    ASSIGN_OR_RETURN(const FdInfo info, ParseFdInfo(descriptor.info_text));
+    ASSIGN_OR_RETURN(const FdInfo info, InfoOf(descriptor));
     if (!CanRead(info) || known.contains(descriptor.stat.st_ino)) continue;
     if (descriptor.empty_pipe) {
       known[descriptor.stat.st_ino].capacity = *descriptor.empty_pipe;
@@ -424,7 +422,7 @@ absl::StatusOr<ResourceRefusals> RefuseDescriptors(pid_t pid,
   ResourceRefusals refusals;
   WatchedFiles watched;
   for (const Descriptor& descriptor : descriptors) {
-    ASSIGN_OR_RETURN(const FdInfo info, ParseFdInfo(descriptor.info_text));
+    ASSIGN_OR_RETURN(const FdInfo info, InfoOf(descriptor));
     const std::string& link = descriptor.link.value();
     ASSIGN_OR_RETURN(
         const std::optional<WhyNotText> why_not,

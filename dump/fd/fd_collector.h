@@ -83,8 +83,8 @@ class FdCollector {
         watched_(watched),
         files_(files) {}
 
-  // None when it is refused.
-  absl::StatusOr<std::optional<image::fdinfo_entry>> Add(const Descriptor& descriptor);
+  // Its entry to the others, none when it is refused.
+  absl::Status Add(const Descriptor& descriptor, std::vector<image::fdinfo_entry>& entries);
   absl::StatusOr<uint32_t> FileIdOf(const Descriptor& descriptor, FileKind kind, const FdInfo& info,
                                     const std::string& link);
   absl::StatusOr<uint32_t> AddFile(const Descriptor& descriptor, FileKind kind, const FdInfo& info,

@@ -56,7 +56,7 @@ class FileTable {
   uint32_t NextId() { return next_id_++; }
   // About so many more are to be added.
   void Expect(size_t files);
-  void Add(image::file_entry entry) { entries_.push_back(std::move(entry)); }
+  void Add(image::file_entry&& entry) { entries_.push_back(std::move(entry)); }
   // Gives the entry of a file the name that a restore opens it by, and what goes with it: size and
   // build id, by which it notices that the file is not what it was, are left out where they say
   // nothing (the size of a log that is only appended to, the build id of what is no program, or of

@@ -18,6 +18,7 @@
 #include "dumpctl/failure.h"
 #include "dumpctl/status_macros.h"
 #include "proc/fdinfo_parser.h"
+#include "proc/text_fields.h"
 
 namespace dumpctl {
 namespace {
@@ -69,7 +70,7 @@ bool MayBeTerminal(const struct stat& stat) {
 }
 
 bool CanRead(const Descriptor& descriptor) {
-  const absl::StatusOr<FdInfo> info = ParseFdInfo(descriptor.info_text);
+  const absl::StatusOr<FdInfo> info = InfoOf(descriptor);
   return info.ok() && (info->flags & O_ACCMODE) != O_WRONLY;
 }
 
@@ -78,7 +79,7 @@ bool CanRead(const Descriptor& descriptor) {
 int WaitingBytes(const Descriptor& descriptor) {
   if ((descriptor.stat.st_mode & S_IFMT) != 0) return 0;
   // The most frequent of those without.
-  if (descriptor.info_text.find("\neventfd-count:") != std::string::npos) return 0;
+  if (HasLine(descriptor.info_text, "eventfd-count:")) return 0;
   int bytes = 0;
   if (ioctl(descriptor.copy.get(), FIONREAD, &bytes) < 0) return 0;
   return bytes;
@@ -86,6 +87,7 @@ int WaitingBytes(const Descriptor& descriptor) {
 
 absl::Status ReadInfo(const ProcDir& task, int number, Descriptor& descriptor) {
   ASSIGN_OR_RETURN(descriptor.info_text, task.ReadWhole(InfoName(number)));
+  descriptor.info.reset();
   return absl::OkStatus();
 }
 

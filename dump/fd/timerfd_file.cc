@@ -5,6 +5,7 @@
 
 #include "dumpctl/status_macros.h"
 #include "proc/event_fdinfo_parser.h"
+#include "proc/text_fields.h"
 
 namespace dumpctl {
 namespace {
@@ -22,7 +23,7 @@ bool IsUnwound(const TimerfdInfo& info) {
 }  // namespace
 
 bool IsUnwound(std::string_view info_text) {
-  if (info_text.find("\nclockid:") == std::string_view::npos) return false;
+  if (!HasLine(info_text, "clockid:")) return false;
   const absl::StatusOr<TimerfdInfo> info = ParseTimerfdInfo(info_text);
   return info.ok() && IsUnwound(*info);
 }

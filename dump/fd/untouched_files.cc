@@ -9,6 +9,7 @@
 
 #include "dump/fd/file_locks.h"
 #include "dumpctl/status_macros.h"
+#include "proc/text_fields.h"
 
 namespace dumpctl {
 namespace {
@@ -48,13 +49,13 @@ absl::Status AddUntouched(const std::vector<Descriptor>& descriptors, WatchedFil
     const bool anonymous = descriptor.link && descriptor.link->starts_with("anon_inode:");
     if (!anonymous && HasLease(text)) Add(descriptor.stat, files);
     if (!anonymous && descriptor.link) continue;
-    if (text.find("\ninotify ") != std::string::npos) {
+    if (HasLine(text, "inotify ")) {
       ASSIGN_OR_RETURN(const std::vector<InotifyWatch> watches, ParseInotifyInfo(text));
       for (const InotifyWatch& watch : watches) {
         RETURN_IF_ERROR(Leave(watch.file, watched, files));
       }
     }
-    if (text.find("\nfanotify ") != std::string::npos) {
+    if (HasLine(text, "fanotify ")) {
       ASSIGN_OR_RETURN(const FanotifyInfo info, ParseFanotifyInfo(text));
       RETURN_IF_ERROR(LeaveMarked(info, watched, files));
     }

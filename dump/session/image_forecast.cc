@@ -69,7 +69,7 @@ class Looker {
 
  private:
   absl::Status Count(const Descriptor& descriptor) {
-    ASSIGN_OR_RETURN(const FdInfo info, ParseFdInfo(descriptor.info_text));
+    ASSIGN_OR_RETURN(const FdInfo info, InfoOf(descriptor));
     found_.locks |= options_.file_locks && !info.locks.empty();
     const std::string& link = descriptor.link.value();
     const FileKind kind = FileKindOf(descriptor.stat, link, info.flags);

@@ -23,7 +23,7 @@ absl::StatusOr<MadeFile> MemfdFiles::Make(const Descriptor& descriptor, uint32_t
     const WhyNot why_not = WhyNotMemfd();
     return WhyNotText{std::string(why_not.why), std::string(why_not.remedy)};
   }
-  ASSIGN_OR_RETURN(const FdInfo info, ParseFdInfo(descriptor.info_text));
+  ASSIGN_OR_RETURN(const FdInfo info, InfoOf(descriptor));
   image::file_entry entry;
   entry.set_type(image::MEMFD);
   entry.set_id(id);

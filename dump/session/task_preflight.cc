@@ -85,7 +85,7 @@ absl::StatusOr<ResourceRefusals> RefusePidfds(const Target& target, pid_t root,
   for (const Descriptor& descriptor : descriptors) {
     const std::string& link = descriptor.link.value();
     if (FileKindOf(descriptor.stat, link, 0) != FileKind::kPidfd) continue;
-    ASSIGN_OR_RETURN(const FdInfo info, ParseFdInfo(descriptor.info_text));
+    ASSIGN_OR_RETURN(const FdInfo info, InfoOf(descriptor));
     ASSIGN_OR_RETURN(const std::optional<WhyNot> why_not,
                      WhyNotPidfd(descriptor.info_text, info.flags,
                                  [root](pid_t pid) { return IsBelow(pid, root); }));

@@ -78,7 +78,7 @@ absl::StatusOr<std::optional<PeekedTerminal>> PeekTerminal(pid_t pid,
                                                            const Descriptor& descriptor) {
   if (!S_ISCHR(descriptor.stat.st_mode)) return std::nullopt;
   const std::string& link = descriptor.link.value();
-  ASSIGN_OR_RETURN(const FdInfo info, ParseFdInfo(descriptor.info_text));
+  ASSIGN_OR_RETURN(const FdInfo info, InfoOf(descriptor));
   if (FileKindOf(descriptor.stat, link, info.flags) != FileKind::kTerminal) return std::nullopt;
   if (WhyNotDumpable(descriptor.stat, link, info)) return std::nullopt;
   return PeekedTerminal{

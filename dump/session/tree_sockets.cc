@@ -20,7 +20,7 @@ namespace {
 // AF_UNSPEC of what is none: O_PATH opens a socket's file.
 int FamilyOf(const Descriptor& descriptor) {
   if (!S_ISSOCK(descriptor.stat.st_mode)) return AF_UNSPEC;
-  const absl::StatusOr<FdInfo> info = ParseFdInfo(descriptor.info_text);
+  const absl::StatusOr<FdInfo> info = InfoOf(descriptor);
   if (!info.ok() || (info->flags & O_PATH) != 0) return AF_UNSPEC;
   if (descriptor.link &&
       FileKindOf(descriptor.stat, *descriptor.link, info->flags) == FileKind::kUnixSocket) {

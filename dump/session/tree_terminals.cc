@@ -22,7 +22,7 @@ absl::Status ReadAll(const std::vector<Descriptor>& descriptors, pid_t holder, c
   for (const Descriptor& descriptor : descriptors) {
     if (!S_ISCHR(descriptor.stat.st_mode) || !descriptor.copy) continue;
     ASSIGN_OR_RETURN(const std::string link, DescriptorLink(self, descriptor.copy.get()));
-    ASSIGN_OR_RETURN(const FdInfo info, ParseFdInfo(descriptor.info_text));
+    ASSIGN_OR_RETURN(const FdInfo info, InfoOf(descriptor));
     if (FileKindOf(descriptor.stat, link, info.flags) != FileKind::kTerminal) continue;
     if (WhyNotDumpable(descriptor.stat, link, info)) continue;
     ASSIGN_OR_RETURN(TerminalFacts terminal, ReadTerminal(BorrowedFd(descriptor.copy)));

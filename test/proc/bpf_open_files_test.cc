@@ -25,11 +25,19 @@
 #include "dumpctl/unique_fd.h"
 #include "gtest/gtest.h"
 #include "proc/event_fdinfo_parser.h"
+#include "proc/fdinfo_parser.h"
 #include "proc/kernel_features.h"
 #include "proc/proc_fs.h"
+#include "proc/text_fields.h"
 
 namespace dumpctl {
 namespace {
+
+// What stands below pos, flags, mnt_id and ino.
+std::string_view BelowHead(std::string_view text) {
+  for (int i = 0; i < 4; ++i) TakeUntil(text, '\n');
+  return text;
+}
 
 class BpfOpenFilesTest : public testing::Test {
  protected:
@@ -102,10 +110,13 @@ TEST_F(BpfOpenFilesTest, SaysWhatProcfsSays) {
   size_t compared = 0;
   for (const OpenFileRow& row : rows) {
     // As of eventfds and timerfds while anybody has a lock on a kernel object (see below).
-    if (!row.info_text) continue;
+    if (!row.info) continue;
     const auto text = self->ReadWhole("fdinfo/" + std::to_string(row.number));
     ASSERT_TRUE(text.ok()) << text.status();
-    EXPECT_EQ(*row.info_text, *text) << row.number;
+    const auto info = ParseFdInfo(*text);
+    ASSERT_TRUE(info.ok()) << info.status();
+    EXPECT_EQ(row.info, *info) << row.number;
+    EXPECT_EQ(row.more, BelowHead(*text)) << row.number;
     ++compared;
   }
   EXPECT_GE(compared, 9u);
@@ -191,8 +202,8 @@ TEST_F(BpfOpenFilesTest, SaysWhatIsLeftOfTimers) {
       const OpenFileRow row = RowOf(timer);
       itimerspec after = {};
       ASSERT_EQ(timerfd_gettime(timer, &after), 0);
-      ASSERT_TRUE(row.info_text) << clock << ", " << flags;
-      const auto info = ParseTimerfdInfo(*row.info_text);
+      ASSERT_TRUE(row.info) << clock << ", " << flags;
+      const auto info = ParseTimerfdInfo(row.more);
       ASSERT_TRUE(info.ok()) << info.status();
       EXPECT_EQ(info->clock_id, clock);
       EXPECT_EQ(info->ticks, 0u);
@@ -212,7 +223,7 @@ TEST_F(BpfOpenFilesTest, LeavesToProcfsWhatHasExpired) {
   ASSERT_EQ(timerfd_settime(timer, 0, &set, nullptr), 0);
   pollfd waits = {.fd = timer, .events = POLLIN};
   ASSERT_EQ(poll(&waits, 1, -1), 1);
-  EXPECT_FALSE(RowOf(timer).info_text);
+  EXPECT_FALSE(RowOf(timer).info);
 }
 
 TEST_F(BpfOpenFilesTest, TellsDescriptorsOfOneOpenFile) {
@@ -226,20 +237,20 @@ TEST_F(BpfOpenFilesTest, TellsDescriptorsOfOneOpenFile) {
 TEST_F(BpfOpenFilesTest, LeavesToProcfsWhatItAloneSays) {
   const int watches = Keep(epoll_create1(0));
   const int file = Keep(memfd_create("locked", 0));
-  EXPECT_FALSE(RowOf(watches).info_text);
-  EXPECT_TRUE(RowOf(file).info_text);
+  EXPECT_FALSE(RowOf(watches).info);
+  EXPECT_TRUE(RowOf(file).info);
   ASSERT_EQ(flock(file, LOCK_EX), 0);
-  EXPECT_FALSE(RowOf(file).info_text);
+  EXPECT_FALSE(RowOf(file).info);
   ASSERT_EQ(flock(file, LOCK_UN), 0);
-  EXPECT_TRUE(RowOf(file).info_text) << "there were locks, and are none";
+  EXPECT_TRUE(RowOf(file).info) << "there were locks, and are none";
   struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
   ASSERT_EQ(fcntl(file, F_SETLK, &lock), 0);
-  EXPECT_FALSE(RowOf(file).info_text);
+  EXPECT_FALSE(RowOf(file).info);
   lock.l_type = F_UNLCK;
   ASSERT_EQ(fcntl(file, F_SETLK, &lock), 0);
   const int leased = Keep(open("/proc/self/exe", O_RDONLY));
   if (fcntl(leased, F_SETLEASE, F_RDLCK) == 0) {
-    EXPECT_FALSE(RowOf(leased).info_text);
+    EXPECT_FALSE(RowOf(leased).info);
     EXPECT_EQ(fcntl(leased, F_SETLEASE, F_UNLCK), 0);
   }
 }
@@ -249,7 +260,7 @@ TEST_F(BpfOpenFilesTest, ALockThatAnObjectHadIsNoneOfAnother) {
   const int locked = Keep(eventfd(0, 0));
   ASSERT_EQ(flock(locked, LOCK_SH), 0);
   ASSERT_EQ(flock(locked, LOCK_UN), 0);
-  EXPECT_TRUE(RowOf(Keep(eventfd(0, 0))).info_text);
+  EXPECT_TRUE(RowOf(Keep(eventfd(0, 0))).info);
 }
 
 TEST_F(BpfOpenFilesTest, SaysWhereSignalsMayBeSent) {

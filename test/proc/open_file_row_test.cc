@@ -40,12 +40,14 @@ KernelFile NamedFileOf(uint64_t magic, std::string_view name) {
   return file;
 }
 
-constexpr std::string_view kHead = "pos:\t5\nflags:\t02002\nmnt_id:\t14\nino:\t4711\n";
+const FdInfo kHead = {
+    .pos = 5, .flags = O_RDWR | O_APPEND, .mount_id = 14, .ino = 4711, .locks = {}};
 
-TEST(OpenFileRowTest, ATextIsThatOfFdinfo) {
+TEST(OpenFileRowTest, AHeadIsThatOfFdinfo) {
   const OpenFileRow row = RowOf(KernelFileOf(EXT4_SUPER_MAGIC, "/etc/passwd"), kTaiOffset);
   EXPECT_EQ(row.number, 70);
-  EXPECT_EQ(row.info_text, kHead);
+  EXPECT_EQ(row.info, kHead);
+  EXPECT_EQ(row.more, "");
   EXPECT_EQ(row.link, "/etc/passwd");
   EXPECT_FALSE(row.may_be_owned);
 }
@@ -53,22 +55,21 @@ TEST(OpenFileRowTest, ATextIsThatOfFdinfo) {
 TEST(OpenFileRowTest, CloseOnExecIsTheDescriptorsOwn) {
   KernelFile file = KernelFileOf(EXT4_SUPER_MAGIC, "/etc/passwd");
   file.flags |= O_CLOEXEC;
-  EXPECT_EQ(RowOf(file, kTaiOffset).info_text, kHead);
+  EXPECT_EQ(RowOf(file, kTaiOffset).info, kHead);
   file.close_on_exec = uint64_t{1} << (70 - 64);
-  EXPECT_EQ(RowOf(file, kTaiOffset).info_text,
-            "pos:\t5\nflags:\t02002002\nmnt_id:\t14\nino:\t4711\n");
+  EXPECT_EQ(RowOf(file, kTaiOffset).info->flags, uint32_t{O_RDWR | O_APPEND | O_CLOEXEC});
 }
 
-TEST(OpenFileRowTest, WhatHasLocksOrAnythingElseToSayHasNoText) {
+TEST(OpenFileRowTest, WhatHasLocksOrAnythingElseToSayHasNoHead) {
   KernelFile file = KernelFileOf(EXT4_SUPER_MAGIC, "/etc/passwd");
   file.locks = 0xffff888000000000;
-  EXPECT_FALSE(RowOf(file, kTaiOffset).info_text);
+  EXPECT_FALSE(RowOf(file, kTaiOffset).info);
   file = KernelFileOf(EXT4_SUPER_MAGIC, "/etc/passwd");
   file.show_fdinfo = 0xffffffff81000000;
-  EXPECT_FALSE(RowOf(file, kTaiOffset).info_text);
+  EXPECT_FALSE(RowOf(file, kTaiOffset).info);
   file = NamedFileOf(ANON_INODE_FS_MAGIC, "[eventpoll]");
   file.show_fdinfo = 0xffffffff81000000;
-  EXPECT_FALSE(RowOf(file, kTaiOffset).info_text);
+  EXPECT_FALSE(RowOf(file, kTaiOffset).info);
 }
 
 TEST(OpenFileRowTest, ALinkThatDidNotFitIsNone) {
@@ -104,7 +105,7 @@ TEST(OpenFileRowTest, WhatIsCalledAlmostLikeAnEventfdHasNoCount) {
 TEST(OpenFileRowTest, ASocketsCountsDoNotMatter) {
   KernelFile file = NamedFileOf(SOCKFS_MAGIC, "UNIX-STREAM");
   file.show_fdinfo = 0xffffffff81000000;
-  EXPECT_EQ(RowOf(file, kTaiOffset).info_text, kHead);
+  EXPECT_EQ(RowOf(file, kTaiOffset).info, kHead);
 }
 
 TEST(OpenFileRowTest, OnlyWhatHasNoPathHasAStat) {
@@ -142,12 +143,13 @@ TEST(OpenFileRowTest, AnEventfdSaysItsCount) {
   file.event_count = 0xabc;
   file.event_id = 7;
   file.event_flags = 1;
-  EXPECT_EQ(RowOf(file, kTaiOffset).info_text,
-            std::string(kHead) +
-                "eventfd-count:              abc\neventfd-id: 7\neventfd-semaphore: 1\n");
+  EXPECT_EQ(RowOf(file, kTaiOffset).info, kHead);
+  EXPECT_EQ(RowOf(file, kTaiOffset).more,
+            "eventfd-count:              abc\neventfd-id: 7\neventfd-semaphore: 1\n");
   // Its likes by O_PATH have no operations.
   file.show_fdinfo = 0;
-  EXPECT_EQ(RowOf(file, kTaiOffset).info_text, kHead);
+  EXPECT_EQ(RowOf(file, kTaiOffset).more, "");
+  EXPECT_EQ(RowOf(file, kTaiOffset).info, kHead);
 }
 
 struct TimerCase {
@@ -172,12 +174,13 @@ TEST_P(OpenFileRowTimerTest, SaysWhatIsLeft) {
   file.timer_flags = static_cast<uint16_t>(GetParam().flags);
   const OpenFileRow row = RowOf(file, kTaiOffset);
   if (GetParam().value == nullptr) {
-    EXPECT_FALSE(row.info_text);
+    EXPECT_FALSE(row.info);
     return;
   }
-  EXPECT_EQ(row.info_text, std::string(kHead) + "clockid: " + std::to_string(GetParam().clock) +
-                               "\nticks: 0\nsettime flags: 0" + std::to_string(GetParam().flags) +
-                               "\nit_value: " + GetParam().value + "\nit_interval: (1, 1)\n");
+  EXPECT_EQ(row.info, kHead);
+  EXPECT_EQ(row.more, "clockid: " + std::to_string(GetParam().clock) +
+                          "\nticks: 0\nsettime flags: 0" + std::to_string(GetParam().flags) +
+                          "\nit_value: " + GetParam().value + "\nit_interval: (1, 1)\n");
 }
 
 INSTANTIATE_TEST_SUITE_P(
