@@ -4,11 +4,16 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstring>
 #include <iterator>
 #include <optional>
+#include <string>
+#include <string_view>
+#include <type_traits>
 
 #include "absl/strings/str_cat.h"
 #include "dumpctl/status_macros.h"
+#include "proc/kept_layout.h"
 #include "proc/vm_flag_samples.h"
 
 namespace dumpctl {
@@ -48,13 +53,31 @@ MappingSource SourceOf(const VmaRecord& record, const VmFlags& flags) {
   return source;
 }
 
+// What the bits mean is a kernel's own, as the layouts are; to learn it takes 1 ms.
+absl::StatusOr<VmFlagTable> TableOf(const BpfVmaIterator& iterator, const LayoutStore& store) {
+  constexpr std::string_view kName = "vm_flags";
+  static_assert(std::has_unique_object_representations_v<VmFlagTable::Plain>);
+  VmFlagTable::Plain plain;
+  if (const std::optional<std::string> kept = store.Find(kName, sizeof plain)) {
+    std::memcpy(&plain, kept->data(), sizeof plain);
+    return VmFlagTable(plain);
+  }
+  ASSIGN_OR_RETURN(const std::vector<VmFlagSample> samples, SampleVmFlags(iterator));
+  ASSIGN_OR_RETURN(const VmFlagTable table, VmFlagTable::Learn(samples));
+  plain = table.plain();
+  store.Keep(kName, {reinterpret_cast<const char*>(&plain), sizeof plain});
+  return table;
+}
+
 }  // namespace
 
-absl::StatusOr<BpfVmFlags> BpfVmFlags::Load() {
+absl::StatusOr<BpfVmFlags> BpfVmFlags::Load() { return Load(LayoutStore::OfThisMachine()); }
+
+absl::StatusOr<BpfVmFlags> BpfVmFlags::Load(const LayoutStore& store) {
   ASSIGN_OR_RETURN(BpfVmaIterator iterator, BpfVmaIterator::Load());
-  ASSIGN_OR_RETURN(OwnVmFlags own, SampleVmFlags(iterator));
-  ASSIGN_OR_RETURN(VmFlagTable table, VmFlagTable::Learn(own.samples));
-  return BpfVmFlags(std::move(iterator), std::move(table), std::move(own.of_every_task));
+  ASSIGN_OR_RETURN(const VmFlagTable table, TableOf(iterator, store));
+  ASSIGN_OR_RETURN(std::vector<Mapping> of_every_task, MappingsOfEveryTask());
+  return BpfVmFlags(std::move(iterator), table, std::move(of_every_task));
 }
 
 absl::Status BpfVmFlags::Attach(pid_t pid) {

@@ -19,6 +19,8 @@
 
 namespace dumpctl {
 
+class LayoutStore;
+
 // Where the memory of a mapping comes from.
 struct MappingSource {
   FileIdentity file;    // not valid() where there is none
@@ -45,9 +47,12 @@ struct BpfMappings {
 // VmFlags of the mappings of some tasks without their smaps, and what their maps tell, but names.
 class BpfVmFlags {
  public:
-  // Loads what it takes: some 4 ms of CPU time, which only many mappings or much memory are worth.
+  // Loads what it takes: some 1 ms of CPU time, or 4 where nothing is kept of the kernel
+  // (LayoutStore), which only many mappings or much memory are worth.
   // Errors: whatever stands in the way, all of which mean to read smaps instead.
   static absl::StatusOr<BpfVmFlags> Load();
+  // Where what the bits mean is kept, which is learnt once.
+  static absl::StatusOr<BpfVmFlags> Load(const LayoutStore& store);
 
   // Makes reading a task's flags quicker; `pid` as this process's pid namespace counts.
   absl::Status Attach(pid_t pid);

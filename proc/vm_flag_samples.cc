@@ -135,45 +135,59 @@ bool IsSample(const MappingFlags& mapping, std::string_view head, const SamplePa
                      [head](std::string_view name) { return head.ends_with(name); });
 }
 
+absl::Status ReadSmaps(const ProcDir& self, SmapsEntries::Found take) {
+  SmapsEntries entries;
+  RETURN_IF_ERROR(
+      self.ReadPieces("smaps", [&](std::string_view piece) { return entries.Take(piece, take); }));
+  return entries.Finish();
+}
+
 }  // namespace
 
-absl::StatusOr<OwnVmFlags> SampleVmFlags(const BpfVmaIterator& iterator) {
+absl::StatusOr<std::vector<VmFlagSample>> SampleVmFlags(const BpfVmaIterator& iterator) {
   ASSIGN_OR_RETURN(const ProcDir self, ProcDir::OpenOwn());
   ASSIGN_OR_RETURN(const UniqueFd program, self.Open("exe", O_RDONLY));
   const SamplePages pages(program);
   if (!pages.valid()) return absl::ErrnoToStatus(errno, "mapping sample pages");
 
-  OwnVmFlags own;
+  std::vector<VmFlagSample> samples;
   std::vector<Told> told;
-  SmapsEntries entries;
   const auto keep = [&](std::string_view head, std::string_view codes) -> absl::Status {
     ASSIGN_OR_RETURN(const MappingFlags mapping, ParseMappingFlags(head, codes));
     if (IsSample(mapping, head, pages)) told.push_back({mapping, std::string(codes)});
-    if (head.ends_with("[vsyscall]")) {
-      ASSIGN_OR_RETURN(Mapping whole, ParseMapsLine(head));
-      whole.flags = mapping.flags;
-      own.of_every_task.push_back(std::move(whole));
-    }
     return absl::OkStatus();
   };
-  RETURN_IF_ERROR(
-      self.ReadPieces("smaps", [&](std::string_view piece) { return entries.Take(piece, keep); }));
-  RETURN_IF_ERROR(entries.Finish());
+  RETURN_IF_ERROR(ReadSmaps(self, keep));
 
   ASSIGN_OR_RETURN(const UniqueFd attached, iterator.Attach(getpid()));
   const auto learn = [&](const VmaRecord& record) {
     const auto same = std::find_if(told.begin(), told.end(), [&record](const Told& other) {
       return other.mapping.start.value() == record.start && other.mapping.end.value() == record.end;
     });
-    if (same != told.end()) own.samples.push_back({record.flags, same->codes});
+    if (same != told.end()) samples.push_back({record.flags, same->codes});
     return absl::OkStatus();
   };
   RETURN_IF_ERROR(BpfVmaIterator::Read(attached, learn));
   // Before Linux 6.1 there is no choice of a task: the mappings given are those of the first one.
-  if (own.samples.size() < std::size(kStates)) {
+  if (samples.size() < std::size(kStates)) {
     return absl::FailedPreconditionError("BPF does not tell of this process's own mappings");
   }
-  return own;
+  return samples;
+}
+
+absl::StatusOr<std::vector<Mapping>> MappingsOfEveryTask() {
+  ASSIGN_OR_RETURN(const ProcDir self, ProcDir::OpenOwn());
+  std::vector<Mapping> mappings;
+  const auto keep = [&](std::string_view head, std::string_view codes) -> absl::Status {
+    if (!head.ends_with("[vsyscall]")) return absl::OkStatus();
+    ASSIGN_OR_RETURN(Mapping mapping, ParseMapsLine(head));
+    ASSIGN_OR_RETURN(const MappingFlags told, ParseMappingFlags(head, codes));
+    mapping.flags = told.flags;
+    mappings.push_back(std::move(mapping));
+    return absl::OkStatus();
+  };
+  RETURN_IF_ERROR(ReadSmaps(self, keep));
+  return mappings;
 }
 
 }  // namespace dumpctl

@@ -29,16 +29,18 @@ int TakeBit(uint64_t& bits) {
   return bit;
 }
 
-}  // namespace
+class Learner {
+ public:
+  absl::Status LearnFrom(const VmFlagSample& sample);
+  absl::Status CheckAgainst(const VmFlagSample& sample) const;
+  const VmFlagTable::Plain& table() const { return table_; }
 
-absl::StatusOr<VmFlagTable> VmFlagTable::Learn(std::span<const VmFlagSample> samples) {
-  VmFlagTable table;
-  for (const VmFlagSample& sample : samples) RETURN_IF_ERROR(table.LearnFrom(sample));
-  for (const VmFlagSample& sample : samples) RETURN_IF_ERROR(table.CheckAgainst(sample));
-  return table;
-}
+ private:
+  VmFlagTable::Plain table_;
+  std::string codes_[64];  // by bit; empty: not known
+};
 
-absl::Status VmFlagTable::LearnFrom(const VmFlagSample& sample) {
+absl::Status Learner::LearnFrom(const VmFlagSample& sample) {
   if (!VmFlagsOf(sample.codes)) return MalformedText("smaps", "VmFlags", sample.codes);
   const std::vector<std::string_view> codes = Words(sample.codes);
   if (codes.size() != static_cast<size_t>(std::popcount(sample.bits))) return absl::OkStatus();
@@ -47,15 +49,15 @@ absl::Status VmFlagTable::LearnFrom(const VmFlagSample& sample) {
     const int bit = TakeBit(rest);
     if (!codes_[bit].empty() && codes_[bit] != code) return Contradiction(bit, sample);
     codes_[bit] = code;
-    flags_[bit] = VmFlagOf(code);
-    known_ |= uint64_t{1} << bit;
+    table_.flags[static_cast<size_t>(bit)] = VmFlagOf(code);
+    table_.known |= uint64_t{1} << bit;
   }
   return absl::OkStatus();
 }
 
-absl::Status VmFlagTable::CheckAgainst(const VmFlagSample& sample) const {
+absl::Status Learner::CheckAgainst(const VmFlagSample& sample) const {
   const std::vector<std::string_view> codes = Words(sample.codes);
-  for (uint64_t rest = known_; rest != 0;) {
+  for (uint64_t rest = table_.known; rest != 0;) {
     const int bit = TakeBit(rest);
     const bool set = (sample.bits >> bit & 1) != 0;
     const bool told = std::find(codes.begin(), codes.end(), codes_[bit]) != codes.end();
@@ -64,10 +66,19 @@ absl::Status VmFlagTable::CheckAgainst(const VmFlagSample& sample) const {
   return absl::OkStatus();
 }
 
+}  // namespace
+
+absl::StatusOr<VmFlagTable> VmFlagTable::Learn(std::span<const VmFlagSample> samples) {
+  Learner learner;
+  for (const VmFlagSample& sample : samples) RETURN_IF_ERROR(learner.LearnFrom(sample));
+  for (const VmFlagSample& sample : samples) RETURN_IF_ERROR(learner.CheckAgainst(sample));
+  return VmFlagTable(learner.table());
+}
+
 std::optional<VmFlags> VmFlagTable::Translate(uint64_t bits) const {
-  if ((bits & ~known_) != 0) return std::nullopt;
+  if ((bits & ~plain_.known) != 0) return std::nullopt;
   VmFlags flags;
-  while (bits != 0) flags.Set(flags_[TakeBit(bits)]);
+  while (bits != 0) flags.Set(plain_.flags[static_cast<size_t>(TakeBit(bits))]);
   return flags;
 }
 

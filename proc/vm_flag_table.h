@@ -1,6 +1,7 @@
 #ifndef PROC_VM_FLAG_TABLE_H_
 #define PROC_VM_FLAG_TABLE_H_
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -23,6 +24,15 @@ struct VmFlagSample {
 // the samples bear that out, a bit means the code that stands and falls with it.
 class VmFlagTable {
  public:
+  // What it says, in plain numbers.
+  struct Plain {
+    uint64_t known = 0;                 // bits
+    std::array<VmFlag, 64> flags = {};  // by bit
+  };
+
+  explicit VmFlagTable(const Plain& plain) : plain_(plain) {}
+  const Plain& plain() const { return plain_; }
+
   // FailedPrecondition when the samples contradict that or each other, DataLoss for codes that are
   // none. A sample with other than one code a bit teaches nothing (bits of protection keys have no
   // code), but has to agree with what is learnt from the others.
@@ -32,12 +42,7 @@ class VmFlagTable {
   std::optional<VmFlags> Translate(uint64_t bits) const;
 
  private:
-  absl::Status LearnFrom(const VmFlagSample& sample);
-  absl::Status CheckAgainst(const VmFlagSample& sample) const;
-
-  std::string codes_[64];  // by bit; empty: not known
-  VmFlag flags_[64] = {};
-  uint64_t known_ = 0;
+  Plain plain_;
 };
 
 }  // namespace dumpctl

@@ -33,15 +33,17 @@ struct FileOwner {
 // One descriptor of a task, as it was read. Text of procfs stays text: it is parsed after the
 // freeze.
 struct Descriptor {
+  // What most who go through many of them look at lies together.
   int number = 0;
-  // fdinfo; only what stands below its head, where that is known without the text (OpenFileRow).
-  std::string info_text;
-  std::optional<FdInfo> info;  // that head
-  struct stat stat = {};
+  uint32_t open_file = 0;  // OpenFileIndex::NumberOf; 0 without an index
   // The same open file among our own descriptors: it pins what stands behind, so that the rest can
   // be asked when the task runs again, or is dead. None when read from a running task.
   UniqueFd copy;
   int copy_number = -1;  // that it had, when it has been closed (SettleCopies)
+  struct stat stat = {};
+  // fdinfo; only what stands below its head, where that is known without the text (OpenFileRow).
+  std::string info_text;
+  std::optional<FdInfo> info;  // that head
   FileOwner owner;
   // Bytes of events that wait in an inotify or a fanotify. 0 when read from a running task.
   int waiting = 0;
@@ -49,7 +51,6 @@ struct Descriptor {
   // where the copy was given up), or where it is known without (OpenFileRow). What says a name in a
   // file system is told before the tasks run again (ReadNamedLinks).
   std::optional<std::string> link;
-  uint32_t open_file = 0;  // OpenFileIndex::NumberOf; 0 without an index
   // That link was seen to lead to the very file.
   bool named = false;
   // Of a pipe that is known to hold nothing: OpenFileRow::empty_pipe.

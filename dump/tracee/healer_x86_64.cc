@@ -298,11 +298,10 @@ Healer::Task Healer::WorkThrough(const Guest& guest, RemoteAddress scratch, size
   return {registers, base_ + kTableTold};
 }
 
-Healer::Task Healer::Spawn(const Guest& guest, RemoteAddress scratch) const {
+Healer::Task Healer::Spawn(const Guest& guest, RemoteAddress scratch, uint64_t shares) const {
   GeneralRegisters registers = At(guest, base_ + kSpawn);
   registers.rax = SYS_clone;
-  // Not CLONE_FILES: what the thread opens is in no other thread's table.
-  registers.rdi = CLONE_VM | CLONE_SIGHAND | CLONE_THREAD | CLONE_PTRACE;
+  registers.rdi = CLONE_VM | CLONE_SIGHAND | CLONE_THREAD | CLONE_PTRACE | shares;
   registers.rsi = registers.rdx = registers.r10 = registers.r8 = 0;
   registers.r12 = scratch.value();
   return {registers, base_ + kTableTold};

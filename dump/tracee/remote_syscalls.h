@@ -111,8 +111,8 @@ class RemoteSyscalls {
   // Linux 6.9, PIDFD_THREAD); the call's errno when that fails.
   absl::StatusOr<UniqueFd> OpenAside(long number, const std::array<uint64_t, 3>& arguments);
   // The same of a call that opens nothing, but may change the credentials of who makes it: those of
-  // a thread are its own. Gives its raw result. Errors: ResourceExhausted where there can be no
-  // such thread.
+  // a thread are its own, and the descriptor table is not. Gives its raw result. Errors:
+  // ResourceExhausted where there can be no such thread.
   absl::StatusOr<int64_t> AskAside(long number, const std::array<uint64_t, 3>& arguments);
 
   absl::Status Close();
@@ -139,8 +139,8 @@ class RemoteSyscalls {
   // Sees to it that calls are run in this thread, which is there.
   absl::Status SendAway(const FrozenThread& thread);
   absl::StatusOr<Copied> Clone(const FrozenThread& thread, uint64_t flags);
-  // A new thread, stopped; its number as we see it.
-  absl::StatusOr<pid_t> Spawn();
+  // A new thread, stopped; its number as we see it. `shares`: see Healer::Spawn.
+  absl::StatusOr<pid_t> Spawn(uint64_t shares);
   // When it has been born, what it is to do.
   absl::Status SetAside(const AsideThread& thread, pid_t tid, long number,
                         const std::array<uint64_t, 3>& arguments) const;

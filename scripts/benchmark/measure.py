@@ -58,7 +58,7 @@ class Bench:
     """
 
     def __init__(self, programs, target_program, directory, as_found=False):
-        self.programs = programs  # "ours" and "stock", or one of them: the path
+        self.programs = programs  # "ours" and "stock", or one of them: how it is started, as words
         self._target_program = target_program
         self._directory = directory
         self._as_found = as_found
@@ -78,7 +78,7 @@ class Bench:
             fill_and_drop(self._directory, expected * 5 // 4)
         self._images = os.path.join(self._directory, f"images-{len(os.listdir(self._directory))}")
         os.mkdir(self._images)
-        argv = [self.programs[dumper], "dump", "-t", str(target.pid), "-D", self._images]
+        argv = [*self.programs[dumper], "dump", "-t", str(target.pid), "-D", self._images]
         argv += ["-o", "dump.log"] + ([] if kill else ["-R"])
         try:
             result = self._run(argv, target, kill, limit)

@@ -5,13 +5,18 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <cstdlib>
+#include <filesystem>
 #include <string>
 #include <vector>
 
+#include "absl/cleanup/cleanup.h"
 #include "dumpctl/kernel_abi.h"
 #include "gtest/gtest.h"
+#include "proc/kept_layout.h"
 #include "proc/kernel_features.h"
 #include "proc/smaps_parser.h"
+#include "proc/vm_flag_table.h"
 #include "test/mm/mapped_child.h"
 
 namespace dumpctl {
@@ -67,6 +72,31 @@ TEST(BpfVmFlagsTest, TellsWhatSmapsTells) {
   const auto by_smaps = ParseSmaps(*child.Dir().Read("smaps"));
   ASSERT_TRUE(by_smaps.ok()) << by_smaps.status();
   ExpectSame(by_bpf->flags, *by_smaps);
+}
+
+TEST(BpfVmFlagsTest, LearnsOnceWhatTheBitsMean) {
+  if (!HasBpf()) GTEST_SKIP() << "this kernel or caller has no BPF iterators";
+  char directory[] = "/tmp/bpf_vm_flags_XXXXXX";
+  ASSERT_NE(mkdtemp(directory), nullptr);
+  const absl::Cleanup remove = [&directory] { std::filesystem::remove_all(directory); };
+  const LayoutStore store(directory + std::string("/kept"));
+  const MappedChild child(LayOutEveryFlag);
+  const auto by_smaps = ParseSmaps(*child.Dir().Read("smaps"));
+  ASSERT_TRUE(by_smaps.ok()) << by_smaps.status();
+  for (const bool kept : {false, true}) {
+    EXPECT_EQ(store.Find("vm_flags", sizeof(VmFlagTable::Plain)).has_value(), kept);
+    const auto flags = BpfVmFlags::Load(store);
+    ASSERT_TRUE(flags.ok()) << flags.status();
+    const auto by_bpf = flags->Read(child.pid());
+    ASSERT_TRUE(by_bpf.ok()) << by_bpf.status();
+    ExpectSame(by_bpf->flags, *by_smaps);
+  }
+  // What is kept is what is used.
+  const VmFlagTable::Plain nothing;
+  store.Keep("vm_flags", {reinterpret_cast<const char*>(&nothing), sizeof nothing});
+  const auto flags = BpfVmFlags::Load(store);
+  ASSERT_TRUE(flags.ok()) << flags.status();
+  EXPECT_TRUE(absl::IsNotFound(flags->Read(child.pid()).status()));
 }
 
 TEST(BpfVmFlagsTest, TellsOfManyMappingsAsTheyAreWhenRead) {
