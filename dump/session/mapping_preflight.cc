@@ -111,7 +111,7 @@ absl::Status ReadMaps(std::span<const Target> targets, size_t descriptors,
   constexpr size_t kHeapForTask = 32 << 10;
   constexpr size_t kHeapForThread = 6 << 10;
   constexpr size_t kHeapForDescriptor = 1536;
-  constexpr uint64_t kSlow = 2'500;
+  constexpr uint64_t kSlow = 1'500;
   constexpr uint64_t kCgroupCost = 20;  // us, for a thread
   uint64_t cost = 0;
   uint64_t cgroups = 0;
