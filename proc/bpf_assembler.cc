@@ -178,7 +178,7 @@ absl::Status ReadBpfRecords(const UniqueFd& attached, size_t size,
     }
     // Less than a record.
     has -= used;
-    std::copy_n(text.data() + used, has, text.data());
+    if (used != 0) std::copy_n(text.data() + used, has, text.data());
   }
   if (has != 0) return absl::DataLossError("a BPF program gave part of a record");
   return absl::OkStatus();

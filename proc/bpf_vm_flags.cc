@@ -53,25 +53,37 @@ MappingSource SourceOf(const VmaRecord& record, const VmFlags& flags) {
   return source;
 }
 
+constexpr std::string_view kTableName = "vm_flags";
+
+// Of what rights, limits and sysctls may keep a caller from making.
+bool IsWhole(const VmFlagTable& table) {
+  constexpr VmFlag kFlags[] = {VmFlag::kNoReserve, VmFlag::kLocked, VmFlag::kLockOnFault,
+                               VmFlag::kUffdWriteProtect};
+  return std::all_of(std::begin(kFlags), std::end(kFlags),
+                     [&table](VmFlag flag) { return table.Knows(flag); });
+}
+
 // What the bits mean is a kernel's own, as the layouts are; to learn it takes 1 ms.
 absl::StatusOr<VmFlagTable> TableOf(const BpfVmaIterator& iterator, const LayoutStore& store) {
-  constexpr std::string_view kName = "vm_flags";
   static_assert(std::has_unique_object_representations_v<VmFlagTable::Plain>);
   VmFlagTable::Plain plain;
-  if (const std::optional<std::string> kept = store.Find(kName, sizeof plain)) {
+  if (const std::optional<std::string> kept = store.Find(kTableName, sizeof plain)) {
     std::memcpy(&plain, kept->data(), sizeof plain);
     return VmFlagTable(plain);
   }
   ASSIGN_OR_RETURN(const std::vector<VmFlagSample> samples, SampleVmFlags(iterator));
   ASSIGN_OR_RETURN(const VmFlagTable table, VmFlagTable::Learn(samples));
+  if (!IsWhole(table)) return table;
   plain = table.plain();
-  store.Keep(kName, {reinterpret_cast<const char*>(&plain), sizeof plain});
+  store.Keep(kTableName, {reinterpret_cast<const char*>(&plain), sizeof plain});
   return table;
 }
 
 }  // namespace
 
 absl::StatusOr<BpfVmFlags> BpfVmFlags::Load() { return Load(LayoutStore::OfThisMachine()); }
+
+bool BpfVmFlags::IsKept() { return LayoutStore::OfThisMachine().Keeps(); }
 
 absl::StatusOr<BpfVmFlags> BpfVmFlags::Load(const LayoutStore& store) {
   ASSIGN_OR_RETURN(BpfVmaIterator iterator, BpfVmaIterator::Load());

@@ -53,6 +53,8 @@ class BpfVmFlags {
   static absl::StatusOr<BpfVmFlags> Load();
   // Where what the bits mean is kept, which is learnt once.
   static absl::StatusOr<BpfVmFlags> Load(const LayoutStore& store);
+  // Whether anything is kept for the next Load().
+  static bool IsKept();
 
   // Makes reading a task's flags quicker; `pid` as this process's pid namespace counts.
   absl::Status Attach(pid_t pid);

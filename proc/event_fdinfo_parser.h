@@ -14,8 +14,8 @@
 namespace dumpctl {
 
 // What /proc/PID/fdinfo/N says of an event descriptor below the head that every kind has
-// (proc_pid_fdinfo(5)). Each parser takes the whole text. Errors: DataLoss, naming the field and
-// quoting its line, or the whole text where there is none.
+// (proc_pid_fdinfo(5)). Each parser takes that, or the whole text. Errors: DataLoss, naming the
+// field and quoting its line, or the whole text where there is none.
 
 struct EventfdInfo {
   uint64_t count = 0;

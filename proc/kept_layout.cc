@@ -99,6 +99,13 @@ std::optional<std::string> LayoutStore::Find(std::string_view name, size_t size)
   return kept.substr(head.size(), size);
 }
 
+bool LayoutStore::Keeps() const {
+  if (key_.empty()) return false;
+  mkdir(directory_.c_str(), 0700);
+  const UniqueFd directory = Open();
+  return directory && faccessat(directory.get(), ".", W_OK | X_OK, AT_EACCESS) == 0;
+}
+
 void LayoutStore::Keep(std::string_view name, std::string_view layout) const {
   if (key_.empty()) return;
   mkdir(directory_.c_str(), 0700);

@@ -32,6 +32,8 @@ class LayoutStore {
 
   std::optional<std::string> Find(std::string_view name, size_t size) const;
   void Keep(std::string_view name, std::string_view layout) const;
+  // Whether what is kept will be found again. Makes the directory.
+  bool Keeps() const;
 
  private:
   // Invalid where nothing is kept, or others could write there.

@@ -82,4 +82,11 @@ std::optional<VmFlags> VmFlagTable::Translate(uint64_t bits) const {
   return flags;
 }
 
+bool VmFlagTable::Knows(VmFlag flag) const {
+  for (uint64_t rest = plain_.known; rest != 0;) {
+    if (plain_.flags[static_cast<size_t>(TakeBit(rest))] == flag) return true;
+  }
+  return false;
+}
+
 }  // namespace dumpctl

@@ -41,6 +41,9 @@ class VmFlagTable {
   // None when a bit is set that no sample told of: its code may be one that matters.
   std::optional<VmFlags> Translate(uint64_t bits) const;
 
+  // Whether some bit that it knows means `flag`.
+  bool Knows(VmFlag flag) const;
+
  private:
   Plain plain_;
 };

@@ -33,6 +33,19 @@ uint64_t BufferFor(const Target& target) {
   return std::min(own << 10, 2 * kDrainBuffer);
 }
 
+// NotFound where some mapping has a flag whose meaning was not learnt (of protection keys, mseal):
+// better now than in the freeze, where smaps would have to be read after all. Of few tasks, for
+// these are soon asked.
+absl::Status Try(const BpfVmFlags& flags, std::span<const pid_t> pids) {
+  constexpr size_t kFew = 16;
+  if (pids.size() > kFew) return absl::OkStatus();
+  for (const pid_t pid : pids) {
+    const absl::StatusOr<BpfMappings> read = flags.ReadBefore(pid, [](size_t) {});
+    if (absl::IsNotFound(read.status())) return read.status();
+  }
+  return absl::OkStatus();
+}
+
 // Loading a BPF program takes 1 ms on another CPU, while the targets run; 4 where nothing is kept
 // of the kernel (LayoutStore).
 void LoadFlagsByBpf(std::span<const Target> targets, Preflight& preflight) {
@@ -46,6 +59,7 @@ void LoadFlagsByBpf(std::span<const Target> targets, Preflight& preflight) {
     for (const pid_t pid : std::span(pids).first(std::min(pids.size(), kMostAttached))) {
       flags.Attach(pid).IgnoreError();
     }
+    RETURN_IF_ERROR(Try(flags, pids));
     return flags;
   };
   preflight.flags_by_bpf = RunBeside(load);
@@ -53,6 +67,13 @@ void LoadFlagsByBpf(std::span<const Target> targets, Preflight& preflight) {
 
 // Some 1,500 lines: as many mappings as BPF tells of sooner.
 constexpr size_t kLong = 128 << 10;
+
+// Whether smaps takes longer than to load a program, in us.
+bool IsSlow(uint64_t smaps_cost) {
+  constexpr uint64_t kLoadKept = 1'500;
+  constexpr uint64_t kLoad = 10'000;
+  return smaps_cost > kLoad || (smaps_cost > kLoadKept && BpfVmFlags::IsKept());
+}
 
 // Where a text is long, what becomes of it takes much memory, and so does the text. It is not read
 // to its end where BPF can tell: nullopt.
@@ -111,7 +132,6 @@ absl::Status ReadMaps(std::span<const Target> targets, size_t descriptors,
   constexpr size_t kHeapForTask = 32 << 10;
   constexpr size_t kHeapForThread = 6 << 10;
   constexpr size_t kHeapForDescriptor = 1536;
-  constexpr uint64_t kSlow = 1'500;
   constexpr uint64_t kCgroupCost = 20;  // us, for a thread
   uint64_t cost = 0;
   uint64_t cgroups = 0;
@@ -136,7 +156,7 @@ absl::Status ReadMaps(std::span<const Target> targets, size_t descriptors,
   constexpr uint64_t kWorthThread = 500;
   constexpr uint64_t kNameCost = 3;  // us, for a descriptor
   preflight.worth_helper = many || cost + cgroups + descriptors * kNameCost >= kWorthThread;
-  if (many || (cost > kSlow && features.Has(KernelFeature::kBpfTaskVma))) {
+  if (many || (features.Has(KernelFeature::kBpfTaskVma) && IsSlow(cost))) {
     LoadFlagsByBpf(targets, preflight);
   }
   return absl::OkStatus();

@@ -173,6 +173,7 @@ TEST_F(DescriptorRowsTest, WhatWasPeekedAtMayHaveOtherNumbersByNow) {
       const Descriptor& got = (*read)[i];
       EXPECT_EQ(got.number, (*all)[i].number);
       EXPECT_EQ(got.info_text, (*all)[i].info_text + (same.contains(got.number) ? kMark : ""));
+      EXPECT_EQ(got.info, (*all)[i].info);
       EXPECT_EQ(got.link, (*all)[i].link);
       EXPECT_NE(got.open_file, 0u);
     }

@@ -60,6 +60,7 @@ class KeptLayoutTest : public ::testing::Test {
 };
 
 TEST_F(KeptLayoutTest, IsSearchedForOnce) {
+  EXPECT_TRUE(LayoutStore(directory_).Keeps());
   ExpectFound(1);
   ExpectFound(0);
   EXPECT_EQ(LayoutStore(directory_).Find("two", sizeof(TwoPlaces))->size(), sizeof(TwoPlaces));
@@ -126,6 +127,7 @@ TEST_F(KeptLayoutTest, IsTakenFromNobodyElse) {
 
 TEST_F(KeptLayoutTest, IsSearchedForWhereNothingCanBeKept) {
   std::ofstream(directory_) << "no directory";
+  EXPECT_FALSE(LayoutStore(directory_).Keeps());
   ExpectFound(1);
   ExpectFound(1);
 }

@@ -32,6 +32,18 @@ TEST(VmFlagTableTest, TranslatesWhatItHasSeen) {
             (VmFlags{F::kExec, F::kLocked, F::kAccount, F::kNoReserve}));
 }
 
+TEST(VmFlagTableTest, SaysWhichFlagsItKnows) {
+  const auto table = VmFlagTable::Learn(kSamples);
+  ASSERT_TRUE(table.ok()) << table.status();
+  EXPECT_TRUE(table->Knows(F::kRead));
+  EXPECT_TRUE(table->Knows(F::kNoReserve));
+  EXPECT_FALSE(table->Knows(F::kUffdWriteProtect));
+  EXPECT_FALSE(VmFlagTable::Learn({})->Knows(F::kRead));
+  // As plain numbers, too.
+  EXPECT_TRUE(VmFlagTable(table->plain()).Knows(F::kLocked));
+  EXPECT_EQ(VmFlagTable(table->plain()).Translate(0x302004), table->Translate(0x302004));
+}
+
 TEST(VmFlagTableTest, DoesNotGuessAtOthers) {
   const auto table = VmFlagTable::Learn(kSamples);
   ASSERT_TRUE(table.ok()) << table.status();

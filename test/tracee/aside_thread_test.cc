@@ -71,6 +71,29 @@ TEST(AsideThreadTest, TakesWhatIsOpenedAsideAndLeavesNothing) {
   EXPECT_EQ(child.Join(), 0);
 }
 
+// To copy a large one would take long.
+TEST(AsideThreadTest, WhatIsAskedAsideHasTheDescriptorTableOfAll) {
+  Child child(SleepInTwoThreads);
+  WaitUntilBlocked(child.pid());
+  const size_t files = CountIn(child.pid(), "fd");
+  {
+    auto task = FrozenTask::Freeze(child.pid(), Soon());
+    ASSERT_TRUE(task.ok()) << task.status();
+    auto calls = RemoteSyscalls::Create(*task);
+    ASSERT_TRUE(calls.ok()) << calls.status();
+    const auto opened = calls->AskAside(SYS_eventfd2, {0, EFD_CLOEXEC});
+    ASSERT_TRUE(opened.ok()) << opened.status();
+    EXPECT_EQ(CountIn(child.pid(), "fd"), files + 1);
+    const auto closed = calls->AskAside(SYS_close, {static_cast<uint64_t>(*opened)});
+    ASSERT_TRUE(closed.ok()) << closed.status();
+    EXPECT_EQ(*closed, 0);
+    EXPECT_TRUE(calls->Close().ok());
+  }
+  EXPECT_EQ(CountIn(child.pid(), "fd"), files);
+  EXPECT_EQ(CountIn(child.pid(), "task"), 2u);
+  EXPECT_EQ(child.Join(), 0);
+}
+
 // No thread can block SIGSTOP, and it is the only one that runs.
 TEST(AsideThreadTest, AStopThatAThreadAsideTakesIsThatOfTheProcess) {
   Child child([](int ready) {
@@ -106,8 +129,11 @@ TEST(AsideThreadTest, AStopThatAThreadAsideTakesIsThatOfTheProcess) {
   WaitUntilBlocked(child.pid());
 }
 
-TEST(AsideThreadTest, NothingIsLeftOfWhatIsOpenedAsideWhenItsTracerIsKilled) {
-  if (!HasThreadPidfds()) GTEST_SKIP() << "no Linux 6.9";
+class KilledBesideAsideThreadTest : public testing::TestWithParam<bool> {};
+
+TEST_P(KilledBesideAsideThreadTest, NothingIsLeft) {
+  const bool opens = GetParam();
+  if (opens && !HasThreadPidfds()) GTEST_SKIP() << "no Linux 6.9";
   for (int round = 0; round < 24; ++round) {
     SCOPED_TRACE(round);
     Child child([](int ready) {
@@ -121,7 +147,8 @@ TEST(AsideThreadTest, NothingIsLeftOfWhatIsOpenedAsideWhenItsTracerIsKilled) {
     const pid_t tracer = ForkTracer(child, [&](FrozenTask&, RemoteSyscalls& calls) {
       const itimerval soon = {{0, 0}, {0, 1000 + 97 * round}};
       setitimer(ITIMER_REAL, &soon, nullptr);
-      while (calls.OpenAside(SYS_eventfd2, {0, 0}).ok()) {
+      while (opens ? calls.OpenAside(SYS_eventfd2, {0, 0}).ok()
+                   : calls.AskAside(SYS_poll, {0, 0, 1}).ok()) {
       }
       return 3;
     });
@@ -139,6 +166,9 @@ TEST(AsideThreadTest, NothingIsLeftOfWhatIsOpenedAsideWhenItsTracerIsKilled) {
     WaitUntilBlocked(child.pid());
   }
 }
+
+INSTANTIATE_TEST_SUITE_P(Calls, KilledBesideAsideThreadTest, testing::Bool(),
+                         [](const auto& info) { return info.param ? "Opens" : "Asks"; });
 
 }  // namespace
 }  // namespace dumpctl
