@@ -4,12 +4,9 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstring>
 #include <iterator>
 #include <optional>
-#include <string>
 #include <string_view>
-#include <type_traits>
 
 #include "absl/strings/str_cat.h"
 #include "dumpctl/status_macros.h"
@@ -53,8 +50,6 @@ MappingSource SourceOf(const VmaRecord& record, const VmFlags& flags) {
   return source;
 }
 
-constexpr std::string_view kTableName = "vm_flags";
-
 // Of what rights, limits and sysctls may keep a caller from making.
 bool IsWhole(const VmFlagTable& table) {
   constexpr VmFlag kFlags[] = {VmFlag::kNoReserve, VmFlag::kLocked, VmFlag::kLockOnFault,
@@ -65,17 +60,11 @@ bool IsWhole(const VmFlagTable& table) {
 
 // What the bits mean is a kernel's own, as the layouts are; to learn it takes 1 ms.
 absl::StatusOr<VmFlagTable> TableOf(const BpfVmaIterator& iterator, const LayoutStore& store) {
-  static_assert(std::has_unique_object_representations_v<VmFlagTable::Plain>);
-  VmFlagTable::Plain plain;
-  if (const std::optional<std::string> kept = store.Find(kTableName, sizeof plain)) {
-    std::memcpy(&plain, kept->data(), sizeof plain);
-    return VmFlagTable(plain);
-  }
+  constexpr std::string_view kName = "vm_flags";
+  if (const auto kept = store.FindValue<VmFlagTable::Plain>(kName)) return VmFlagTable(*kept);
   ASSIGN_OR_RETURN(const std::vector<VmFlagSample> samples, SampleVmFlags(iterator));
   ASSIGN_OR_RETURN(const VmFlagTable table, VmFlagTable::Learn(samples));
-  if (!IsWhole(table)) return table;
-  plain = table.plain();
-  store.Keep(kTableName, {reinterpret_cast<const char*>(&plain), sizeof plain});
+  if (IsWhole(table)) store.KeepValue(kName, table.plain());
   return table;
 }
 

@@ -79,6 +79,11 @@ UniqueFd LayoutStore::Open() const {
   return directory;
 }
 
+UniqueFd LayoutStore::Make() const {
+  if (!key_.empty()) mkdir(directory_.c_str(), 0700);
+  return Open();
+}
+
 std::string LayoutStore::HeadOf(std::string_view name) const {
   return absl::StrCat(key_, std::string(name), std::string(1, '\0'));
 }
@@ -100,16 +105,12 @@ std::optional<std::string> LayoutStore::Find(std::string_view name, size_t size)
 }
 
 bool LayoutStore::Keeps() const {
-  if (key_.empty()) return false;
-  mkdir(directory_.c_str(), 0700);
-  const UniqueFd directory = Open();
+  const UniqueFd directory = Make();
   return directory && faccessat(directory.get(), ".", W_OK | X_OK, AT_EACCESS) == 0;
 }
 
 void LayoutStore::Keep(std::string_view name, std::string_view layout) const {
-  if (key_.empty()) return;
-  mkdir(directory_.c_str(), 0700);
-  const UniqueFd directory = Open();
+  const UniqueFd directory = Make();
   if (!directory) return;
   // Without a name until it is whole: whoever is killed leaves nothing.
   const UniqueFd file(openat(directory.get(), ".", O_WRONLY | O_TMPFILE | O_CLOEXEC, 0600));

@@ -32,17 +32,40 @@ class LayoutStore {
 
   std::optional<std::string> Find(std::string_view name, size_t size) const;
   void Keep(std::string_view name, std::string_view layout) const;
+  // The same of a value without a pointer in it.
+  template <typename Value>
+  std::optional<Value> FindValue(std::string_view name) const;
+  template <typename Value>
+  void KeepValue(std::string_view name, const Value& value) const;
   // Whether what is kept will be found again. Makes the directory.
   bool Keeps() const;
 
  private:
   // Invalid where nothing is kept, or others could write there.
   UniqueFd Open() const;
+  // The same, made where there is none.
+  UniqueFd Make() const;
   std::string HeadOf(std::string_view name) const;
 
   std::string directory_;
   std::string key_;  // empty: nothing is kept
 };
+
+template <typename Value>
+std::optional<Value> LayoutStore::FindValue(std::string_view name) const {
+  static_assert(std::is_trivially_copyable_v<Value> &&
+                std::has_unique_object_representations_v<Value>);
+  const std::optional<std::string> kept = Find(name, sizeof(Value));
+  if (!kept) return std::nullopt;
+  Value value;
+  std::memcpy(&value, kept->data(), sizeof value);
+  return value;
+}
+
+template <typename Value>
+void LayoutStore::KeepValue(std::string_view name, const Value& value) const {
+  Keep(name, {reinterpret_cast<const char*>(&value), sizeof value});
+}
 
 // `find` has to be the same for a name at all times, and no Layout may have a pointer in it.
 // Errors: its own, and KernelBtf::Open's.
@@ -50,16 +73,10 @@ template <typename Layout>
 absl::StatusOr<Layout> KeptLayout(std::string_view name,
                                   absl::StatusOr<Layout> (*find)(std::string_view btf),
                                   const LayoutStore& store = LayoutStore::OfThisMachine()) {
-  static_assert(std::is_trivially_copyable_v<Layout> &&
-                std::has_unique_object_representations_v<Layout>);
-  Layout layout;
-  if (const std::optional<std::string> kept = store.Find(name, sizeof layout)) {
-    std::memcpy(&layout, kept->data(), sizeof layout);
-    return layout;
-  }
+  if (const std::optional<Layout> kept = store.FindValue<Layout>(name)) return *kept;
   ASSIGN_OR_RETURN(const KernelBtf btf, KernelBtf::Open());
-  ASSIGN_OR_RETURN(layout, find(btf.bytes()));
-  store.Keep(name, {reinterpret_cast<const char*>(&layout), sizeof layout});
+  ASSIGN_OR_RETURN(const Layout layout, find(btf.bytes()));
+  store.KeepValue(name, layout);
   return layout;
 }
 

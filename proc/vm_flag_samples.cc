@@ -21,8 +21,8 @@
 #include "dumpctl/status_macros.h"
 #include "dumpctl/unique_fd.h"
 #include "proc/proc_fs.h"
-#include "proc/smaps_entries.h"
 #include "proc/smaps_parser.h"
+#include "proc/task_maps.h"
 
 namespace dumpctl {
 namespace {
@@ -135,13 +135,6 @@ bool IsSample(const MappingFlags& mapping, std::string_view head, const SamplePa
                      [head](std::string_view name) { return head.ends_with(name); });
 }
 
-absl::Status ReadSmaps(const ProcDir& self, SmapsEntries::Found take) {
-  SmapsEntries entries;
-  RETURN_IF_ERROR(
-      self.ReadPieces("smaps", [&](std::string_view piece) { return entries.Take(piece, take); }));
-  return entries.Finish();
-}
-
 }  // namespace
 
 absl::StatusOr<std::vector<VmFlagSample>> SampleVmFlags(const BpfVmaIterator& iterator) {
@@ -157,7 +150,7 @@ absl::StatusOr<std::vector<VmFlagSample>> SampleVmFlags(const BpfVmaIterator& it
     if (IsSample(mapping, head, pages)) told.push_back({mapping, std::string(codes)});
     return absl::OkStatus();
   };
-  RETURN_IF_ERROR(ReadSmaps(self, keep));
+  RETURN_IF_ERROR(ReadSmapsOf(self, keep));
 
   ASSIGN_OR_RETURN(const UniqueFd attached, iterator.Attach(getpid()));
   const auto learn = [&](const VmaRecord& record) {
@@ -186,7 +179,7 @@ absl::StatusOr<std::vector<Mapping>> MappingsOfEveryTask() {
     mappings.push_back(std::move(mapping));
     return absl::OkStatus();
   };
-  RETURN_IF_ERROR(ReadSmaps(self, keep));
+  RETURN_IF_ERROR(ReadSmapsOf(self, keep));
   return mappings;
 }
 

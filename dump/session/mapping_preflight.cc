@@ -48,10 +48,11 @@ absl::Status Try(const BpfVmFlags& flags, std::span<const pid_t> pids) {
 
 // Loading a BPF program takes 1 ms on another CPU, while the targets run; 4 where nothing is kept
 // of the kernel (LayoutStore).
-void LoadFlagsByBpf(std::span<const Target> targets, Preflight& preflight) {
+// `reads_many`: mappings are read so in preflight anyway (ReadManyMappings).
+void LoadFlagsByBpf(std::span<const Target> targets, bool reads_many, Preflight& preflight) {
   std::vector<pid_t> pids;
   for (const Target& target : targets) pids.push_back(target.pid);
-  const auto load = [pids]() -> absl::StatusOr<BpfVmFlags> {
+  const auto load = [pids, reads_many]() -> absl::StatusOr<BpfVmFlags> {
     const TraceSpan span(TraceKind::kThread, "load the program of VmFlags");
     ASSIGN_OR_RETURN(BpfVmFlags flags, BpfVmFlags::Load());
     // The others, and whoever cannot be, are when they are read.
@@ -59,7 +60,7 @@ void LoadFlagsByBpf(std::span<const Target> targets, Preflight& preflight) {
     for (const pid_t pid : std::span(pids).first(std::min(pids.size(), kMostAttached))) {
       flags.Attach(pid).IgnoreError();
     }
-    RETURN_IF_ERROR(Try(flags, pids));
+    if (!reads_many) RETURN_IF_ERROR(Try(flags, pids));
     return flags;
   };
   preflight.flags_by_bpf = RunBeside(load);
@@ -101,20 +102,24 @@ absl::StatusOr<std::optional<std::string>> ReadMapsText(const ProcDir& task,
 // Their list, with its names, twice, and what becomes of it.
 constexpr size_t kHeapForMapping = 512;
 
-// By BPF. Any error means to read maps.
-absl::StatusOr<std::vector<Mapping>> ReadManyMappings(const Target& target,
-                                                      const Preflight& preflight) {
+// By BPF. Any error means to read maps; where flags are not known, see Try, all of them.
+absl::StatusOr<std::vector<Mapping>> ReadManyMappings(const Target& target, Preflight& preflight) {
   const absl::StatusOr<BpfVmFlags>& by_bpf = preflight.flags_by_bpf.get();
   RETURN_IF_ERROR(by_bpf.status());
-  ASSIGN_OR_RETURN(const BpfMappings read, by_bpf->ReadBefore(target.pid, [](size_t mappings) {
-    ReserveHeap(mappings * kHeapForMapping);
-  }));
-  return NameMappings(target.dir, read);
+  const absl::StatusOr<BpfMappings> read = by_bpf->ReadBefore(
+      target.pid, [](size_t mappings) { ReserveHeap(mappings * kHeapForMapping); });
+  if (absl::IsNotFound(read.status())) {
+    std::promise<absl::StatusOr<BpfVmFlags>> untold;
+    untold.set_value(read.status());
+    preflight.flags_by_bpf = untold.get_future().share();
+  }
+  RETURN_IF_ERROR(read.status());
+  return NameMappings(target.dir, *read);
 }
 
 // What was read before, if it still serves.
 absl::StatusOr<std::vector<Mapping>> MappingsOf(const Target& target, bool again,
-                                                const Preflight& preflight, TaskPreflight& task) {
+                                                Preflight& preflight, TaskPreflight& task) {
   if (!again && !task.maps_text.empty()) return ParseMaps(task.maps_text);
   if (!again && preflight.flags_by_bpf.valid()) {
     absl::StatusOr<std::vector<Mapping>> many = ReadManyMappings(target, preflight);
@@ -157,7 +162,7 @@ absl::Status ReadMaps(std::span<const Target> targets, size_t descriptors,
   constexpr uint64_t kNameCost = 3;  // us, for a descriptor
   preflight.worth_helper = many || cost + cgroups + descriptors * kNameCost >= kWorthThread;
   if (many || (features.Has(KernelFeature::kBpfTaskVma) && IsSlow(cost))) {
-    LoadFlagsByBpf(targets, preflight);
+    LoadFlagsByBpf(targets, many, preflight);
   }
   return absl::OkStatus();
 }

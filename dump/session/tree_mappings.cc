@@ -9,8 +9,8 @@
 #include "dumpctl/trace.h"
 #include "proc/map_file_opener.h"
 #include "proc/same_mappings.h"
-#include "proc/smaps_entries.h"
 #include "proc/smaps_parser.h"
+#include "proc/task_maps.h"
 
 namespace dumpctl {
 namespace {
@@ -182,16 +182,13 @@ std::future<absl::StatusOr<std::vector<ScannedPages>>> ScanBeside(const FrozenTr
 absl::StatusOr<ReadFlags> ReadFlagsFromSmaps(const FrozenTask& task,
                                              absl::FunctionRef<void(std::string_view)> see) {
   ReadFlags read;
-  SmapsEntries entries;
   const auto keep = [&](std::string_view head, std::string_view codes) -> absl::Status {
     see(head);
     ASSIGN_OR_RETURN(const MappingFlags mapping, ParseMappingFlags(head, codes));
     read.flags.push_back(mapping);
     return absl::OkStatus();
   };
-  RETURN_IF_ERROR(task.dir().ReadPieces(
-      "smaps", [&](std::string_view piece) { return entries.Take(piece, keep); }));
-  RETURN_IF_ERROR(entries.Finish());
+  RETURN_IF_ERROR(ReadSmapsOf(task.dir(), keep));
   return read;
 }
 

@@ -26,8 +26,8 @@
 #include "gtest/gtest.h"
 #include "proc/bpf_open_files.h"
 #include "proc/kernel_features.h"
-#include "proc/text_fields.h"
 #include "test/fd/opening_child.h"
+#include "test/proc/below_head.h"
 
 namespace dumpctl {
 namespace {
@@ -38,11 +38,9 @@ using testing::SizeIs;
 constexpr char kMark[] = "mark:\t1\n";
 
 // What stands below the head of its fdinfo.
-std::string BelowHead(const Descriptor& descriptor) {
-  std::string_view text = descriptor.info_text;
-  constexpr int kHead = 4;  // lines: pos, flags, mnt_id, ino
-  for (int i = 0; i < kHead && !descriptor.info; ++i) TakeUntil(text, '\n');
-  return std::string(text);
+std::string BelowHeadOf(const Descriptor& descriptor) {
+  const std::string& text = descriptor.info_text;
+  return descriptor.info ? text : std::string(BelowHead(std::string_view(text)));
 }
 
 class DescriptorRowsTest : public testing::Test {
@@ -113,7 +111,7 @@ TEST_F(DescriptorRowsTest, ByBpfTheyAreTheSame) {
     EXPECT_EQ(got.number, want.number);
     // Of a socket fdinfo tells what does not matter.
     EXPECT_EQ(InfoOf(got).value(), InfoOf(want).value()) << i;
-    EXPECT_EQ(BelowHead(got), S_ISSOCK(got.stat.st_mode) ? "" : BelowHead(want)) << i;
+    EXPECT_EQ(BelowHeadOf(got), S_ISSOCK(got.stat.st_mode) ? "" : BelowHeadOf(want)) << i;
     EXPECT_EQ(got.stat.st_ino, want.stat.st_ino) << i;
     EXPECT_EQ(got.stat.st_mode, want.stat.st_mode) << i;
     EXPECT_EQ(got.stat.st_size, want.stat.st_size) << i;
@@ -227,7 +225,7 @@ TEST_F(DescriptorRowsTest, WhatWasPeekedAtIsReadAgainWhereItHasChanged) {
     const Descriptor& want = (*expected)[i];
     const Descriptor& got = (*actual)[i];
     if (i != 14) {
-      EXPECT_EQ(BelowHead(got), BelowHead(want) + (same.contains(i) ? kMark : "")) << i;
+      EXPECT_EQ(BelowHeadOf(got), BelowHeadOf(want) + (same.contains(i) ? kMark : "")) << i;
       EXPECT_EQ(InfoOf(got).value(), InfoOf(want).value()) << i;
     }
     EXPECT_EQ(got.link, want.link ? *want.link : DescriptorLink(*self, want.copy.get()).value());

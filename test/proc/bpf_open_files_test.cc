@@ -28,16 +28,10 @@
 #include "proc/fdinfo_parser.h"
 #include "proc/kernel_features.h"
 #include "proc/proc_fs.h"
-#include "proc/text_fields.h"
+#include "test/proc/below_head.h"
 
 namespace dumpctl {
 namespace {
-
-// What stands below pos, flags, mnt_id and ino.
-std::string_view BelowHead(std::string_view text) {
-  for (int i = 0; i < 4; ++i) TakeUntil(text, '\n');
-  return text;
-}
 
 class BpfOpenFilesTest : public testing::Test {
  protected:

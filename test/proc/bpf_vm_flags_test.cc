@@ -80,7 +80,7 @@ TEST(BpfVmFlagsTest, LearnsOnceWhatTheBitsMean) {
   const auto by_smaps = ParseSmaps(*child.Dir().Read("smaps"));
   ASSERT_TRUE(by_smaps.ok()) << by_smaps.status();
   for (const bool kept : {false, true}) {
-    if (store.Find("vm_flags", sizeof(VmFlagTable::Plain)).has_value() != kept) {
+    if (store.FindValue<VmFlagTable::Plain>("vm_flags").has_value() != kept) {
       GTEST_SKIP() << "this caller cannot put memory into every state";
     }
     const auto flags = BpfVmFlags::Load(store);
@@ -90,8 +90,7 @@ TEST(BpfVmFlagsTest, LearnsOnceWhatTheBitsMean) {
     ExpectSame(by_bpf->flags, *by_smaps);
   }
   // What is kept is what is used.
-  const VmFlagTable::Plain nothing;
-  store.Keep("vm_flags", {reinterpret_cast<const char*>(&nothing), sizeof nothing});
+  store.KeepValue("vm_flags", VmFlagTable::Plain());
   const auto flags = BpfVmFlags::Load(store);
   ASSERT_TRUE(flags.ok()) << flags.status();
   EXPECT_TRUE(absl::IsNotFound(flags->Read(child.pid()).status()));
