@@ -232,7 +232,10 @@ absl::Status FrozenTask::WaitForStops(absl::Time deadline,
         gone.insert(tid);
       } else if (stop->kind == Stop::Kind::kSignal) {
         // Let it be delivered (a handler's frame is then part of the stack we dump); the stop we
-        // asked for follows before the first instruction.
+        // ask for follows before the first instruction. Kernel trap: that of a signal may be all
+        // that comes of the stop that was asked for before, for the lock under which that is done
+        // is let go while an interval timer is wound up again, its signal taken already.
+        RETURN_IF_ERROR(PtraceInterrupt(tid));
         RETURN_IF_ERROR(PtraceCont(tid, stop->signal));
         still.push_back(tid);
       } else if (stop->kind == Stop::Kind::kGroupStop) {
