@@ -50,6 +50,7 @@ FrozenTask::FrozenTask(FrozenTask&& other) noexcept
       threads_(std::exchange(other.threads_, {})),
       running_(std::exchange(other.running_, {})),
       stop_signal_(other.stop_signal_),
+      read_(other.read_),
       may_suspend_seccomp_(other.may_suspend_seccomp_) {}
 
 FrozenTask::~FrozenTask() { DetachAll().IgnoreError(); }
@@ -70,6 +71,23 @@ absl::StatusOr<FrozenTask> FrozenTask::Freeze(pid_t pid, absl::Time deadline,
                                               const std::function<absl::Status()>& may_go_on) {
   ASSIGN_OR_RETURN(FrozenTask task, Open(pid));
   RETURN_IF_ERROR(StopAll(std::span(&task, 1), deadline, may_go_on));
+  if (!task.HoldsLeader()) return Died(pid);
+  RETURN_IF_ERROR(task.ReadThreads());
+  return task;
+}
+
+absl::StatusOr<FrozenTask> FrozenTask::FreezePatiently(pid_t pid, absl::Time deadline) {
+  ASSIGN_OR_RETURN(FrozenTask task, Open(pid));
+  for (;;) {
+    const absl::Time until = std::min(absl::Now() + kLongestStand, deadline);
+    const absl::Status stopped = StopAll(std::span(&task, 1), until, {});
+    if (!absl::IsDeadlineExceeded(stopped) || until == deadline) {
+      RETURN_IF_ERROR(stopped);
+      break;
+    }
+    task.LetStandingGo();
+    RETURN_IF_ERROR(task.WaitForStops(deadline, {}));
+  }
   if (!task.HoldsLeader()) return Died(pid);
   RETURN_IF_ERROR(task.ReadThreads());
   return task;
@@ -142,6 +160,7 @@ absl::Status FrozenTask::ReadThreads() {
     if (absl::IsNotFound(read)) return Died(pid_);
     RETURN_IF_ERROR(read);
   }
+  read_ = true;
   return absl::OkStatus();
 }
 
@@ -277,8 +296,21 @@ absl::Status FrozenTask::ReadThread(FrozenThread& thread) {
   return SetGeneralRegisters(thread.tid, thread.registers);
 }
 
+void FrozenTask::LetStandingGo() {
+  const std::set<pid_t> running(running_.begin(), running_.end());
+  std::erase_if(threads_, [&](FrozenThread& thread) {
+    if (running.contains(thread.tid)) return false;
+    ReadThread(thread).IgnoreError();
+    // It may be dead.
+    PtraceDetach(thread.tid, 0).IgnoreError();
+    return true;
+  });
+}
+
 absl::Status FrozenTask::DetachAll() {
   absl::Status result;
+  // Given up before all stood.
+  if (!read_) LetStandingGo();
   // The leader last: it is the one that others look at.
   for (auto thread = threads_.rbegin(); thread != threads_.rend(); ++thread) {
     const absl::Status status = PtraceDetach(thread->tid, 0);

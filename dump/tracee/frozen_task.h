@@ -51,6 +51,10 @@ class FrozenTask {
   // of `may_go_on`, asked at least every 100 ms, with that.
   static absl::StatusOr<FrozenTask> Freeze(pid_t pid, absl::Time deadline,
                                            const std::function<absl::Status()>& may_go_on = {});
+  // The same where there is no haste: while a thread does not stop, for it has called vfork(2) or
+  // waits for a disk, the others stand for kLongestStand at most, and then run until it has.
+  static absl::StatusOr<FrozenTask> FreezePatiently(pid_t pid, absl::Time deadline);
+  static constexpr absl::Duration kLongestStand = absl::Milliseconds(50);
 
   FrozenTask(FrozenTask&& other) noexcept;
   FrozenTask& operator=(FrozenTask&&) = delete;
@@ -116,6 +120,8 @@ class FrozenTask {
   // Forgets what is out of the common.
   void SiftRows();
   absl::Status ReadThread(FrozenThread& thread);
+  // Lets those go on that stand, their system calls put back as far as it can be done.
+  void LetStandingGo();
   absl::Status DetachAll();
 
   pid_t pid_ = 0;
@@ -124,6 +130,7 @@ class FrozenTask {
   std::vector<FrozenThread> threads_;
   std::vector<pid_t> running_;  // seized and asked to stop, but not seen stopped yet
   int stop_signal_ = 0;
+  bool read_ = false;  // what all threads were stopped with
   bool may_suspend_seccomp_ = true;  // until the kernel has refused it
 };
 

@@ -75,7 +75,7 @@ absl::Status WithCalls(
     pid_t pid, uint64_t start_time, absl::Time deadline,
     absl::FunctionRef<absl::Status(RemoteSyscalls& calls, const FrozenTask& task)> deed) {
   if (!IsThere(pid, start_time)) return absl::OkStatus();
-  absl::StatusOr<FrozenTask> task = FrozenTask::Freeze(pid, deadline);
+  absl::StatusOr<FrozenTask> task = FrozenTask::FreezePatiently(pid, deadline);
   if (!IsThere(pid, start_time)) return absl::OkStatus();
   if (absl::IsNotFound(task.status()) && EndsSoon(pid, start_time)) return absl::OkStatus();
   RETURN_IF_ERROR(task.status());
