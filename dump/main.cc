@@ -16,6 +16,7 @@
 #include "dump/cli/interruption.h"
 #include "dump/cli/page_server_command.h"
 #include "dump/cli/show_command.h"
+#include "dump/cli/sifted_options.h"
 #include "dump/cli/tracking_command.h"
 #include "dump/cli/unpack_command.h"
 #include "dump/cli/verbosity.h"
@@ -46,25 +47,35 @@ int TellFailure(const absl::Status& status) {
 
 struct Command {
   std::string_view name;
-  void (*add)(CLI::App& app, dumpctl::CommandAction& action);
+  void (*add)(CLI::App& app, dumpctl::CommandAction& action, dumpctl::OptionNames& names);
   bool knows_unserved = false;  // those of criu(8) that are to be refused by their names
 };
-constexpr Command kCommands[] = {
-    {"dump", dumpctl::AddDumpCommand, true}, {"pre-dump", dumpctl::AddPreDumpCommand, true},
-    {"untrack", dumpctl::AddUntrackCommand}, {"dedup", dumpctl::AddDedupCommand},
-    {"explain", dumpctl::AddExplainCommand}, {"check", dumpctl::AddCheckCommand},
-    {"show", dumpctl::AddShowCommand},       {"page-server", dumpctl::AddPageServerCommand, true},
-    {"unpack", dumpctl::AddUnpackCommand}};
+
+// One that has few options is told of all.
+template <void (*kAdd)(CLI::App& app, dumpctl::CommandAction& action)>
+void AddWhole(CLI::App& app, dumpctl::CommandAction& action, dumpctl::OptionNames&) {
+  kAdd(app, action);
+}
+
+constexpr Command kCommands[] = {{"dump", dumpctl::AddDumpCommand, true},
+                                 {"pre-dump", dumpctl::AddPreDumpCommand, true},
+                                 {"untrack", AddWhole<dumpctl::AddUntrackCommand>},
+                                 {"dedup", AddWhole<dumpctl::AddDedupCommand>},
+                                 {"explain", dumpctl::AddExplainCommand},
+                                 {"check", AddWhole<dumpctl::AddCheckCommand>},
+                                 {"show", AddWhole<dumpctl::AddShowCommand>},
+                                 {"page-server", AddWhole<dumpctl::AddPageServerCommand>, true},
+                                 {"unpack", AddWhole<dumpctl::AddUnpackCommand>}};
 
 // The command that is asked for is enough: the options of others are a tenth of the time that a
 // dump of a small process takes.
 void AddCommands(std::string_view asked, bool unserved, CLI::App& app,
-                 dumpctl::CommandAction& action) {
+                 dumpctl::CommandAction& action, dumpctl::OptionNames& names) {
   const auto is_asked = [asked](const Command& command) { return command.name == asked; };
   const bool known = std::any_of(std::begin(kCommands), std::end(kCommands), is_asked);
   for (const Command& command : kCommands) {
     if (known && !is_asked(command)) continue;
-    command.add(app, action);
+    command.add(app, action, names);
     if (!unserved || !command.knows_unserved) continue;
     dumpctl::RefuseUnservedCriuOptions(*app.get_subcommand(std::string(command.name)));
   }
@@ -75,19 +86,26 @@ std::optional<int> Parse(std::vector<std::string> words, dumpctl::CommandAction&
   const std::string asked = words.empty() ? "" : words.front();
   // CLI11 takes them from the back.
   std::reverse(words.begin(), words.end());
-  // Half of all options are there only to be refused, and to know them takes longer than all else
-  // here. A command line that is understood without them names none; of any other one of them may
-  // be the reason.
-  for (const bool unserved : {false, true}) {
+  // To know all options takes longer than all else here, and half of them are there only to be
+  // refused. A command line that is understood by those that it names needs no other; help tells of
+  // all that are served; and of any other line one that is not may be the reason.
+  enum class Known { kNamed, kServed, kAll };
+  for (const Known known : {Known::kNamed, Known::kServed, Known::kAll}) {
+    dumpctl::OptionNames names = known == Known::kNamed ? dumpctl::OptionNames::In(words)
+                                                        : dumpctl::OptionNames::All();
     CLI::App app("dumpctl: checkpoint a live process tree into CRIU-compatible images", "dumpctl");
     app.set_version_flag("-V,--version", DUMPCTL_VERSION);
     app.require_subcommand(1);
-    AddCommands(asked, unserved, app, action);
+    AddCommands(asked, known == Known::kAll, app, action, names);
+    if (names.missed()) continue;
     try {
       app.parse(std::vector<std::string>(words));
       break;
     } catch (const CLI::ParseError& error) {
-      if (unserved || error.get_exit_code() == 0) return TellParseError(app, error);
+      const bool answer = error.get_exit_code() == 0;
+      if (known == Known::kAll || (known == Known::kServed && answer)) {
+        return TellParseError(app, error);
+      }
     }
   }
   return std::nullopt;

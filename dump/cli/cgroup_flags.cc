@@ -34,7 +34,7 @@ std::string Add(const std::string& text, CgroupProperties& properties) {
   return "";
 }
 
-void AddProperties(CLI::App& command, CgroupProperties& properties) {
+void AddProperties(SiftedCommand& command, CgroupProperties& properties) {
   command
       .add_option_function<std::vector<std::string>>(
           "--cgroup-props",
@@ -45,9 +45,9 @@ void AddProperties(CLI::App& command, CgroupProperties& properties) {
             }
           },
           "files of cgroups that are saved, by controller; may be repeated")
-      ->expected(1)
-      ->take_all()
-      ->type_name("SPEC");
+      .expected(1)
+      .take_all()
+      .type_name("SPEC");
   command
       .add_option_function<std::vector<std::string>>(
           "--cgroup-props-file",
@@ -61,24 +61,24 @@ void AddProperties(CLI::App& command, CgroupProperties& properties) {
             }
           },
           "the same from a file")
-      ->expected(1)
-      ->take_all()
-      ->type_name("FILE");
+      .expected(1)
+      .take_all()
+      .type_name("FILE");
 }
 
 }  // namespace
 
-void AddCgroupOptions(CLI::App& command, CgroupOptions& options) {
+void AddCgroupOptions(SiftedCommand& command, CgroupOptions& options) {
   command
       .add_option_function<std::string>(
           "--manage-cgroups",
           [&options](const std::string& mode) { options.ignore = mode == "ignore"; },
           "how a restore treats cgroups: soft (default), none, props, full, strict; ignore: only "
           "who is where is saved")
-      ->expected(0, 1)
-      ->default_str("soft")
-      ->check(CLI::IsMember(std::vector<std::string>(std::begin(kModes), std::end(kModes))))
-      ->type_name("MODE");
+      .expected(0, 1)
+      .default_str("soft")
+      .check(CLI::IsMember(std::vector<std::string>(std::begin(kModes), std::end(kModes))))
+      .type_name("MODE");
   command
       .add_option_function<std::vector<std::string>>(
           "--cgroup-root",
@@ -86,25 +86,25 @@ void AddCgroupOptions(CLI::App& command, CgroupOptions& options) {
             for (const std::string& root : roots) options.roots.push_back(RootOf(root));
           },
           "[CONTROLLER:]/PATH: save all cgroups below it; may be repeated")
-      ->check(WhyNoRoot)
-      ->expected(1)
-      ->take_all()
-      ->type_name("ROOT");
+      .check(WhyNoRoot)
+      .expected(1)
+      .take_all()
+      .type_name("ROOT");
   command
       .add_option("--cgroup-dump-controller", options.controllers,
                   "pay heed to this controller alone; may be repeated")
-      ->expected(1)
-      ->take_all()
-      ->type_name("NAME");
+      .expected(1)
+      .take_all()
+      .type_name("NAME");
   AddProperties(command, options.properties);
   command
       .add_option("--cgroup-yard", options.yard,
                   "a directory with one of each hierarchy, by controllers")
-      ->type_name("DIR");
+      .type_name("DIR");
   command
       .add_option("--freeze-cgroup", options.freeze_cgroup,
                   "freeze this cgroup's directory while its processes are seized")
-      ->type_name("DIR");
+      .type_name("DIR");
 }
 
 }  // namespace dumpctl

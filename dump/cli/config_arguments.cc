@@ -89,9 +89,10 @@ std::vector<std::string> FilesToRead(const Named& named, const ConfigPlaces& pla
 class Commands {
  public:
   explicit Commands(const std::string& command) {
-    AddDumpCommand(app_, action_);
-    AddPreDumpCommand(app_, action_);
-    AddExplainCommand(app_, action_);
+    OptionNames all = OptionNames::All();
+    AddDumpCommand(app_, action_, all);
+    AddPreDumpCommand(app_, action_, all);
+    AddExplainCommand(app_, action_, all);
     dump_ = app_.get_subcommand(std::string(kDump));
     for (const std::string_view name : {kDump, kPreDump}) {
       RefuseUnservedCriuOptions(*app_.get_subcommand(std::string(name)));

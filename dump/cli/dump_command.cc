@@ -3,14 +3,15 @@
 #include <cstdio>
 #include <map>
 #include <memory>
-#include <set>
 #include <string>
+#include <vector>
 
 #include "dump/cli/dump_log.h"
 #include "dump/cli/environment.h"
 #include "dump/cli/interruption.h"
 #include "dump/cli/progress_bar.h"
 #include "dump/cli/report_text.h"
+#include "dump/cli/sifted_options.h"
 #include "dump/cli/target_options.h"
 #include "dump/cli/verbosity.h"
 #include "dump/cli/work_path.h"
@@ -81,47 +82,47 @@ absl::Status RunDump(DumpArguments& arguments) {
 
 // A page server takes memory alone: where images go is another matter.
 // `excluded`: other places for all of them.
-void AddPageServerOptions(CLI::App& command, DumpArguments& arguments,
-                          const std::set<CLI::Option*>& excluded) {
-  CLI::Option* port =
+void AddPageServerOptions(SiftedCommand& command, DumpArguments& arguments,
+                          const std::vector<SiftedOption>& excluded) {
+  const SiftedOption port =
       command.add_option("--port", arguments.server.port, "where a page server listens")
-          ->type_name("PORT");
-  CLI::Option* address =
+          .type_name("PORT");
+  const SiftedOption address =
       command.add_option("--address", arguments.server.address, "where a page server listens")
-          ->type_name("ADDRESS");
-  CLI::Option* page_server = command
+          .type_name("ADDRESS");
+  SiftedOption page_server = command
                                  .add_flag("--page-server,!--no-page-server", arguments.page_server,
                                            "send memory to a page server")
-                                 ->needs(port)
-                                 ->needs(address);
-  for (CLI::Option* each : excluded) page_server->excludes(each);
+                                 .needs(port)
+                                 .needs(address);
+  for (const SiftedOption& each : excluded) page_server.excludes(each);
 }
 
 // Those of every command that writes images.
-void AddCommonOptions(CLI::App& command, DumpArguments& arguments) {
+void AddCommonOptions(SiftedCommand& command, DumpArguments& arguments) {
   DumpOptions& options = arguments.options;
   AddTargetOptions(command, options);
   command.add_option("-D,--images-dir", options.images_dir, "where the images go (default: .)")
-      ->type_name("DIR");
+      .type_name("DIR");
   command
       .add_option("-W,--work-dir", options.work_dir,
                   "where log and statistics go (default: the images directory)")
-      ->type_name("DIR");
+      .type_name("DIR");
   command.add_option("-o,--log-file", arguments.log_file, "log there, not to stderr")
-      ->type_name("FILE");
+      .type_name("FILE");
   command
       .add_option("--verbosity", arguments.verbosity,
                   "or -vN: log 1 errors, 2 warnings (default), 3 information, 4 all")
-      ->type_name("N");
+      .type_name("N");
   command
       .add_option("--timeout", arguments.timeout_seconds,
                   "seconds that freezing may take (default: 10)")
-      ->check(WhyNoNumber)
-      ->type_name("SECONDS");
+      .check(WhyNoNumber)
+      .type_name("SECONDS");
   command
       .add_option("--prev-images-dir", options.prev_images_dir,
                   "leave to the images there, relative to -D, what is not written since")
-      ->type_name("DIR");
+      .type_name("DIR");
   command.add_flag("--auto-dedup,!--no-auto-dedup", options.auto_dedup,
                    "free in these what is written again");
   command.add_flag("--json", arguments.json, "tell what was done as JSON");
@@ -129,92 +130,95 @@ void AddCommonOptions(CLI::App& command, DumpArguments& arguments) {
 
 }  // namespace
 
-void AddDumpCommand(CLI::App& app, CommandAction& action) {
+void AddDumpCommand(CLI::App& app, CommandAction& action, OptionNames& names) {
   auto arguments = std::make_shared<DumpArguments>();
-  CLI::App* command = app.add_subcommand("dump", "write the state of a process into images");
+  CLI::App* const app_command =
+      app.add_subcommand("dump", "write the state of a process into images");
+  SiftedCommand command(*app_command, names);
   DumpOptions& options = arguments->options;
-  AddCommonOptions(*command, *arguments);
-  CLI::Option* output =
+  AddCommonOptions(command, *arguments);
+  const SiftedOption output =
       command
-          ->add_option("--output", options.output,
+          .add_option("--output", options.output,
                        "write all images as one tar archive there, - for standard output")
-          ->check(CLI::Validator(
+          .check(CLI::Validator(
               [](const std::string& file) { return file.empty() ? "it takes a file, or -" : ""; },
               ""))
-          ->excludes(command->get_option("--images-dir"))
-          ->excludes(command->get_option("--prev-images-dir"))
-          ->excludes(command->get_option("--link-remap"))
-          ->type_name("FILE");
-  CLI::Option* stream =
+          .excludes(command.get_option("--images-dir"))
+          .excludes(command.get_option("--prev-images-dir"))
+          .excludes(command.get_option("--link-remap"))
+          .type_name("FILE");
+  const SiftedOption stream =
       command
-          ->add_flag("--stream,!--no-stream", options.stream,
+          .add_flag("--stream,!--no-stream", options.stream,
                      "send all images to the image streamer that waits in the images directory")
-          ->excludes(output)
-          ->excludes(command->get_option("--link-remap"));
-  AddPageServerOptions(*command, *arguments, {output, stream});
-  command->add_flag("--sync,!--no-sync", options.sync,
+          .excludes(output)
+          .excludes(command.get_option("--link-remap"));
+  AddPageServerOptions(command, *arguments, {output, stream});
+  command.add_flag("--sync,!--no-sync", options.sync,
                     "the dump stands only when it is on the disk (fsync)");
   command
-      ->add_flag("--direct,!--no-direct", options.direct,
+      .add_flag("--direct,!--no-direct", options.direct,
                  "write memory past the page cache (O_DIRECT)")
-      ->excludes(output)
-      ->excludes(stream);
+      .excludes(output)
+      .excludes(stream);
   command
-      ->add_option("--network-lock", options.network_lock,
+      .add_option("--network-lock", options.network_lock,
                    "what keeps packets of connections away: iptables (default), nftables, skip")
-      ->transform(CLI::CheckedTransformer(kNetworkLocks))
-      ->type_name("METHOD");
-  CLI::Option* running =
-      command->add_flag("-R,--leave-running", arguments->leave_running, "let the process go on");
+      .transform(CLI::CheckedTransformer(kNetworkLocks))
+      .type_name("METHOD");
+  const SiftedOption running =
+      command.add_flag("-R,--leave-running", arguments->leave_running, "let the process go on");
   command
-      ->add_option(
+      .add_option(
           "--snapshot", options.snapshot.mode,
           "with -R, write memory while the process runs: auto (default), cow (from copies), "
           "pre-copy (beforehand), off")
-      ->transform(CLI::CheckedTransformer(kSnapshotModes))
-      ->type_name("MODE");
+      .transform(CLI::CheckedTransformer(kSnapshotModes))
+      .type_name("MODE");
   command
-      ->add_option_function<std::string>(
+      .add_option_function<std::string>(
           "--snapshot-max-extra",
           [&options](const std::string& size) { options.snapshot.max_extra = SizeOf(size); },
           "copies may come to take so much memory (default: what there is)")
-      ->check(WhyNoSize)
-      ->type_name("SIZE");
-  command->add_flag("-s,--leave-stopped", arguments->leave_stopped, "leave the process stopped")
-      ->excludes(running);
-  command->add_option("--pidfile", options.pidfile, "write the pid of the process there")
-      ->type_name("FILE");
+      .check(WhyNoSize)
+      .type_name("SIZE");
+  command.add_flag("-s,--leave-stopped", arguments->leave_stopped, "leave the process stopped")
+      .excludes(running);
+  command.add_option("--pidfile", options.pidfile, "write the pid of the process there")
+      .type_name("FILE");
   command
-      ->add_option("--action-script", options.action_scripts,
+      .add_option("--action-script", options.action_scripts,
                    "run that before and after the dump; may be repeated")
-      ->take_all()
-      ->expected(1)
-      ->excludes(output)
-      ->excludes(stream)
-      ->type_name("FILE");
+      .take_all()
+      .expected(1)
+      .excludes(output)
+      .excludes(stream)
+      .type_name("FILE");
   command
-      ->add_option("--trace", options.trace,
+      .add_option("--trace", options.trace,
                    "write there what the dump's time went into, for Perfetto")
-      ->type_name("FILE");
-  command->add_flag("--track-mem,!--no-track-mem", options.track_mem,
+      .type_name("FILE");
+  command.add_flag("--track-mem,!--no-track-mem", options.track_mem,
                     "let the next dump save only what is written from now on");
-  TakeTheLast(*command);
-  command->callback([arguments, &action] { action = [arguments] { return RunDump(*arguments); }; });
+  TakeTheLast(*app_command);
+  app_command->callback([arguments, &action] { action = [arguments] { return RunDump(*arguments); }; });
 }
 
-void AddPreDumpCommand(CLI::App& app, CommandAction& action) {
+void AddPreDumpCommand(CLI::App& app, CommandAction& action, OptionNames& names) {
   auto arguments = std::make_shared<DumpArguments>();
   arguments->run = PreDump;
   arguments->leave_running = true;
   arguments->options.track_mem = true;
-  CLI::App* command = app.add_subcommand(
+  CLI::App* const app_command = app.add_subcommand(
       "pre-dump",
       "save memory alone, and let the next dump save only what is written from then on");
-  AddCommonOptions(*command, *arguments);
-  AddPageServerOptions(*command, *arguments, {});
-  command->add_flag("--track-mem")->description("taken, and of no effect: it is always so");
-  TakeTheLast(*command);
-  command->callback([arguments, &action] { action = [arguments] { return RunDump(*arguments); }; });
+  SiftedCommand command(*app_command, names);
+  AddCommonOptions(command, *arguments);
+  AddPageServerOptions(command, *arguments, {});
+  command.add_flag("--track-mem").description("taken, and of no effect: it is always so");
+  TakeTheLast(*app_command);
+  app_command->callback([arguments, &action] { action = [arguments] { return RunDump(*arguments); }; });
 }
 
 }  // namespace dumpctl

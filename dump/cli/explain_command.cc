@@ -138,11 +138,12 @@ struct ExplainArguments {
 
 }  // namespace
 
-void AddExplainCommand(CLI::App& app, CommandAction& action) {
+void AddExplainCommand(CLI::App& app, CommandAction& action, OptionNames& names) {
   auto arguments = std::make_shared<ExplainArguments>();
   CLI::App* command = app.add_subcommand(
       "explain", "say what a dump would find, write and refuse; nothing is frozen");
-  AddTargetOptions(*command, arguments->options);
+  SiftedCommand sifted(*command, names);
+  AddTargetOptions(sifted, arguments->options);
   command->add_flag("--json", arguments->json, "as one JSON object");
   TakeTheLast(*command);
   command->callback([arguments, &action] {

@@ -30,26 +30,26 @@ std::string WhyNotExternal(const std::string& text) {
 
 }  // namespace
 
-void AddTargetOptions(CLI::App& command, DumpOptions& options) {
+void AddTargetOptions(SiftedCommand& command, DumpOptions& options) {
   // Both are served before there is a command line to be parsed: WithConfigFiles.
-  command.add_option("--config")->description("take options from there, too")->type_name("FILE");
+  command.add_option("--config").description("take options from there, too").type_name("FILE");
   command.add_flag("--no-default-config")
-      ->description("take none from the default configuration files");
+      .description("take none from the default configuration files");
   command.add_option("-t,--tree", options.pid, "the process")
-      ->required()
-      ->check(WhyNoPid)
-      ->type_name("PID");
+      .required()
+      .check(WhyNoPid)
+      .type_name("PID");
   command.add_flag("-j,--shell-job,!--no-shell-job", options.terminals.shell_job,
                    "the session's leader is not part of the dump");
   command.add_flag("-x,--ext-unix-sk", options.external_unix_sockets,
                    "datagram sockets may be connected to others by their names");
-  CLI::Option* established =
+  const SiftedOption established =
       command.add_flag("--tcp-established,!--no-tcp-established", options.inet.tcp_established,
                        "save connections of TCP");
   command
       .add_flag("--tcp-close,!--no-tcp-close", options.inet.tcp_close,
                 "let a restore close connections of TCP")
-      ->excludes(established);
+      .excludes(established);
   command.add_flag("--skip-in-flight,!--no-skip-in-flight", options.inet.skip_in_flight,
                    "leave out connections that wait to be accepted, and datagrams");
   command
@@ -65,10 +65,10 @@ void AddTargetOptions(CLI::App& command, DumpOptions& options) {
             }
           },
           "what a restore is given: file[MNT_ID:INODE], tty[RDEV:DEV]; may be repeated")
-      ->check(WhyNotExternal)
-      ->take_all()
-      ->expected(1)
-      ->type_name("RESOURCE");
+      .check(WhyNotExternal)
+      .take_all()
+      .expected(1)
+      .type_name("RESOURCE");
   AddCgroupOptions(command, options.cgroups);
   command.add_flag("-l,--file-locks,!--no-file-locks", options.file_locks,
                    "save locks on files, too");
@@ -79,17 +79,17 @@ void AddTargetOptions(CLI::App& command, DumpOptions& options) {
           "--ghost-limit",
           [&options](const std::string& size) { options.ghost_limit = SizeOf(size); },
           "save deleted files of up to so many bytes (default: 1M)")
-      ->check(WhyNoSize)
-      ->type_name("SIZE");
+      .check(WhyNoSize)
+      .type_name("SIZE");
   command
       .add_option("--write-once", options.write_once,
                   "write pages that forked processes share once: auto (default), off")
-      ->transform(CLI::CheckedTransformer(kWriteOnce))
-      ->type_name("WHETHER");
+      .transform(CLI::CheckedTransformer(kWriteOnce))
+      .type_name("WHETHER");
   command.add_flag("--ghost-fiemap,!--no-ghost-fiemap")
-      ->description("taken, and of no effect: holes are found without it");
+      .description("taken, and of no effect: holes are found without it");
   command.add_flag("--unprivileged,!--no-unprivileged")
-      ->description("taken, and of no effect: who lacks a capability is told which");
+      .description("taken, and of no effect: who lacks a capability is told which");
 }
 
 void TakeTheLast(CLI::App& command) {

@@ -5,13 +5,14 @@
 #include <cstdint>
 #include <string>
 
+#include "dump/cli/sifted_options.h"
 #include "dump/session/dump_options.h"
 
 namespace dumpctl {
 
 // The options that say which tree is meant and what of it may be dumped, spelled as in criu(8).
 // `options` must outlive the command.
-void AddTargetOptions(CLI::App& command, DumpOptions& options);
+void AddTargetOptions(SiftedCommand& command, DumpOptions& options);
 
 // As criu(8) has it: of an option that is given several times, the last one counts. To be called
 // when the command has all its options.
