@@ -114,12 +114,16 @@ constexpr Field kFields[] = {
 absl::StatusOr<TaskStatus> ParseStatus(std::string_view text) {
   TaskStatus status;
   std::bitset<std::size(kFields)> seen;
+  // Kernels have them in this order.
+  size_t next = 0;
   while (!text.empty()) {
     const std::string_view line = TakeUntil(text, '\n');
     std::string_view value = line;
     const std::string_view key = TakeUntil(value, ':');
-    for (size_t i = 0; i < std::size(kFields); ++i) {
+    for (size_t n = 0; n < std::size(kFields); ++n) {
+      const size_t i = (next + n) % std::size(kFields);
       if (key != kFields[i].key) continue;
+      next = i + 1;
       // The name alone may begin or end with blanks; one tab comes before it.
       const bool is_name = i == 0;
       if (is_name && value.starts_with('\t')) value.remove_prefix(1);
@@ -127,6 +131,7 @@ absl::StatusOr<TaskStatus> ParseStatus(std::string_view text) {
         return MalformedText("status", key, line);
       }
       seen.set(i);
+      break;
     }
   }
   for (size_t i = 0; i < std::size(kFields); ++i) {

@@ -189,7 +189,7 @@ absl::StatusOr<image::cg_controller_entry> ControllerEntry(const std::string& hi
   entry.set_is_threaded(false);
   if (options.ignore) return entry;
   entry.set_is_threaded(!hierarchy.empty());
-  const Walk walk(hierarchy, options.properties);
+  const Walk walk(hierarchy, options.properties ? *options.properties : DefaultCgroupProperties());
   for (const std::string& path : paths) {
     absl::StatusOr<UniqueFd> directory = hierarchies.Open(hierarchy, path);
     if (absl::IsNotFound(directory.status())) continue;

@@ -1,6 +1,7 @@
 #ifndef DUMP_CG_CGROUP_OPTIONS_H_
 #define DUMP_CG_CGROUP_OPTIONS_H_
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,7 +21,8 @@ struct CgroupOptions {
   bool ignore = false;                   // --manage-cgroups=ignore: no more than who is where
   std::vector<CgroupRoot> roots;         // --cgroup-root
   std::vector<std::string> controllers;  // --cgroup-dump-controller; empty: all
-  CgroupProperties properties = DefaultCgroupProperties();  // --cgroup-props, --cgroup-props-file
+  // --cgroup-props, --cgroup-props-file; none: DefaultCgroupProperties
+  std::optional<CgroupProperties> properties;
   std::string yard;           // --cgroup-yard; empty: where the hierarchies are mounted
   std::string freeze_cgroup;  // --freeze-cgroup; empty: none
 };

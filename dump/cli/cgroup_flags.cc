@@ -4,6 +4,7 @@
 
 #include <fstream>
 #include <iterator>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -27,14 +28,15 @@ std::string WhyNoRoot(const std::string& text) {
 }
 
 // What a text for --cgroup-props is wrong with, or nothing.
-std::string Add(const std::string& text, CgroupProperties& properties) {
-  absl::StatusOr<CgroupProperties> added = AddCgroupProperties(properties, text);
+std::string Add(const std::string& text, std::optional<CgroupProperties>& properties) {
+  absl::StatusOr<CgroupProperties> added =
+      AddCgroupProperties(properties ? *properties : DefaultCgroupProperties(), text);
   if (!added.ok()) return std::string(added.status().message());
   properties = *std::move(added);
   return "";
 }
 
-void AddProperties(SiftedCommand& command, CgroupProperties& properties) {
+void AddProperties(SiftedCommand& command, std::optional<CgroupProperties>& properties) {
   command
       .add_option_function<std::vector<std::string>>(
           "--cgroup-props",
