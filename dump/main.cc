@@ -91,8 +91,8 @@ std::optional<int> Parse(std::vector<std::string> words, dumpctl::CommandAction&
   // all that are served; and of any other line one that is not may be the reason.
   enum class Known { kNamed, kServed, kAll };
   for (const Known known : {Known::kNamed, Known::kServed, Known::kAll}) {
-    dumpctl::OptionNames names = known == Known::kNamed ? dumpctl::OptionNames::In(words)
-                                                        : dumpctl::OptionNames::All();
+    dumpctl::OptionNames names =
+        known == Known::kNamed ? dumpctl::OptionNames::In(words) : dumpctl::OptionNames::All();
     CLI::App app("dumpctl: checkpoint a live process tree into CRIU-compatible images", "dumpctl");
     app.set_version_flag("-V,--version", DUMPCTL_VERSION);
     app.require_subcommand(1);

@@ -140,7 +140,7 @@ void AddDumpCommand(CLI::App& app, CommandAction& action, OptionNames& names) {
   const SiftedOption output =
       command
           .add_option("--output", options.output,
-                       "write all images as one tar archive there, - for standard output")
+                      "write all images as one tar archive there, - for standard output")
           .check(CLI::Validator(
               [](const std::string& file) { return file.empty() ? "it takes a file, or -" : ""; },
               ""))
@@ -151,20 +151,20 @@ void AddDumpCommand(CLI::App& app, CommandAction& action, OptionNames& names) {
   const SiftedOption stream =
       command
           .add_flag("--stream,!--no-stream", options.stream,
-                     "send all images to the image streamer that waits in the images directory")
+                    "send all images to the image streamer that waits in the images directory")
           .excludes(output)
           .excludes(command.get_option("--link-remap"));
   AddPageServerOptions(command, *arguments, {output, stream});
   command.add_flag("--sync,!--no-sync", options.sync,
-                    "the dump stands only when it is on the disk (fsync)");
+                   "the dump stands only when it is on the disk (fsync)");
   command
       .add_flag("--direct,!--no-direct", options.direct,
-                 "write memory past the page cache (O_DIRECT)")
+                "write memory past the page cache (O_DIRECT)")
       .excludes(output)
       .excludes(stream);
   command
       .add_option("--network-lock", options.network_lock,
-                   "what keeps packets of connections away: iptables (default), nftables, skip")
+                  "what keeps packets of connections away: iptables (default), nftables, skip")
       .transform(CLI::CheckedTransformer(kNetworkLocks))
       .type_name("METHOD");
   const SiftedOption running =
@@ -189,7 +189,7 @@ void AddDumpCommand(CLI::App& app, CommandAction& action, OptionNames& names) {
       .type_name("FILE");
   command
       .add_option("--action-script", options.action_scripts,
-                   "run that before and after the dump; may be repeated")
+                  "run that before and after the dump; may be repeated")
       .take_all()
       .expected(1)
       .excludes(output)
@@ -197,12 +197,13 @@ void AddDumpCommand(CLI::App& app, CommandAction& action, OptionNames& names) {
       .type_name("FILE");
   command
       .add_option("--trace", options.trace,
-                   "write there what the dump's time went into, for Perfetto")
+                  "write there what the dump's time went into, for Perfetto")
       .type_name("FILE");
   command.add_flag("--track-mem,!--no-track-mem", options.track_mem,
-                    "let the next dump save only what is written from now on");
+                   "let the next dump save only what is written from now on");
   TakeTheLast(*app_command);
-  app_command->callback([arguments, &action] { action = [arguments] { return RunDump(*arguments); }; });
+  app_command->callback(
+      [arguments, &action] { action = [arguments] { return RunDump(*arguments); }; });
 }
 
 void AddPreDumpCommand(CLI::App& app, CommandAction& action, OptionNames& names) {
@@ -218,7 +219,8 @@ void AddPreDumpCommand(CLI::App& app, CommandAction& action, OptionNames& names)
   AddPageServerOptions(command, *arguments, {});
   command.add_flag("--track-mem").description("taken, and of no effect: it is always so");
   TakeTheLast(*app_command);
-  app_command->callback([arguments, &action] { action = [arguments] { return RunDump(*arguments); }; });
+  app_command->callback(
+      [arguments, &action] { action = [arguments] { return RunDump(*arguments); }; });
 }
 
 }  // namespace dumpctl

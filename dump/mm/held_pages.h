@@ -3,8 +3,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
-#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -15,17 +15,18 @@
 
 namespace dumpctl {
 
-// The pages of one small task, which are read while it stands, and written when it runs again.
+// The pages of one task, which are read while it stands, and written when it runs again.
 class HeldPages {
  public:
-  static constexpr uint64_t kMost = 1 << 20;
+  static constexpr uint64_t kMost = 16 << 20;
 
-  // Has room for so many bytes, touched by now; for none where that is more than kMost.
-  explicit HeldPages(uint64_t bytes) : memory_(bytes <= kMost ? bytes : 0) {}
+  // Has room for so many bytes, touched by now, which takes some 100 us a MB; for none where that
+  // is more than kMost, or there is no memory.
+  explicit HeldPages(uint64_t bytes);
 
-  // Reads pages of `runs`, for the place behind what `sink` holds, and accounts them there. False:
-  // there is no room for them, or the sink is no file that anything may be written to later.
-  // Errors: MemorySource's; nothing is accounted then.
+  // Reads pages of `runs`, for the place behind what `sink` holds, and accounts them there; many,
+  // by two threads. False: there is no room for them, or the sink is no file that anything may be
+  // written to later. Errors: MemorySource's; nothing is accounted then.
   absl::StatusOr<bool> Read(const MemorySource& source, std::span<const PageRun> runs,
                             PageSink& sink);
   // Writes what was read, into the file of that sink, which must be there still. Errors:
@@ -33,8 +34,14 @@ class HeldPages {
   absl::Status Write();
 
  private:
-  std::vector<std::byte> memory_;
-  uint64_t held_ = 0;  // bytes at its beginning
+  struct Unmap {
+    size_t size;
+    void operator()(std::byte* memory) const;
+  };
+
+  std::unique_ptr<std::byte, Unmap> mapping_;
+  std::span<std::byte> room_;  // in it
+  uint64_t held_ = 0;          // bytes at its beginning
   BorrowedFd file_{-1};
   uint64_t offset_ = 0;  // in the file
 };

@@ -1,7 +1,5 @@
 #include "dump/mm/page_drainer.h"
 
-#include <pthread.h>
-
 #include <algorithm>
 #include <atomic>
 #include <cstddef>
@@ -14,7 +12,7 @@
 #include "absl/time/time.h"
 #include "dump/mm/page_file.h"
 #include "dump/tracee/child_changes.h"
-#include "dumpctl/moved_apart.h"
+#include "dumpctl/by_two.h"
 #include "dumpctl/status_macros.h"
 #include "dumpctl/trace.h"
 
@@ -135,19 +133,12 @@ class Copy {
   absl::Status status_;
 };
 
-void* WorkAlong(void* copy) {
-  const TraceSpan span(TraceKind::kThread, "copy pages");
-  static_cast<Copy*>(copy)->Work({});
-  return nullptr;
-}
-
 void WorkByTwo(Copy& copy, const DrainProgress& progress) {
-  pthread_t second;
-  // Where there can be no other thread, one does all.
-  const bool helped = pthread_create(&second, nullptr, WorkAlong, &copy) == 0;
-  if (helped) const MovedApart apart(second);
-  copy.Work(progress);
-  if (helped) pthread_join(second, nullptr);
+  const auto work_along = [&copy] {
+    const TraceSpan span(TraceKind::kThread, "copy pages");
+    copy.Work({});
+  };
+  DoByTwo(work_along, [&] { copy.Work(progress); });
 }
 
 // In order, while the stream's thread writes what was read before.

@@ -58,9 +58,13 @@ bool IsNotCopied(const Vma& vma);
 // before they were read from the task (WriteWatch). Those that it has as they were then are told as
 // in_parent. None of a task with private huge pages of hugetlbfs, which restorers read by other
 // rules.
+//
+// `page_tables`: KiB that they take, by now or a little earlier. Where they are many, two threads
+// look through what is wide.
 absl::StatusOr<ScannedPages> ScanPages(const ProcDir& task, const VmaList& vmas,
                                        const KernelFeatures& features, ScanOf of = ScanOf::kTask,
-                                       std::span<const PageRun> saved = {});
+                                       std::span<const PageRun> saved = {},
+                                       uint64_t page_tables = 0);
 
 // Whether pages of such a task may stand in parent images: see above.
 bool MayHaveParent(const VmaList& vmas);

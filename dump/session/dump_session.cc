@@ -134,11 +134,11 @@ absl::Status Session::RunPhases() {
     ASSIGN_OR_RETURN(preflight, LookOver());
   }
   RETURN_IF_ERROR(destination.OpenSinks(targets_.size() + preflight.shared_memory.size()));
+  HeldPages held(BytesToHold());
   const BpfVmFlags* const by_bpf = FlagsByBpf(run_, preflight);
   CgroupFreezer freezer(run_.options.cgroups.freeze_cgroup);
   Helper helper(preflight.worth_helper);
   ASSIGN_OR_RETURN(const std::string run_id, NewRunId());
-  HeldPages held(BytesToHold());
 
   ASSIGN_OR_RETURN(FrozenTree tree, Freeze(freezer));
   // Before the tree is let go, whichever way that comes about.
@@ -182,6 +182,7 @@ absl::Status Session::RunPhases() {
     RETURN_IF_ERROR(LetGoOfFiles(features_, facts));
   }
   pre_copy_.End();
+  // Here: the tree runs, and has a use for other processors.
   const absl::Time writing = absl::Now();
   RETURN_IF_ERROR(held.Write());
   run_.report.memory_written += absl::Now() - writing;
@@ -210,11 +211,18 @@ absl::StatusOr<Preflight> Session::LookOver() {
 }
 
 uint64_t Session::BytesToHold() const {
-  if (targets_.size() != 1) return 0;
+  const DumpOptions& options = run_.options;
+  const bool to_files = options.output.empty() && !options.stream && !options.page_server;
+  if (targets_.size() != 1 || !to_files || options.direct) return 0;
   if (pre_copy_.wrote()) return HeldPages::kMost;  // of what it has written to since
   // Of what it shares with files, some is its own by then.
   constexpr uint64_t kSome = 64 << 10;
-  return root().PrivateBytes() + kSome;
+  const uint64_t bytes = root().PrivateBytes() + kSome;
+  // Who stands until all is written would wait for the room as well, and there is none to be made
+  // for what is copied.
+  constexpr uint64_t kLittle = 1 << 20;
+  const bool worth = run_.runs_early() && !copies_.prepared();
+  return worth || bytes <= kLittle ? bytes : 0;
 }
 
 absl::StatusOr<FrozenTree> Session::Freeze(CgroupFreezer& freezer) {

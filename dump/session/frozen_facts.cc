@@ -116,7 +116,7 @@ absl::Status ReadHoldings(const FrozenTree& tree, Preflight& preflight, const Bp
   ASSIGN_OR_RETURN(std::optional<OpenFileIndex> opened, IndexOpenFiles(tree, preflight, facts));
   OpenFileIndex* const index = opened ? &*opened : nullptr;
   RETURN_IF_ERROR(ReadTreeMappings(tree, preflight, by_bpf, facts));
-  auto scanning = ScanBeside(tree, features, facts);
+  auto scanning = ScanBeside(tree, features, preflight, facts);
   const absl::Status read = ReadTreeDescriptors(tree, preflight, index, facts);
   // In any case: it looks into the facts.
   absl::StatusOr<std::vector<ScannedPages>> pages = scanning.get();

@@ -27,10 +27,10 @@ uint64_t SmapsCost(const Target& target, size_t mappings) {
   return 6 * mappings + 11 * target.resident / kKibOfMb + target.page_tables / kKibOfTable;
 }
 
-// What it is read into, by two.
-uint64_t BufferFor(const Target& target) {
-  const uint64_t own = target.resident - std::min(target.resident, target.resident_shared);
-  return std::min(own << 10, 2 * kDrainBuffer);
+// What it is read into, by two; what is little, of one alone, has room of its own (HeldPages).
+uint64_t BufferFor(const Target& target, bool alone) {
+  const uint64_t own = target.PrivateBytes();
+  return alone && own < kDrainBuffer ? 0 : std::min(own, 2 * kDrainBuffer);
 }
 
 // NotFound where some mapping has a flag whose meaning was not learnt (of protection keys, mseal):
@@ -148,13 +148,15 @@ absl::Status ReadMaps(std::span<const Target> targets, size_t descriptors,
     if (!read.ok() && HasGone(target, targets)) continue;
     RETURN_IF_ERROR(read.status());
     many = many || !*read;
-    const std::string& text = preflight.tasks[target.pid].maps_text = std::move(*read).value_or("");
+    TaskPreflight& task = preflight.tasks[target.pid];
+    task.page_tables = target.page_tables;
+    const std::string& text = task.maps_text = std::move(*read).value_or("");
     const size_t mappings = CountMappings(text);
     heap += kHeapForTask + target.threads * kHeapForThread + mappings * kHeapForMapping +
             2 * text.size();
     cost += SmapsCost(target, mappings);
     cgroups += target.threads * kCgroupCost;
-    buffer = std::max(buffer, BufferFor(target));
+    buffer = std::max(buffer, BufferFor(target, targets.size() == 1));
   }
   ReserveHeap(heap + buffer);
   // To start a thread, to wake it twice and to end it take as long.

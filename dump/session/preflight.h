@@ -40,6 +40,7 @@ struct TaskPreflight {
   // That `vmas` was built from. Empty where they are many, and BPF told of them.
   std::string maps_text;
   std::vector<Descriptor> descriptors;  // where they are many
+  uint64_t page_tables = 0;             // KiB
 };
 
 struct Preflight {

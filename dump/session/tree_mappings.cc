@@ -158,9 +158,10 @@ absl::Status ReadTreeMappings(const FrozenTree& tree, Preflight& preflight,
 
 std::future<absl::StatusOr<std::vector<ScannedPages>>> ScanBeside(const FrozenTree& tree,
                                                                   const KernelFeatures& features,
+                                                                  const Preflight& preflight,
                                                                   const TreeFacts& facts) {
   const bool beside = facts.tasks.size() >= kWorthWaking;
-  const auto scan = [&tree, &features, &facts,
+  const auto scan = [&tree, &features, &preflight, &facts,
                      beside]() -> absl::StatusOr<std::vector<ScannedPages>> {
     std::optional<TraceSpan> thread;
     if (beside) thread.emplace(TraceKind::kThread, "scan pages");
@@ -170,8 +171,11 @@ std::future<absl::StatusOr<std::vector<ScannedPages>>> ScanBeside(const FrozenTr
       const FrozenFacts& task = facts.tasks[i];
       if (task.scanned_later) continue;
       TraceSpan span(TraceKind::kTask, "pages", {{"pid", task.process.pid}});
-      ASSIGN_OR_RETURN(
-          found, ScanPages(tree.tasks()[i].dir(), task.vmas, features, ScanOf::kTask, task.saved));
+      // Of several tasks another thread has enough to do.
+      const auto seen = preflight.tasks.find(task.process.pid);
+      const bool alone = facts.tasks.size() == 1 && seen != preflight.tasks.end();
+      ASSIGN_OR_RETURN(found, ScanPages(tree.tasks()[i].dir(), task.vmas, features, ScanOf::kTask,
+                                        task.saved, alone ? seen->second.page_tables : 0));
       span.Tell({"pages", found.pages});
     }
     return scanned;

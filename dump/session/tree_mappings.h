@@ -27,6 +27,7 @@ absl::Status ReadTreeMappings(const FrozenTree& tree, Preflight& preflight,
 // there, and stay. Not by the helper, whom the flags of many mappings keep busy for long.
 std::future<absl::StatusOr<std::vector<ScannedPages>>> ScanBeside(const FrozenTree& tree,
                                                                   const KernelFeatures& features,
+                                                                  const Preflight& preflight,
                                                                   const TreeFacts& facts);
 
 // `see` is shown the line of each mapping, as maps has it.

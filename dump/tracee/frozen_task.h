@@ -130,7 +130,7 @@ class FrozenTask {
   std::vector<FrozenThread> threads_;
   std::vector<pid_t> running_;  // seized and asked to stop, but not seen stopped yet
   int stop_signal_ = 0;
-  bool read_ = false;  // what all threads were stopped with
+  bool read_ = false;                // what all threads were stopped with
   bool may_suspend_seccomp_ = true;  // until the kernel has refused it
 };
 

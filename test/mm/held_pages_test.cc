@@ -88,10 +88,34 @@ TEST(HeldPagesTest, LeavesToOthersWhatItHasNoRoomFor) {
   EXPECT_EQ(held.Read(PagesByNumber(), kHeldRuns, sink).value(), false) << "it has some of another";
 }
 
+// By two threads, the first of which has the beginning of a run that the other goes on with.
+TEST(HeldPagesTest, ReadsManyInTheirOrder) {
+  constexpr uint64_t kMany = 2000;
+  HeldPages held(kMany * kPage);
+  PageSink sink = NewSink();
+  const PageRun runs[] = {{RemoteAddress(7 * kPage), 3},
+                          {RemoteAddress(100 * kPage), kMany - 7},
+                          {RemoteAddress(9001 * kPage), 4}};
+  ASSERT_EQ(held.Read(PagesByNumber(), runs, sink).value(), true);
+  ASSERT_TRUE(held.Write().ok());
+  const std::string content = ContentOf(sink);
+  ASSERT_EQ(content.size(), kMany * kPage);
+  size_t at = 0;
+  for (const PageRun& run : runs) {
+    for (uint64_t i = 0; i < run.pages; ++i, at += kPage) {
+      const auto number = static_cast<char>(run.start.value() / kPage + i);
+      ASSERT_EQ(content.substr(at, kPage), std::string(kPage, number)) << at / kPage;
+    }
+  }
+}
+
 TEST(HeldPagesTest, HoldsNothingOfWhatCannotBeRead) {
   HeldPages held(3 * kPage);
   PageSink sink = NewSink();
   EXPECT_TRUE(absl::IsNotFound(held.Read(PagesThatAreGone(), kHeldRuns, sink).status()));
+  HeldPages many(HeldPages::kMost);
+  const PageRun large[] = {{RemoteAddress(kPage), HeldPages::kMost / kPage}};
+  EXPECT_TRUE(absl::IsNotFound(many.Read(PagesThatAreGone(), large, sink).status()));
   EXPECT_EQ(sink.offset(), 0U);
   EXPECT_EQ(held.Read(PagesByNumber(), kHeldRuns, sink).value(), true);
 }
