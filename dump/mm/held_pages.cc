@@ -11,6 +11,7 @@
 #include "dump/mm/page_file.h"
 #include "dumpctl/by_two.h"
 #include "dumpctl/status_macros.h"
+#include "dumpctl/trace.h"
 
 namespace dumpctl {
 namespace {
@@ -41,8 +42,11 @@ absl::Status ReadByTwo(const MemorySource& source, std::span<const PageRun> runs
   const Halves halves(runs, half);
   absl::Status first;
   absl::Status second;
-  DoByTwo([&] { second = source.Read(halves.second, bytes.subspan(half)); },
-          [&] { first = source.Read(halves.first, bytes.first(half)); });
+  const auto read_second = [&] {
+    const TraceSpan span(TraceKind::kThread, "read pages");
+    second = source.Read(halves.second, bytes.subspan(half));
+  };
+  DoByTwo(read_second, [&] { first = source.Read(halves.first, bytes.first(half)); });
   first.Update(second);
   return first;
 }
@@ -85,6 +89,7 @@ absl::StatusOr<bool> HeldPages::Read(const MemorySource& source, std::span<const
 absl::Status HeldPages::Write() {
   if (held_ == 0) return absl::OkStatus();
   const uint64_t bytes = std::exchange(held_, 0);
+  if (bytes > kDrainBuffer) RETURN_IF_ERROR(ReserveSpace(file_, offset_, bytes));
   return WritePages(file_, room_.first(bytes), offset_, bytes);
 }
 

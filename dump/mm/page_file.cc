@@ -24,15 +24,18 @@ bool LeaveDirect(BorrowedFd file) {
 }  // namespace
 
 // Writing into reserved space is faster, and a disk without room for all says so at once.
-absl::Status ReserveSpace(const PageSink& sink, uint64_t bytes) {
+absl::Status ReserveSpace(BorrowedFd file, uint64_t offset, uint64_t bytes) {
   if (bytes == 0) return absl::OkStatus();
-  const int fd = sink.file().get();
-  const auto offset = static_cast<off_t>(sink.offset());
+  const auto start = static_cast<off_t>(offset);
   const auto size = static_cast<off_t>(bytes);
-  if (fallocate(fd, 0, offset, size) == 0) return absl::OkStatus();
+  if (fallocate(file.get(), 0, start, size) == 0) return absl::OkStatus();
   if (errno != EOPNOTSUPP && errno != ENOSYS) return WriteError(errno, bytes);
-  if (ftruncate(fd, offset + size) < 0) return WriteError(errno, bytes);
+  if (ftruncate(file.get(), start + size) < 0) return WriteError(errno, bytes);
   return absl::OkStatus();
+}
+
+absl::Status ReserveSpace(const PageSink& sink, uint64_t bytes) {
+  return ReserveSpace(sink.file(), sink.offset(), bytes);
 }
 
 absl::Status WritePages(BorrowedFd file, std::span<const std::byte> bytes, uint64_t offset,

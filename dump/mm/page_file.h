@@ -16,6 +16,7 @@ namespace dumpctl {
 // Makes room for `bytes` behind what it holds, where the file system can, so that a full disk shows
 // before anything is copied.
 absl::Status ReserveSpace(const PageSink& sink, uint64_t bytes);
+absl::Status ReserveSpace(BorrowedFd file, uint64_t offset, uint64_t bytes);
 
 // Writes all of them. `total`: the bytes of which they are a part, for an error.
 absl::Status WritePages(BorrowedFd file, std::span<const std::byte> bytes, uint64_t offset,

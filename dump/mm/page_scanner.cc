@@ -170,7 +170,14 @@ class SavedMapping {
   ScannedPages& scanned_;
 };
 
-}  // namespace
+// Where much memory is in pieces, as few as there can be.
+void Join(const FoundPages& each, std::vector<FoundPages>& found) {
+  if (!found.empty() && found.back().end == each.start && found.back().guard == each.guard) {
+    found.back().end = each.end;
+  } else {
+    found.push_back(each);
+  }
+}
 
 // The lower half here, the upper one beside.
 absl::Status FindByTwo(const ProcDir& task, const KernelFeatures& features, Pagemap& pagemap,
@@ -185,7 +192,7 @@ absl::Status FindByTwo(const ProcDir& task, const KernelFeatures& features, Page
     const TraceSpan span(TraceKind::kThread, "scan pages");
     ASSIGN_OR_RETURN(Pagemap own, Pagemap::Open(task, features));
     return own.Find(middle, walk.end, filter,
-                    [&above](const FoundPages& each) { above.push_back(each); });
+                    [&above](const FoundPages& each) { Join(each, above); });
   };
   DoByTwo([&] { beside = find_above(); },
           [&] { status = pagemap.Find(walk.start, middle, filter, found); });
@@ -194,6 +201,8 @@ absl::Status FindByTwo(const ProcDir& task, const KernelFeatures& features, Page
   for (const FoundPages& each : above) found(each);
   return absl::OkStatus();
 }
+
+}  // namespace
 
 bool MayHaveParent(const VmaList& vmas) {
   return std::none_of(vmas.begin(), vmas.end(), [](const Vma& vma) {

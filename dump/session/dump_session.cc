@@ -29,6 +29,7 @@
 #include "dump/session/heap.h"
 #include "dump/session/helper.h"
 #include "dump/session/link_remaps.h"
+#include "dump/session/memory_headroom.h"
 #include "dump/session/page_tracking.h"
 #include "dump/session/pre_copy.h"
 #include "dump/session/preflight.h"
@@ -79,6 +80,7 @@ class Session {
   absl::StatusOr<Preflight> LookOver();
   // Of memory that may be written when it runs again.
   uint64_t BytesToHold() const;
+  bool HasRoomFor(uint64_t bytes) const;
   // While it stands.
   absl::StatusOr<FrozenTree> Freeze(CgroupFreezer& freezer);
   absl::Status ReadConnections(const FrozenTree& tree, TreeFacts& facts,
@@ -182,7 +184,7 @@ absl::Status Session::RunPhases() {
     RETURN_IF_ERROR(LetGoOfFiles(features_, facts));
   }
   pre_copy_.End();
-  // Here: the tree runs, and has a use for other processors.
+  // By one: a tree that runs has a use for other processors.
   const absl::Time writing = absl::Now();
   RETURN_IF_ERROR(held.Write());
   run_.report.memory_written += absl::Now() - writing;
@@ -210,19 +212,26 @@ absl::StatusOr<Preflight> Session::LookOver() {
   return preflight;
 }
 
+// Without coming near to what the tree has left, whose cgroup may be ours.
+bool Session::HasRoomFor(uint64_t bytes) const {
+  const absl::StatusOr<uint64_t> room = MemoryHeadroom(root().dir);
+  return room.ok() && bytes <= *room / 4;
+}
+
 uint64_t Session::BytesToHold() const {
   const DumpOptions& options = run_.options;
   const bool to_files = options.output.empty() && !options.stream && !options.page_server;
   if (targets_.size() != 1 || !to_files || options.direct) return 0;
-  if (pre_copy_.wrote()) return HeldPages::kMost;  // of what it has written to since
+  // Of what it has written to since.
+  if (pre_copy_.wrote()) return HasRoomFor(HeldPages::kMost) ? HeldPages::kMost : 0;
   // Of what it shares with files, some is its own by then.
   constexpr uint64_t kSome = 64 << 10;
   const uint64_t bytes = root().PrivateBytes() + kSome;
   // Who stands until all is written would wait for the room as well, and there is none to be made
   // for what is copied.
   constexpr uint64_t kLittle = 1 << 20;
-  const bool worth = run_.runs_early() && !copies_.prepared();
-  return worth || bytes <= kLittle ? bytes : 0;
+  if (bytes <= kLittle) return bytes;
+  return run_.runs_early() && !copies_.prepared() && HasRoomFor(bytes) ? bytes : 0;
 }
 
 absl::StatusOr<FrozenTree> Session::Freeze(CgroupFreezer& freezer) {

@@ -161,8 +161,12 @@ std::future<absl::StatusOr<std::vector<ScannedPages>>> ScanBeside(const FrozenTr
                                                                   const Preflight& preflight,
                                                                   const TreeFacts& facts) {
   const bool beside = facts.tasks.size() >= kWorthWaking;
-  const auto scan = [&tree, &features, &preflight, &facts,
-                     beside]() -> absl::StatusOr<std::vector<ScannedPages>> {
+  // Of several tasks another thread has enough to do.
+  const bool alone = facts.tasks.size() == 1;
+  const auto seen = preflight.tasks.find(facts.tasks.front().process.pid);
+  const uint64_t tables = alone && seen != preflight.tasks.end() ? seen->second.page_tables : 0;
+  const auto scan = [&tree, &features, &facts, beside,
+                     tables]() -> absl::StatusOr<std::vector<ScannedPages>> {
     std::optional<TraceSpan> thread;
     if (beside) thread.emplace(TraceKind::kThread, "scan pages");
     std::vector<ScannedPages> scanned;
@@ -171,11 +175,8 @@ std::future<absl::StatusOr<std::vector<ScannedPages>>> ScanBeside(const FrozenTr
       const FrozenFacts& task = facts.tasks[i];
       if (task.scanned_later) continue;
       TraceSpan span(TraceKind::kTask, "pages", {{"pid", task.process.pid}});
-      // Of several tasks another thread has enough to do.
-      const auto seen = preflight.tasks.find(task.process.pid);
-      const bool alone = facts.tasks.size() == 1 && seen != preflight.tasks.end();
       ASSIGN_OR_RETURN(found, ScanPages(tree.tasks()[i].dir(), task.vmas, features, ScanOf::kTask,
-                                        task.saved, alone ? seen->second.page_tables : 0));
+                                        task.saved, tables));
       span.Tell({"pages", found.pages});
     }
     return scanned;

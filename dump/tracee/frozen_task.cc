@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <map>
 #include <set>
 #include <utility>
 
@@ -77,9 +78,13 @@ absl::StatusOr<FrozenTask> FrozenTask::Freeze(pid_t pid, absl::Time deadline,
 }
 
 absl::StatusOr<FrozenTask> FrozenTask::FreezePatiently(pid_t pid, absl::Time deadline) {
+  // For each of many threads to be seized.
+  constexpr absl::Duration kOfThread = absl::Microseconds(100);
   ASSIGN_OR_RETURN(FrozenTask task, Open(pid));
-  for (;;) {
-    const absl::Time until = std::min(absl::Now() + kLongestStand, deadline);
+  // Longer each time, for several may wait for a disk again and again, each at another time.
+  for (absl::Duration stand = kFirstStand;; stand *= 2) {
+    const absl::Duration seizing = CountThreads(task.dir_) * kOfThread;
+    const absl::Time until = std::min(absl::Now() + seizing + stand, deadline);
     const absl::Status stopped = StopAll(std::span(&task, 1), until, {});
     if (!absl::IsDeadlineExceeded(stopped) || until == deadline) {
       RETURN_IF_ERROR(stopped);
@@ -254,8 +259,10 @@ absl::Status FrozenTask::WaitForStops(absl::Time deadline,
         // ask for follows before the first instruction. Kernel trap: that of a signal may be all
         // that comes of the stop that was asked for before, for the lock under which that is done
         // is let go while an interval timer is wound up again, its signal taken already.
-        RETURN_IF_ERROR(PtraceInterrupt(tid));
-        RETURN_IF_ERROR(PtraceCont(tid, stop->signal));
+        for (const absl::Status& status : {PtraceInterrupt(tid), PtraceCont(tid, stop->signal)}) {
+          // Killed meanwhile: the next look says so.
+          if (!absl::IsNotFound(status)) RETURN_IF_ERROR(status);
+        }
         still.push_back(tid);
       } else if (stop->kind == Stop::Kind::kGroupStop) {
         stop_signal_ = stop->signal;
@@ -297,14 +304,31 @@ absl::Status FrozenTask::ReadThread(FrozenThread& thread) {
 }
 
 void FrozenTask::LetStandingGo() {
-  const std::set<pid_t> running(running_.begin(), running_.end());
-  std::erase_if(threads_, [&](FrozenThread& thread) {
-    if (running.contains(thread.tid)) return false;
-    ReadThread(thread).IgnoreError();
+  // Others may have stopped since they were looked at.
+  std::set<pid_t> running;
+  std::map<pid_t, int> signals;
+  for (const pid_t tid : running_) {
+    const absl::StatusOr<std::optional<Stop>> stop = PollStop(tid);
+    if (!stop.ok()) continue;
+    if (!*stop) running.insert(tid);
+    // It has left its queue, and would be gone.
+    if (*stop && (*stop)->kind == Stop::Kind::kSignal) signals[tid] = (*stop)->signal;
+  }
+  // The leader last, as in DetachAll.
+  std::vector<FrozenThread> still;
+  for (auto thread = threads_.rbegin(); thread != threads_.rend(); ++thread) {
+    if (running.contains(thread->tid)) {
+      still.push_back(*thread);
+      continue;
+    }
+    const auto signal = signals.find(thread->tid);
+    // A call that a signal interrupts is interrupted by that.
+    if (signal == signals.end()) ReadThread(*thread).IgnoreError();
     // It may be dead.
-    PtraceDetach(thread.tid, 0).IgnoreError();
-    return true;
-  });
+    PtraceDetach(thread->tid, signal == signals.end() ? 0 : signal->second).IgnoreError();
+  }
+  threads_.assign(still.rbegin(), still.rend());
+  running_.assign(running.begin(), running.end());
 }
 
 absl::Status FrozenTask::DetachAll() {

@@ -52,9 +52,10 @@ class FrozenTask {
   static absl::StatusOr<FrozenTask> Freeze(pid_t pid, absl::Time deadline,
                                            const std::function<absl::Status()>& may_go_on = {});
   // The same where there is no haste: while a thread does not stop, for it has called vfork(2) or
-  // waits for a disk, the others stand for kLongestStand at most, and then run until it has.
+  // waits for a disk, the others stand for kFirstStand, and then run until it has; where another
+  // one does not stop then, twice as long.
   static absl::StatusOr<FrozenTask> FreezePatiently(pid_t pid, absl::Time deadline);
-  static constexpr absl::Duration kLongestStand = absl::Milliseconds(50);
+  static constexpr absl::Duration kFirstStand = absl::Milliseconds(50);
 
   FrozenTask(FrozenTask&& other) noexcept;
   FrozenTask& operator=(FrozenTask&&) = delete;

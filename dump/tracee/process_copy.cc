@@ -70,23 +70,35 @@ bool EndsSoon(pid_t pid, uint64_t start_time) {
   return false;
 }
 
-// Does something with a process that is frozen for it, if it is there.
-absl::Status WithCalls(
-    pid_t pid, uint64_t start_time, absl::Time deadline,
-    absl::FunctionRef<absl::Status(RemoteSyscalls& calls, const FrozenTask& task)> deed) {
-  if (!IsThere(pid, start_time)) return absl::OkStatus();
-  absl::StatusOr<FrozenTask> task = FrozenTask::FreezePatiently(pid, deadline);
-  if (!IsThere(pid, start_time)) return absl::OkStatus();
-  if (absl::IsNotFound(task.status()) && EndsSoon(pid, start_time)) return absl::OkStatus();
-  RETURN_IF_ERROR(task.status());
+using Deed = absl::FunctionRef<absl::Status(RemoteSyscalls& calls, const FrozenTask& task)>;
+
+// Lets the process go on afterwards.
+absl::Status DoWithCalls(FrozenTask& task, Deed deed) {
   absl::Status status;
   {
-    absl::StatusOr<RemoteSyscalls> calls = RemoteSyscalls::Create(*task);
-    status = calls.ok() ? deed(*calls, *task) : calls.status();
+    absl::StatusOr<RemoteSyscalls> calls = RemoteSyscalls::Create(task);
+    status = calls.ok() ? deed(*calls, task) : calls.status();
     if (calls.ok()) status.Update(calls->Close());
   }
-  status.Update(task->Resume());
-  return absl::IsNotFound(status) && EndsSoon(pid, start_time) ? absl::OkStatus() : status;
+  status.Update(task.Resume());
+  return status;
+}
+
+// Does something with a process that is frozen for it, if it is there.
+absl::Status WithCalls(pid_t pid, uint64_t start_time, absl::Time deadline, Deed deed) {
+  for (;;) {
+    if (!IsThere(pid, start_time)) return absl::OkStatus();
+    absl::StatusOr<FrozenTask> task = FrozenTask::FreezePatiently(pid, deadline);
+    if (absl::IsNotFound(task.status())) {
+      if (EndsSoon(pid, start_time)) return absl::OkStatus();
+      // A thread that ran meanwhile has called execve(2), and has the leader's number now.
+      if (absl::Now() < deadline) continue;
+    }
+    if (!IsThere(pid, start_time)) return absl::OkStatus();
+    RETURN_IF_ERROR(task.status());
+    const absl::Status status = DoWithCalls(*task, deed);
+    return absl::IsNotFound(status) && EndsSoon(pid, start_time) ? absl::OkStatus() : status;
+  }
 }
 
 // The process, which stands, waits for the child.

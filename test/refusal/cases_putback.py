@@ -255,6 +255,7 @@ def killed_while_it_kills(scene):
     outcomes = set()
     total = 0
     number = 0
+    first = 0
     while not total or number <= total:
         _, killed, seen = scene.dump_killed_at(KILL_OR_WAIT, number, 0, witness.pid, *options)
         if killed and not witness.is_dead():
@@ -272,6 +273,10 @@ def killed_while_it_kills(scene):
         require(_states_at_port(5001)[1] == {"01"}, f"{number}: {_states_at_port(5001)}")
         if not total:
             total = seen
-            number = total - 24
+            first = number = total - 24
         number += 1
+        # Where the first had to wait more often than the others, all of these were at the end.
+        if number > total and "goes on" not in outcomes and first > 24:
+            first -= 24
+            total, number = first + 1, first
     require(outcomes == {"goes on", "is dead", "done"}, f"only {outcomes}")

@@ -80,13 +80,15 @@ def trace_of_a_dump_that_lets_go_on(scene):
     for kind, name, phase in (("task", "facts", "collect"), ("task", "ask", "ask"),
                               ("task", "mappings", "holdings"), ("task", "pages", "holdings"),
                               ("task", "descriptors", "holdings"), ("task", "memory", "memory"),
-                              ("calls", "system calls", "ask"), ("pages", "write", "memory")):
+                              ("calls", "system calls", "ask"), ("pages", "read", "memory")):
         spans = _spans(trace, cat=kind, name=name)
         require(spans, f"no span of {kind} {name}")
         _expect_within(spans[0], phases[names.index(phase)])
         if kind == "task":
             require(spans[0][3]["args"]["pid"] == witness.pid, spans[0])
     require(_spans(trace, cat="calls", name="system calls")[0][3]["args"]["calls"] > 1, "no calls")
+    writes = _spans(trace, cat="pages", name="write")
+    require(writes and writes[0][1] >= frozen[2], f"{writes} in the freeze {frozen}")
     # One that would take longer to be started than all that it is to do.
     require(_spans(trace, cat="thread") == [], "threads for a small process")
     witness.expect_unharmed()

@@ -1,10 +1,13 @@
 #include "dump/tracee/frozen_tree.h"
 
+#include <sys/epoll.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <fstream>
 #include <sstream>
 #include <string>
@@ -185,6 +188,50 @@ TEST(FrozenTreeTest, NobodyIsLostWhoLosesItsParentMeanwhile) {
     return 0;
   });
   FreezeAgainAndAgain(root.pid());
+}
+
+// Kernel trap: a stop ends epoll_wait(2) with EINTR, which poll(2) is spared.
+TEST(FrozenTreeTest, NoCallIsInterruptedWhereAnotherProcessDoesNotStop) {
+  struct Told {
+    int error;
+    pid_t pids[2];
+  };
+  auto* const told = static_cast<Told*>(
+      mmap(nullptr, sizeof(Told), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+  const Child root([told](int ready) {
+    const pid_t first = fork();
+    if (first == 0) {
+      // Until that one has ended it sleeps uninterruptibly.
+      if (vfork() == 0) {
+        usleep(600'000);
+        _exit(0);
+      }
+      for (;;) pause();
+    }
+    const pid_t second = fork();
+    if (second == 0) {
+      epoll_event event;
+      told->error = epoll_wait(epoll_create1(0), &event, 1, -1) < 0 ? errno : 1;
+      for (;;) pause();
+    }
+    told->pids[0] = first;
+    told->pids[1] = second;
+    usleep(50'000);
+    Ready(ready);
+    for (;;) pause();
+    return 0;
+  });
+  const pid_t tracer = fork();
+  if (tracer == 0) {
+    const auto tree = FrozenTree::Freeze(root.pid(), absl::Now() + absl::Milliseconds(200));
+    _exit(absl::IsDeadlineExceeded(tree.status()) ? 0 : 1);
+  }
+  int status = -1;
+  ASSERT_EQ(waitpid(tracer, &status, 0), tracer);
+  EXPECT_EQ(status, 0);
+  usleep(500'000);
+  EXPECT_EQ(told->error, 0);
+  for (const pid_t pid : told->pids) kill(pid, SIGKILL);
 }
 
 TEST(FrozenTreeTest, ALeaderThatHasLeftItsThreadsIsRefused) {
