@@ -9,7 +9,7 @@ import subprocess
 
 import sandbox
 from registry import Skipped, case, case_each
-from scene import require, trace, wait_until
+from scene import require, trace, tracer_of, wait_until
 
 
 def _held(witness, kind):
@@ -265,6 +265,7 @@ def tree_with_a_traced_child(scene):
     scene.expect_failure(result, "AlreadyTraced", f"process {child} (", why)
     scene.expect_images({})
     os.kill(tracer, signal.SIGTERM)
+    wait_until(lambda: tracer_of(child) == 0, "the end of strace")
     witness.expect_unharmed()
 
 

@@ -289,6 +289,16 @@ class Witness:
     def _changes(self):
         return proc_facts.differences(self._before, self._snapshot())
 
+    def goes_on(self):
+        """Whether it does, or is dead, as soon as either shows: on a busy machine whoever was killed
+        may be there for long, but never runs again."""
+        before = self._counters()
+        wait_until(
+            lambda: self.is_dead() or all(a > b + 1 for a, b in zip(self._counters(), before)),
+            "the end of the witness, or a step of it",
+        )
+        return not self.is_dead()
+
     def expect_gone(self):
         wait_until(self._has_ended, "the end of the witness")
 

@@ -70,13 +70,21 @@ static void HoldTcp(const char* what) {
     Outside(Connect);
     int accepted = REQUIRE_SYSCALL(accept(listening, NULL, NULL));
     int of_child = REQUIRE_SYSCALL(accept(listening, NULL, NULL));
+    /* Held by the child as long as it has what it is not to have. */
+    int all[2];
+    REQUIRE_SYSCALL(pipe(all));
+    char nothing;
     if (REQUIRE_SYSCALL(fork()) == 0) {
       close(accepted);
-      char nothing;
+      close(all[0]);
+      close(all[1]);
       recv(of_child, &nothing, 1, 0);
       _exit(1);
     }
     close(of_child);
+    close(all[1]);
+    REQUIRE(read(all[0], &nothing, 1) == 0);
+    close(all[0]);
   }
   if (strcmp(what, "connecting") == 0) {
     Outside(Listen);
