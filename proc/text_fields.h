@@ -62,16 +62,16 @@ inline bool HasLine(std::string_view text, std::string_view start) {
   return false;
 }
 
-// Words between blanks and tabs.
+// Words between blanks and tabs. (The library's search for one of several characters makes a call
+// for each character: that was 2 % of a dump of many tasks.)
 inline std::vector<std::string_view> Words(std::string_view text) {
   std::vector<std::string_view> words;
-  for (;;) {
-    const size_t begin = text.find_first_not_of(" \t\n");
-    if (begin == std::string_view::npos) return words;
-    const size_t end = text.find_first_of(" \t\n", begin);
-    words.push_back(text.substr(begin, end == std::string_view::npos ? end : end - begin));
-    if (end == std::string_view::npos) return words;
-    text.remove_prefix(end);
+  for (size_t at = 0;;) {
+    while (at < text.size() && IsWhitespace(text[at])) ++at;
+    if (at == text.size()) return words;
+    const size_t begin = at;
+    while (at < text.size() && !IsWhitespace(text[at])) ++at;
+    words.push_back(text.substr(begin, at - begin));
   }
 }
 

@@ -332,9 +332,14 @@ void FrozenTask::LetStandingGo() {
 }
 
 absl::Status FrozenTask::DetachAll() {
+  if (!read_) {
+    // Given up before all stood. Whoever runs cannot be let go but by our end, which also gives it
+    // the signal that it may be stopped with by then.
+    LetStandingGo();
+    threads_.clear();
+    return absl::OkStatus();
+  }
   absl::Status result;
-  // Given up before all stood.
-  if (!read_) LetStandingGo();
   // The leader last: it is the one that others look at.
   for (auto thread = threads_.rbegin(); thread != threads_.rend(); ++thread) {
     const absl::Status status = PtraceDetach(thread->tid, 0);
