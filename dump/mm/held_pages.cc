@@ -2,11 +2,11 @@
 
 #include <sys/mman.h>
 
-#include <algorithm>
 #include <cstdint>
 #include <utility>
 #include <vector>
 
+#include "dump/mm/page_batches.h"
 #include "dump/mm/page_drainer.h"
 #include "dump/mm/page_file.h"
 #include "dumpctl/by_two.h"
@@ -20,35 +20,23 @@ constexpr uint64_t kHugePage = 2 << 20;
 
 uint64_t UpTo(uint64_t unit, uint64_t value) { return (value + unit - 1) / unit * unit; }
 
-// The first `bytes` of the runs, and the others.
-struct Halves {
-  Halves(std::span<const PageRun> runs, uint64_t bytes) {
-    for (const PageRun& run : runs) {
-      const uint64_t pages = std::min(run.pages, bytes / kImagePageSize);
-      bytes -= pages * kImagePageSize;
-      if (pages > 0) first.push_back({run.start, pages});
-      if (pages < run.pages) {
-        second.push_back({run.start + pages * kImagePageSize, run.pages - pages});
-      }
-    }
-  }
-  std::vector<PageRun> first;
-  std::vector<PageRun> second;
-};
-
 absl::Status ReadByTwo(const MemorySource& source, std::span<const PageRun> runs,
                        std::span<std::byte> bytes) {
-  const uint64_t half = bytes.size() / 2 / kImagePageSize * kImagePageSize;
-  const Halves halves(runs, half);
-  absl::Status first;
-  absl::Status second;
+  const uint64_t half = UpTo(kImagePageSize, bytes.size() / 2);
+  Batches halves(runs, half);
+  std::vector<PageRun> first;
+  std::vector<PageRun> second;
+  halves.Next(first);
+  halves.Next(second);
+  absl::Status status;
+  absl::Status beside;
   const auto read_second = [&] {
     const TraceSpan span(TraceKind::kThread, "read pages");
-    second = source.Read(halves.second, bytes.subspan(half));
+    beside = source.Read(second, bytes.subspan(half));
   };
-  DoByTwo(read_second, [&] { first = source.Read(halves.first, bytes.first(half)); });
-  first.Update(second);
-  return first;
+  DoByTwo(read_second, [&] { status = source.Read(first, bytes.first(half)); });
+  status.Update(beside);
+  return status;
 }
 
 }  // namespace

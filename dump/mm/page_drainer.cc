@@ -10,6 +10,7 @@
 
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "dump/mm/page_batches.h"
 #include "dump/mm/page_file.h"
 #include "dump/tracee/child_changes.h"
 #include "dumpctl/by_two.h"
@@ -20,34 +21,6 @@ namespace dumpctl {
 namespace {
 
 constexpr absl::Duration kProgressInterval = absl::Milliseconds(100);
-
-// Cuts runs into buffers full.
-class Batches {
- public:
-  Batches(std::span<const PageRun> runs, uint64_t most_bytes)
-      : runs_(runs), most_pages_(most_bytes / kImagePageSize) {}
-
-  // Replaces what is in `batch` (so that its memory is used again); empty when all have been given.
-  void Next(std::vector<PageRun>& batch) {
-    batch.clear();
-    for (uint64_t room = most_pages_; room > 0 && next_ < runs_.size();) {
-      const PageRun& run = runs_[next_];
-      const uint64_t pages = std::min(room, run.pages - taken_);
-      if (pages > 0) batch.push_back({run.start + taken_ * kImagePageSize, pages});
-      room -= pages;
-      taken_ += pages;
-      if (taken_ < run.pages) break;
-      taken_ = 0;
-      ++next_;
-    }
-  }
-
- private:
-  std::span<const PageRun> runs_;
-  uint64_t most_pages_;
-  size_t next_ = 0;
-  uint64_t taken_ = 0;  // pages of runs_[next_]
-};
 
 struct Free {
   void operator()(void* memory) const { std::free(memory); }
