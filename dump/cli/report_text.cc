@@ -53,6 +53,12 @@ std::string WhileRunningText(const DumpReport& report) {
 
 double Milliseconds(absl::Duration duration) { return absl::ToDoubleMilliseconds(duration); }
 
+std::string StopsText(const DumpReport& report) {
+  if (report.stops_beforehand == 0) return "";
+  return absl::StrFormat(" (and stopped %d times before, for %.1f ms at most)",
+                         report.stops_beforehand, Milliseconds(report.longest_stop_beforehand));
+}
+
 }  // namespace
 
 std::string SizeText(uint64_t bytes) {
@@ -71,11 +77,12 @@ std::string ReportText(const DumpReport& report) {
       "  descriptors  %d\n"
       "  mappings     %d (files: %d opened, %d borrowed; close pass: %d closed, %d skipped)\n"
       "  memory       %d pages%s, %s of images\n"
-      "  time         frozen %.1f ms, total %.1f ms\n",
+      "  time         frozen %.1f ms%s, total %.1f ms\n",
       report.pid, Printable(report.comm), report.images_dir, FateText(report), report.tasks,
       report.threads, report.descriptors, report.vmas, report.files_opened, report.files_borrowed,
       report.files_closed, report.files_skipped, report.pages_written, WhileRunningText(report),
-      SizeText(report.bytes_written), Milliseconds(report.frozen), Milliseconds(report.total));
+      SizeText(report.bytes_written), Milliseconds(report.frozen), StopsText(report),
+      Milliseconds(report.total));
   if (report.pages_in_parent > 0) {
     absl::StrAppend(&text, "  previous     ", report.pages_in_parent,
                     " pages stand in the previous images\n");
@@ -84,6 +91,9 @@ std::string ReportText(const DumpReport& report) {
   if (report.pages_not_repeated > 0) {
     absl::StrAppendFormat(&text, "  shared       %d pages written once, %d not repeated\n",
                           report.pages_written_once, report.pages_not_repeated);
+  }
+  for (const std::string& words : report.fallbacks) {
+    absl::StrAppend(&text, "  fallback     ", words, "\n");
   }
   for (const std::string& words : report.not_captured) {
     absl::StrAppend(&text, "  not captured ", words, "\n");
@@ -118,8 +128,11 @@ std::string ReportJson(const DumpReport& report) {
   json["bytes_written"] = report.bytes_written;
   json["freezing_us"] = absl::ToInt64Microseconds(report.freezing);
   json["frozen_us"] = absl::ToInt64Microseconds(report.frozen);
+  json["stops_beforehand"] = report.stops_beforehand;
+  json["longest_stop_beforehand_us"] = absl::ToInt64Microseconds(report.longest_stop_beforehand);
   json["memory_us"] = absl::ToInt64Microseconds(report.memory_read);
   json["total_us"] = absl::ToInt64Microseconds(report.total);
+  json["fallbacks"] = report.fallbacks;
   json["not_captured"] = report.not_captured;
   // A program's name may be any bytes.
   return json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";

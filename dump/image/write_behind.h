@@ -27,7 +27,8 @@ namespace dumpctl {
 // asked while there is something to wait for.
 class WriteBehind {
  public:
-  static constexpr size_t kMost = 64 << 20;
+  // With what copies do not have (Snapshot) no more than 64 MiB.
+  static constexpr size_t kMost = 48 << 20;
 
   static absl::StatusOr<std::unique_ptr<WriteBehind>> Start(
       Outlet outlet, std::function<absl::Status()> may_go_on);

@@ -70,6 +70,7 @@ absl::Status Collect(DumpRun& run, const FrozenTree& tree, Preflight& preflight,
 }
 
 absl::Status ShareOut(DumpRun& run, const FrozenTree& tree, TreeFacts& facts) {
+  const TraceSpan span(TraceKind::kPhase, "share");
   RETURN_IF_ERROR(run.Begin("share"));
   const absl::Time begun = absl::Now();
   RETURN_IF_ERROR(FindFamilies(tree, facts));

@@ -42,13 +42,13 @@ absl::Status CopyPhases::Prepare(std::span<const Target> targets) {
   absl::Status status = snapshot_.Prepare(targets);
   if (status.ok()) return status;
   if (run_.options.snapshot.mode == SnapshotMode::kCow) return status;
-  run_.log.Info(absl::StrCat("No copies: ", status.message()));
+  run_.FallBack(absl::StrCat("no copies: ", status.message()));
   return absl::OkStatus();
 }
 
 bool CopyPhases::MayTake(const CgroupFreezer& freezer) const {
   if (!prepared()) return false;
-  if (freezer.was_frozen()) run_.log.Info("No copies: the cgroup was frozen before");
+  if (freezer.was_frozen()) run_.FallBack("no copies: the cgroup was frozen before");
   return !freezer.was_frozen();
 }
 
@@ -71,7 +71,7 @@ absl::Status CopyPhases::Take(const FrozenTree& tree, const KernelFeatures& feat
   CountPages(facts, run_.report);
   for (const std::string& words : not_copied) {
     if (run_.options.snapshot.mode == SnapshotMode::kCow) return NoSnapshot(words);
-    run_.log.Info(absl::StrCat("Not copied: ", words));
+    run_.FallBack(absl::StrCat("not copied: ", words));
   }
   run_.log.Info(absl::StrCat("Copied ", snapshot_.copies(), " processes in ",
                              absl::ToInt64Microseconds(absl::Now() - begun), " us"));

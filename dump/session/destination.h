@@ -44,7 +44,7 @@ class Destination {
 
   // Sinks for so many tasks and objects of shared memory. Which they are is known when all stand.
   absl::Status OpenSinks(size_t tasks);
-  // Those that are needed in the end: for those that have come since, and, right behind, for
+  // Those that are needed in the end, also for those that have come since; and, right behind, for
   // families, among the parent images. Some tasks of the tree that was looked over may be no more.
   // Once more where families were found since.
   absl::Status OpenSinks(const TreeFacts& facts);

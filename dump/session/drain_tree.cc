@@ -118,11 +118,11 @@ class Drain {
   absl::Status DrainFamilies() {
     size_t sink = facts_.tasks.size() + facts_.shared_memory.size();
     for (const PageFamily& family : facts_.shared_pages.families) {
-      PageSink& into = sinks_[sink++];
+      const size_t into = sink++;
       // With the rest of what it has.
       if (!IsNow(family) || family.members.size() == 1) continue;
       ASSIGN_OR_RETURN(const FamilyMemory memory, FamilyMemory::Open(tree_, snapshot_, family));
-      RETURN_IF_ERROR(DrainPages(memory, RunsOf(family), into, Within()));
+      RETURN_IF_ERROR(DrainPages(memory, RunsOf(family), sinks_[into], Within()));
       done_ += family.pages * kImagePageSize;
     }
     return absl::OkStatus();

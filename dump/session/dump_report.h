@@ -52,6 +52,12 @@ struct DumpReport {
   absl::Duration memory_written;  // both are one, where reading and writing are one pass
   absl::Duration total;
 
+  // How often it stood still before, to be written beforehand, and how long at most.
+  size_t stops_beforehand = 0;
+  absl::Duration longest_stop_beforehand;
+
+  // What was to be written while the tree runs, and why it was not: each a process, or all.
+  std::vector<std::string> fallbacks;
   // State of the task that the image format has no place for.
   std::vector<std::string> not_captured;
 };

@@ -1,5 +1,7 @@
 #include "dump/session/dump_run.h"
 
+#include <utility>
+
 #include "dump/image/image_archive.h"
 #include "dumpctl/status_macros.h"
 
@@ -8,6 +10,11 @@ namespace dumpctl {
 absl::Status DumpRun::Begin(std::string_view step) const {
   RETURN_IF_ERROR(faults.Reach(step));
   return options.may_go_on ? options.may_go_on() : absl::OkStatus();
+}
+
+void DumpRun::FallBack(std::string why) {
+  log.Info(why);
+  report.fallbacks.push_back(std::move(why));
 }
 
 DrainProgress DumpRun::MemoryProgress() const {

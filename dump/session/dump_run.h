@@ -24,6 +24,8 @@ struct DumpRun {
   // Before each step until the images are committed; from then on a dump is completed, and steps
   // are reached alone.
   absl::Status Begin(std::string_view step) const;
+  // Tells, and reports, what cannot be written while the tree runs.
+  void FallBack(std::string why);
   // While memory is written.
   DrainProgress MemoryProgress() const;
 

@@ -170,7 +170,10 @@ absl::Status Session::RunPhases() {
   }
   if (takes_copies) RETURN_IF_ERROR(copies_.Take(tree, features_, facts));
   if (divides) DivideTasks(facts);
-  RETURN_IF_ERROR(destination.OpenSinks(facts));
+  // Files of families that are written from copies are made when the tree runs again.
+  RETURN_IF_ERROR(IsCopied(facts.shared_pages, copies_.snapshot())
+                      ? destination.OpenSinks(facts.tasks.size() + facts.shared_memory.size())
+                      : destination.OpenSinks(facts));
   destination.AccountInParent(facts);
   RETURN_IF_ERROR(SaveMemory(tree, facts, destination.sinks(), held));
   ASSIGN_OR_RETURN(facts.file_rules.seen, Await(names));

@@ -16,6 +16,7 @@
 #include "dump/session/frozen_facts.h"
 #include "dump/tracee/remote_syscalls.h"
 #include "dumpctl/status_macros.h"
+#include "dumpctl/trace.h"
 #include "proc/stat_parser.h"
 #include "proc/task_maps.h"
 
@@ -136,7 +137,9 @@ absl::StatusOr<std::vector<AddressRange>> PreCopiedTask::MappingsWorth(
 
 absl::Status PreCopiedTask::WithFrozen(
     absl::Duration timeout, absl::FunctionRef<absl::Status(const FrozenTask& task)> deed) {
-  ASSIGN_OR_RETURN(FrozenTask task, FrozenTask::Freeze(pid_, absl::Now() + timeout));
+  const TraceSpan standing(TraceKind::kStopped, "stopped", {{"pid", pid_}});
+  const absl::Time begun = absl::Now();
+  ASSIGN_OR_RETURN(FrozenTask task, FrozenTask::Freeze(pid_, begun + timeout));
   ASSIGN_OR_RETURN(const TaskStat stat, ParseStat(task.dir().Read("stat").value_or("")));
   absl::Status status = absl::NotFoundError("it is another process by now");
   if (stat.start_time == start_time_) {
@@ -144,6 +147,8 @@ absl::Status PreCopiedTask::WithFrozen(
     status = deed(task);
   }
   status.Update(task.Resume());
+  ++stops_;
+  longest_stop_ = std::max(longest_stop_, absl::Now() - begun);
   return status;
 }
 

@@ -70,8 +70,10 @@ class PreCopiedTask {
   // Writes these, into images whose parent images those before become. Errors: as of Write.
   absl::Status CatchUp(PageSink sink, absl::Duration timeout, const DrainProgress& progress);
 
-  // How it was stopped, up to now.
+  // How it was stopped, up to now; how often, and how long at most.
   const InterruptedCalls& calls() const { return calls_; }
+  size_t stops() const { return stops_; }
+  absl::Duration longest_stop() const { return longest_stop_; }
   // What the parent images hold. None where its memory is another one by now.
   std::span<const PageRun> saved() const;
   // Some of that is left to them.
@@ -118,6 +120,8 @@ class PreCopiedTask {
   std::vector<PageRun> saved_;   // in one of them, as it was when it was read
   bool needed_ = false;          // some of them
   InterruptedCalls calls_;
+  size_t stops_ = 0;
+  absl::Duration longest_stop_;
 };
 
 }  // namespace dumpctl

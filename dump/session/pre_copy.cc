@@ -36,12 +36,16 @@ absl::Status PreCopy::Run(std::span<const Target> targets, const KernelFeatures&
   const uint64_t worth = WorthOf(run_.options);
   const auto is_small = [worth](const Target& target) { return target.PrivateBytes() < worth; };
   if (std::all_of(targets.begin(), targets.end(), is_small)) return absl::OkStatus();
-  if (!WhyNoPreCopy(run_.options).empty() || !destination.images().can_have_parent() ||
-      destination.images().directory() == nullptr) {
+  if (std::string why = WhyNoPreCopy(run_.options); !why.empty()) {
+    run_.log.Info(absl::StrCat("Nothing written beforehand: ", why));
+    return absl::OkStatus();
+  }
+  if (!destination.images().can_have_parent() || destination.images().directory() == nullptr) {
+    run_.FallBack("nothing written beforehand: the images directory cannot have parent images");
     return absl::OkStatus();
   }
   if (!features.Has(KernelFeature::kWriteWatch) || !features.Has(KernelFeature::kPagemapScan)) {
-    run_.log.Info("Nothing written beforehand: this kernel does not track writes");
+    run_.FallBack("nothing written beforehand: this kernel does not track writes");
     return absl::OkStatus();
   }
   const TraceSpan span(TraceKind::kPhase, "pre-copy");
@@ -53,7 +57,13 @@ absl::Status PreCopy::Run(std::span<const Target> targets, const KernelFeatures&
   }
   if (tasks_.empty()) return absl::OkStatus();
   RETURN_IF_ERROR(WriteAll(guardian, destination));
-  return CatchUp(destination);
+  RETURN_IF_ERROR(CatchUp(destination));
+  for (const PreCopiedTask& task : tasks_) {
+    DumpReport& report = run_.report;
+    report.stops_beforehand += task.stops();
+    report.longest_stop_beforehand = std::max(report.longest_stop_beforehand, task.longest_stop());
+  }
+  return absl::OkStatus();
 }
 
 void PreCopy::Watch(const Target& target, const KernelFeatures& features, uint64_t worth) {
@@ -65,7 +75,7 @@ void PreCopy::Watch(const Target& target, const KernelFeatures& features, uint64
   if (made.ok()) {
     tasks_.push_back(*std::move(made));
   } else {
-    run_.log.Info(absl::StrCat("Not written beforehand: process ", target.pid, ": ",
+    run_.FallBack(absl::StrCat("not written beforehand: process ", target.pid, ": ",
                                made.status().message()));
   }
 }
@@ -107,8 +117,8 @@ absl::Status PreCopy::Survive(absl::Status status, PreCopiedTask& task) {
   // Others than the root come and go until all stand.
   const bool has_ended = absl::IsNotFound(status) && task.pid() != run_.options.pid;
   if (!has_ended && !absl::IsAborted(status)) return status;
-  run_.log.Info(absl::StrCat("Process ", task.pid(),
-                             has_ended ? " has ended: " : " is given up: ", status.message()));
+  run_.FallBack(absl::StrCat("not written beforehand: process ", task.pid(),
+                             has_ended ? " has ended: " : ": ", status.message()));
   task.GiveUp();
   return absl::OkStatus();
 }

@@ -21,7 +21,7 @@
 namespace dumpctl {
 namespace {
 
-// Of pages that a copy does not have: bounded memory, and read in the freeze.
+// Of pages that copies do not have, of all tasks: bounded memory, and read in the freeze.
 constexpr uint64_t kMostKept = 16 << 20;
 
 std::vector<PageRun> KeptRuns(const VmaList& vmas, const std::vector<PageRun>& runs) {
@@ -188,7 +188,8 @@ absl::StatusOr<std::string> Snapshot::TakeTask(size_t place, const FrozenTask& t
   }
   if (std::string why = WhyNoCopy(task, own); !why.empty()) return why;
   std::vector<PageRun> kept = KeptRuns(own.vmas, runs);
-  if (BytesOf(kept) > kMostKept) {
+  const uint64_t kept_bytes = BytesOf(kept);
+  if (kept_bytes > kMostKept - kept_) {
     return "it has too many pages that a copy would not have (MADV_DONTFORK, MADV_WIPEONFORK, huge "
            "pages)";
   }
@@ -201,6 +202,7 @@ absl::StatusOr<std::string> Snapshot::TakeTask(size_t place, const FrozenTask& t
   if (FailureOf(copied) == Failure::kTargetDied) return copied;
   if (!copied.ok()) return std::string(copied.message());
   room_ -= bytes;
+  kept_ += kept_bytes;
   return "";
 }
 

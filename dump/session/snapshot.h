@@ -101,6 +101,7 @@ class Snapshot {
   bool started_ = false;
   bool may_write_beside_ = false;
   uint64_t room_ = 0;       // bytes that copies may come to take
+  uint64_t kept_ = 0;       // bytes that they do not have, in our memory
   uint64_t processes_ = 0;  // how many there may be
   CopyGuardian guardian_;
   std::vector<Copy> copies_;

@@ -30,6 +30,8 @@ std::string_view CategoryOf(TraceKind kind) {
   switch (kind) {
     case TraceKind::kFrozen:
       return "frozen";
+    case TraceKind::kStopped:
+      return "stopped";
     case TraceKind::kPhase:
       return "phase";
     case TraceKind::kTask:
@@ -92,7 +94,8 @@ std::string TraceText(const TraceBuffer& trace, pid_t dumper, const TraceSubject
                   NameOf("thread_name", subject.pid, subject.pid, "all threads"));
   std::set<pid_t> named = {dumper};
   for (const TraceEvent& event : events) {
-    const bool of_subject = event.kind == TraceKind::kFrozen;
+    const bool of_subject =
+        event.kind == TraceKind::kFrozen || event.kind == TraceKind::kStopped;
     const pid_t pid = of_subject ? subject.pid : dumper;
     const pid_t tid = of_subject ? subject.pid : event.tid;
     if (event.kind == TraceKind::kThread && named.insert(tid).second) {

@@ -44,6 +44,11 @@ bool IsCopied(const PageFamily& family, const Snapshot& snapshot) {
                      });
 }
 
+bool IsCopied(const SharedPages& shared, const Snapshot& snapshot) {
+  return std::all_of(shared.families.begin(), shared.families.end(),
+                     [&snapshot](const PageFamily& family) { return IsCopied(family, snapshot); });
+}
+
 absl::Status FindFamilies(const FrozenTree& tree, TreeFacts& facts) {
   std::vector<SharingTask> tasks;
   for (size_t i = 0; i < facts.tasks.size(); ++i) {

@@ -21,6 +21,7 @@
 #include "dump/tracee/remote_memory.h"
 #include "dump/tracee/remote_syscalls.h"
 #include "dumpctl/status_macros.h"
+#include "dumpctl/trace.h"
 #include "proc/stat_parser.h"
 
 namespace dumpctl {
@@ -88,6 +89,7 @@ absl::Status DoWithCalls(FrozenTask& task, Deed deed) {
 absl::Status WithCalls(pid_t pid, uint64_t start_time, absl::Time deadline, Deed deed) {
   for (;;) {
     if (!IsThere(pid, start_time)) return absl::OkStatus();
+    const TraceSpan standing(TraceKind::kStopped, "stopped", {{"pid", pid}});
     absl::StatusOr<FrozenTask> task = FrozenTask::FreezePatiently(pid, deadline);
     if (absl::IsNotFound(task.status())) {
       if (EndsSoon(pid, start_time)) return absl::OkStatus();

@@ -20,13 +20,14 @@ namespace dumpctl {
 // branch.
 
 enum class TraceKind : uint8_t {
-  kFrozen,  // the target's: it stands still
-  kPhase,   // of the dump
-  kTask,    // what is done for one task
-  kCalls,   // what is run in one
-  kPages,   // a buffer full of memory
-  kWork,    // anything else that may take its time
-  kThread,  // all that a helper does: its track bears this name
+  kFrozen,   // the target's: it stands still
+  kStopped,  // the target's: one of its processes stands for a moment, before or after
+  kPhase,    // of the dump
+  kTask,     // what is done for one task
+  kCalls,    // what is run in one
+  kPages,    // a buffer full of memory
+  kWork,     // anything else that may take its time
+  kThread,   // all that a helper does: its track bears this name
 };
 
 // A number that belongs to a span ("pid", "bytes"). Names live for ever: literals.
