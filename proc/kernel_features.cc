@@ -151,10 +151,13 @@ constexpr KernelFeatures::Description kDescriptions[] = {
      "soft_dirty does it, or no dump builds on another: each is whole"},
     {KernelFeature::kBpfTaskVma, "bpf_task_vma",
      "Linux 6.1 with CONFIG_DEBUG_INFO_BTF, and CAP_BPF",
-     "the flags of many mappings without walking their pages", "smaps is read"},
+     "the flags of many mappings without walking their pages, and requests of asynchronous I/O",
+     "smaps is read, and processes with contexts of asynchronous I/O are refused"},
     {KernelFeature::kBpfTaskFile, "bpf_task_file",
-     "Linux 6.1 with CONFIG_DEBUG_INFO_BTF, and CAP_BPF", "what waits to be read from terminals",
-     "where something waits it is refused, and a line that is not ended is lost"},
+     "Linux 6.1 with CONFIG_DEBUG_INFO_BTF, and CAP_BPF",
+     "many descriptors at once, and what waits to be read from terminals",
+     "each of them is asked; where something waits it is refused, and a line that is not ended is "
+     "lost"},
     {KernelFeature::kBpfTask, "bpf_task", "Linux 6.1 with CONFIG_DEBUG_INFO_BTF, and CAP_BPF",
      "the state of many threads at once", "each of them is asked"},
 };

@@ -141,8 +141,8 @@ absl::StatusOr<FrozenTaskMemory> FrozenTaskMemory::Open(pid_t pid, const ProcDir
   return FrozenTaskMemory(pid, std::make_unique<Mem>(task), std::move(unreadable));
 }
 
-absl::StatusOr<FrozenTaskMemory> FrozenTaskMemory::OpenCopy(pid_t pid, const ProcDir& copy) {
-  auto mem = std::make_unique<Mem>(copy);
+absl::StatusOr<FrozenTaskMemory> FrozenTaskMemory::OpenSharing(pid_t pid, const ProcDir& task) {
+  auto mem = std::make_unique<Mem>(task);
   // Told at once: it is all that there is to read by.
   RETURN_IF_ERROR(mem->Get().status());
   return FrozenTaskMemory(pid, std::move(mem), {{RemoteAddress(0), RemoteAddress(UINT64_MAX)}});
@@ -197,9 +197,10 @@ absl::Status FrozenTaskMemory::Read(std::span<const PageRun> runs,
   return batch.Flush();
 }
 
-absl::StatusOr<LivingTaskMemory> LivingTaskMemory::Open(pid_t pid, const ProcDir& task) {
+absl::StatusOr<LivingTaskMemory> LivingTaskMemory::Open(pid_t pid, const ProcDir& task,
+                                                        bool shares) {
   ASSIGN_OR_RETURN(UniqueFd mem, task.Open("mem", O_RDONLY));
-  return LivingTaskMemory(pid, std::move(mem));
+  return LivingTaskMemory(pid, std::move(mem), shares);
 }
 
 // Small pieces by one call, which takes a quarter of the time; false where not all can be read so.
@@ -246,7 +247,7 @@ absl::Status LivingTaskMemory::Read(std::span<const PageRun> runs,
     runs = runs.subspan(some.size());
     const std::span<std::byte> into = bytes.first(BytesOf(some));
     bytes = bytes.subspan(into.size());
-    if (some.size() > 1 && ReadTogether(some, into)) continue;
+    if (some.size() > 1 && !shares_ && ReadTogether(some, into)) continue;
     size_t at = 0;
     for (const PageRun& run : some) {
       RETURN_IF_ERROR(ReadRun(run.start, into.subspan(at, run.bytes())));

@@ -36,9 +36,10 @@ class MemorySource {
 class FrozenTaskMemory final : public MemorySource {
  public:
   static absl::StatusOr<FrozenTaskMemory> Open(pid_t pid, const ProcDir& task, const VmaList& vmas);
-  // From a copy-on-write copy of it, by /proc/PID/mem alone: process_vm_readv pins what it reads,
-  // and a page that is shared copy-on-write has to be copied for that first.
-  static absl::StatusOr<FrozenTaskMemory> OpenCopy(pid_t pid, const ProcDir& copy);
+  // From one that shares pages copy-on-write, as forked processes do and our copies, by
+  // /proc/PID/mem alone: process_vm_readv pins what it reads, and since Linux 5.19 a page that is
+  // shared so is copied for that first, which takes memory of the task's cgroup.
+  static absl::StatusOr<FrozenTaskMemory> OpenSharing(pid_t pid, const ProcDir& task);
   FrozenTaskMemory(FrozenTaskMemory&&) noexcept;
   FrozenTaskMemory& operator=(FrozenTaskMemory&&) = delete;
   ~FrozenTaskMemory() override;
@@ -76,7 +77,8 @@ class FrozenTaskMemory final : public MemorySource {
 // what was written.
 class LivingTaskMemory final : public MemorySource {
  public:
-  static absl::StatusOr<LivingTaskMemory> Open(pid_t pid, const ProcDir& task);
+  // `shares`: see FrozenTaskMemory::OpenSharing.
+  static absl::StatusOr<LivingTaskMemory> Open(pid_t pid, const ProcDir& task, bool shares);
 
   absl::Status Read(std::span<const PageRun> runs, std::span<std::byte> bytes) const override;
 
@@ -90,14 +92,15 @@ class LivingTaskMemory final : public MemorySource {
     std::vector<PageRun> runs;
   };
 
-  LivingTaskMemory(pid_t pid, UniqueFd mem)
-      : pid_(pid), mem_(std::move(mem)), misses_(std::make_unique<Misses>()) {}
+  LivingTaskMemory(pid_t pid, UniqueFd mem, bool shares)
+      : pid_(pid), mem_(std::move(mem)), shares_(shares), misses_(std::make_unique<Misses>()) {}
 
   bool ReadTogether(std::span<const PageRun> runs, std::span<std::byte> bytes) const;
   absl::Status ReadRun(RemoteAddress address, std::span<std::byte> bytes) const;
 
   pid_t pid_;
   UniqueFd mem_;
+  bool shares_;
   std::unique_ptr<Misses> misses_;
 };
 

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "dump/image/output_file.h"
@@ -16,9 +17,9 @@ absl::Status WriteError(int error, uint64_t total) {
   return ImageWriteError(error, absl::StrCat("memory pages (", total, " bytes)"));
 }
 
-bool LeaveDirect(BorrowedFd file) {
+void LeaveDirect(BorrowedFd file) {
   const int flags = fcntl(file.get(), F_GETFL);
-  return (flags & O_DIRECT) != 0 && fcntl(file.get(), F_SETFL, flags & ~O_DIRECT) == 0;
+  if ((flags & O_DIRECT) != 0) fcntl(file.get(), F_SETFL, flags & ~O_DIRECT);
 }
 
 }  // namespace
@@ -41,11 +42,16 @@ absl::Status ReserveSpace(const PageSink& sink, uint64_t bytes) {
 absl::Status WritePages(BorrowedFd file, std::span<const std::byte> bytes, uint64_t offset,
                         uint64_t total) {
   const TraceSpan span(TraceKind::kPages, "write", {{"bytes", bytes.size()}});
+  bool left = false;
   while (!bytes.empty()) {
     const ssize_t n = pwrite(file.get(), bytes.data(), bytes.size(), static_cast<off_t>(offset));
     if (n < 0 && errno == EINTR) continue;
-    // O_DIRECT was taken, and is of another mind about alignment: the page cache has none.
-    if (n < 0 && errno == EINVAL && LeaveDirect(file)) continue;
+    // O_DIRECT was taken, and is of another mind about alignment: the page cache has none. Another
+    // thread may have found that out at the same time.
+    if (n < 0 && errno == EINVAL && !std::exchange(left, true)) {
+      LeaveDirect(file);
+      continue;
+    }
     if (n <= 0) return WriteError(n < 0 ? errno : EIO, total);
     bytes = bytes.subspan(static_cast<size_t>(n));
     offset += static_cast<uint64_t>(n);

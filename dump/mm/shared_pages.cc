@@ -75,10 +75,20 @@ absl::StatusOr<FoundSharing> LookAtWindows(std::span<const SharingTask> tasks,
                                            const Windows& windows, size_t begin, size_t end) {
   WindowSharing sharing(tasks, places);
   size_t misses = 0;
+  size_t next = begin;  // behind the last that was looked at
   for (size_t i = begin; i < end && !sharing.found().hidden; ++i) {
-    if (misses >= kPatience && i % kSample != 0) continue;
+    if (misses >= kPatience) {
+      if (i % kSample != 0) continue;
+      WindowSharing sample(tasks, places);
+      RETURN_IF_ERROR(sample.Look(windows[i]));
+      if (sample.found().uses.empty()) continue;
+      // It began somewhere among those that were passed over.
+      i = next;
+      misses = 0;
+    }
     const size_t before = sharing.found().uses.size();
     RETURN_IF_ERROR(sharing.Look(windows[i]));
+    next = i + 1;
     misses = sharing.found().uses.size() == before ? misses + 1 : 0;
   }
   return sharing.found();

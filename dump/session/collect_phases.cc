@@ -75,6 +75,10 @@ absl::Status ShareOut(DumpRun& run, const FrozenTree& tree, TreeFacts& facts) {
   const absl::Time begun = absl::Now();
   RETURN_IF_ERROR(FindFamilies(tree, facts));
   const SharedPages& shared = facts.shared_pages;
+  // Where frames are not shown, nothing is found.
+  if (!shared.families.empty()) {
+    for (FrozenFacts& task : facts.tasks) task.may_share = false;
+  }
   DumpReport& report = run.report;
   for (const PageFamily& family : shared.families) report.pages_written_once += family.pages;
   report.pages_not_repeated = shared.references - report.pages_written_once;

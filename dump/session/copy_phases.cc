@@ -41,7 +41,8 @@ absl::Status CopyPhases::Prepare(std::span<const Target> targets) {
   without_kin_ = TasksWithoutKin(targets);
   absl::Status status = snapshot_.Prepare(targets);
   if (status.ok()) return status;
-  if (run_.options.snapshot.mode == SnapshotMode::kCow) return status;
+  if (run_.options.snapshot.mode == SnapshotMode::kCow)
+    return NoSnapshot(absl::StrCat("any process: ", status.message()));
   run_.FallBack(absl::StrCat("no copies: ", status.message()));
   return absl::OkStatus();
 }
@@ -52,12 +53,18 @@ bool CopyPhases::MayTake(const CgroupFreezer& freezer) const {
   return !freezer.was_frozen();
 }
 
-void CopyPhases::LeaveScans(bool once, std::span<const Target> targets, TreeFacts& facts) const {
+void CopyPhases::TellKin(std::span<const Target> targets, TreeFacts& facts) const {
   // One that has come since may be a child of any.
   const bool all_known = targets.size() == facts.tasks.size();
   for (FrozenFacts& task : facts.tasks) {
-    const bool may_share = once && (!all_known || !without_kin_.contains(task.process.pid));
-    task.scanned_later = !may_share && !task.pre_copied && snapshot_.CopiesUnscanned(task);
+    task.may_share = !all_known || !without_kin_.contains(task.process.pid);
+  }
+}
+
+void CopyPhases::LeaveScans(bool once, TreeFacts& facts) const {
+  for (FrozenFacts& task : facts.tasks) {
+    const bool with_others = once && task.may_share;
+    task.scanned_later = !with_others && !task.pre_copied && snapshot_.CopiesUnscanned(task);
   }
 }
 

@@ -32,10 +32,13 @@ class CopyPhases {
   // Who is to be frozen again at once cannot wait for a copy.
   bool MayTake(const CgroupFreezer& freezer) const;
 
-  // In the freeze, before pages are looked for: says whose are looked for in their copies instead
-  // (FrozenFacts::scanned_later). `targets`: those known since Prepare that are in the tree still.
-  // `once`: not of tasks that may share pages, which is found out while all stand (FindFamilies).
-  void LeaveScans(bool once, std::span<const Target> targets, TreeFacts& facts) const;
+  // In the freeze: says who may share pages. `targets`: those known since Prepare that are in the
+  // tree still.
+  void TellKin(std::span<const Target> targets, TreeFacts& facts) const;
+  // Then, before pages are looked for, whose are looked for in their copies instead
+  // (FrozenFacts::scanned_later). `once`: not of tasks that may share pages, which is found out
+  // while all stand (FindFamilies).
+  void LeaveScans(bool once, TreeFacts& facts) const;
   // With VmFlags learnt.
   absl::Status Take(const FrozenTree& tree, const KernelFeatures& features, TreeFacts& facts);
 

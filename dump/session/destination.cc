@@ -110,7 +110,9 @@ absl::Status Destination::OpenSinks(const TreeFacts& facts) {
 }
 
 absl::StatusOr<PageSink> Destination::OpenInParent() {
-  return images_->CreatePagesInParent(++in_parent_);
+  ASSIGN_OR_RETURN(PageSink sink, images_->CreatePagesInParent(++in_parent_));
+  if (run_.options.direct) sink.WriteDirectly();
+  return sink;
 }
 
 void Destination::AccountInParent(const TreeFacts& facts) {

@@ -176,7 +176,8 @@ class Drain {
       if (beside.ok()) return DrainBeside(**beside, parts, progress);
     }
     ASSIGN_OR_RETURN(const FrozenTaskMemory memory,
-                     FrozenTaskMemory::Open(task.pid(), task.dir(), facts.vmas));
+                     facts.may_share ? FrozenTaskMemory::OpenSharing(task.pid(), task.dir())
+                                     : FrozenTaskMemory::Open(task.pid(), task.dir(), facts.vmas));
     if (held_ != nullptr && IsAlone() && parts.size() == 1) {
       ASSIGN_OR_RETURN(const bool held, held_->Read(memory, facts.pages.runs, sinks_[i]));
       if (held) return absl::OkStatus();

@@ -152,7 +152,8 @@ absl::Status Session::RunPhases() {
   facts.run_id = run_id;
   pre_copy_.Tell(facts);
   const bool takes_copies = copies_.MayTake(freezer);
-  if (takes_copies && !tracking_.splits()) copies_.LeaveScans(once, targets_, facts);
+  copies_.TellKin(targets_, facts);
+  if (takes_copies && !tracking_.splits()) copies_.LeaveScans(once, facts);
   TcpConnections connections;
   ReadFlagsLater flags;
   if (by_bpf == nullptr && preflight.worth_helper) flags = ReadFlagsBeside(tree, helper);

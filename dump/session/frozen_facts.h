@@ -68,6 +68,9 @@ struct FrozenFacts {
   // `pages` are not all yet: the task is to have a copy, in which they are looked for while it runs
   // again (CopyPhases).
   bool scanned_later = false;
+  // It may share pages with others copy-on-write, which are not among those that are read once for
+  // all (TreeFacts::shared_pages).
+  bool may_share = false;
   // Memory of it stands in parent images by now (PreCopy), which nothing else may be put into; and
   // what of it is told to be as it was: see ScanPages. They live as long.
   bool pre_copied = false;

@@ -3,8 +3,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <string>
 #include <utility>
 
+#include "absl/status/statusor.h"
+#include "dumpctl/status_macros.h"
+#include "proc/proc_fs.h"
 #include "proc/stat_parser.h"
 
 namespace dumpctl {
@@ -16,10 +20,20 @@ using Layout = std::pair<uint64_t, uint64_t>;
 
 Layout LayoutOf(const TaskStat& stat) { return {stat.start_code, stat.start_stack}; }
 
+// Nothing where it has ended.
+absl::StatusOr<Layout> LayoutOf(pid_t pid) {
+  ASSIGN_OR_RETURN(const ProcDir task, ProcDir::OpenTask(pid));
+  ASSIGN_OR_RETURN(const std::string text, task.ReadWhole("stat"));
+  ASSIGN_OR_RETURN(const TaskStat stat, ParseStat(text));
+  return LayoutOf(stat);
+}
+
 }  // namespace
 
 std::set<pid_t> TasksWithoutKin(std::span<const Target> targets) {
+  if (targets.empty()) return {};
   std::map<Layout, size_t> having;
+  if (const auto above = LayoutOf(targets.front().stat.ppid); above.ok()) ++having[*above];
   for (const Target& target : targets) ++having[LayoutOf(target.stat)];
   std::set<pid_t> alone;
   for (const Target& target : targets) {

@@ -10,8 +10,8 @@
 
 namespace dumpctl {
 
-// Those of a tree that have no pages in common with others of it, copy-on-write: only fork(2) makes
-// such, and execve(2) gives all of them up.
+// Those of a tree that have no pages in common with others of it, or with the root's parent,
+// copy-on-write: only fork(2) makes such, and execve(2) gives all of them up.
 //
 // Told by where the program has its parts, which children have where their parent has it, and
 // address space randomization (random(4), personality(2)) gives each program anew. Without that,

@@ -46,4 +46,14 @@ absl::StatusOr<uint64_t> MemoryHeadroom(const ProcDir& task) {
   return std::min(available, LeastLeft(task, "memory", LeftIn));
 }
 
+bool IsAccountedStrictly(std::string_view overcommit_memory) {
+  return overcommit_memory.starts_with('2');
+}
+
+absl::StatusOr<bool> IsAccountedStrictly() {
+  ASSIGN_OR_RETURN(const ProcDir proc, ProcDir::OpenRoot());
+  ASSIGN_OR_RETURN(const std::string text, proc.ReadWhole("sys/vm/overcommit_memory"));
+  return IsAccountedStrictly(text);
+}
+
 }  // namespace dumpctl

@@ -22,7 +22,7 @@ absl::Status CannotTrack() {
   return MakeFailure(Failure::kHost, absl::StatusCode::kFailedPrecondition,
                      "this kernel cannot track what is written to memory: use Linux 6.9 or newer "
                      "with CONFIG_USERFAULTFD, or CONFIG_MEM_SOFT_DIRTY and CAP_SYS_ADMIN, or dump "
-                     "without --track-mem");
+                     "all at once (no pre-dump, nor --track-mem)");
 }
 
 absl::Status TrackedByAnother(pid_t pid) {

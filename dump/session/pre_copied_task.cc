@@ -136,10 +136,11 @@ absl::StatusOr<std::vector<AddressRange>> PreCopiedTask::MappingsWorth(
 }
 
 absl::Status PreCopiedTask::WithFrozen(
-    absl::Duration timeout, absl::FunctionRef<absl::Status(const FrozenTask& task)> deed) {
+    const StopTerms& terms, absl::FunctionRef<absl::Status(const FrozenTask& task)> deed) {
   const TraceSpan standing(TraceKind::kStopped, "stopped", {{"pid", pid_}});
   const absl::Time begun = absl::Now();
-  ASSIGN_OR_RETURN(FrozenTask task, FrozenTask::Freeze(pid_, begun + timeout));
+  ASSIGN_OR_RETURN(FrozenTask task,
+                   FrozenTask::FreezePatiently(pid_, begun + terms.timeout, terms.may_go_on));
   ASSIGN_OR_RETURN(const TaskStat stat, ParseStat(task.dir().Read("stat").value_or("")));
   absl::Status status = absl::NotFoundError("it is another process by now");
   if (stat.start_time == start_time_) {
@@ -155,7 +156,7 @@ absl::Status PreCopiedTask::WithFrozen(
 absl::StatusOr<PreCopiedTask> PreCopiedTask::Watch(const Target& target,
                                                    std::vector<AddressRange> mappings,
                                                    const KernelFeatures& features,
-                                                   absl::Duration timeout) {
+                                                   const StopTerms& terms) {
   PreCopiedTask made(target, std::move(mappings));
   const auto make = [&made](RemoteSyscalls& calls) -> absl::Status {
     ASSIGN_OR_RETURN(WriteWatch watch, WriteWatch::CreateIn(calls));
@@ -163,7 +164,7 @@ absl::StatusOr<PreCopiedTask> PreCopiedTask::Watch(const Target& target,
     return absl::OkStatus();
   };
   RETURN_IF_ERROR(
-      made.WithFrozen(timeout, [&](const FrozenTask& task) { return WithCalls(task, make); }));
+      made.WithFrozen(terms, [&](const FrozenTask& task) { return WithCalls(task, make); }));
   ASSIGN_OR_RETURN(Pagemap pagemap, Pagemap::Open(target.dir, features));
   made.pagemap_ = std::make_unique<Pagemap>(std::move(pagemap));
   // What cannot be watched, or is gone by now, is written in the freeze.
@@ -196,10 +197,10 @@ absl::StatusOr<std::vector<AddressRange>> PreCopiedTask::FindWritten(bool protec
 }
 
 absl::StatusOr<std::vector<AddressRange>> PreCopiedTask::Protect(
-    absl::Duration timeout, absl::FunctionRef<absl::Status(const FrozenTask& task)> deed) {
+    const StopTerms& terms, absl::FunctionRef<absl::Status(const FrozenTask& task)> deed) {
   ASSIGN_OR_RETURN(std::vector<AddressRange> written, FindWritten(true));
   // When it has stood still once, it is known of every write whether it is seen: see above.
-  RETURN_IF_ERROR(WithFrozen(timeout, deed));
+  RETURN_IF_ERROR(WithFrozen(terms, deed));
   return written;
 }
 
@@ -215,7 +216,7 @@ absl::Status PreCopiedTask::Drain(std::span<const PageRun> runs, std::vector<Pag
                                   std::span<const std::unique_ptr<WriterAlong>> writers,
                                   const DrainProgress& progress) {
   RETURN_IF_ERROR(ExpectNoRing());
-  ASSIGN_OR_RETURN(const LivingTaskMemory memory, LivingTaskMemory::Open(pid_, dir_));
+  ASSIGN_OR_RETURN(const LivingTaskMemory memory, LivingTaskMemory::Open(pid_, dir_, false));
   const std::vector<std::vector<PageRun>> shares = SharesOf(runs, sinks.size());
   const size_t first = sinks_.size();
   std::move(sinks.begin(), sinks.end(), std::back_inserter(sinks_));
@@ -238,7 +239,7 @@ absl::Status PreCopiedTask::Drain(std::span<const PageRun> runs, std::vector<Pag
 }
 
 absl::Status PreCopiedTask::Write(std::vector<PageSink> sinks, CopyGuardian* guardian,
-                                  absl::Duration timeout, const DrainProgress& progress) {
+                                  const StopTerms& terms, const DrainProgress& progress) {
   std::vector<std::unique_ptr<WriterAlong>> writers;
   const auto start = [&](const FrozenTask& task) {
     if (guardian == nullptr) return absl::OkStatus();
@@ -252,12 +253,12 @@ absl::Status PreCopiedTask::Write(std::vector<PageSink> sinks, CopyGuardian* gua
       return absl::OkStatus();
     });
   };
-  RETURN_IF_ERROR(Protect(timeout, start).status());
+  RETURN_IF_ERROR(Protect(terms, start).status());
   ASSIGN_OR_RETURN(const std::vector<PageRun> runs,
                    ContentOf(mappings_, *pagemap_, PageFilter::kNonzero));
   RETURN_IF_ERROR(Drain(runs, std::move(sinks), writers, progress));
   if (writers.empty()) return absl::OkStatus();
-  return WithFrozen(timeout, [&writers](const FrozenTask& task) {
+  return WithFrozen(terms, [&writers](const FrozenTask& task) {
     return WithCalls(task, [&](RemoteSyscalls& calls) {
       absl::Status status;
       for (const auto& writer : writers) status.Update(writer->End(calls, task));
@@ -271,10 +272,10 @@ absl::StatusOr<uint64_t> PreCopiedTask::Lag() {
   return dumpctl::BytesOf(RunsOf(written));
 }
 
-absl::Status PreCopiedTask::CatchUp(PageSink sink, absl::Duration timeout,
+absl::Status PreCopiedTask::CatchUp(PageSink sink, const StopTerms& terms,
                                     const DrainProgress& progress) {
   ASSIGN_OR_RETURN(const std::vector<AddressRange> written,
-                   Protect(timeout, [](const FrozenTask&) { return absl::OkStatus(); }));
+                   Protect(terms, [](const FrozenTask&) { return absl::OkStatus(); }));
   std::vector<PageSink> sinks;
   sinks.push_back(std::move(sink));
   return Drain(RunsOf(written), std::move(sinks), {}, progress);

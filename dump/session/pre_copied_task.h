@@ -4,6 +4,7 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <vector>
@@ -30,6 +31,13 @@
 
 namespace dumpctl {
 
+// How long a process is waited for until it stands, and what is asked meanwhile: an error ends
+// that.
+struct StopTerms {
+  absl::Duration timeout;
+  std::function<absl::Status()> may_go_on;
+};
+
 // One process whose anonymous memory is written into parent images while it runs, with its writes
 // watched (WriteWatch), so that in the freeze it is known what of them is right still.
 //
@@ -47,11 +55,11 @@ class PreCopiedTask {
                                                                  uint64_t worth);
 
   // Lets writes to these mappings be watched from now on. The process stands for that,
-  // which is given up after `timeout`.
+  // which is given up by `terms`.
   static absl::StatusOr<PreCopiedTask> Watch(const Target& target,
                                              std::vector<AddressRange> mappings,
                                              const KernelFeatures& features,
-                                             absl::Duration timeout);
+                                             const StopTerms& terms);
 
   PreCopiedTask(PreCopiedTask&&) noexcept = default;
   // Ends the watch.
@@ -63,12 +71,12 @@ class PreCopiedTask {
   // at the same time, where the first is of the parent images of the other's. `guardian`: null
   // where no process may be made that writes by itself. Errors: the files are of no use. Aborted:
   // the process goes on as it is, and nothing of it can be written beforehand.
-  absl::Status Write(std::vector<PageSink> sinks, CopyGuardian* guardian, absl::Duration timeout,
+  absl::Status Write(std::vector<PageSink> sinks, CopyGuardian* guardian, const StopTerms& terms,
                      const DrainProgress& progress);
   // By how many bytes what stands in the images lags behind.
   absl::StatusOr<uint64_t> Lag();
   // Writes these, into images whose parent images those before become. Errors: as of Write.
-  absl::Status CatchUp(PageSink sink, absl::Duration timeout, const DrainProgress& progress);
+  absl::Status CatchUp(PageSink sink, const StopTerms& terms, const DrainProgress& progress);
 
   // How it was stopped, up to now; how often, and how long at most.
   const InterruptedCalls& calls() const { return calls_; }
@@ -99,11 +107,11 @@ class PreCopiedTask {
   // What was written to since it was protected last. `protect`: once more.
   absl::StatusOr<std::vector<AddressRange>> FindWritten(bool protect);
   // Freezes it, if it is still the one that was found, and lets it go on.
-  absl::Status WithFrozen(absl::Duration timeout,
+  absl::Status WithFrozen(const StopTerms& terms,
                           absl::FunctionRef<absl::Status(const FrozenTask& task)> deed);
   // Protects what was written, so that it can be read. Meanwhile it stands once, and that is done.
   absl::StatusOr<std::vector<AddressRange>> Protect(
-      absl::Duration timeout, absl::FunctionRef<absl::Status(const FrozenTask& task)> deed);
+      const StopTerms& terms, absl::FunctionRef<absl::Status(const FrozenTask& task)> deed);
   absl::Status ExpectNoRing() const;
   // `sinks`: as of Write. `writers`: as many, or too few.
   absl::Status Drain(std::span<const PageRun> runs, std::vector<PageSink> sinks,

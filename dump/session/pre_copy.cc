@@ -71,7 +71,7 @@ void PreCopy::Watch(const Target& target, const KernelFeatures& features, uint64
       PreCopiedTask::MappingsWorth(target, features, worth);
   if (!mappings.ok() || mappings->empty()) return;
   absl::StatusOr<PreCopiedTask> made =
-      PreCopiedTask::Watch(target, *std::move(mappings), features, run_.options.timeout);
+      PreCopiedTask::Watch(target, *std::move(mappings), features, Terms());
   if (made.ok()) {
     tasks_.push_back(*std::move(made));
   } else {
@@ -104,14 +104,16 @@ absl::Status PreCopy::Write(PreCopiedTask& task, std::vector<PageSink> sinks,
                             CopyGuardian* guardian) {
   const absl::Time begun = absl::Now();
   const TraceSpan span(TraceKind::kTask, "write beforehand", {{"pid", task.pid()}});
-  RETURN_IF_ERROR(Survive(
-      task.Write(std::move(sinks), guardian, run_.options.timeout, run_.MemoryProgress()), task));
+  RETURN_IF_ERROR(
+      Survive(task.Write(std::move(sinks), guardian, Terms(), run_.MemoryProgress()), task));
   if (task.has_ended()) return absl::OkStatus();
   run_.log.Info(absl::StrCat("Wrote ", task.bytes() / kImagePageSize, " pages of process ",
                              task.pid(), " beforehand in ",
                              absl::ToInt64Microseconds(absl::Now() - begun), " us"));
   return absl::OkStatus();
 }
+
+StopTerms PreCopy::Terms() const { return {run_.options.timeout, run_.options.may_go_on}; }
 
 absl::Status PreCopy::Survive(absl::Status status, PreCopiedTask& task) {
   // Others than the root come and go until all stand.
@@ -145,8 +147,7 @@ absl::Status PreCopy::CatchUp(Destination& destination) {
     for (PreCopiedTask& task : tasks_) {
       if (task.has_ended()) continue;
       ASSIGN_OR_RETURN(PageSink sink, destination.OpenInParent());
-      RETURN_IF_ERROR(Survive(
-          task.CatchUp(std::move(sink), run_.options.timeout, run_.MemoryProgress()), task));
+      RETURN_IF_ERROR(Survive(task.CatchUp(std::move(sink), Terms(), run_.MemoryProgress()), task));
     }
     before = lag;
     ASSIGN_OR_RETURN(lag, Lag());

@@ -56,6 +56,7 @@ class PreCopy {
   // An error, but not that a child has ended, or that a process does what cannot be watched: what
   // was written of it is dropped then.
   absl::Status Survive(absl::Status status, PreCopiedTask& task);
+  StopTerms Terms() const;
   absl::StatusOr<uint64_t> Lag();
   uint64_t BytesWritten() const;
 

@@ -1,5 +1,6 @@
 #include "dump/session/pre_dump.h"
 
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -20,6 +21,7 @@
 #include "dump/session/fault_points.h"
 #include "dump/session/frozen_facts.h"
 #include "dump/session/heap.h"
+#include "dump/session/kinship.h"
 #include "dump/session/page_tracking.h"
 #include "dump/session/preflight.h"
 #include "dump/session/run_setup.h"
@@ -47,7 +49,8 @@ class PreDumpSession {
       : run_{options, log, std::move(faults)},
         features_(features),
         tracking_(std::move(tracking)),
-        targets_(std::move(targets)) {}
+        targets_(std::move(targets)),
+        without_kin_(TasksWithoutKin(targets_)) {}
 
   absl::StatusOr<DumpReport> Run() {
     const absl::Status status = RunPhases();
@@ -81,8 +84,10 @@ class PreDumpSession {
     RETURN_IF_ERROR(freezer.Freeze(deadline, run_.options.may_go_on));
     std::function<absl::Status()> thaw;
     if (freezer.active()) thaw = [&freezer] { return freezer.Thaw(); };
+    KnownTree known;
+    known.dirs.emplace(root().pid, root().dir);
     ASSIGN_OR_RETURN(FrozenTree tree,
-                     FrozenTree::Freeze(root().pid, deadline, run_.options.may_go_on, thaw));
+                     FrozenTree::Freeze(root().pid, deadline, run_.options.may_go_on, thaw, known));
     const absl::Cleanup put_back = [&freezer] { freezer.PutBack().IgnoreError(); };
     run_.report.freezing = absl::Now() - since;
     RETURN_IF_ERROR(run_.Begin("track"));
@@ -110,7 +115,9 @@ class PreDumpSession {
     RETURN_IF_ERROR(SettleAio(task.pid(), vmas, preflight));
     ASSIGN_OR_RETURN(ScannedPages pages, ScanPages(task.dir(), vmas, features_));
     RETURN_IF_ERROR(tracking_.Split(task, vmas, pages));
-    ASSIGN_OR_RETURN(LivingTaskMemory memory, LivingTaskMemory::Open(task.pid(), task.dir()));
+    ASSIGN_OR_RETURN(
+        LivingTaskMemory memory,
+        LivingTaskMemory::Open(task.pid(), task.dir(), !without_kin_.contains(task.pid())));
     run_.report.vmas += vmas.size();
     AddPages(pages, run_.report);
     return TaskPages{task.pid(), std::move(pages), std::move(memory)};
@@ -179,6 +186,7 @@ class PreDumpSession {
   KernelFeatures features_;
   PageTracking tracking_;
   std::vector<Target> targets_;
+  const std::set<pid_t> without_kin_;
   absl::Time begun_ = absl::Now();
 };
 

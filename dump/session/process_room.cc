@@ -8,7 +8,6 @@
 #include "dump/cg/cgroup_walk.h"
 #include "dumpctl/unique_fd.h"
 #include "proc/limits_parser.h"
-#include "proc/status_parser.h"
 
 namespace dumpctl {
 namespace {
@@ -22,18 +21,13 @@ uint64_t PlacesIn(BorrowedFd directory) {
   return pids ? pids->limit - std::min(pids->limit, pids->used + kSpare) : UINT64_MAX;
 }
 
-bool HasLowLimit(const ProcDir& task) {
-  const auto status = ParseStatus(task.ReadWhole("status").value_or(""));
-  const auto limits = ParseLimits(task.ReadWhole("limits").value_or(""));
-  // The limit is not for root (setrlimit(2)).
-  return status.ok() && status->uid.real != 0 && limits.ok() &&
-         (*limits)[RLIMIT_NPROC].soft < kLowLimit;
-}
-
 }  // namespace
 
-uint64_t RoomForProcesses(const ProcDir& task) {
-  return HasLowLimit(task) ? 0 : LeastLeft(task, "pids", PlacesIn);
+bool HasLowProcessLimit(const ProcDir& task) {
+  const auto limits = ParseLimits(task.ReadWhole("limits").value_or(""));
+  return limits.ok() && (*limits)[RLIMIT_NPROC].soft < kLowLimit;
 }
+
+uint64_t RoomForProcesses(const ProcDir& task) { return LeastLeft(task, "pids", PlacesIn); }
 
 }  // namespace dumpctl

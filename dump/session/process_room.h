@@ -11,10 +11,11 @@ namespace dumpctl {
 // who shares its limits with it, could start no more of their own: what the pids controllers of its
 // cgroups (version 1 or 2) have left, but for some spare ones. UINT64_MAX where nothing limits
 // them; cgroups that do not show count as that.
-//
-// How many a user has, which RLIMIT_NPROC limits, the kernel tells nobody: under a low one there is
-// no room.
 uint64_t RoomForProcesses(const ProcDir& task);
+
+// Whether how many its user has may be in its way as well, which RLIMIT_NPROC limits, but not for
+// root (setrlimit(2)), and the kernel tells nobody: under a low one there is no room.
+bool HasLowProcessLimit(const ProcDir& task);
 
 }  // namespace dumpctl
 

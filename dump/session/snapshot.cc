@@ -1,6 +1,7 @@
 #include "dump/session/snapshot.h"
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -67,6 +68,37 @@ struct Amount {
 
 constexpr uint64_t kKibOfPage = kImagePageSize >> 10;
 
+// By task: what is read of it for all who share it.
+std::vector<uint64_t> BytesReadForAll(const TreeFacts& facts) {
+  std::vector<uint64_t> bytes(facts.tasks.size());
+  for (const PageFamily& family : facts.shared_pages.families) {
+    for (const SharedStretch& stretch : family.stretches) {
+      bytes[stretch.reader] += stretch.run.bytes();
+    }
+  }
+  return bytes;
+}
+
+// Copies are charged where who is copied is.
+struct Room {
+  uint64_t bytes = UINT64_MAX;
+  uint64_t processes = UINT64_MAX;
+};
+
+// The least of all that have cgroups, or limits, of their own.
+absl::StatusOr<Room> RoomOf(std::span<const Target> targets) {
+  Room room;
+  std::set<std::pair<std::string, bool>> seen;
+  for (const Target& target : targets) {
+    const bool limited = target.uid != 0 && HasLowProcessLimit(target.dir);
+    if (!seen.emplace(target.dir.ReadWhole("cgroup").value_or(""), limited).second) continue;
+    ASSIGN_OR_RETURN(const uint64_t bytes, MemoryHeadroom(target.dir));
+    room.bytes = std::min(room.bytes, bytes);
+    room.processes = std::min(room.processes, limited ? 0 : RoomForProcesses(target.dir));
+  }
+  return room;
+}
+
 // By what was seen of it before it stood still: with the pages of files.
 Amount AmountSeen(const Target& target) {
   return {(target.resident + target.swapped) / kKibOfPage, target.page_tables / kKibOfPage};
@@ -110,16 +142,23 @@ absl::Status Snapshot::Prepare(std::span<const Target> targets) {
   }
   worth = worth && options_.mode != SnapshotMode::kOff;
   if (worth) {
-    ASSIGN_OR_RETURN(room_, MemoryHeadroom(targets.front().dir));
-    // Copies are not all that wants memory.
-    room_ -= room_ / 8;
-    if (options_.max_extra) room_ = std::min(room_, *options_.max_extra);
+    ASSIGN_OR_RETURN(const bool strict, IsAccountedStrictly());
+    if (strict) {
+      return absl::ResourceExhaustedError(
+          "a copy would count as all that the process has mapped (vm.overcommit_memory is 2)");
+    }
   }
   const bool guarded = worth || largest >= WriterBeside::kWorth;
   if (!guarded && options_.mode != SnapshotMode::kPreCopy) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const Room room, RoomOf(targets));
+  if (worth) {
+    // Copies are not all that wants memory.
+    room_ = room.bytes - room.bytes / 8;
+    if (options_.max_extra) room_ = std::min(room_, *options_.max_extra);
+  }
   RETURN_IF_ERROR(guardian_.Start());
   started_ = true;
-  processes_ = RoomForProcesses(targets.front().dir);
+  processes_ = room.processes;
   prepared_ = worth;
   may_write_beside_ = largest >= WriterBeside::kWorth;
   return absl::OkStatus();
@@ -149,7 +188,7 @@ absl::Status Snapshot::CopyTask(size_t place, const FrozenTask& task, const Froz
                      .task = place,
                      .rseq = task.threads().front().rseq});
   ASSIGN_OR_RETURN(FrozenTaskMemory copied,
-                   FrozenTaskMemory::OpenCopy(task.pid(), copies_.back().copy.dir()));
+                   FrozenTaskMemory::OpenSharing(task.pid(), copies_.back().copy.dir()));
   memory_.back() = std::make_unique<CopiedTaskMemory>(std::move(copied), std::move(kept));
   return absl::OkStatus();
 }
@@ -161,7 +200,8 @@ bool Snapshot::CopiesUnscanned(const FrozenFacts& facts) const {
 
 // Why it is not copied; empty where it is, or need not be.
 absl::StatusOr<std::string> Snapshot::TakeTask(size_t place, const FrozenTask& task,
-                                               const KernelFeatures& features, TreeFacts& facts) {
+                                               const KernelFeatures& features,
+                                               uint64_t read_for_all, TreeFacts& facts) {
   FrozenFacts& own = facts.tasks[place];
   const std::vector<PageRun>& runs = own.pages.runs;
   uint64_t bytes = 0;
@@ -172,7 +212,8 @@ absl::StatusOr<std::string> Snapshot::TakeTask(size_t place, const FrozenTask& t
     if (bytes > room_) RETURN_IF_ERROR(ScanNow(task, features, own));
   }
   if (!own.scanned_later) {
-    bytes = BytesOf(runs);
+    // It has these as well, and each that is written to meanwhile is one page more.
+    bytes = BytesOf(runs) + BytesOf(own.pages.in_parent) + read_for_all;
     const std::vector<PageRun>& standing = own.pages.in_parent;
     const Amount amount = {PagesOf(runs), TablesOf(runs) + TablesOf(standing), PagesOf(standing)};
     if (!IsWorthCopy(amount, options_.worth)) return "";
@@ -210,10 +251,11 @@ absl::StatusOr<std::vector<std::string>> Snapshot::Take(const FrozenTree& tree,
                                                         const KernelFeatures& features,
                                                         TreeFacts& facts) {
   std::vector<std::string> not_copied;
+  const std::vector<uint64_t> read_for_all = BytesReadForAll(facts);
   for (size_t i = 0; i < facts.tasks.size(); ++i) {
     memory_.emplace_back();
     const FrozenTask& task = tree.tasks()[i];
-    ASSIGN_OR_RETURN(const std::string why, TakeTask(i, task, features, facts));
+    ASSIGN_OR_RETURN(const std::string why, TakeTask(i, task, features, read_for_all[i], facts));
     if (!why.empty()) not_copied.push_back(absl::StrCat("process ", task.pid(), ": ", why));
     FrozenFacts& own = facts.tasks[i];
     if (!own.scanned_later || memory_.back() != nullptr) continue;

@@ -91,8 +91,10 @@ class Snapshot {
     std::optional<RseqRegistration> rseq;
   };
 
+  // `read_for_all`: how many bytes are read of it for all who share them.
   absl::StatusOr<std::string> TakeTask(size_t place, const FrozenTask& task,
-                                       const KernelFeatures& features, TreeFacts& facts);
+                                       const KernelFeatures& features, uint64_t read_for_all,
+                                       TreeFacts& facts);
   absl::Status CopyTask(size_t place, const FrozenTask& task, const FrozenFacts& facts,
                         std::vector<PageRun> kept_runs);
 

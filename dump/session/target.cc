@@ -199,6 +199,7 @@ absl::StatusOr<Target> Find(const Dumper& dumper, pid_t pid, bool is_root) {
                 .stat = *stat,
                 .threads = status.threads,
                 .shadow_stack = status.shadow_stack,
+                .uid = status.uid.real,
                 .resident = status.resident,
                 .resident_shared = status.resident_files + status.resident_shared,
                 .swapped = status.swapped,

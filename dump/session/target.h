@@ -28,6 +28,7 @@ struct Target {
   TaskStat stat;              // as it was when it was found
   uint64_t threads = 0;       // by then
   bool shadow_stack = false;  // in use by then
+  uid_t uid = 0;              // real
   // KiB of its memory by then, which is about what it is when it stands still: all that is
   // resident, what of that is shared with files, what is swapped out, and of page tables.
   uint64_t resident = 0;

@@ -94,8 +94,7 @@ std::string TraceText(const TraceBuffer& trace, pid_t dumper, const TraceSubject
                   NameOf("thread_name", subject.pid, subject.pid, "all threads"));
   std::set<pid_t> named = {dumper};
   for (const TraceEvent& event : events) {
-    const bool of_subject =
-        event.kind == TraceKind::kFrozen || event.kind == TraceKind::kStopped;
+    const bool of_subject = event.kind == TraceKind::kFrozen || event.kind == TraceKind::kStopped;
     const pid_t pid = of_subject ? subject.pid : dumper;
     const pid_t tid = of_subject ? subject.pid : event.tid;
     if (event.kind == TraceKind::kThread && named.insert(tid).second) {

@@ -86,7 +86,8 @@ absl::StatusOr<FamilyMemory> FamilyMemory::Open(const FrozenTree* tree, const Sn
     const FrozenTask& task = tree->tasks()[stretch.reader];
     // process_vm_readv(2) pins pages, and a page that is shared copy-on-write is copied for who has
     // it pinned: the task would share it no more.
-    ASSIGN_OR_RETURN(FrozenTaskMemory reader, FrozenTaskMemory::OpenCopy(task.pid(), task.dir()));
+    ASSIGN_OR_RETURN(FrozenTaskMemory reader,
+                     FrozenTaskMemory::OpenSharing(task.pid(), task.dir()));
     memory.readers_.emplace(stretch.reader, std::move(reader));
   }
   return memory;

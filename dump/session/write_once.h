@@ -34,7 +34,8 @@ absl::Status FindFamilies(const FrozenTree& tree, TreeFacts& facts);
 // Then divides what large tasks have, of those whose pages are known; the others when they are.
 void DivideTasks(TreeFacts& facts);
 
-// Whether all tasks that a family's pages are to be read from have copies; or those of all families.
+// Whether all tasks that a family's pages are to be read from have copies; or those of all
+// families.
 bool IsCopied(const PageFamily& family, const Snapshot& snapshot);
 bool IsCopied(const SharedPages& shared, const Snapshot& snapshot);
 

@@ -77,7 +77,8 @@ absl::StatusOr<FrozenTask> FrozenTask::Freeze(pid_t pid, absl::Time deadline,
   return task;
 }
 
-absl::StatusOr<FrozenTask> FrozenTask::FreezePatiently(pid_t pid, absl::Time deadline) {
+absl::StatusOr<FrozenTask> FrozenTask::FreezePatiently(
+    pid_t pid, absl::Time deadline, const std::function<absl::Status()>& may_go_on) {
   // For each of many threads to be seized.
   constexpr absl::Duration kOfThread = absl::Microseconds(100);
   ASSIGN_OR_RETURN(FrozenTask task, Open(pid));
@@ -85,13 +86,13 @@ absl::StatusOr<FrozenTask> FrozenTask::FreezePatiently(pid_t pid, absl::Time dea
   for (absl::Duration stand = kFirstStand;; stand *= 2) {
     const absl::Duration seizing = CountThreads(task.dir_) * kOfThread;
     const absl::Time until = std::min(absl::Now() + seizing + stand, deadline);
-    const absl::Status stopped = StopAll(std::span(&task, 1), until, {});
+    const absl::Status stopped = StopAll(std::span(&task, 1), until, may_go_on);
     if (!absl::IsDeadlineExceeded(stopped) || until == deadline) {
       RETURN_IF_ERROR(stopped);
       break;
     }
     task.LetStandingGo();
-    RETURN_IF_ERROR(task.WaitForStops(deadline, {}));
+    RETURN_IF_ERROR(task.WaitForStops(deadline, may_go_on));
   }
   if (!task.HoldsLeader()) return Died(pid);
   RETURN_IF_ERROR(task.ReadThreads());

@@ -54,7 +54,8 @@ class FrozenTask {
   // The same where there is no haste: while a thread does not stop, for it has called vfork(2) or
   // waits for a disk, the others stand for kFirstStand, and then run until it has; where another
   // one does not stop then, twice as long.
-  static absl::StatusOr<FrozenTask> FreezePatiently(pid_t pid, absl::Time deadline);
+  static absl::StatusOr<FrozenTask> FreezePatiently(
+      pid_t pid, absl::Time deadline, const std::function<absl::Status()>& may_go_on = {});
   static constexpr absl::Duration kFirstStand = absl::Milliseconds(50);
 
   FrozenTask(FrozenTask&& other) noexcept;
@@ -63,8 +64,8 @@ class FrozenTask {
 
   pid_t pid() const { return pid_; }
   const ProcDir& dir() const { return dir_; }
-  // Refers to this very process (pidfd_open(2)): while it is held nobody else gets its pid. Not
-  // kept, for there may be thousands of processes.
+  // Refers to this very process (pidfd_open(2)), whoever gets its pid. Not kept, for there may be
+  // thousands of processes.
   absl::StatusOr<UniqueFd> OpenPidfd() const;
   // The leader first, the others by id.
   const std::vector<FrozenThread>& threads() const { return threads_; }
@@ -91,6 +92,8 @@ class FrozenTask {
   // The same by a directory that was opened some time ago: the pid may be somebody else's by now,
   // who is then taken.
   static FrozenTask OpenBy(pid_t pid, ProcDir dir) { return {pid, std::move(dir), true}; }
+  // Nobody else is taken.
+  static FrozenTask OpenThis(pid_t pid, ProcDir dir) { return {pid, std::move(dir), false}; }
   // Stops every thread of all of them: seizes all, then asks all to stop, before it waits for the
   // first, again and again until a pass finds no new one. Who has died meanwhile holds no leader.
   // `thaw` is called when the first pass has asked.

@@ -48,7 +48,7 @@ absl::StatusOr<FrozenTree> FrozenTree::Freeze(pid_t root, absl::Time deadline,
                                               const KnownTree& known) {
   FrozenTree tree;
   std::vector<FrozenTask> fresh;
-  ASSIGN_OR_RETURN(FrozenTask first, Open(root, known));
+  ASSIGN_OR_RETURN(FrozenTask first, OpenRoot(root, known));
   fresh.push_back(std::move(first));
   tree.known_.insert(root);
   if (thaw) RETURN_IF_ERROR(tree.FindStanding(fresh, known));
@@ -90,6 +90,11 @@ absl::Status FrozenTree::Settle(std::vector<FrozenTask> fresh, absl::Time deadli
     }
   }
   return absl::OkStatus();
+}
+
+absl::StatusOr<FrozenTask> FrozenTree::OpenRoot(pid_t pid, const KnownTree& known) {
+  const auto dir = known.dirs.find(pid);
+  return dir == known.dirs.end() ? FrozenTask::Open(pid) : FrozenTask::OpenThis(pid, dir->second);
 }
 
 absl::StatusOr<FrozenTask> FrozenTree::Open(pid_t pid, const KnownTree& known) {

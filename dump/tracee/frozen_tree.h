@@ -66,6 +66,9 @@ class FrozenTree {
  private:
   FrozenTree() = default;
 
+  // The root is who was looked over: whoever has its pid by now was not asked for. A child is
+  // whoever is there.
+  static absl::StatusOr<FrozenTask> OpenRoot(pid_t pid, const KnownTree& known);
   static absl::StatusOr<FrozenTask> Open(pid_t pid, const KnownTree& known);
 
   // Stops the processes, and takes them up: those that have died meanwhile as zombies.

@@ -48,7 +48,7 @@ TEST(KeptPagesTest, StandInForPagesThatACopyLacks) {
   EXPECT_EQ(kept->At(task.Page(3)).size(), kPage);
   EXPECT_EQ(kept->NextAfter(task.Page(4)), task.Page(7));
 
-  auto memory = FrozenTaskMemory::OpenCopy(copy.pid(), copy.Dir());
+  auto memory = FrozenTaskMemory::OpenSharing(copy.pid(), copy.Dir());
   ASSERT_TRUE(memory.ok()) << memory.status();
   const CopiedTaskMemory copied(*std::move(memory), *std::move(kept));
   // Runs that begin and end anywhere.
@@ -64,7 +64,7 @@ TEST(KeptPagesTest, StandInForPagesThatACopyLacks) {
 
 TEST(KeptPagesTest, ACopyThatWasKilledIsNotTakenForItsMaker) {
   MappedChild copy(NumberedPages);
-  auto memory = FrozenTaskMemory::OpenCopy(copy.pid(), copy.Dir());
+  auto memory = FrozenTaskMemory::OpenSharing(copy.pid(), copy.Dir());
   ASSERT_TRUE(memory.ok()) << memory.status();
   copy.Kill();
   const CopiedTaskMemory copied(*std::move(memory), KeptPages());
@@ -77,7 +77,7 @@ TEST(KeptPagesTest, ACopyThatWasKilledIsNotTakenForItsMaker) {
 
 TEST(KeptPagesTest, NoneLeavesAllToTheCopy) {
   const MappedChild copy(NumberedPages);
-  auto memory = FrozenTaskMemory::OpenCopy(copy.pid(), copy.Dir());
+  auto memory = FrozenTaskMemory::OpenSharing(copy.pid(), copy.Dir());
   ASSERT_TRUE(memory.ok()) << memory.status();
   const CopiedTaskMemory copied(*std::move(memory), KeptPages());
   const PageRun run = {copy.Page(5), 2};

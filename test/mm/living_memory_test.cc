@@ -51,7 +51,7 @@ class LivingMemoryTest : public ::testing::Test {
 };
 
 TEST_F(LivingMemoryTest, ReadsManySmallRuns) {
-  const auto memory = LivingTaskMemory::Open(child_.pid(), child_.Dir());
+  const auto memory = LivingTaskMemory::Open(child_.pid(), child_.Dir(), false);
   ASSERT_TRUE(memory.ok()) << memory.status();
   // More than one call takes.
   std::vector<uint64_t> pages;
@@ -63,7 +63,7 @@ TEST_F(LivingMemoryTest, ReadsManySmallRuns) {
 }
 
 TEST_F(LivingMemoryTest, WhatIsNotThereIsZerosAndToldOf) {
-  const auto memory = LivingTaskMemory::Open(child_.pid(), child_.Dir());
+  const auto memory = LivingTaskMemory::Open(child_.pid(), child_.Dir(), false);
   ASSERT_TRUE(memory.ok()) << memory.status();
   EXPECT_THAT(Read(*memory, {kHole + 1, kHole + 2}), ElementsAre(0, kHole + 2));
   EXPECT_THAT(Read(*memory, {kHole - 1, kHole, kHole + 2}), ElementsAre(kHole - 1, 0, kHole + 2));

@@ -169,3 +169,17 @@ def copies_in_a_pids_cgroup_without_room(scene):
         _write(f"{path}/pids.max", "100")
         scene.expect_success(scene.dump(witness.pid, "-R", "--snapshot=cow"))
         witness.expect_unharmed()
+
+
+@case
+def copies_of_a_child_in_a_pids_cgroup_without_room(scene):
+    """Each has cgroups of its own, which may not be those of the root."""
+    witness = scene.witness("poll", "tree_shared")
+    with open(f"/proc/{witness.pid}/task/{witness.pid}/children") as children:
+        child = int(children.read().split()[0])
+    with _cgroup(scene, "pids", child) as path:
+        _write(f"{path}/pids.max", "10")
+        result = scene.dump(witness.pid, "-R", "--snapshot=cow", "--file-locks")
+        scene.expect_failure(result, "Refused", "no room for another process", "pids.max")
+        scene.expect_images({})
+        witness.expect_unharmed()

@@ -96,38 +96,6 @@ def archive_with_what_takes_a_directory(scene):
     witness.expect_unharmed()
 
 
-def _moves_of_synced_dump(scene, witness):
-    """Whether the disk had all that was done before, for each image that is moved."""
-    trace = os.path.join(scene.directory, "trace")
-    # Sanitizers look for leaks by ptrace, which strace has taken.
-    wrapper = ("env", "ASAN_OPTIONS=detect_leaks=0", "strace", "-f", "-qq", "-e", "signal=none",
-               "-e", "trace=syncfs,fsync,renameat", "-o", trace)
-    result = scene.dump(witness.pid, "-R", "--sync", "--direct", wrapper=wrapper)
-    require(result.code == 0, f"no success: {result}")
-    with open(trace) as lines:
-        calls = [line.split(maxsplit=1)[1] for line in lines]
-    of_images = [call for call in calls if not call.startswith("renameat") or ".img" in call]
-    order = [call.partition("(")[0] for call in of_images]
-    require("syncfs" in order[: order.index("renameat")], f"images were moved first: {order}")
-    last = len(order) - 1 - order[::-1].index("renameat")
-    require(order[last + 1 :] == ["fsync"], f"the inventory was not synced: {order}")
-    before = zip(order, order[1:])
-    return ["synced" if turn == "fsync" else "not" for turn, call in before if call == "renameat"]
-
-
-@case
-def images_that_are_on_the_disk(scene):
-    """--sync: each image and each turn of the directory, before the process is killed."""
-    witness = scene.witness()
-    # The inventory alone is moved; but all that take the place of an earlier dump's.
-    require(_moves_of_synced_dump(scene, witness) == ["synced"], "the inventory was moved too early")
-    moves = _moves_of_synced_dump(scene, witness)
-    require(len(moves) > 5, f"who moves images over those of the earlier dump? {moves}")
-    require(moves[0] == moves[-1] == "synced", f"turns of the directory were not synced: {moves}")
-    scene.expect_whole_dump()
-    witness.expect_unharmed()
-
-
 @case
 def streamer_that_is_not_there(scene):
     witness = scene.witness()

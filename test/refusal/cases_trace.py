@@ -114,6 +114,40 @@ def trace_of_a_dump_by_copies(scene, shape):
 
 
 @case
+def trace_of_a_dump_written_beforehand(scene):
+    """Each time that it stands is on its track: before the freeze, too."""
+    witness = scene.witness("busy")
+    result, path = _dump(scene, witness, "-R", "--snapshot=pre-copy", "--json")
+    scene.expect_success(result)
+    trace = _trace(path)
+    _expect_nesting(trace)
+    frozen = _frozen(trace, witness)
+    stops = [span for span in _spans(trace, cat="stopped", pid=witness.pid) if span[2] <= frozen[1]]
+    report = json.loads(result.out)
+    require(report["pages_pre_copied"] > 0, "nothing was written beforehand")
+    told = report["stops_beforehand"]
+    # One more is that of a writer that has ended.
+    require(2 <= told <= len(stops), f"{told} stops, and in the trace {stops}")
+    require(report["longest_stop_beforehand_us"] > 0, report)
+    for stop in stops:
+        require(stop[3]["args"]["pid"] == witness.pid, f"{stop} of whom?")
+    witness.expect_unharmed()
+
+
+@case
+def trace_of_a_tree_that_shares_pages(scene):
+    witness = scene.witness("poll", "tree_shared")
+    result, path = _dump(scene, witness, "-R", "--file-locks")
+    scene.expect_success(result)
+    trace = _trace(path)
+    _expect_nesting(trace)
+    shares = _spans(trace, cat="phase", name="share")
+    require(len(shares) == 1, f"looked for them {shares}")
+    _expect_within(shares[0], _frozen(trace, witness))
+    witness.expect_unharmed()
+
+
+@case
 def trace_of_work_beside_the_dump(scene):
     witness = scene.witness("poll", "many")
     result, path = _dump(scene, witness, "-R")

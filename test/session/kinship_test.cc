@@ -56,17 +56,25 @@ class Forked {
 };
 
 TEST(KinshipTest, ForkMakesItAndExecveEndsIt) {
-  const Forked one([] {});
-  const Forked brother([] {});
-  const Forked other([] { execl("/bin/sleep", "sleep", "60", nullptr); });
+  const auto sleep = [] { execl("/bin/sleep", "sleep", "60", nullptr); };
+  const Forked one(sleep);
+  const Forked other(sleep);
   std::vector<Target> targets;
   targets.push_back(one.target());
   targets.push_back(other.target());
   EXPECT_THAT(TasksWithoutKin(targets), UnorderedElementsAre(one.pid(), other.pid()));
-  targets.push_back(brother.target());
+  targets.push_back(other.target());
   targets.back().stat.arg_start += 4096;  // it has renamed itself
-  EXPECT_THAT(TasksWithoutKin(targets), ElementsAre(other.pid()));
+  EXPECT_THAT(TasksWithoutKin(targets), ElementsAre(one.pid()));
   EXPECT_THAT(TasksWithoutKin({}), IsEmpty());
+}
+
+// Whose parent is not dumped.
+TEST(KinshipTest, TheRootsParentCounts) {
+  const Forked one([] {});
+  std::vector<Target> targets;
+  targets.push_back(one.target());
+  EXPECT_THAT(TasksWithoutKin(targets), IsEmpty());
 }
 
 }  // namespace

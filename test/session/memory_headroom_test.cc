@@ -35,5 +35,12 @@ TEST(MemoryHeadroomTest, CgroupsLimitIt) {
   EXPECT_GT(*headroom, kLimit / 2);
 }
 
+TEST(MemoryHeadroomTest, TellsStrictAccounting) {
+  EXPECT_TRUE(IsAccountedStrictly("2\n"));
+  EXPECT_FALSE(IsAccountedStrictly("0\n"));
+  EXPECT_FALSE(IsAccountedStrictly("1\n"));
+  EXPECT_TRUE(IsAccountedStrictly().ok());
+}
+
 }  // namespace
 }  // namespace dumpctl

@@ -50,7 +50,7 @@ class PreCopiedTaskTest : public ::testing::Test {
     auto mappings = PreCopiedTask::MappingsWorth(targets->front(), features_, kOwnPages * kPage);
     ASSERT_TRUE(mappings.ok()) << mappings.status();
     auto task =
-        PreCopiedTask::Watch(targets->front(), *std::move(mappings), features_, absl::Seconds(5));
+        PreCopiedTask::Watch(targets->front(), *std::move(mappings), features_, {absl::Seconds(5)});
     ASSERT_TRUE(task.ok()) << task.status();
     task_.emplace(*std::move(task));
   }
@@ -61,9 +61,9 @@ class PreCopiedTaskTest : public ::testing::Test {
   absl::Status Write(size_t files = 1) {
     std::vector<PageSink> sinks;
     while (sinks.size() < files) sinks.push_back(NewSink());
-    return task_->Write(std::move(sinks), nullptr, absl::Seconds(5), {});
+    return task_->Write(std::move(sinks), nullptr, {absl::Seconds(5)}, {});
   }
-  absl::Status CatchUp() { return task_->CatchUp(NewSink(), absl::Seconds(5), {}); }
+  absl::Status CatchUp() { return task_->CatchUp(NewSink(), {absl::Seconds(5)}, {}); }
 
   bool HoldsAll() const {
     for (const PageRun& run : task_->saved()) {
@@ -141,7 +141,7 @@ TEST(TrackedTaskTest, IsNotWrittenBeforehand) {
   const auto targets = FindTree(child.pid());
   ASSERT_TRUE(targets.ok()) << targets.status();
   const auto task = PreCopiedTask::Watch(targets->front(), {{more, more + kOwnPages * kPage}},
-                                         features, absl::Seconds(5));
+                                         features, {absl::Seconds(5)});
   EXPECT_TRUE(absl::IsFailedPrecondition(task.status())) << task.status();
   EXPECT_FALSE(*pagemap->IsWatched(more)) << "it was left watched";
 }

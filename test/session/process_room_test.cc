@@ -31,7 +31,7 @@ TEST(ProcessRoomTest, IsWhatCgroupsHaveLeftButForSpareOnes) {
 }
 
 // Of nobody's process.
-uint64_t RoomUnderUserLimit(rlim_t limit) {
+bool IsLow(rlim_t limit) {
   int ready[2];
   EXPECT_EQ(pipe(ready), 0);
   const pid_t child = fork();
@@ -47,16 +47,16 @@ uint64_t RoomUnderUserLimit(rlim_t limit) {
   close(ready[0]);
   const auto task = ProcDir::OpenTask(child);
   EXPECT_TRUE(task.ok());
-  const uint64_t room = RoomForProcesses(*task);
+  const bool low = HasLowProcessLimit(*task);
   kill(child, SIGKILL);
   waitpid(child, nullptr, 0);
-  return room;
+  return low;
 }
 
-TEST(ProcessRoomTest, IsNoneUnderALowLimit) {
+TEST(ProcessRoomTest, TellsALowLimitOfAUser) {
   if (getuid() != 0) GTEST_SKIP() << "only root can be somebody else";
-  EXPECT_EQ(RoomUnderUserLimit(10), 0U);
-  EXPECT_GT(RoomUnderUserLimit(10000), 0U);
+  EXPECT_TRUE(IsLow(10));
+  EXPECT_FALSE(IsLow(10000));
 }
 
 }  // namespace

@@ -253,27 +253,49 @@ TEST(FrozenTreeTest, ALeaderThatHasLeftItsThreadsIsRefused) {
   EXPECT_EQ(FailureOf(tree.status()), Failure::kZombie) << tree.status();
 }
 
-TEST(FrozenTreeTest, WhatIsKnownMayBeOfWhoHadThePidBefore) {
+// Of a process that was, and is no more.
+ProcDir DirOfDead() {
   const pid_t before = ForkSleeper();
   auto dir = ProcDir::OpenTask(before);
-  ASSERT_TRUE(dir.ok()) << dir.status();
+  EXPECT_TRUE(dir.ok()) << dir.status();
   kill(before, SIGKILL);
   waitpid(before, nullptr, 0);
+  return *std::move(dir);
+}
+
+TEST(FrozenTreeTest, WhatIsKnownOfAChildMayBeOfWhoHadThePidBefore) {
+  int pipe_fds[2];
+  ASSERT_EQ(pipe(pipe_fds), 0);
+  const Child root([&](int ready) {
+    const pid_t below = ForkSleeper();
+    EXPECT_EQ(write(pipe_fds[1], &below, sizeof below), static_cast<ssize_t>(sizeof below));
+    Ready(ready);
+    for (;;) pause();
+    return 0;
+  });
+  pid_t below = 0;
+  ASSERT_EQ(read(pipe_fds[0], &below, sizeof below), static_cast<ssize_t>(sizeof below));
+  auto now = ProcDir::OpenTask(below);
+  ASSERT_TRUE(now.ok()) << now.status();
+  for (const ProcDir& known : {DirOfDead(), *now}) {
+    auto tree = FrozenTree::Freeze(root.pid(), Soon(), {}, {}, {.dirs = {{below, known}}});
+    ASSERT_TRUE(tree.ok()) << tree.status();
+    EXPECT_THAT(PidsOf(*tree), ElementsAre(root.pid(), below));
+    EXPECT_TRUE(tree->tasks().back().dir().ReadWhole("stat").ok());
+  }
+}
+
+// It has ended since it was looked over, and its pid is a stranger's by now.
+TEST(FrozenTreeTest, NobodyIsTakenForTheRoot) {
   const Child child([](int ready) {
     Ready(ready);
     for (;;) pause();
     return 0;
   });
-  auto now = ProcDir::OpenTask(child.pid());
-  ASSERT_TRUE(now.ok()) << now.status();
-  for (const ProcDir& known : {*dir, *now}) {
-    auto tree = FrozenTree::Freeze(child.pid(), Soon(), {}, {}, {.dirs = {{child.pid(), known}}});
-    ASSERT_TRUE(tree.ok()) << tree.status();
-    EXPECT_THAT(PidsOf(*tree), ElementsAre(child.pid()));
-    EXPECT_TRUE(tree->tasks().front().dir().ReadWhole("stat").ok());
-  }
-  EXPECT_TRUE(absl::IsNotFound(
-      FrozenTree::Freeze(before, Soon(), {}, {}, {.dirs = {{before, *dir}}}).status()));
+  const auto tree =
+      FrozenTree::Freeze(child.pid(), Soon(), {}, {}, {.dirs = {{child.pid(), DirOfDead()}}});
+  EXPECT_EQ(FailureOf(tree.status()), Failure::kTargetDied) << tree.status();
+  EXPECT_FALSE(IsTraced(child.pid()));
 }
 
 TEST(FrozenTreeTest, NoSuchProcess) {

@@ -1,0 +1,159 @@
+"""--sync: what must be on the disk before something else happens, for who loses power meanwhile."""
+
+import os
+import re
+
+from calls import ended, has_failed, traced
+from cases_output import _archive
+from registry import case, case_each
+from scene import require, wait_until
+
+CALLS = ("openat,write,pwrite64,fallocate,ftruncate,rename,renameat,renameat2,unlinkat,"
+         "fsync,fdatasync,syncfs,kill,tgkill,pidfd_send_signal,ptrace")
+
+
+def _move(call):
+    """The old and the new path of a file that was given another name; None of any other call."""
+    match = re.match(r'rename\("(.+?)", "(.+?)"\)', call)
+    if match:
+        return match.groups()
+    match = re.match(r'renameat2?\(\w+<(.+?)>, "(.+?)", \w+<(.+?)>, "(.+?)"', call)
+    return match and (os.path.join(match[1], match[2]), os.path.join(match[3], match[4]))
+
+
+def _changed_by(call):
+    """The files and directories that have to be synced after a call."""
+    if move := _move(call):
+        return {os.path.dirname(move[1])}
+    if match := re.match(r"openat\(.*O_CREAT.*\) = \d+<(.+)>$", call):
+        return {match[1], os.path.dirname(match[1])}
+    if match := re.match(r'unlinkat\(\w+<(.+?)>, "inventory.img"', call):
+        return {match[1]}
+    match = re.match(r"(?:write|pwrite64|fallocate|ftruncate)\(\d+<(/.+?)>", call)
+    return {match[1]} if match else set()
+
+
+def _with_unsynced(calls, directory):
+    """Each call, and what of the directory had been changed and was not on the disk by then."""
+    unsynced = set()
+    for call in calls:
+        yield call, frozenset(unsynced)
+        if has_failed(call):
+            continue
+        if call.startswith("syncfs("):
+            unsynced.clear()
+        elif match := re.match(r"f(?:data)?sync\(\d+<(.+?)>", call):
+            unsynced.discard(match[1])
+        else:
+            unsynced |= {p for p in _changed_by(call) if f"{p}/".startswith(f"{directory}/")}
+
+
+def _count_synced_moves(calls, directory, is_last):
+    """How many files are moved until the first call that is_last.
+
+    That one must come when the dump stands, and all of it is on the disk. So must be whatever is
+    moved; and all else, before what makes a dump of it is.
+    """
+    moves, stands = 0, False
+    for call, unsynced in _with_unsynced(calls, directory):
+        if is_last(call):
+            require(stands, f"before there is a dump: {call}")
+            require(not unsynced, f"{sorted(unsynced)} is not on the disk: {call}")
+            return moves
+        move = _move(call)
+        if not move or not move[1].startswith(f"{directory}/"):
+            continue
+        moves += 1
+        require(move[0] not in unsynced, f"it is not on the disk: {call}")
+        # Or the earlier inventory may come back, and stand for other images than its own.
+        require(moves > 1 or directory not in unsynced, f"the directory is not on the disk: {call}")
+        if move[1].endswith(("/inventory.img", ".tar")):
+            stands = True
+            require(not unsynced, f"{sorted(unsynced)} is not on the disk: {call}")
+    require(False, f"it did not happen, after {calls[-5:]}")
+
+
+def _is_kill_of(pid):
+    return re.compile(rf"(?:kill|tgkill|pidfd_send_signal)\(.*\b{pid}\b.*, SIGKILL").match
+
+
+def _is_release_of(pid):
+    return re.compile(rf"ptrace\(PTRACE_DETACH, {pid},").match
+
+
+def _is_end(call):
+    return call == "exit"
+
+
+def _run(scene, *command):
+    """Its calls, and an "exit"."""
+    wrapper, trace = traced(scene, CALLS)
+    scene.expect_success(scene.run(*wrapper, *command))
+    return [*ended(trace), "exit"]
+
+
+def _dump(scene, witness, *options):
+    # Statistics are written elsewhere: they come last, and no restore needs them.
+    return _run(scene, *scene.command(witness.pid, "--sync", "-W", scene.directory, *options))
+
+
+@case
+def images_that_are_on_the_disk(scene):
+    witness = scene.witness()
+    calls = _dump(scene, witness, "-R", "--direct")
+    moves = _count_synced_moves(calls, scene.images, _is_end)
+    require(moves == 1, f"the inventory alone was to be moved, not {moves} images")
+    # All that take the place of an earlier dump's are.
+    calls = _dump(scene, witness, "-R", "--direct")
+    moves = _count_synced_moves(calls, scene.images, _is_end)
+    require(moves > 5, f"who moves images over those of the earlier dump? {moves}")
+    scene.expect_whole_dump()
+    witness.expect_unharmed()
+
+
+@case_each(("alone", "over_another"))
+def images_on_the_disk_before_the_kill(scene, place):
+    """From then on there is nothing but them."""
+    witness = scene.witness("poll", "big")
+    if place == "over_another":
+        scene.expect_success(scene.dump(witness.pid, "-R"))
+    calls = _dump(scene, witness)
+    moves = _count_synced_moves(calls, scene.images, _is_kill_of(witness.pid))
+    require((moves > 5) == (place == "over_another"), f"{moves} images were moved")
+    witness.expect_gone()
+    scene.expect_whole_dump()
+
+
+@case
+def images_on_the_disk_before_the_stop(scene):
+    """From then on anybody may continue it."""
+    witness = scene.witness()
+    calls = _dump(scene, witness, "-s")
+    _count_synced_moves(calls, scene.images, _is_release_of(witness.pid))
+    wait_until(lambda: witness.state() == "T", "the stop")
+    scene.expect_whole_dump()
+
+
+@case
+def archive_on_the_disk_before_the_kill(scene):
+    witness = scene.witness("poll", "big")
+    archive = os.path.join(scene.images, "dump.tar")
+    command = (scene.dumpctl, "dump", "-t", str(witness.pid), "--sync", "--output", archive)
+    calls = _run(scene, *command)
+    _count_synced_moves(calls, scene.images, _is_kill_of(witness.pid))
+    witness.expect_gone()
+
+
+@case_each(("alone", "over_another"))
+def unpacked_images_that_are_on_the_disk(scene, place):
+    """unpack --sync does not end before."""
+    witness = scene.witness("poll", "big")
+    if place == "over_another":
+        scene.expect_success(scene.dump(witness.pid, "-R"))
+    result, archive = _archive(scene, witness, "-R")
+    require(result.code == 0, f"no success: {result}")
+    calls = _run(scene, scene.dumpctl, "unpack", "--sync", "-D", scene.images, archive)
+    moves = _count_synced_moves(calls, scene.images, _is_end)
+    require(moves > 5, f"who moves the images? {moves}")
+    scene.expect_whole_dump()
+    witness.expect_unharmed()
