@@ -95,25 +95,35 @@ absl::Status WriteWatch::Add(RemoteAddress start, RemoteAddress end, const Pagem
   while (ioctl(fd_.get(), UFFDIO_WRITEPROTECT, &none) < 0) {
     if (errno == EAGAIN || errno == EINTR) continue;
     const int error = errno;
-    ioctl(fd_.get(), UFFDIO_UNREGISTER, &none.range);
+    Unregister(start, end);
     return absl::ErrnoToStatus(error, "UFFDIO_WRITEPROTECT");
   }
   return absl::OkStatus();
 }
 
-void WriteWatch::End(const ProcDir& task) {
+// Kernel trap: before Linux 6.17 UFFDIO_UNREGISTER takes away what any userfaultfd has registered
+// there, and lets its waiters go on: they find zeros where its handler had yet to deliver pages.
+// UFFDIO_REGISTER fails where another one is, always, and leaves what is ours as it is.
+bool WriteWatch::Unregister(RemoteAddress start, RemoteAddress end) const {
+  uffdio_range range = {start.value(), end - start};
+  return Register(start, end).ok() && ioctl(fd_.get(), UFFDIO_UNREGISTER, &range) == 0;
+}
+
+void WriteWatch::End(const ProcDir& task, const KernelFeatures& features) {
   const auto mappings = ReadMapsOf(task);
-  if (mappings.ok()) {
+  const auto pagemap = Pagemap::Open(task, features);
+  if (mappings.ok() && pagemap.ok()) {
     for (const Mapping& mapping : *mappings) {
+      // By us, or by somebody else. What nobody watches is not to be registered for a moment.
+      if (mapping.shared || !pagemap->IsWatched(mapping.start).value_or(false)) continue;
       for (RemoteAddress at = mapping.start; at < mapping.end;) {
-        const uint64_t bytes = std::min(kEndPiece, mapping.end - at);
-        uffdio_range range = {at.value(), bytes};
-        // What nobody watches says so, and so does what is gone by now.
-        if (mapping.shared || ioctl(fd_.get(), UFFDIO_UNREGISTER, &range) < 0) break;
-        at = at + bytes;
+        const RemoteAddress next = at + std::min(kEndPiece, mapping.end - at);
+        if (!Unregister(at, next)) break;
+        at = next;
       }
     }
   }
+  // Whatever of ours is left ends with it: there the kernel does look whose it is.
   fd_.Reset();
 }
 

@@ -73,7 +73,7 @@ absl::StatusOr<PageTracking> PageTracking::Prepare(const DumpOptions& options,
 PageTracking::~PageTracking() {
   for (Watched& each : watched_) {
     const auto task = ProcDir::OpenTask(each.pid);
-    if (task.ok() && each.watch) each.watch->End(*task);
+    if (task.ok() && each.watch) each.watch->End(*task, features_);
   }
 }
 
@@ -256,14 +256,14 @@ absl::Status PageTracking::Keep(const Target& root, const std::string& run_id) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<bool> EndTracking(const Target& root) {
+absl::StatusOr<bool> EndTracking(const Target& root, const KernelFeatures& features) {
   ASSIGN_OR_RETURN(std::optional<TrackedTree> taken, TakeFromHolder(root));
   if (!taken) return false;
   // Soft-dirty bits are the kernel's own: nothing is left of them.
   if (taken->way == TrackingWay::kSoftDirty) return true;
   for (WatchedTask& task : taken->tasks) {
     const auto dir = ProcDir::OpenTask(task.pid);
-    if (dir.ok()) WriteWatch::Adopt(std::move(task.watch)).End(*dir);
+    if (dir.ok()) WriteWatch::Adopt(std::move(task.watch)).End(*dir, features);
   }
   return true;
 }

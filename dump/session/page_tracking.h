@@ -124,7 +124,7 @@ class PageTracking {
 };
 
 // Ends the tracking of a tree; whether there was any.
-absl::StatusOr<bool> EndTracking(const Target& root);
+absl::StatusOr<bool> EndTracking(const Target& root, const KernelFeatures& features);
 
 }  // namespace dumpctl
 

@@ -157,7 +157,7 @@ absl::StatusOr<PreCopiedTask> PreCopiedTask::Watch(const Target& target,
                                                    std::vector<AddressRange> mappings,
                                                    const KernelFeatures& features,
                                                    const StopTerms& terms) {
-  PreCopiedTask made(target, std::move(mappings));
+  PreCopiedTask made(target, std::move(mappings), features);
   const auto make = [&made](RemoteSyscalls& calls) -> absl::Status {
     ASSIGN_OR_RETURN(WriteWatch watch, WriteWatch::CreateIn(calls));
     made.watch_ = std::make_unique<WriteWatch>(std::move(watch));
@@ -287,7 +287,7 @@ std::span<const PageRun> PreCopiedTask::saved() const {
 }
 
 void PreCopiedTask::End() {
-  if (watch_) watch_->End(dir_);
+  if (watch_) watch_->End(dir_, features_);
   watch_.reset();
 }
 

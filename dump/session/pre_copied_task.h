@@ -98,8 +98,10 @@ class PreCopiedTask {
   uint64_t bytes() const;  // in all of them
 
  private:
-  PreCopiedTask(const Target& target, std::vector<AddressRange> mappings)
-      : pid_(target.pid),
+  PreCopiedTask(const Target& target, std::vector<AddressRange> mappings,
+                const KernelFeatures& features)
+      : features_(features),
+        pid_(target.pid),
         start_time_(target.stat.start_time),
         dir_(target.dir),
         mappings_(std::move(mappings)) {}
@@ -118,6 +120,7 @@ class PreCopiedTask {
                      std::span<const std::unique_ptr<WriterAlong>> writers,
                      const DrainProgress& progress);
 
+  KernelFeatures features_;
   pid_t pid_;
   uint64_t start_time_;
   ProcDir dir_;

@@ -206,8 +206,9 @@ absl::StatusOr<DumpReport> PreDump(const DumpOptions& options, Log& log) {
 }
 
 absl::StatusOr<bool> Untrack(pid_t pid) {
+  ASSIGN_OR_RETURN(const KernelFeatures features, KernelFeatures::Probe());
   ASSIGN_OR_RETURN(const std::vector<Target> targets, FindTree(pid));
-  return EndTracking(targets.front());
+  return EndTracking(targets.front(), features);
 }
 
 }  // namespace dumpctl

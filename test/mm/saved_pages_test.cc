@@ -146,7 +146,7 @@ TEST_F(SavedPagesTest, NothingIsWhereWritesAreNotWatched) {
 
 TEST_F(SavedPagesTest, NothingIsWhenTheWatchHasEnded) {
   Protect();
-  watch_->End(child_->Dir());
+  watch_->End(child_->Dir(), features_);
   const ScannedPages scanned = Scan(saved_);
   EXPECT_THAT(scanned.in_parent, IsEmpty());
   EXPECT_EQ(PagesIn(scanned.runs).size(), 32U);

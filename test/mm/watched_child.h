@@ -24,8 +24,8 @@ inline void MakeUserfaultfd() {
   syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK | abi::kUffdUserModeOnly);
 }
 
-// By what such a child has made; the first, or another.
-inline absl::StatusOr<WriteWatch> WatchOf(const MappedChild& child, size_t which = 0) {
+// What such a child has made; the first, or another.
+inline UniqueFd UserfaultfdOf(const MappedChild& child, size_t which) {
   std::set<int> numbers;
   const auto names = child.Dir().List("fd");
   EXPECT_TRUE(names.ok()) << names.status();
@@ -36,8 +36,11 @@ inline absl::StatusOr<WriteWatch> WatchOf(const MappedChild& child, size_t which
   EXPECT_GT(numbers.size(), which);
   const int number = which < numbers.size() ? *std::next(numbers.begin(), which) : -1;
   const UniqueFd pidfd(static_cast<int>(syscall(SYS_pidfd_open, child.pid(), 0)));
-  return WriteWatch::Create(
-      UniqueFd(static_cast<int>(syscall(SYS_pidfd_getfd, pidfd.get(), number, 0))));
+  return UniqueFd(static_cast<int>(syscall(SYS_pidfd_getfd, pidfd.get(), number, 0)));
+}
+
+inline absl::StatusOr<WriteWatch> WatchOf(const MappedChild& child, size_t which = 0) {
+  return WriteWatch::Create(UserfaultfdOf(child, which));
 }
 
 // Writes to it from outside.

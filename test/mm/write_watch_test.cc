@@ -132,7 +132,7 @@ TEST_F(WriteWatchTest, EndsWithoutATrace) {
   EXPECT_NE(child_->Dir().Read("smaps")->find(" uw"), std::string::npos);
   EXPECT_TRUE(watch_->IsAlive());
   (void)DirtyPages(true);
-  watch_->End(child_->Dir());
+  watch_->End(child_->Dir(), features_);
   EXPECT_EQ(child_->Dir().Read("smaps")->find(" uw"), std::string::npos);
   EXPECT_EQ(*child_->Dir().Read("maps"), before);
   EXPECT_EQ(DirtyPages(false).size(), kWatchedPages);
@@ -169,7 +169,7 @@ TEST_F(WriteWatchTest, FlagsOfWatchedMappingsAreLeftOut) {
       {RemoteAddress(0x1000), RemoteAddress(0x2000), {VmFlag::kRead}}};
   ASSERT_TRUE(LeaveOutWatch(child_->Dir(), features_, flags).ok());
   EXPECT_EQ(flags[0].flags, VmFlags({VmFlag::kRead}));
-  watch_->End(child_->Dir());
+  watch_->End(child_->Dir(), features_);
   flags[0].flags.Set(VmFlag::kUffdWriteProtect);
   ASSERT_TRUE(LeaveOutWatch(child_->Dir(), features_, flags).ok());
   EXPECT_TRUE(flags[0].flags.Has(VmFlag::kUffdWriteProtect)) << "a handler answers there";
