@@ -283,6 +283,7 @@ TEST(FrozenTreeTest, WhatIsKnownOfAChildMayBeOfWhoHadThePidBefore) {
     EXPECT_THAT(PidsOf(*tree), ElementsAre(root.pid(), below));
     EXPECT_TRUE(tree->tasks().back().dir().ReadWhole("stat").ok());
   }
+  kill(below, SIGKILL);
 }
 
 // It has ended since it was looked over, and its pid is a stranger's by now.
