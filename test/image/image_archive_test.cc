@@ -307,29 +307,5 @@ TEST_P(OutletTest, AReaderThatHasTakenAllMayEnd) {
 
 INSTANTIATE_TEST_SUITE_P(PipeAndSocket, OutletTest, testing::Bool());
 
-TEST(WriteBehindTest, BoundsWhatWaitsAndAsksWhetherItMayGoOn) {
-  int ends[2];
-  ASSERT_EQ(pipe2(ends, O_CLOEXEC), 0);
-  const UniqueFd out(ends[0]);
-  const UniqueFd in(ends[1]);
-  auto outlet = Outlet::Open(BorrowedFd(in), "the test", kPatience);
-  ASSERT_TRUE(outlet.ok()) << outlet.status();
-  const absl::Status enough = absl::CancelledError("enough");
-  auto writer = WriteBehind::Start(*std::move(outlet), [&enough] { return enough; });
-  ASSERT_TRUE(writer.ok()) << writer.status();
-  size_t taken = 0;
-  absl::StatusOr<Block> block = (*writer)->Take();
-  for (; block.ok(); block = (*writer)->Take()) {
-    block->used = Block::kSize;
-    ++taken;
-    ASSERT_TRUE((*writer)->Put(*std::move(block)).ok());
-    ASSERT_LT(taken, 1000u) << "there is no bound";
-  }
-  EXPECT_EQ(block.status(), enough);
-  // The pipe has some of it.
-  EXPECT_GE(taken, WriteBehind::kMost / Block::kSize);
-  EXPECT_LE(taken, WriteBehind::kMost / Block::kSize + 2);
-}
-
 }  // namespace
 }  // namespace dumpctl
