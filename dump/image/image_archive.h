@@ -22,7 +22,7 @@ namespace dumpctl {
 // The inventory is its last entry and is not written before Commit, so that an archive without it,
 // or without its end, is no dump.
 //
-// Up to WriteBehind::kMost bytes wait for a slow reader. Who has more to write waits for it, and a
+// Up to WaitingRoom::kMost bytes wait for a slow reader. Who has more to write waits for it, and a
 // reader that takes nothing for `patience` ends the dump.
 class ImageArchive final : public ImageSink, public PageStream {
  public:

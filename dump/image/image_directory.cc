@@ -169,8 +169,12 @@ absl::Status ImageDirectory::AddParentLevel() {
 }
 
 absl::StatusOr<UniqueFd> ImageDirectory::CreateInParent(const std::string& name) {
-  if (parents_.empty()) RETURN_IF_ERROR(AddParentLevel());
-  return CreateAmong(BorrowedFd(parents_.front()), name);
+  return CreateInAncestor(0, name);
+}
+
+absl::StatusOr<UniqueFd> ImageDirectory::CreateInAncestor(size_t levels, const std::string& name) {
+  while (parents_.size() <= levels) RETURN_IF_ERROR(AddParentLevel());
+  return CreateAmong(BorrowedFd(parents_[levels]), name);
 }
 
 absl::Status ImageDirectory::DeepenParent() {
@@ -192,7 +196,7 @@ absl::Status ImageDirectory::DeepenParent() {
 
 absl::Status ImageDirectory::WriteInAncestor(size_t levels, const ImageWriter& image) {
   if (levels >= parents_.size()) return absl::InternalError("images further up than there are any");
-  ASSIGN_OR_RETURN(const UniqueFd file, CreateAmong(BorrowedFd(parents_[levels]), image.name()));
+  ASSIGN_OR_RETURN(const UniqueFd file, CreateInAncestor(levels, image.name()));
   return WriteImageBytes(BorrowedFd(file), image.bytes(), image.name());
 }
 

@@ -82,7 +82,9 @@ class ImageDirectory final : public ImageSink {
   // Makes what is among the parent images by now the parent images of those that come. Of pages
   // files only, whose numbers differ.
   absl::Status DeepenParent();
-  // The same as WriteInParent of those so many levels further up.
+  // The same as CreateInParent of those so many levels further up; makes what levels there are not.
+  absl::StatusOr<UniqueFd> CreateInAncestor(size_t levels, const std::string& name);
+  // Of levels that there are.
   absl::Status WriteInAncestor(size_t levels, const ImageWriter& image);
   bool can_have_parent() const override;
 

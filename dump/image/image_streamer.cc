@@ -106,7 +106,7 @@ absl::StatusOr<ImageStreamer::Pipe> ImageStreamer::Begin(const std::string& name
   Pipe pipe;
   ASSIGN_OR_RETURN(pipe.end, Announce(name));
   ASSIGN_OR_RETURN(Outlet outlet, OutletOf(pipe.end, name));
-  ASSIGN_OR_RETURN(pipe.writer, WriteBehind::Start(std::move(outlet), may_go_on_));
+  ASSIGN_OR_RETURN(pipe.writer, WriteBehind::Start(std::move(outlet), may_go_on_, room_));
   return pipe;
 }
 

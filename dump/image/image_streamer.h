@@ -12,6 +12,7 @@
 #include "absl/time/time.h"
 #include "dump/image/image_sink.h"
 #include "dump/image/page_stream.h"
+#include "dump/image/waiting_room.h"
 #include "dump/image/write_behind.h"
 #include "dumpctl/unique_fd.h"
 
@@ -62,7 +63,9 @@ class ImageStreamer final : public ImageSink, public PageStream {
   absl::Duration patience_;
   std::function<absl::Status()> may_go_on_;
   std::string inventory_;
-  Pipe pages_;  // what waits of them is written while other images are
+  // Of pages and of another image at once: what waits of pages is written while other images are.
+  const std::shared_ptr<WaitingRoom> room_ = std::make_shared<WaitingRoom>();
+  Pipe pages_;
 };
 
 }  // namespace dumpctl

@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <memory>
 #include <set>
+#include <string_view>
 #include <utility>
 
 #include "absl/strings/ascii.h"
@@ -36,21 +37,39 @@ absl::Status BadEntry(const std::string& name, std::string_view why) {
   return BadArchive(absl::StrCat("has an entry ", Printable(name), ", ", std::string(why)));
 }
 
-// Entries of the dump's own parent images.
+// An entry is an image of the dump, of its own parent images, of the parent images of these...
 constexpr std::string_view kParentPrefix = "parent/";
+// More than our dumps have; each level is a descriptor that is held.
+constexpr size_t kMostLevels = 16;
 
-std::string_view WithoutDot(std::string_view path) {
+struct Place {
+  size_t levels = 0;  // up
+  std::string_view name;
+};
+
+Place PlaceOf(std::string_view path) {
   if (path.starts_with("./")) path.remove_prefix(2);
-  return path;
+  Place place{.name = path};
+  for (; place.levels < kMostLevels && place.name.starts_with(kParentPrefix); ++place.levels) {
+    place.name.remove_prefix(kParentPrefix.size());
+  }
+  return place;
 }
-bool IsParent(std::string_view path) {
-  return WithoutDot(path) == kParentLink || WithoutDot(path) == kParentPrefix;
+
+// Of the dump, or of parent images: what tar(1) has with a slash behind it, and others without.
+bool IsLevel(const std::string& path) {
+  const std::string whole = path.ends_with('/') ? path : path + '/';
+  return PlaceOf(whole).name.empty();
 }
-bool IsInParent(std::string_view path) {
-  return WithoutDot(path).starts_with(kParentPrefix) && !IsParent(path);
-}
-std::string_view WithoutParent(std::string_view path) {
-  return WithoutDot(path).substr(kParentPrefix.size());
+
+// Letters, digits and "._+-", not hidden, below no directory.
+bool IsPlain(std::string_view name) {
+  constexpr size_t kMost = 255;
+  if (name.empty() || name.size() > kMost || name.front() == '.') return false;
+  return std::all_of(name.begin(), name.end(), [](char c) {
+    return absl::ascii_isalnum(static_cast<unsigned char>(c)) ||
+           std::string_view("._+-").find(c) != std::string_view::npos;
+  });
 }
 
 class Unpacking {
@@ -90,34 +109,31 @@ class Unpacking {
     const char* const given = archive_entry_pathname(entry);
     const std::string path = given == nullptr ? "" : given;
     const auto type = archive_entry_filetype(entry);
-    const bool in_parent = IsInParent(path);
-    if (type == AE_IFDIR && (path == "." || path == "./" || IsParent(path))) {
-      return absl::OkStatus();
-    }
+    if (type == AE_IFDIR && IsLevel(path)) return absl::OkStatus();
     if (type != AE_IFREG || archive_entry_hardlink(entry) != nullptr) {
       return BadEntry(path, "which is no regular file");
     }
-    const std::optional<std::string> name = NameInDump(in_parent ? WithoutParent(path) : path);
-    if (!name || (in_parent && !KindOfImageName(*name))) {
+    const Place place = PlaceOf(path);
+    const std::string name(place.name);
+    const bool is_image = KindOfImageName(name).has_value();
+    if (!IsPlain(name) || (place.levels > 0 && !is_image)) {
       return BadEntry(path, "whose name is none of an image");
     }
-    if (!names_.insert(in_parent ? std::string(kParentPrefix) + *name : *name).second) {
-      return BadEntry(path, "which it has twice");
-    }
-    if (in_parent) {
+    if (!places_.emplace(place.levels, name).second) return BadEntry(path, "which it has twice");
+    if (place.levels > 0) {
       if (!directory_.can_have_parent()) {
         return BadEntry(path, "and something else than images is in its place");
       }
-      ASSIGN_OR_RETURN(const UniqueFd file, directory_.CreateInParent(*name));
+      ASSIGN_OR_RETURN(const UniqueFd file, directory_.CreateInAncestor(place.levels - 1, name));
       return Write(file, path, entry);
     }
     // Images are an earlier dump's, which is replaced as a whole. Anything else stays.
     struct stat there = {};
-    if (!KindOfImageName(*name) && lstat(absl::StrCat(path_, "/", *name).c_str(), &there) == 0) {
+    if (!is_image && lstat(absl::StrCat(path_, "/", name).c_str(), &there) == 0) {
       return BadEntry(path, "which is no image and is in the directory already");
     }
-    ASSIGN_OR_RETURN(const UniqueFd file, directory_.Create(*name));
-    return Write(file, *name, entry);
+    ASSIGN_OR_RETURN(const UniqueFd file, directory_.Create(name));
+    return Write(file, name, entry);
   }
 
   absl::Status Write(const UniqueFd& file, const std::string& name, archive_entry* entry) {
@@ -145,7 +161,7 @@ class Unpacking {
     const int64_t last =
         archive_filter_bytes(archive_.get(), 0) - archive_read_header_position(archive_.get());
     if (last < kEndOfArchive) return BadArchive("is cut short: its end is missing");
-    if (!names_.contains(ImageName(ImageKind::kInventory))) {
+    if (!places_.contains({0, ImageName(ImageKind::kInventory)})) {
       return BadArchive("holds no inventory.img, so that it is no whole dump");
     }
     // Who writes it shall not meet a closed pipe: tar(1) fills up its last block.
@@ -159,23 +175,11 @@ class Unpacking {
   std::string path_;
   ImageDirectory& directory_;
   std::unique_ptr<archive, Close> archive_{archive_read_new()};
-  std::set<std::string> names_;
+  std::set<std::pair<size_t, std::string>> places_;  // of what it has had
   Unpacked unpacked_;
 };
 
 }  // namespace
-
-std::optional<std::string> NameInDump(std::string_view entry) {
-  constexpr size_t kMost = 255;
-  if (entry.starts_with("./")) entry.remove_prefix(2);
-  if (entry.empty() || entry.size() > kMost || entry.front() == '.') return std::nullopt;
-  const bool plain = std::all_of(entry.begin(), entry.end(), [](char c) {
-    return absl::ascii_isalnum(static_cast<unsigned char>(c)) ||
-           std::string_view("._+-").find(c) != std::string_view::npos;
-  });
-  if (!plain) return std::nullopt;
-  return std::string(entry);
-}
 
 absl::StatusOr<Unpacked> UnpackArchive(BorrowedFd from, const std::string& path, bool sync) {
   ASSIGN_OR_RETURN(ImageDirectory directory, ImageDirectory::Open(path));

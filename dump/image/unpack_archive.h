@@ -3,9 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 #include <string>
-#include <string_view>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -23,12 +21,9 @@ struct Unpacked {
 // there, as ImageDirectory has it; `sync` is its Commit's.
 //
 // Errors: Failure::kBadImage for what is no tar archive, is not whole, has no inventory, or holds
-// anything but regular files with plain names; those of ImageDirectory.
+// anything but regular files with plain names, in the directory itself or as parent images; those
+// of ImageDirectory.
 absl::StatusOr<Unpacked> UnpackArchive(BorrowedFd from, const std::string& path, bool sync);
-
-// What an entry of an archive is to be called in the directory: letters, digits and "._+-", not
-// hidden, below no directory but "./". None for any other name.
-std::optional<std::string> NameInDump(std::string_view entry);
 
 }  // namespace dumpctl
 

@@ -9,8 +9,9 @@
 namespace dumpctl {
 
 absl::StatusOr<std::unique_ptr<WriteBehind>> WriteBehind::Start(
-    Outlet outlet, std::function<absl::Status()> may_go_on) {
-  std::unique_ptr<WriteBehind> writer(new WriteBehind(std::move(outlet), std::move(may_go_on)));
+    Outlet outlet, std::function<absl::Status()> may_go_on, std::shared_ptr<WaitingRoom> room) {
+  std::unique_ptr<WriteBehind> writer(
+      new WriteBehind(std::move(outlet), std::move(may_go_on), std::move(room)));
   const int error = pthread_create(&writer->thread_, nullptr, Run, writer.get());
   if (error != 0) return absl::ErrnoToStatus(error, "starting the thread that writes");
   writer->started_ = true;
@@ -20,12 +21,15 @@ absl::StatusOr<std::unique_ptr<WriteBehind>> WriteBehind::Start(
 WriteBehind::~WriteBehind() {
   if (!started_) return;
   {
-    const std::lock_guard lock(mutex_);
+    const std::lock_guard lock(room_->mutex);
     ending_ = true;
   }
-  changed_.notify_all();
+  room_->changed.notify_all();
   outlet_.Stop();
   pthread_join(thread_, nullptr);
+  const std::lock_guard lock(room_->mutex);
+  for (Item& item : items_) Leave(std::move(item));
+  room_->changed.notify_all();
 }
 
 void* WriteBehind::Run(void* self) {
@@ -34,9 +38,9 @@ void* WriteBehind::Run(void* self) {
 }
 
 void WriteBehind::WriteAll() {
-  std::unique_lock lock(mutex_);
+  std::unique_lock lock(room_->mutex);
   for (;;) {
-    changed_.wait(lock, [this] { return ending_ || !items_.empty(); });
+    room_->changed.wait(lock, [this] { return ending_ || !items_.empty(); });
     if (ending_) return;
     Item item = std::move(items_.front());
     items_.pop_front();
@@ -46,10 +50,17 @@ void WriteBehind::WriteAll() {
     lock.lock();
     writing_ = false;
     status_.Update(status);
-    held_ -= item.block.bytes ? Block::kSize : item.bytes.size();
-    if (item.block.bytes) spare_.push_back(std::move(item.block));
-    changed_.notify_all();
+    Leave(std::move(item));
+    room_->changed.notify_all();
     if (!status.ok()) return;
+  }
+}
+
+void WriteBehind::Leave(Item item) {
+  if (item.block.bytes) {
+    room_->GiveBack(std::move(item.block));
+  } else {
+    room_->Leave(item.bytes.size());
   }
 }
 
@@ -69,45 +80,37 @@ absl::Status WriteBehind::Await(std::unique_lock<std::mutex>& lock,
                                 const std::function<bool()>& ready) {
   constexpr std::chrono::milliseconds kBetweenQuestions(100);
   while (status_.ok() && !ready()) {
-    changed_.wait_for(lock, kBetweenQuestions);
+    room_->changed.wait_for(lock, kBetweenQuestions);
     if (may_go_on_) RETURN_IF_ERROR(may_go_on_());
   }
   return status_;
 }
 
 absl::StatusOr<Block> WriteBehind::Take() {
-  std::unique_lock lock(mutex_);
-  RETURN_IF_ERROR(Await(lock, [this] { return held_ + Block::kSize <= kMost; }));
-  held_ += Block::kSize;
-  if (spare_.empty()) {
-    return Block{.bytes = std::make_unique_for_overwrite<std::byte[]>(Block::kSize)};
-  }
-  Block block = std::move(spare_.back());
-  spare_.pop_back();
-  block.used = 0;
-  return block;
+  std::unique_lock lock(room_->mutex);
+  RETURN_IF_ERROR(Await(lock, [this] { return room_->HasRoomFor(Block::kSize); }));
+  return room_->TakeBlock();
 }
 
 absl::Status WriteBehind::Put(Block block, std::vector<Part> parts) {
-  const std::lock_guard lock(mutex_);
+  const std::lock_guard lock(room_->mutex);
   items_.push_back({.block = std::move(block), .parts = std::move(parts)});
-  changed_.notify_all();
+  room_->changed.notify_all();
   return status_;
 }
 
 absl::Status WriteBehind::Put(std::string bytes) {
-  std::unique_lock lock(mutex_);
-  // One alone may be larger: it is in memory already.
-  RETURN_IF_ERROR(Await(lock, [&] { return held_ == 0 || held_ + bytes.size() <= kMost; }));
-  held_ += bytes.size();
+  std::unique_lock lock(room_->mutex);
+  RETURN_IF_ERROR(Await(lock, [&] { return room_->HasRoomFor(bytes.size()); }));
+  room_->Enter(bytes.size());
   items_.push_back({.bytes = std::move(bytes)});
-  changed_.notify_all();
+  room_->changed.notify_all();
   return absl::OkStatus();
 }
 
 absl::Status WriteBehind::Finish() {
   {
-    std::unique_lock lock(mutex_);
+    std::unique_lock lock(room_->mutex);
     RETURN_IF_ERROR(Await(lock, [this] { return items_.empty() && !writing_; }));
   }
   return outlet_.AwaitTaken(may_go_on_);

@@ -3,9 +3,7 @@
 
 #include <pthread.h>
 
-#include <condition_variable>
 #include <cstddef>
-#include <cstdint>
 #include <deque>
 #include <functional>
 #include <memory>
@@ -17,21 +15,21 @@
 #include "absl/status/statusor.h"
 #include "dump/image/outlet.h"
 #include "dump/image/page_stream.h"
+#include "dump/image/waiting_room.h"
 
 namespace dumpctl {
 
 // Writes to an outlet in order from a thread of its own, so that who has something to write goes on
-// while a slow reader takes it: up to kMost bytes wait, and memory is bounded by that.
+// while a slow reader takes it: as much waits as there is room for, and memory is bounded by that.
 //
 // Each call returns the first error that the outlet has met, or that `may_go_on` returns: it is
 // asked while there is something to wait for.
 class WriteBehind {
  public:
-  // With what copies do not have (Snapshot) no more than 64 MiB.
-  static constexpr size_t kMost = 48 << 20;
-
+  // `room` is for those that write at the same time to share.
   static absl::StatusOr<std::unique_ptr<WriteBehind>> Start(
-      Outlet outlet, std::function<absl::Status()> may_go_on);
+      Outlet outlet, std::function<absl::Status()> may_go_on,
+      std::shared_ptr<WaitingRoom> room = std::make_shared<WaitingRoom>());
   // What is not written yet never is.
   ~WriteBehind();
   WriteBehind(const WriteBehind&) = delete;
@@ -57,24 +55,24 @@ class WriteBehind {
     std::vector<Part> parts;  // empty: it is one
   };
 
-  WriteBehind(Outlet outlet, std::function<absl::Status()> may_go_on)
-      : outlet_(std::move(outlet)), may_go_on_(std::move(may_go_on)) {}
+  WriteBehind(Outlet outlet, std::function<absl::Status()> may_go_on,
+              std::shared_ptr<WaitingRoom> room)
+      : outlet_(std::move(outlet)), may_go_on_(std::move(may_go_on)), room_(std::move(room)) {}
 
   static void* Run(void* self);
   void WriteAll();
   absl::Status Write(const Item& item);
-  // Until ready() holds, with mutex_ held by `lock`.
+  // Of what waits no more. With the mutex held.
+  void Leave(Item item);
+  // Until ready() holds, with the mutex held by `lock`.
   absl::Status Await(std::unique_lock<std::mutex>& lock, const std::function<bool()>& ready);
 
   Outlet outlet_;
   const std::function<absl::Status()> may_go_on_;
   pthread_t thread_ = {};
   bool started_ = false;
-  std::mutex mutex_;  // holds the rest
-  std::condition_variable changed_;
+  const std::shared_ptr<WaitingRoom> room_;  // whose mutex holds the rest
   std::deque<Item> items_;
-  std::vector<Block> spare_;
-  size_t held_ = 0;  // bytes of blocks that are out, and of what waits
   bool writing_ = false;
   bool ending_ = false;
   absl::Status status_;

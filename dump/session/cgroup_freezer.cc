@@ -35,18 +35,19 @@ absl::StatusOr<std::string> ReadFile(const std::string& path) {
 }
 
 // Ourselves, or whoever watches over us, would stand still, too.
-bool HoldsUs(const std::string& path) {
+//
+// Cgroups below it come and go meanwhile. At one that has gone a recursive_directory_iterator
+// throws, or with an error_code is at its end, and we might be in what it has not come to.
+bool HoldsUs(const std::filesystem::path& cgroup) {
+  std::ifstream pids(cgroup / "cgroup.procs");
+  for (pid_t pid = 0; pids >> pid;) {
+    if (pid == getpid()) return true;
+  }
   std::error_code error;
-  const auto holds = [](const std::filesystem::path& cgroup) {
-    std::ifstream pids(cgroup / "cgroup.procs");
-    for (pid_t pid = 0; pids >> pid;) {
-      if (pid == getpid()) return true;
-    }
-    return false;
-  };
-  if (holds(path)) return true;
-  for (const auto& entry : std::filesystem::recursive_directory_iterator(path, error)) {
-    if (entry.is_directory(error) && holds(entry.path())) return true;
+  std::filesystem::directory_iterator entry(cgroup, error);
+  for (; entry != std::filesystem::directory_iterator(); entry.increment(error)) {
+    const bool is_below = entry->is_directory(error) && !entry->is_symlink(error);
+    if (is_below && HoldsUs(entry->path())) return true;
   }
   return false;
 }

@@ -146,6 +146,62 @@ TEST_F(ImageArchiveTest, CarriesParentImages) {
   EXPECT_EQ(Contents(directory_ + "/parent/notes"), "mine");
 }
 
+// With a name of any length, as GNU tar has it.
+std::string LongEntry(const std::string& name, const std::string& bytes) {
+  return Entry("././@LongLink", name + '\0', 'L') + Entry(name.substr(0, 99), bytes);
+}
+
+std::string ParentLevels(int levels) {
+  std::string path;
+  for (int level = 0; level < levels; ++level) path += "parent/";
+  return path;
+}
+
+TEST_F(ImageArchiveTest, TakesParentsOfParentsAsTarWritesThem) {
+  const std::string bytes = Entry("./", "", '5') + Entry("./inventory.img", "inventory") +
+                            Entry("./parent/", "", '5') + Entry("./parent/parent/", "", '5') +
+                            Entry("./parent/parent/pagemap-7.img", "older") +
+                            Entry("./parent/parent/parent", "", '5') +
+                            Entry("./parent/parent/parent/pagemap-7.img", "oldest") +
+                            Entry("./parent/pagemap-7.img", "old");
+  ASSERT_TRUE(Unpack(bytes + TarEnd()).ok());
+  EXPECT_THAT(NamesIn(directory_), UnorderedElementsAre("inventory.img", "parent"));
+  EXPECT_THAT(NamesIn(directory_ + "/parent"), UnorderedElementsAre("pagemap-7.img", "parent"));
+  EXPECT_EQ(Contents(directory_ + "/parent/pagemap-7.img"), "old");
+  EXPECT_EQ(Contents(directory_ + "/parent/parent/pagemap-7.img"), "older");
+  EXPECT_EQ(Contents(directory_ + "/parent/parent/parent/pagemap-7.img"), "oldest");
+
+  // The next one takes all of that away, and may have as many levels as there can be.
+  const std::string deepest = ParentLevels(16) + "pages-1.img";
+  ASSERT_TRUE(Unpack(LongEntry(deepest, "pages") + Entry("inventory.img", "") + TarEnd()).ok());
+  EXPECT_THAT(NamesIn(directory_ + "/parent"), UnorderedElementsAre("parent"));
+  EXPECT_EQ(Contents(directory_ + "/" + deepest), "pages");
+}
+
+TEST_F(ImageArchiveTest, RefusesWhatElseThereIsAmongParentsOfParents) {
+  // Nothing is left of what comes first, either.
+  const std::string begun = Entry("parent/parent/pages-1.img", "pages");
+  const std::string rest = Entry("inventory.img", "inventory") + TarEnd();
+  ExpectRefused(begun + TarEnd(), "holds no inventory.img");
+  for (const char* name :
+       {"parent/parent/notes", "parent/parent/../x.img", "parent/../parent/x.img",
+        "parent/a/parent/pages-2.img", "a/parent/pages-2.img", "/parent/parent/pages-2.img",
+        "parent//parent/pages-2.img", "parent/parent//pages-2.img", "parent/./pages-2.img",
+        "././parent/pages-2.img", "parent/parents/pages-2.img", "parent/parent"}) {
+    ExpectRefused(begun + Entry(name, "") + rest, "whose name is none of an image");
+  }
+  ExpectRefused(begun + LongEntry(ParentLevels(17) + "pages-1.img", "") + rest,
+                "whose name is none of an image");
+  ExpectRefused(begun + Entry("./parent/parent/pages-1.img", "") + rest, "twice");
+  for (const char type : {'1', '2', '3', '6'}) {
+    ExpectRefused(begun + Entry("parent/parent/core-1.img", "", type) + rest, "no regular file");
+    ExpectRefused(begun + Entry("parent/parent/parent", "", type) + rest, "no regular file");
+  }
+  for (const char* name : {"parent/other/", "parent/parent/..", "/parent/", "", "/", "./."}) {
+    ExpectRefused(begun + Entry(name, "", '5') + rest, "no regular file");
+  }
+}
+
 TEST_F(ImageArchiveTest, IsNoDumpWhenItIsCutShortAnywhere) {
   const std::string bytes = Contents(WriteArchive(archive_));
   for (size_t size = 0; size < bytes.size(); size += kTarRecord / 2) {
@@ -250,30 +306,6 @@ TEST_P(OutletTest, AReaderThatHasTakenAllMayEnd) {
 }
 
 INSTANTIATE_TEST_SUITE_P(PipeAndSocket, OutletTest, testing::Bool());
-
-TEST(WriteBehindTest, BoundsWhatWaitsAndAsksWhetherItMayGoOn) {
-  int ends[2];
-  ASSERT_EQ(pipe2(ends, O_CLOEXEC), 0);
-  const UniqueFd out(ends[0]);
-  const UniqueFd in(ends[1]);
-  auto outlet = Outlet::Open(BorrowedFd(in), "the test", kPatience);
-  ASSERT_TRUE(outlet.ok()) << outlet.status();
-  const absl::Status enough = absl::CancelledError("enough");
-  auto writer = WriteBehind::Start(*std::move(outlet), [&enough] { return enough; });
-  ASSERT_TRUE(writer.ok()) << writer.status();
-  size_t taken = 0;
-  absl::StatusOr<Block> block = (*writer)->Take();
-  for (; block.ok(); block = (*writer)->Take()) {
-    block->used = Block::kSize;
-    ++taken;
-    ASSERT_TRUE((*writer)->Put(*std::move(block)).ok());
-    ASSERT_LT(taken, 1000u) << "there is no bound";
-  }
-  EXPECT_EQ(block.status(), enough);
-  // The pipe has some of it.
-  EXPECT_GE(taken, WriteBehind::kMost / Block::kSize);
-  EXPECT_LE(taken, WriteBehind::kMost / Block::kSize + 2);
-}
 
 }  // namespace
 }  // namespace dumpctl

@@ -6,14 +6,18 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <filesystem>
 #include <fstream>
 #include <string>
+#include <thread>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "test/temporary_directory.h"
 
 namespace dumpctl {
 namespace {
@@ -140,6 +144,45 @@ TEST_P(CgroupFreezerTest, SaysWhyNot) {
   std::ofstream(absl::StrCat("/sys/fs/cgroup/", GetParam(), "/cgroup.procs"))
       << getpid() << std::flush;
   EXPECT_EQ(rmdir(below.c_str()), 0);
+}
+
+// Directories that come and go below another, as cgroups do below one in use.
+class ComingAndGoing {
+ public:
+  explicit ComingAndGoing(std::string path) : path_(std::move(path)) {}
+  ~ComingAndGoing() {
+    ends_ = true;
+    thread_.join();
+  }
+
+ private:
+  void Run() {
+    for (int i = 0; !ends_; ++i) {
+      constexpr int kMost = 20;
+      const std::string name = absl::StrCat(path_, "/", i % kMost);
+      if (rmdir(name.c_str()) < 0) mkdir(name.c_str(), 0755);
+    }
+  }
+
+  const std::string path_;
+  std::atomic<bool> ends_ = false;
+  std::thread thread_{&ComingAndGoing::Run, this};
+};
+
+// What vanishes on the way keeps nothing else from being looked at.
+TEST(CgroupFreezerWalkTest, LooksAtAllThatStaysWhileOthersComeAndGo) {
+  const TemporaryDirectory place;
+  place.Write("cgroup.freeze", "0");
+  const ComingAndGoing others(place.path());
+  constexpr int kRounds = 500;
+  for (int i = 0; i < kRounds; ++i) ASSERT_FALSE(CgroupFreezer::WhyNot(place.path()));
+  std::filesystem::create_directories(place.Path("ours/inner"));
+  place.Write("ours/inner/cgroup.procs", absl::StrCat("1\n", getpid(), "\n"));
+  for (int i = 0; i < kRounds; ++i) {
+    const auto why = CgroupFreezer::WhyNot(place.path());
+    ASSERT_TRUE(why) << "we are not seen in round " << i;
+    EXPECT_THAT(why->why, HasSubstr("dumpctl is in it"));
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Versions, CgroupFreezerTest, ::testing::Values("freezer", "unified"));
