@@ -6,7 +6,8 @@ import os
 from registry import case, case_each
 from scene import require
 
-READING = ["freeze", "collect", "ask", "holdings", "lock", "memory", "ghosts", "flags", "close"]
+READING = ["freeze", "collect", "ask", "holdings", "share", "lock", "memory", "ghosts", "flags",
+           "close"]
 BETWEEN = ("images", "wait")
 
 
