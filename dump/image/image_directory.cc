@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -175,6 +176,22 @@ absl::StatusOr<UniqueFd> ImageDirectory::CreateInParent(const std::string& name)
 absl::StatusOr<UniqueFd> ImageDirectory::CreateInAncestor(size_t levels, const std::string& name) {
   while (parents_.size() <= levels) RETURN_IF_ERROR(AddParentLevel());
   return CreateAmong(BorrowedFd(parents_[levels]), name);
+}
+
+absl::Status ImageDirectory::RepeatInAncestor(size_t levels, const std::string& name,
+                                              const std::string& as) {
+  const int directory = parents_[levels].get();
+  if (linkat(directory, name.c_str(), directory, as.c_str(), 0) == 0) return absl::OkStatus();
+  // A file system without links, or one name too many.
+  const UniqueFd from(openat(directory, name.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
+  if (!from) return ImageWriteError(errno, name);
+  ASSIGN_OR_RETURN(const UniqueFd to, CreateInAncestor(levels, as));
+  constexpr size_t kPiece = 1 << 20;
+  for (;;) {
+    const ssize_t n = sendfile(to.get(), from.get(), nullptr, kPiece);
+    if (n == 0) return absl::OkStatus();
+    if (n < 0 && errno != EINTR) return ImageWriteError(errno, as);
+  }
 }
 
 absl::Status ImageDirectory::DeepenParent() {

@@ -84,6 +84,8 @@ class ImageDirectory final : public ImageSink {
   absl::Status DeepenParent();
   // The same as CreateInParent of those so many levels further up; makes what levels there are not.
   absl::StatusOr<UniqueFd> CreateInAncestor(size_t levels, const std::string& name);
+  // The same image once more, by another name.
+  absl::Status RepeatInAncestor(size_t levels, const std::string& name, const std::string& as);
   // Of levels that there are.
   absl::Status WriteInAncestor(size_t levels, const ImageWriter& image);
   bool can_have_parent() const override;

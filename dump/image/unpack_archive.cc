@@ -110,9 +110,8 @@ class Unpacking {
     const std::string path = given == nullptr ? "" : given;
     const auto type = archive_entry_filetype(entry);
     if (type == AE_IFDIR && IsLevel(path)) return absl::OkStatus();
-    if (type != AE_IFREG || archive_entry_hardlink(entry) != nullptr) {
-      return BadEntry(path, "which is no regular file");
-    }
+    const char* const same = archive_entry_hardlink(entry);
+    if (type != AE_IFREG && same == nullptr) return BadEntry(path, "which is no regular file");
     const Place place = PlaceOf(path);
     const std::string name(place.name);
     const bool is_image = KindOfImageName(name).has_value();
@@ -120,6 +119,7 @@ class Unpacking {
       return BadEntry(path, "whose name is none of an image");
     }
     if (!places_.emplace(place.levels, name).second) return BadEntry(path, "which it has twice");
+    if (same != nullptr) return Repeat(path, place, same);
     if (place.levels > 0) {
       if (!directory_.can_have_parent()) {
         return BadEntry(path, "and something else than images is in its place");
@@ -134,6 +134,18 @@ class Unpacking {
     }
     ASSIGN_OR_RETURN(const UniqueFd file, directory_.Create(name));
     return Write(file, name, entry);
+  }
+
+  // What shares a pagemap has links to it, all among the same parent images.
+  absl::Status Repeat(const std::string& path, const Place& place, const std::string& same) {
+    const Place first = PlaceOf(same);
+    const std::string name(first.name);
+    if (place.levels == 0 || first.levels != place.levels || name == place.name ||
+        !places_.contains({first.levels, name})) {
+      return BadEntry(path, "which is a link to something else than an image beside it");
+    }
+    ++unpacked_.images;
+    return directory_.RepeatInAncestor(place.levels - 1, name, std::string(place.name));
   }
 
   absl::Status Write(const UniqueFd& file, const std::string& name, archive_entry* entry) {

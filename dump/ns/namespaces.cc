@@ -19,6 +19,19 @@ absl::StatusOr<NamespaceLinks> ReadNamespaces(const ProcDir& task) {
   return namespaces;
 }
 
+std::vector<std::string> OtherNamespacesOfChildren(const ProcDir& task, const NamespaceLinks& own) {
+  std::vector<std::string> others;
+  for (size_t i = 0; i < kNamespaces.size(); ++i) {
+    const std::string kind(kNamespaces[i]);
+    if ((kind != "pid" && kind != "time") || own.links[i].empty()) continue;
+    const auto theirs = task.ReadLink(absl::StrCat("ns/", kind, "_for_children"));
+    if (absl::IsNotFound(theirs.status()) || (theirs.ok() && *theirs != own.links[i])) {
+      others.push_back(kind);
+    }
+  }
+  return others;
+}
+
 ResourceRefusals RefuseForeignNamespaces(pid_t pid, const NamespaceLinks& task,
                                          const NamespaceLinks& dumper, const NamespaceLinks& root) {
   ResourceRefusals refusals;

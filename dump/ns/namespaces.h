@@ -26,6 +26,11 @@ struct NamespaceLinks {
 
 absl::StatusOr<NamespaceLinks> ReadNamespaces(const ProcDir& task);
 
+// Which namespaces its children come into are others than its own (unshare(2), setns(2)): "pid",
+// "time". Of a pid namespace that has had nobody yet the kernel shows no link; the first who is
+// started there is its init, with which it ends.
+std::vector<std::string> OtherNamespacesOfChildren(const ProcDir& task, const NamespaceLinks& own);
+
 // A task in a namespace other than the dumper's: its contents would have to be dumped, too. A time
 // namespace has none but its clocks, so it need not be the dumper's, but is one for the whole tree:
 // that of its root.

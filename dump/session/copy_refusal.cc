@@ -1,16 +1,13 @@
 #include "dump/session/copy_refusal.h"
 
-#include "absl/strings/str_cat.h"
+#include "absl/status/statusor.h"
+#include "dump/ns/namespaces.h"
 
 namespace dumpctl {
 
 bool HasOtherNamespaceForChildren(const FrozenTask& task) {
-  for (const char* const name : {"pid", "time"}) {
-    const auto own = task.dir().ReadLink(absl::StrCat("ns/", name));
-    const auto theirs = task.dir().ReadLink(absl::StrCat("ns/", name, "_for_children"));
-    if (own.ok() && theirs.ok() && *own != *theirs) return true;
-  }
-  return false;
+  const absl::StatusOr<NamespaceLinks> own = ReadNamespaces(task.dir());
+  return !own.ok() || !OtherNamespacesOfChildren(task.dir(), *own).empty();
 }
 
 std::string WhyNoCopy(const FrozenTask& task, const FrozenFacts& facts) {

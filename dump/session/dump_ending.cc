@@ -1,7 +1,9 @@
 #include "dump/session/dump_ending.h"
 
 #include <cstdint>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "dump/image/dedup.h"
@@ -16,15 +18,21 @@
 namespace dumpctl {
 namespace {
 
-void AddNotCaptured(DumpReport& report, const ProcessFacts& process, const Target& root) {
-  for (std::string& words : NotCaptured(process)) {
+void AddNotCaptured(DumpReport& report, const FrozenFacts& facts, const Target& root) {
+  const ProcessFacts& process = facts.process;
+  std::vector<std::string> all = NotCaptured(process);
+  for (const std::string& kind : facts.others_of_children) {
+    all.push_back(absl::StrCat("that its children come into another ", kind,
+                               " namespace (unshare(2)): restored, they come into its own"));
+  }
+  for (std::string& words : all) {
     if (process.pid != root.pid) words = absl::StrCat("of process ", process.pid, ": ", words);
     report.not_captured.push_back(std::move(words));
   }
 }
 
 void AddNotCaptured(DumpReport& report, const TreeFacts& facts, const Target& root) {
-  for (const FrozenFacts& task : facts.tasks) AddNotCaptured(report, task.process, root);
+  for (const FrozenFacts& task : facts.tasks) AddNotCaptured(report, task, root);
   for (std::string& words : NotCaptured(facts.sysv)) {
     report.not_captured.push_back(std::move(words));
   }

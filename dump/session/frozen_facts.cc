@@ -75,6 +75,7 @@ void Take(SideFacts side, FrozenFacts& facts) {
   facts.root = std::move(side.root);
   facts.timens_offsets_text = std::move(side.timens_offsets_text);
   facts.namespaces = std::move(side.namespaces);
+  facts.others_of_children = std::move(side.others_of_children);
   facts.process.texts = std::move(side.texts);
 }
 

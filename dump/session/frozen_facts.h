@@ -79,6 +79,7 @@ struct FrozenFacts {
   // What the task's time namespace adds to the clocks; empty where the kernel has none.
   std::string timens_offsets_text;
   NamespaceLinks namespaces;
+  std::vector<std::string> others_of_children;  // see OtherNamespacesOfChildren
 };
 
 // By the number of our own descriptor.

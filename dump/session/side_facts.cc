@@ -27,6 +27,7 @@ absl::StatusOr<SideFacts> ReadOf(const ProcDir& task) {
   ASSIGN_OR_RETURN(facts.root, ReadNamedFile(task, "root"));
   facts.timens_offsets_text = task.ReadWhole("timens_offsets").value_or("");
   ASSIGN_OR_RETURN(facts.namespaces, ReadNamespaces(task));
+  facts.others_of_children = OtherNamespacesOfChildren(task, facts.namespaces);
   ASSIGN_OR_RETURN(facts.texts, ReadProcessTexts(task));
   return facts;
 }

@@ -29,6 +29,7 @@ struct SideFacts {
   // What the task's time namespace adds to the clocks; empty where the kernel has none.
   std::string timens_offsets_text;
   NamespaceLinks namespaces;
+  std::vector<std::string> others_of_children;  // see OtherNamespacesOfChildren
   ProcessTexts texts;
 };
 

@@ -1,9 +1,10 @@
-/* A process with 1 GiB of data: half of it in pages of 4 KiB, with holes that were never written
- * and pages that were given back in between, half as the kernel likes (transparent huge pages). */
+/* A process with 1 GiB of data, or as many MiB as its argument says: half of it in pages of 4 KiB,
+ * with holes that were never written and pages that were given back in between, half as the kernel
+ * likes (transparent huge pages). */
 #include "test/targets/target.h"
 
 enum { kPage = 4096 };
-static const size_t kHalf = 512ul << 20;
+static size_t half = 512ul << 20;
 
 static uint64_t Word(uintptr_t address) {
   uint64_t word = (address ^ 0x9e3779b97f4a7c15) * 0xff51afd7ed558ccd;
@@ -40,19 +41,20 @@ static uint64_t CheckPage(const char* page, Fate fate, uint64_t crc) {
 
 static uint64_t CheckAll(const char* small, const char* large) {
   uint64_t crc = 0;
-  for (size_t page = 0; page < kHalf / kPage; ++page) {
+  for (size_t page = 0; page < half / kPage; ++page) {
     crc = CheckPage(small + page * kPage, FateOf(page), crc);
     crc = CheckPage(large + page * kPage, kWritten, crc);
   }
   return crc;
 }
 
-int main(void) {
-  char* small = Map(kHalf);
-  char* large = Map(kHalf);
-  REQUIRE_SYSCALL(madvise(small, kHalf, MADV_NOHUGEPAGE));
-  REQUIRE_SYSCALL(madvise(large, kHalf, MADV_HUGEPAGE));
-  for (size_t page = 0; page < kHalf / kPage; ++page) {
+int main(int argc, char** argv) {
+  if (argc > 1) half = strtoul(argv[1], NULL, 10) / 2 << 20;
+  char* small = Map(half);
+  char* large = Map(half);
+  REQUIRE_SYSCALL(madvise(small, half, MADV_NOHUGEPAGE));
+  REQUIRE_SYSCALL(madvise(large, half, MADV_HUGEPAGE));
+  for (size_t page = 0; page < half / kPage; ++page) {
     FillPage(large + page * kPage);
     const Fate fate = FateOf(page);
     if (fate == kNeverWritten) continue;
@@ -65,7 +67,7 @@ int main(void) {
   }
   /* Not checked before: reading would bring zero pages where nothing was written. */
   uint64_t expected = 0;
-  for (size_t page = 0; page < kHalf / kPage; ++page) {
+  for (size_t page = 0; page < half / kPage; ++page) {
     const Fate fate = FateOf(page);
     for (size_t at = 0; at < kPage; at += 8) {
       uint64_t word = fate == kWritten ? Word((uintptr_t)small + page * kPage + at) : 0;

@@ -1,13 +1,15 @@
 #!/usr/bin/python3
 """Runs one real program through a dump by dumpctl and a restore by stock criu.
 
-  run_program.py --dumpctl PROGRAM --mode restore|leave-running
+  run_program.py --dumpctl PROGRAM --mode restore|leave-running|snapshot
                  [--fifo] [--blocked-in CALL] [--without-facts] [--with OPTION]... [--timeout SECONDS]
-                 COMMAND...
+                 [--written FIELD]... COMMAND...
 
 The command speaks the protocol of test/targets/target.h: it prints "ready", waits, checks itself,
 and ends with the line PASS. With --fifo it waits not for the file `go` but for a line from the fifo
-of that name; with --blocked-in it is dumped when it sleeps in that system call.
+of that name; with --blocked-in it is dumped when it sleeps in that system call. In the mode
+snapshot it is dumped with --leave-running, killed while it runs on, and restored as it was; the
+dump's report must tell more than none for each FIELD.
 
 Exit status: 0 passed, 1 failed (with all logs), 77 skipped, 124 timeout.
 """
@@ -16,6 +18,7 @@ import argparse
 import os
 import re
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -100,6 +103,10 @@ def run(options, criu, directory):
             program.wait_gone(pids, deadline)
             dumper.restore(images, deadline, options=options.with_options)
             program.go("restored")
+        elif options.mode == "snapshot":
+            dump_and_kill(program, dumper, images, deadline, options)
+            dumper.restore(images, deadline, options=options.with_options)
+            program.go("restored")
         elif options.without_facts:
             dumper.dump(program.pid, images, deadline, leave_running=True,
                         options=options.with_options)
@@ -108,11 +115,25 @@ def run(options, criu, directory):
             dump_beside(program, dumper, images, deadline, options)
             program.go("resumed")
         program.check_verdict(deadline)
+    except dumpers.Untold as reason:
+        print(reason)
+        return SKIPPED
     except (target_process.TargetFailure, dumpers.DumpFailure) as failure:
         print(f"{failure}\n--- the program printed:\n{program.status()}")
         print(dumpers.log_tails(images))
         return 1
     return 0
+
+
+def dump_and_kill(program, dumper, images, deadline, options):
+    pids = program.tree()
+    dumper.dump(program.pid, images, deadline, leave_running=True,
+                options=[*options.with_options, "--json"])
+    for field in options.written:
+        dumpers.expect_while_running(images, field)
+    for pid in pids:
+        os.kill(pid, signal.SIGKILL)
+    program.wait_gone(pids, deadline)
 
 
 # java looks at its limits now and then.
@@ -147,13 +168,15 @@ def changes(program, before, quiet):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--dumpctl", required=True, help="dumpctl's path, or stock")
-    parser.add_argument("--mode", required=True, choices=["restore", "leave-running"])
+    parser.add_argument("--mode", required=True, choices=["restore", "leave-running", "snapshot"])
     parser.add_argument("--fifo", action="store_true")
     parser.add_argument("--blocked-in", choices=CALLS)
     parser.add_argument("--without-facts", action="store_true",
                         help="they are too many to look at them all from outside")
     parser.add_argument("--with", dest="with_options", action="append", default=[],
                         help="an option of the dump, and of the restore")
+    parser.add_argument("--written", action="append", default=[], metavar="FIELD",
+                        help="pages that were written while it ran, by the dump's report")
     parser.add_argument("--timeout", type=float, default=60)
     parser.add_argument("--keep", help="leave images and logs in this directory")
     parser.add_argument("command", nargs=argparse.REMAINDER)

@@ -1,6 +1,7 @@
 """Directories of images that tar(1) has packed, and dumpctl unpacks."""
 
 import os
+import tarfile
 
 from registry import Skipped, case
 from scene import require
@@ -37,6 +38,41 @@ def tar_of_images_with_parents_of_parents(scene):
     require(_files(into) == _files(scene.images), "it is not the same dump")
     scene.expect_whole_dump(into)
     witness.expect_unharmed()
+
+
+@case
+def tar_of_images_that_processes_share(scene):
+    """Their pagemaps among the parent images are links to one, for tar as well."""
+    witness = scene.witness("poll", "tree_shared")
+    scene.expect_success(scene.dump(witness.pid, "-R", "--file-locks"))
+    parent = os.path.join(scene.images, "parent")
+    links = [os.stat(os.path.join(parent, name)).st_nlink for name in os.listdir(parent)]
+    require(max(links) > 1, f"no image has two names: {links}")
+    into = scene.make_directory("unpacked")
+    unpacked = _repack(scene, into)
+    require(unpacked.code == 0 and unpacked.err == "", f"no success: {unpacked}")
+    require(_files(into) == _files(scene.images), "it is not the same dump")
+    witness.expect_unharmed()
+
+
+@case
+def tar_with_links_to_anything_else(scene):
+    into = scene.make_directory("unpacked")
+    for name, to in (("parent/pages-1.img", "../../etc/passwd"), ("parent/pages-1.img", "/etc/passwd"),
+                     ("parent/pages-1.img", "parent/pages-3.img"), ("pages-1.img", "pages-2.img"),
+                     ("parent/pages-1.img", "pages-2.img"), ("parent/pages-1.img", "parent/pages-1.img"),
+                     ("parent/parent/pages-1.img", "parent/pages-2.img")):
+        path = os.path.join(scene.directory, "links.tar")
+        with tarfile.open(path, "w") as tar:
+            for image in ("inventory.img", "pages-2.img", "parent/pages-2.img"):
+                tar.addfile(tarfile.TarInfo(image))
+            link = tarfile.TarInfo(name)
+            link.type, link.linkname = tarfile.LNKTYPE, to
+            tar.addfile(link)
+        unpacked = scene.run("/bin/sh", "-c", 'exec "$0" unpack -D "$1" < "$2"', scene.dumpctl, into,
+                             path)
+        scene.expect_failure(unpacked, "BadImage", name, "a link to something else than an image")
+        require(os.listdir(into) == [], f"something is left: {os.listdir(into)}")
 
 
 @case

@@ -1,5 +1,6 @@
 """The commands that dump and restore, and where their logs are."""
 
+import json
 import os
 import subprocess
 import time
@@ -11,6 +12,10 @@ _STOCK_CRIU = os.path.join(os.path.dirname(__file__), "../../scripts/stock-criu"
 
 class DumpFailure(Exception):
     pass
+
+
+class Untold(Exception):
+    """What a test is about is not on this machine."""
 
 
 def stock(tool="criu", suite="trixie"):
@@ -78,6 +83,16 @@ def _says(log, words):
             return words in text.read()
     except FileNotFoundError:
         return False
+
+
+def expect_while_running(images, field):
+    """`field`: of the report of a dump with --json, pages that it wrote while the process ran."""
+    if _says(os.path.join(images, "dump.log"), "this kernel does not track writes"):
+        raise Untold("this kernel does not track writes")
+    with open(os.path.join(images, "dump.out"), errors="replace") as out:
+        text = out.read()
+    if json.loads(text[text.index("{"):])[field] == 0:
+        raise DumpFailure(f"nothing was written while it ran: no {field}")
 
 
 def log_tails(images, lines=40):

@@ -6,7 +6,8 @@
 restore:       dumped (and killed), restored by stock criu, checked.
 leave-running: dumped with -R, compared from outside by /proc, checked.
 snapshot:      dumped with -R from a copy, or with --copies pre-copy beforehand, killed while it runs
-               on, restored as it was, checked.
+               on, restored as it was, checked. With --uncopied no process may be copied: a dump
+               that insists on it is refused, and another one is made while they stand.
 snapshot-running: leave-running, in the same ways.
 moved:         dumped with -R, and while it runs on and its images are built all its files are taken
                away; killed, restored where they are put back, checked.
@@ -34,10 +35,6 @@ import sandbox
 import target_process
 
 SKIPPED = 77
-
-
-class Untold(Exception):
-    """What the case is about is not on this machine."""
 
 
 class Case:
@@ -69,7 +66,7 @@ class Case:
             else:
                 self._dump_and_restore(rounds=2 if self._options.mode == "twice" else 1)
             self._target.check_verdict(self._deadline)
-        except Untold as reason:
+        except dumpers.Untold as reason:
             print(reason)
             return SKIPPED
         except (target_process.TargetFailure, dumpers.DumpFailure) as failure:
@@ -110,6 +107,7 @@ class Case:
                 self._dumper.dump(self._target.pid, images, self._deadline, options=more)
             self._target.wait_gone(pids, self._deadline)
             self._expect_little(images)
+            self._expect_halves(images)
             if self._options.remove_cgroups:
                 cgroups.remove(self._directory)
             self._dumper.restore(images, self._deadline, options=more)
@@ -127,17 +125,46 @@ class Case:
         if most is not None and not 0 < sum(sizes) <= most << 10:
             raise target_process.TargetFailure(f"{sum(sizes) >> 10} KiB of memory were written")
 
+    def _expect_halves(self, images):
+        """Two have written, each the half of it, where there are two processors."""
+        if not self._options.divided or len(os.sched_getaffinity(0)) < 2:
+            return
+        own, other = (sum(os.stat(path).st_size for path in glob.glob(os.path.join(images, name)))
+                      for name in ("pages-*.img", "parent/pages-*.img"))
+        if abs(own - other) > (own + other) // 10:
+            raise target_process.TargetFailure(
+                f"{own >> 10} KiB of memory and {other >> 10} KiB in the parent are no halves")
+
     def _dump_while_running(self, images, options):
-        beforehand = self._options.copies == "pre-copy"
+        if self._options.uncopied:
+            return self._dump_uncopied(images, options)
+        copies = self._options.copies
+        how = [] if copies == "default" else [f"--snapshot={copies}"]
+        beforehand = copies == "pre-copy"
         self._dumper.dump(self._target.pid, images, self._deadline, leave_running=True,
-                          options=[*options, f"--snapshot={self._options.copies}"],
+                          options=[*options, *how, "--json"],
                           stall="catch-up" if beforehand else None)
-        with open(os.path.join(images, "dump.log"), errors="replace") as log:
-            text = log.read()
-        if "this kernel does not track writes" in text:
-            raise Untold("this kernel does not track writes")
-        if (" pages beforehand" if beforehand else " pages from copies") not in text:
-            raise target_process.TargetFailure("nothing was written while it ran")
+        dumpers.expect_while_running(
+            images, "pages_pre_copied" if beforehand else "pages_by_copy")
+
+    def _dump_uncopied(self, images, options):
+        """No process is copied: the dump tells why of each, or is refused where it insists."""
+        why = self._options.uncopied
+        refused = self._new_images()
+        try:
+            self._dumper.dump(self._target.pid, refused, self._deadline, leave_running=True,
+                              options=[*options, "--snapshot=cow"])
+        except dumpers.DumpFailure:
+            _expect_text(refused, "dump.out", f"no copy of process {self._target.pid}: {why}")
+        else:
+            raise target_process.TargetFailure("copies were not refused")
+        left = glob.glob(os.path.join(refused, "**/*.img"), recursive=True)
+        if left:
+            raise target_process.TargetFailure(f"of what was refused there is {left}")
+        self._dumper.dump(self._target.pid, images, self._deadline, leave_running=True,
+                          options=[*options, "--snapshot=auto"])
+        for pid in self._target.tree():
+            _expect_text(images, "dump.log", f"not copied: process {pid}: {why}")
 
     def _expect_other_clocks(self):
         """Each round but the first was of a task in a time namespace of its own."""
@@ -158,6 +185,7 @@ class Case:
         else:
             self._dumper.dump(self._target.pid, images, self._deadline, leave_running=True,
                               options=self._options.with_options)
+        self._expect_halves(images)
         after = proc_facts.snapshot(self._target.pid, **still)
         changed = proc_facts.differences(before, after)
         if changed:
@@ -170,6 +198,12 @@ class Case:
         self._target.go(event)
         if self._options.stopped:
             os.kill(self._target.pid, signal.SIGCONT)
+
+
+def _expect_text(images, name, words):
+    with open(os.path.join(images, name), errors="replace") as file:
+        if words not in file.read():
+            raise target_process.TargetFailure(f"{name} does not say: {words}")
 
 
 def main():
@@ -187,8 +221,11 @@ def main():
     parser.add_argument("--remove-cgroups", action="store_true",
                         help="between dump and restore, those that the target has made")
     parser.add_argument("--hugepages", type=int, default=0, help="that the target uses")
-    parser.add_argument("--copies", default="cow", choices=["auto", "cow", "pre-copy"],
-                        help="what --snapshot is given")
+    parser.add_argument("--copies", default="cow", choices=["auto", "cow", "default", "pre-copy"],
+                        help="what --snapshot is given, if it is")
+    parser.add_argument("--uncopied", metavar="WHY", help="a copy of each process is refused")
+    parser.add_argument("--divided", action="store_true",
+                        help="it has so much memory that two write it")
     parser.add_argument("--most-memory", type=int, help="how many KiB of it the images may have")
     parser.add_argument("--suite", default="trixie", help="whose criu restores")
     parser.add_argument("--timeout", type=float, default=30)
