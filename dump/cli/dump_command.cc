@@ -126,6 +126,8 @@ void AddCommonOptions(SiftedCommand& command, DumpArguments& arguments) {
   command.add_flag("--auto-dedup,!--no-auto-dedup", options.auto_dedup,
                    "free in these what is written again");
   command.add_flag("--json", arguments.json, "tell what was done as JSON");
+  command.add_option("--trace", options.trace, "write there what the time went into, for Perfetto")
+      .type_name("FILE");
 }
 
 }  // namespace
@@ -194,10 +196,6 @@ void AddDumpCommand(CLI::App& app, CommandAction& action, OptionNames& names) {
       .expected(1)
       .excludes(output)
       .excludes(stream)
-      .type_name("FILE");
-  command
-      .add_option("--trace", options.trace,
-                  "write there what the dump's time went into, for Perfetto")
       .type_name("FILE");
   command.add_flag("--track-mem,!--no-track-mem", options.track_mem,
                    "let the next dump save only what is written from now on");

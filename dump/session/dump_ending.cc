@@ -48,6 +48,12 @@ void AddNotCaptured(DumpReport& report, const TreeFacts& facts, const Target& ro
 
 }  // namespace
 
+void LeaveTrace(const DumpTrace& trace, const std::string& path, const TraceSubject& subject,
+                const absl::Status& outcome, Log& log) {
+  const absl::Status written = trace.Write(path, subject, outcome);
+  if (!written.ok()) log.Warn(absl::StrCat("No trace: ", written.message()));
+}
+
 void KeepTracking(DumpRun& run, PageTracking& tracking, const Target& root,
                   const std::string& run_id) {
   const absl::Status kept = tracking.Keep(root, run_id);

@@ -9,11 +9,17 @@
 #include "dump/session/frozen_facts.h"
 #include "dump/session/page_tracking.h"
 #include "dump/session/target.h"
+#include "dump/session/trace_file.h"
 
 namespace dumpctl {
 
 // What comes when the images of a dump, or pre-dump, stand. Nothing undoes them any more: what
 // fails is told, and the target may be dead by now.
+
+// Writes the trace of a dump that has ended so. That it cannot be written is told, and no more: the
+// process may be dead, and a failure now would be taken for that of the dump.
+void LeaveTrace(const DumpTrace& trace, const std::string& path, const TraceSubject& subject,
+                const absl::Status& outcome, Log& log);
 
 // Has what was watched kept for the next dump, and what this one supersedes freed. Without it the
 // next dump writes all once more, and is as right.

@@ -407,9 +407,7 @@ absl::StatusOr<DumpReport> Dump(const DumpOptions& options, Log& log) {
                   std::move(targets));
   absl::StatusOr<DumpReport> report = session.Run();
   if (trace && session.froze()) {
-    const absl::Status written = trace->Write(options.trace, session.traced(), report.status());
-    // The process may be dead: a failure now would be taken for that of the dump.
-    if (!written.ok()) log.Warn(absl::StrCat("No trace: ", written.message()));
+    LeaveTrace(*trace, options.trace, session.traced(), report.status(), log);
   }
   return report;
 }

@@ -1,5 +1,6 @@
 #include "dump/session/pre_dump.h"
 
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -26,10 +27,12 @@
 #include "dump/session/preflight.h"
 #include "dump/session/run_setup.h"
 #include "dump/session/target.h"
+#include "dump/session/trace_file.h"
 #include "dump/session/tree_images.h"
 #include "dump/session/tree_mappings.h"
 #include "dumpctl/printable.h"
 #include "dumpctl/status_macros.h"
+#include "dumpctl/trace.h"
 
 namespace dumpctl {
 namespace {
@@ -54,17 +57,18 @@ class PreDumpSession {
 
   absl::StatusOr<DumpReport> Run() {
     const absl::Status status = RunPhases();
+    standing_.reset();
     if (!status.ok()) return ExplainByDeath(status, std::span(targets_).first(1));
     run_.report.total = absl::Now() - begun_;
     return std::move(run_.report);
   }
 
+  TraceSubject traced() const { return {root().pid, root().stat.comm}; }
+  bool froze() const { return froze_; }
+
  private:
   absl::Status RunPhases() {
-    RETURN_IF_ERROR(run_.Begin("preflight"));
-    ASSIGN_OR_RETURN(Preflight preflight, RunPreflight(run_.options, targets_, features_));
-    if (!preflight.blockers.empty()) return RefusedStatus(preflight.blockers, false);
-    RETURN_IF_ERROR(tracking_.ReadParent(targets_));
+    ASSIGN_OR_RETURN(Preflight preflight, LookOver());
     const std::vector<pid_t> pids = PidsOf(targets_);
     ASSIGN_OR_RETURN(Destination destination, Destination::Open(run_, tracking_.parent(), pids));
     tracking_.SendTo(destination.KnownToServer(pids));
@@ -75,9 +79,21 @@ class PreDumpSession {
     return Finish(run_id, tasks.size());
   }
 
+  absl::StatusOr<Preflight> LookOver() {
+    const TraceSpan span(TraceKind::kPhase, "preflight");
+    RETURN_IF_ERROR(run_.Begin("preflight"));
+    ASSIGN_OR_RETURN(Preflight preflight, RunPreflight(run_.options, targets_, features_));
+    if (!preflight.blockers.empty()) return RefusedStatus(preflight.blockers, false);
+    RETURN_IF_ERROR(tracking_.ReadParent(targets_));
+    return preflight;
+  }
+
   // What is done while the tree stands.
   absl::StatusOr<std::vector<TaskPages>> LookInto(Preflight& preflight) {
     const absl::Time since = absl::Now();
+    froze_ = true;
+    standing_.emplace(TraceKind::kFrozen, "frozen");
+    TraceSpan freeze(TraceKind::kPhase, "freeze");
     RETURN_IF_ERROR(run_.Begin("freeze"));
     CgroupFreezer freezer(run_.options.cgroups.freeze_cgroup);
     const absl::Time deadline = since + run_.options.timeout;
@@ -90,9 +106,13 @@ class PreDumpSession {
                      FrozenTree::Freeze(root().pid, deadline, run_.options.may_go_on, thaw, known));
     const absl::Cleanup put_back = [&freezer] { freezer.PutBack().IgnoreError(); };
     run_.report.freezing = absl::Now() - since;
+    freeze.End();
+    TraceSpan track(TraceKind::kPhase, "track");
     RETURN_IF_ERROR(run_.Begin("track"));
     for (const FrozenTask& task : tree.tasks()) RETURN_IF_ERROR(CheckMayRunCalls(task));
     RETURN_IF_ERROR(tracking_.Watch(tree, root()));
+    track.End();
+    TraceSpan holdings(TraceKind::kPhase, "holdings");
     RETURN_IF_ERROR(run_.Begin("holdings"));
     std::vector<TaskPages> tasks;
     for (const FrozenTask& task : tree.tasks()) {
@@ -101,9 +121,13 @@ class PreDumpSession {
       run_.report.threads += task.threads().size();
     }
     RETURN_IF_ERROR(tracking_.ClearBits(tree));
+    holdings.End();
+    TraceSpan resume(TraceKind::kPhase, "resume");
     RETURN_IF_ERROR(run_.Begin("resume"));
     RETURN_IF_ERROR(freezer.PutBack());
     RETURN_IF_ERROR(tree.Resume());
+    resume.End();
+    standing_.reset();
     run_.report.frozen = absl::Now() - since;
     run_.log.Info(
         absl::StrCat("Released after ", absl::ToInt64Microseconds(run_.report.frozen), " us"));
@@ -111,6 +135,7 @@ class PreDumpSession {
   }
 
   absl::StatusOr<TaskPages> LookIntoTask(const FrozenTask& task, Preflight& preflight) {
+    const TraceSpan span(TraceKind::kTask, "pages", {{"pid", task.pid()}});
     ASSIGN_OR_RETURN(const VmaList vmas, ReadMappings(task, preflight));
     RETURN_IF_ERROR(SettleAio(task.pid(), vmas, preflight));
     ASSIGN_OR_RETURN(ScannedPages pages, ScanPages(task.dir(), vmas, features_));
@@ -134,6 +159,7 @@ class PreDumpSession {
 
   absl::Status Save(const std::vector<TaskPages>& tasks, const std::string& run_id,
                     Destination& destination) {
+    TraceSpan memory(TraceKind::kPhase, "memory", {{"pages", run_.report.pages_written}});
     RETURN_IF_ERROR(run_.Begin("memory"));
     const absl::Time begun = absl::Now();
     uint64_t done = 0;
@@ -156,6 +182,8 @@ class PreDumpSession {
       images.push_back(std::move(pagemap));
     }
     run_.report.memory_read = run_.report.memory_written = absl::Now() - begun;
+    memory.End();
+    const TraceSpan serialise(TraceKind::kPhase, "serialise");
     RETURN_IF_ERROR(run_.Begin("serialise"));
     ASSIGN_OR_RETURN(ImageWriter inventory, PreDumpInventory(run_id));
     images.push_back(std::move(inventory));
@@ -169,6 +197,7 @@ class PreDumpSession {
 
   // The images stand.
   absl::Status Finish(const std::string& run_id, size_t tasks) {
+    const TraceSpan span(TraceKind::kPhase, "finish");
     KeepTracking(run_, tracking_, root(), run_id);
     DumpReport& report = run_.report;
     report.pid = root().pid;
@@ -188,11 +217,16 @@ class PreDumpSession {
   std::vector<Target> targets_;
   const std::set<pid_t> without_kin_;
   absl::Time begun_ = absl::Now();
+  bool froze_ = false;
+  std::optional<TraceSpan> standing_;  // the tree
 };
 
 }  // namespace
 
 absl::StatusOr<DumpReport> PreDump(const DumpOptions& options, Log& log) {
+  std::optional<DumpTrace> trace;
+  if (!options.trace.empty()) trace.emplace();
+  TraceSpan looking(TraceKind::kPhase, "look for the tree");
   ASSIGN_OR_RETURN(FaultPoints faults, FaultPoints::Parse(options.fault));
   ASSIGN_OR_RETURN(const KernelFeatures features, KernelFeatures::Probe(options.kernel_features));
   RaiseOpenFileLimit();
@@ -200,9 +234,14 @@ absl::StatusOr<DumpReport> PreDump(const DumpOptions& options, Log& log) {
   constexpr size_t kSmallDump = 1 << 20;
   ReserveHeap(kSmallDump);
   ASSIGN_OR_RETURN(std::vector<Target> targets, FindTree(options.pid));
-  return PreDumpSession(options, log, std::move(faults), features, std::move(tracking),
-                        std::move(targets))
-      .Run();
+  looking.End();
+  PreDumpSession session(options, log, std::move(faults), features, std::move(tracking),
+                         std::move(targets));
+  absl::StatusOr<DumpReport> report = session.Run();
+  if (trace && session.froze()) {
+    LeaveTrace(*trace, options.trace, session.traced(), report.status(), log);
+  }
+  return report;
 }
 
 absl::StatusOr<bool> Untrack(pid_t pid) {

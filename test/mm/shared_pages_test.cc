@@ -65,7 +65,7 @@ class SharedPagesTest : public ::testing::Test {
   }
 
   // A child that has written these pages since.
-  void Fork(std::initializer_list<size_t> written) {
+  void Fork(const std::vector<size_t>& written) {
     children_.push_back(std::make_unique<MappedChild>([&]() -> void* {
       for (const size_t page : written) memory_[page * kPage] = 'x';
       return memory_;
@@ -178,6 +178,24 @@ TEST_F(SharedPagesTest, FindsPagesFarFromEachOther) {
   runs.erase(runs.begin() + 1);
   EXPECT_EQ(shared.in_family[0], runs);
   EXPECT_EQ(shared.in_family[1], runs);
+}
+
+// Behind many in which nothing is shared only some are looked at: those before a hit then, too.
+TEST_F(SharedPagesTest, FindsWhereSharingBegins) {
+  constexpr size_t kFirstShared = 81 * 512;
+  std::vector<PageRun> runs;
+  std::vector<size_t> own;
+  for (size_t page = 0; page < kMapped; page += 512) {
+    FillPage(memory_ + page * kPage, page);
+    runs.push_back({Address(page), 1});
+    if (page < kFirstShared) own.push_back(page);
+  }
+  Fork(own);
+  Fork(own);
+  const SharedPages shared = Find(runs);
+  ASSERT_THAT(shared.families, SizeIs(1));
+  runs.erase(runs.begin(), runs.begin() + static_cast<ptrdiff_t>(own.size()));
+  EXPECT_EQ(shared.in_family[0], runs);
 }
 
 TEST_F(SharedPagesTest, ATaskThatIsGoneIsNotFound) {

@@ -3,7 +3,7 @@
 import json
 import os
 
-from registry import case, case_each
+from registry import Skipped, case, case_each
 from scene import require
 
 READING = ["freeze", "collect", "ask", "holdings", "share", "lock", "memory", "ghosts", "flags",
@@ -133,6 +133,27 @@ def trace_of_a_dump_written_beforehand(scene):
     for stop in stops:
         require(stop[3]["args"]["pid"] == witness.pid, f"{stop} of whom?")
     witness.expect_unharmed()
+
+
+@case
+def trace_of_a_pre_dump(scene):
+    witness = scene.witness("busy")
+    path = os.path.join(scene.directory, "trace.json")
+    result = scene.run(scene.dumpctl, "pre-dump", "-t", str(witness.pid), "-D", scene.images,
+                       "--trace", path)
+    if result.code == 17:
+        raise Skipped("this kernel does not track what is written")
+    scene.expect_success(result)
+    trace = _trace(path)
+    _expect_nesting(trace)
+    frozen = _frozen(trace, witness)
+    phases = _spans(trace, cat="phase")
+    inside = [span[0] for span in phases if frozen[1] <= span[1] < frozen[2]]
+    require(inside == ["freeze", "track", "holdings", "resume"], inside)
+    after = [span[0] for span in phases if span[1] >= frozen[2]]
+    require(after == ["memory", "serialise", "commit", "finish"], after)
+    require(_spans(trace, cat="task", name="pages")[0][3]["args"]["pid"] == witness.pid, "of whom?")
+    require(_spans(trace, cat="pages", name="read"), "nothing was read")
 
 
 @case

@@ -151,3 +151,22 @@ def tracking_that_the_kernel_has(scene):
     require(sizes[1] < sizes[0] / 8, f"pages are written again: {sizes}")
     scene.expect_whole_dump()
     witness.expect_unharmed()
+
+
+@case
+def copies_have_what_stands_in_parent_images(scene):
+    """A copy takes memory for each of its pages that is written to, not only for those to be saved."""
+    if not _watches_writes() and not _has_soft_dirty():
+        raise Skipped("this kernel tracks no writes: Linux 6.9 does, with CONFIG_USERFAULTFD")
+    witness = scene.witness("poll", "big")
+    scene.expect_success(_pre_dump(scene, witness))
+    first = scene.images
+    require(os.path.getsize(os.path.join(first, "pages-1.img")) > 4 << 20, "it is too small")
+    scene.images = scene.make_directory("next")
+    parent = os.path.relpath(first, scene.images)
+    options = ("-R", "--snapshot=cow", "--prev-images-dir", parent, "--snapshot-max-extra")
+    result = scene.dump(witness.pid, *options, "2M")
+    scene.expect_failure(result, "Refused", "may come to take more memory than there is for copies")
+    witness.expect_unharmed()
+    scene.expect_success(scene.dump(witness.pid, *options, "1G"))
+    witness.expect_unharmed()
