@@ -21,8 +21,8 @@ struct Unpacked {
 // there, as ImageDirectory has it; `sync` is its Commit's.
 //
 // Errors: Failure::kBadImage for what is no tar archive, is not whole, has no inventory, or holds
-// anything but regular files with plain names, in the directory itself or as parent images; those
-// of ImageDirectory.
+// anything but regular files with plain names, in the directory itself or as parent images, and
+// links to such a parent image beside it; those of ImageDirectory.
 absl::StatusOr<Unpacked> UnpackArchive(BorrowedFd from, const std::string& path, bool sync);
 
 }  // namespace dumpctl

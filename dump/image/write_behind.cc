@@ -51,9 +51,16 @@ void WriteBehind::WriteAll() {
     writing_ = false;
     status_.Update(status);
     Leave(std::move(item));
+    if (!status.ok()) GiveUp();
     room_->changed.notify_all();
     if (!status.ok()) return;
   }
+}
+
+// Who shares the room needs it.
+void WriteBehind::GiveUp() {
+  for (Item& item : items_) Leave(std::move(item));
+  items_.clear();
 }
 
 void WriteBehind::Leave(Item item) {
@@ -95,6 +102,7 @@ absl::StatusOr<Block> WriteBehind::Take() {
 absl::Status WriteBehind::Put(Block block, std::vector<Part> parts) {
   const std::lock_guard lock(room_->mutex);
   items_.push_back({.block = std::move(block), .parts = std::move(parts)});
+  if (!status_.ok()) GiveUp();
   room_->changed.notify_all();
   return status_;
 }

@@ -61,6 +61,7 @@ class WriteBehind {
 
   static void* Run(void* self);
   void WriteAll();
+  void GiveUp();
   absl::Status Write(const Item& item);
   // Of what waits no more. With the mutex held.
   void Leave(Item item);

@@ -77,7 +77,7 @@ absl::Status ShareOut(DumpRun& run, const FrozenTree& tree, TreeFacts& facts) {
   const SharedPages& shared = facts.shared_pages;
   // Where frames are not shown, nothing is found.
   if (!shared.families.empty()) {
-    for (FrozenFacts& task : facts.tasks) task.may_share = false;
+    for (FrozenFacts& task : facts.tasks) task.may_share = task.may_share_outside;
   }
   DumpReport& report = run.report;
   for (const PageFamily& family : shared.families) report.pages_written_once += family.pages;

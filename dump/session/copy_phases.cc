@@ -38,7 +38,7 @@ absl::Status NoSnapshot(const std::string& why) {
 CopyPhases::CopyPhases(DumpRun& run) : run_(run), snapshot_(SnapshotOptionsOf(run)) {}
 
 absl::Status CopyPhases::Prepare(std::span<const Target> targets) {
-  without_kin_ = TasksWithoutKin(targets);
+  kinship_ = KinshipOf(targets);
   absl::Status status = snapshot_.Prepare(targets);
   if (status.ok()) return status;
   if (run_.options.snapshot.mode == SnapshotMode::kCow)
@@ -57,7 +57,10 @@ void CopyPhases::TellKin(std::span<const Target> targets, TreeFacts& facts) cons
   // One that has come since may be a child of any.
   const bool all_known = targets.size() == facts.tasks.size();
   for (FrozenFacts& task : facts.tasks) {
-    task.may_share = !all_known || !without_kin_.contains(task.process.pid);
+    const pid_t pid = task.process.pid;
+    task.may_share = !all_known || !kinship_.alone.contains(pid);
+    task.may_share_outside =
+        kinship_.of_parent.contains(pid) || (!all_known && !kinship_.of_parent.empty());
   }
 }
 

@@ -11,6 +11,7 @@
 #include "dump/session/cgroup_freezer.h"
 #include "dump/session/dump_run.h"
 #include "dump/session/frozen_facts.h"
+#include "dump/session/kinship.h"
 #include "dump/session/snapshot.h"
 #include "dump/session/target.h"
 #include "dump/tracee/frozen_tree.h"
@@ -55,7 +56,7 @@ class CopyPhases {
  private:
   DumpRun& run_;
   Snapshot snapshot_;
-  std::set<pid_t> without_kin_;  // by preflight
+  Kinship kinship_;  // by preflight
   absl::Status left_;
 };
 

@@ -71,6 +71,7 @@ struct FrozenFacts {
   // It may share pages with others copy-on-write, which are not among those that are read once for
   // all (TreeFacts::shared_pages).
   bool may_share = false;
+  bool may_share_outside = false;  // with processes that are not dumped
   // Memory of it stands in parent images by now (PreCopy), which nothing else may be put into; and
   // what of it is told to be as it was: see ScanPages. They live as long.
   bool pre_copied = false;

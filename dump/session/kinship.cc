@@ -30,16 +30,19 @@ absl::StatusOr<Layout> LayoutOf(pid_t pid) {
 
 }  // namespace
 
-std::set<pid_t> TasksWithoutKin(std::span<const Target> targets) {
+Kinship KinshipOf(std::span<const Target> targets) {
   if (targets.empty()) return {};
   std::map<Layout, size_t> having;
-  if (const auto above = LayoutOf(targets.front().stat.ppid); above.ok()) ++having[*above];
+  const absl::StatusOr<Layout> above = LayoutOf(targets.front().stat.ppid);
+  if (above.ok()) ++having[*above];
   for (const Target& target : targets) ++having[LayoutOf(target.stat)];
-  std::set<pid_t> alone;
+  Kinship kinship;
   for (const Target& target : targets) {
-    if (having[LayoutOf(target.stat)] == 1) alone.insert(target.pid);
+    const Layout layout = LayoutOf(target.stat);
+    if (having[layout] == 1) kinship.alone.insert(target.pid);
+    if (above.ok() && layout == *above) kinship.of_parent.insert(target.pid);
   }
-  return alone;
+  return kinship;
 }
 
 }  // namespace dumpctl

@@ -10,13 +10,17 @@
 
 namespace dumpctl {
 
-// Those of a tree that have no pages in common with others of it, or with the root's parent,
+// Which of a tree have no pages in common with others of it, or with the root's parent,
 // copy-on-write: only fork(2) makes such, and execve(2) gives all of them up.
 //
 // Told by where the program has its parts, which children have where their parent has it, and
 // address space randomization (random(4), personality(2)) gives each program anew. Without that,
 // two that run the same program pass for kin. Pages that KSM has merged are not told.
-std::set<pid_t> TasksWithoutKin(std::span<const Target> targets);
+struct Kinship {
+  std::set<pid_t> alone;
+  std::set<pid_t> of_parent;  // kin of the root's parent, which is not dumped
+};
+Kinship KinshipOf(std::span<const Target> targets);
 
 }  // namespace dumpctl
 

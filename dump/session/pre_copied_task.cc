@@ -140,7 +140,7 @@ absl::Status PreCopiedTask::WithFrozen(
   const TraceSpan standing(TraceKind::kStopped, "stopped", {{"pid", pid_}});
   const absl::Time begun = absl::Now();
   ASSIGN_OR_RETURN(FrozenTask task,
-                   FrozenTask::FreezePatiently(pid_, begun + terms.timeout, terms.may_go_on));
+                   FrozenTask::Freeze(pid_, begun + terms.timeout, terms.may_go_on));
   ASSIGN_OR_RETURN(const TaskStat stat, ParseStat(task.dir().Read("stat").value_or("")));
   absl::Status status = absl::NotFoundError("it is another process by now");
   if (stat.start_time == start_time_) {
@@ -148,8 +148,10 @@ absl::Status PreCopiedTask::WithFrozen(
     status = deed(task);
   }
   status.Update(task.Resume());
-  ++stops_;
-  longest_stop_ = std::max(longest_stop_, absl::Now() - begun);
+  if (terms.stops != nullptr) {
+    ++terms.stops->times;
+    terms.stops->longest = std::max(terms.stops->longest, absl::Now() - begun);
+  }
   return status;
 }
 

@@ -31,11 +31,18 @@
 
 namespace dumpctl {
 
-// How long a process is waited for until it stands, and what is asked meanwhile: an error ends
-// that.
+// How often a process stood, and how long at most.
+struct Stops {
+  size_t times = 0;
+  absl::Duration longest;
+};
+
+// How long a process is waited for until it stands, and what is asked meanwhile: an error of that
+// ends it.
 struct StopTerms {
   absl::Duration timeout;
-  std::function<absl::Status()> may_go_on;
+  std::function<absl::Status()> may_go_on = {};
+  Stops* stops = nullptr;  // where they are counted
 };
 
 // One process whose anonymous memory is written into parent images while it runs, with its writes
@@ -78,10 +85,8 @@ class PreCopiedTask {
   // Writes these, into images whose parent images those before become. Errors: as of Write.
   absl::Status CatchUp(PageSink sink, const StopTerms& terms, const DrainProgress& progress);
 
-  // How it was stopped, up to now; how often, and how long at most.
+  // How it was stopped, up to now.
   const InterruptedCalls& calls() const { return calls_; }
-  size_t stops() const { return stops_; }
-  absl::Duration longest_stop() const { return longest_stop_; }
   // What the parent images hold. None where its memory is another one by now.
   std::span<const PageRun> saved() const;
   // Some of that is left to them.
@@ -131,8 +136,6 @@ class PreCopiedTask {
   std::vector<PageRun> saved_;   // in one of them, as it was when it was read
   bool needed_ = false;          // some of them
   InterruptedCalls calls_;
-  size_t stops_ = 0;
-  absl::Duration longest_stop_;
 };
 
 }  // namespace dumpctl

@@ -50,20 +50,19 @@ absl::Status PreCopy::Run(std::span<const Target> targets, const KernelFeatures&
   }
   const TraceSpan span(TraceKind::kPhase, "pre-copy");
   RETURN_IF_ERROR(run_.Begin("pre-copy"));
-  const std::set<pid_t> without_kin = TasksWithoutKin(targets);
+  const std::set<pid_t> without_kin = KinshipOf(targets).alone;
   for (const Target& target : targets) {
-    if (is_small(target) || !without_kin.contains(target.pid)) continue;
-    Watch(target, features, worth);
+    if (is_small(target)) continue;
+    if (without_kin.contains(target.pid)) {
+      Watch(target, features, worth);
+    } else {
+      run_.FallBack(absl::StrCat("not written beforehand: process ", target.pid,
+                                 ": it may share pages with others"));
+    }
   }
   if (tasks_.empty()) return absl::OkStatus();
   RETURN_IF_ERROR(WriteAll(guardian, destination));
-  RETURN_IF_ERROR(CatchUp(destination));
-  for (const PreCopiedTask& task : tasks_) {
-    DumpReport& report = run_.report;
-    report.stops_beforehand += task.stops();
-    report.longest_stop_beforehand = std::max(report.longest_stop_beforehand, task.longest_stop());
-  }
-  return absl::OkStatus();
+  return CatchUp(destination);
 }
 
 void PreCopy::Watch(const Target& target, const KernelFeatures& features, uint64_t worth) {
@@ -112,8 +111,6 @@ absl::Status PreCopy::Write(PreCopiedTask& task, std::vector<PageSink> sinks,
                              absl::ToInt64Microseconds(absl::Now() - begun), " us"));
   return absl::OkStatus();
 }
-
-StopTerms PreCopy::Terms() const { return {run_.options.timeout, run_.options.may_go_on}; }
 
 absl::Status PreCopy::Survive(absl::Status status, PreCopiedTask& task) {
   // Others than the root come and go until all stand.
@@ -177,6 +174,8 @@ void PreCopy::Tell(TreeFacts& facts) const {
 }
 
 void PreCopy::Settle(const TreeFacts& facts) {
+  run_.report.stops_beforehand = stops_.times;
+  run_.report.longest_stop_beforehand = stops_.longest;
   for (const FrozenFacts& task : facts.tasks) {
     for (PreCopiedTask& copied : tasks_) {
       if (copied.pid() != task.process.pid || task.pages.in_parent.empty()) continue;

@@ -39,7 +39,7 @@ class PreCopy {
   // In the freeze, before pages are looked for: says whose parent images are taken, what these
   // hold, and which system calls threads were in before it stopped them.
   void Tell(TreeFacts& facts) const;
-  // When they are known: which of that is left to the parent images.
+  // When they are known: which of that is left to the parent images. Reports.
   void Settle(const TreeFacts& facts);
 
   // When the tree runs again: ends what it was watched by.
@@ -56,11 +56,12 @@ class PreCopy {
   // An error, but not that a child has ended, or that a process does what cannot be watched: what
   // was written of it is dropped then.
   absl::Status Survive(absl::Status status, PreCopiedTask& task);
-  StopTerms Terms() const;
+  StopTerms Terms() { return {run_.options.timeout, run_.options.may_go_on, &stops_}; }
   absl::StatusOr<uint64_t> Lag();
   uint64_t BytesWritten() const;
 
   DumpRun& run_;
+  Stops stops_;
   std::vector<PreCopiedTask> tasks_;
 };
 

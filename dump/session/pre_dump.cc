@@ -53,7 +53,7 @@ class PreDumpSession {
         features_(features),
         tracking_(std::move(tracking)),
         targets_(std::move(targets)),
-        without_kin_(TasksWithoutKin(targets_)) {}
+        without_kin_(KinshipOf(targets_).alone) {}
 
   absl::StatusOr<DumpReport> Run() {
     const absl::Status status = RunPhases();
@@ -115,8 +115,10 @@ class PreDumpSession {
     TraceSpan holdings(TraceKind::kPhase, "holdings");
     RETURN_IF_ERROR(run_.Begin("holdings"));
     std::vector<TaskPages> tasks;
+    // One that has come since may be a child of any.
+    const bool all_known = tree.tasks().size() == targets_.size();
     for (const FrozenTask& task : tree.tasks()) {
-      ASSIGN_OR_RETURN(TaskPages found, LookIntoTask(task, preflight));
+      ASSIGN_OR_RETURN(TaskPages found, LookIntoTask(task, all_known, preflight));
       tasks.push_back(std::move(found));
       run_.report.threads += task.threads().size();
     }
@@ -134,15 +136,16 @@ class PreDumpSession {
     return tasks;
   }
 
-  absl::StatusOr<TaskPages> LookIntoTask(const FrozenTask& task, Preflight& preflight) {
+  absl::StatusOr<TaskPages> LookIntoTask(const FrozenTask& task, bool all_known,
+                                         Preflight& preflight) {
     const TraceSpan span(TraceKind::kTask, "pages", {{"pid", task.pid()}});
     ASSIGN_OR_RETURN(const VmaList vmas, ReadMappings(task, preflight));
     RETURN_IF_ERROR(SettleAio(task.pid(), vmas, preflight));
     ASSIGN_OR_RETURN(ScannedPages pages, ScanPages(task.dir(), vmas, features_));
     RETURN_IF_ERROR(tracking_.Split(task, vmas, pages));
-    ASSIGN_OR_RETURN(
-        LivingTaskMemory memory,
-        LivingTaskMemory::Open(task.pid(), task.dir(), !without_kin_.contains(task.pid())));
+    ASSIGN_OR_RETURN(LivingTaskMemory memory,
+                     LivingTaskMemory::Open(task.pid(), task.dir(),
+                                            !all_known || !without_kin_.contains(task.pid())));
     run_.report.vmas += vmas.size();
     AddPages(pages, run_.report);
     return TaskPages{task.pid(), std::move(pages), std::move(memory)};

@@ -85,11 +85,13 @@ struct Room {
   uint64_t processes = UINT64_MAX;
 };
 
-// The least of all that have cgroups, or limits, of their own.
-absl::StatusOr<Room> RoomOf(std::span<const Target> targets) {
+// The least of those that are large enough to be copied, or written from beside, and have cgroups,
+// or limits, of their own.
+absl::StatusOr<Room> RoomOf(std::span<const Target> targets, uint64_t least) {
   Room room;
   std::set<std::pair<std::string, bool>> seen;
   for (const Target& target : targets) {
+    if ((target.resident + target.swapped) << 10 < least) continue;
     const bool limited = target.uid != 0 && HasLowProcessLimit(target.dir);
     if (!seen.emplace(target.dir.ReadWhole("cgroup").value_or(""), limited).second) continue;
     ASSIGN_OR_RETURN(const uint64_t bytes, MemoryHeadroom(target.dir));
@@ -141,27 +143,28 @@ absl::Status Snapshot::Prepare(std::span<const Target> targets) {
     worth = worth || IsWorthCopy(AmountSeen(target), options_.worth);
   }
   worth = worth && options_.mode != SnapshotMode::kOff;
+  bool strict = false;
   if (worth) {
-    ASSIGN_OR_RETURN(const bool strict, IsAccountedStrictly());
-    if (strict) {
-      return absl::ResourceExhaustedError(
-          "a copy would count as all that the process has mapped (vm.overcommit_memory is 2)");
-    }
+    ASSIGN_OR_RETURN(strict, IsAccountedStrictly());
   }
+  worth = worth && !strict;
   const bool guarded = worth || largest >= WriterBeside::kWorth;
-  if (!guarded && options_.mode != SnapshotMode::kPreCopy) return absl::OkStatus();
-  ASSIGN_OR_RETURN(const Room room, RoomOf(targets));
-  if (worth) {
+  if (guarded || options_.mode == SnapshotMode::kPreCopy) {
+    const bool any_size = options_.mode == SnapshotMode::kPreCopy;
+    const uint64_t least = any_size ? 0 : std::min(options_.worth, WriterBeside::kWorth);
+    ASSIGN_OR_RETURN(const Room room, RoomOf(targets, least));
     // Copies are not all that wants memory.
     room_ = room.bytes - room.bytes / 8;
     if (options_.max_extra) room_ = std::min(room_, *options_.max_extra);
+    RETURN_IF_ERROR(guardian_.Start());
+    started_ = true;
+    processes_ = room.processes;
+    prepared_ = worth;
+    may_write_beside_ = largest >= WriterBeside::kWorth;
   }
-  RETURN_IF_ERROR(guardian_.Start());
-  started_ = true;
-  processes_ = room.processes;
-  prepared_ = worth;
-  may_write_beside_ = largest >= WriterBeside::kWorth;
-  return absl::OkStatus();
+  if (!strict) return absl::OkStatus();
+  return absl::ResourceExhaustedError(
+      "a copy would count as all that the process has mapped (vm.overcommit_memory is 2)");
 }
 
 absl::StatusOr<std::unique_ptr<WriterBeside>> Snapshot::WriteBeside(const FrozenTask& task,

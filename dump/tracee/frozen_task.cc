@@ -77,8 +77,7 @@ absl::StatusOr<FrozenTask> FrozenTask::Freeze(pid_t pid, absl::Time deadline,
   return task;
 }
 
-absl::StatusOr<FrozenTask> FrozenTask::FreezePatiently(
-    pid_t pid, absl::Time deadline, const std::function<absl::Status()>& may_go_on) {
+absl::StatusOr<FrozenTask> FrozenTask::FreezePatiently(pid_t pid, absl::Time deadline) {
   // For each of many threads to be seized.
   constexpr absl::Duration kOfThread = absl::Microseconds(100);
   ASSIGN_OR_RETURN(FrozenTask task, Open(pid));
@@ -86,13 +85,13 @@ absl::StatusOr<FrozenTask> FrozenTask::FreezePatiently(
   for (absl::Duration stand = kFirstStand;; stand *= 2) {
     const absl::Duration seizing = CountThreads(task.dir_) * kOfThread;
     const absl::Time until = std::min(absl::Now() + seizing + stand, deadline);
-    const absl::Status stopped = StopAll(std::span(&task, 1), until, may_go_on);
+    const absl::Status stopped = StopAll(std::span(&task, 1), until, {});
     if (!absl::IsDeadlineExceeded(stopped) || until == deadline) {
       RETURN_IF_ERROR(stopped);
       break;
     }
     task.LetStandingGo();
-    RETURN_IF_ERROR(task.WaitForStops(deadline, may_go_on));
+    RETURN_IF_ERROR(task.WaitForStops(deadline, {}));
   }
   if (!task.HoldsLeader()) return Died(pid);
   RETURN_IF_ERROR(task.ReadThreads());

@@ -54,8 +54,9 @@ class FrozenTask {
   // The same where there is no haste: while a thread does not stop, for it has called vfork(2) or
   // waits for a disk, the others stand for kFirstStand, and then run until it has; where another
   // one does not stop then, twice as long.
-  static absl::StatusOr<FrozenTask> FreezePatiently(
-      pid_t pid, absl::Time deadline, const std::function<absl::Status()>& may_go_on = {});
+  // Not where calls are to be told as they were entered: who runs on meanwhile enters
+  // restart_syscall(2) instead.
+  static absl::StatusOr<FrozenTask> FreezePatiently(pid_t pid, absl::Time deadline);
   static constexpr absl::Duration kFirstStand = absl::Milliseconds(50);
 
   FrozenTask(FrozenTask&& other) noexcept;

@@ -89,7 +89,6 @@ absl::Status DoWithCalls(FrozenTask& task, Deed deed) {
 absl::Status WithCalls(pid_t pid, uint64_t start_time, absl::Time deadline, Deed deed) {
   for (;;) {
     if (!IsThere(pid, start_time)) return absl::OkStatus();
-    const TraceSpan standing(TraceKind::kStopped, "stopped", {{"pid", pid}});
     absl::StatusOr<FrozenTask> task = FrozenTask::FreezePatiently(pid, deadline);
     if (absl::IsNotFound(task.status())) {
       if (EndsSoon(pid, start_time)) return absl::OkStatus();
@@ -98,6 +97,7 @@ absl::Status WithCalls(pid_t pid, uint64_t start_time, absl::Time deadline, Deed
     }
     if (!IsThere(pid, start_time)) return absl::OkStatus();
     RETURN_IF_ERROR(task.status());
+    const TraceSpan standing(TraceKind::kStopped, "stopped", {{"pid", pid}});
     const absl::Status status = DoWithCalls(*task, deed);
     return absl::IsNotFound(status) && EndsSoon(pid, start_time) ? absl::OkStatus() : status;
   }

@@ -1,6 +1,7 @@
 #include "dump/image/write_behind.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -120,6 +121,19 @@ TEST(WriteBehindTest, TwoShareOneRoom) {
   }
   // What was never written waits no more.
   EXPECT_GE(first.PutBlocks(), kMostBlocks);
+}
+
+TEST(WriteBehindTest, WhoseReaderHasEndedLeavesItsRoom) {
+  (void)signal(SIGPIPE, SIG_IGN);
+  const auto room = std::make_shared<WaitingRoom>();
+  WriterToAPipe first(room);
+  EXPECT_EQ(first.PutBlocks(), kMostBlocks);
+  const WriterToAPipe second(room);
+  EXPECT_EQ(second.PutStrings(), 0u);
+  first.out.Reset();
+  first.waits = true;
+  EXPECT_FALSE(first.writer->Finish().ok());
+  EXPECT_GE(second.PutStrings(), kMostBlocks - 1);
 }
 
 // A streamer that takes nothing.

@@ -62,11 +62,11 @@ TEST(KinshipTest, ForkMakesItAndExecveEndsIt) {
   std::vector<Target> targets;
   targets.push_back(one.target());
   targets.push_back(other.target());
-  EXPECT_THAT(TasksWithoutKin(targets), UnorderedElementsAre(one.pid(), other.pid()));
+  EXPECT_THAT(KinshipOf(targets).alone, UnorderedElementsAre(one.pid(), other.pid()));
   targets.push_back(other.target());
   targets.back().stat.arg_start += 4096;  // it has renamed itself
-  EXPECT_THAT(TasksWithoutKin(targets), ElementsAre(one.pid()));
-  EXPECT_THAT(TasksWithoutKin({}), IsEmpty());
+  EXPECT_THAT(KinshipOf(targets).alone, ElementsAre(one.pid()));
+  EXPECT_THAT(KinshipOf({}).alone, IsEmpty());
 }
 
 // Whose parent is not dumped.
@@ -74,7 +74,8 @@ TEST(KinshipTest, TheRootsParentCounts) {
   const Forked one([] {});
   std::vector<Target> targets;
   targets.push_back(one.target());
-  EXPECT_THAT(TasksWithoutKin(targets), IsEmpty());
+  EXPECT_THAT(KinshipOf(targets).alone, IsEmpty());
+  EXPECT_THAT(KinshipOf(targets).of_parent, ElementsAre(one.pid()));
 }
 
 }  // namespace
