@@ -236,11 +236,7 @@ absl::Status ImageDirectory::WriteInParent(const ImageWriter& image,
   ASSIGN_OR_RETURN(const UniqueFd file, CreateInParent(image.name()));
   RETURN_IF_ERROR(WriteImageBytes(BorrowedFd(file), image.bytes(), image.name()));
   for (const std::string& name : also) {
-    const int parent = parents_.front().get();
-    if (linkat(parent, image.name().c_str(), parent, name.c_str(), 0) == 0) continue;
-    // A file system without links, or one name too many.
-    ASSIGN_OR_RETURN(const UniqueFd copy, CreateInParent(name));
-    RETURN_IF_ERROR(WriteImageBytes(BorrowedFd(copy), image.bytes(), name));
+    RETURN_IF_ERROR(RepeatInAncestor(0, image.name(), name));
   }
   return absl::OkStatus();
 }

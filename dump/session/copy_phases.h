@@ -50,6 +50,8 @@ class CopyPhases {
   absl::Status Save(const TreeFacts& facts, std::span<PageSink> sinks);
 
   Snapshot& snapshot() { return snapshot_; }
+  // As Prepare found it.
+  const Kinship& kinship() const { return kinship_; }
   // What Save could not put back.
   const absl::Status& left() const { return left_; }
 

@@ -10,7 +10,7 @@ bool HasOtherNamespaceForChildren(const FrozenTask& task) {
   return !own.ok() || !OtherNamespacesOfChildren(task.dir(), *own).empty();
 }
 
-std::string WhyNoCopy(const FrozenTask& task, const FrozenFacts& facts) {
+std::string WhyNoCopy(const FrozenFacts& facts) {
   for (const ThreadFacts& thread : facts.threads) {
     if (thread.seccomp) return "it runs under seccomp";
   }
@@ -20,7 +20,7 @@ std::string WhyNoCopy(const FrozenTask& task, const FrozenFacts& facts) {
       return "it has attached System V shared memory";
     }
   }
-  if (HasOtherNamespaceForChildren(task)) return "its children have namespaces of their own";
+  if (!facts.others_of_children.empty()) return "its children have namespaces of their own";
   return "";
 }
 

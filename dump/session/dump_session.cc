@@ -130,7 +130,8 @@ absl::Status Session::RunPhases() {
   tracking_.SendTo(destination.KnownToServer(pids));
   const bool once = WritesOnce(run_.options, destination.images());
   const bool divides = once && DividesLarge(run_.options);
-  RETURN_IF_ERROR(pre_copy_.Run(targets_, features_, copies_.snapshot().guardian(), destination));
+  RETURN_IF_ERROR(pre_copy_.Run(targets_, copies_.kinship(), features_,
+                                copies_.snapshot().guardian(), destination));
   // What was seen before that is old by now.
   if (pre_copy_.wrote()) {
     ASSIGN_OR_RETURN(preflight, LookOver());

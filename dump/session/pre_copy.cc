@@ -1,13 +1,11 @@
 #include "dump/session/pre_copy.h"
 
 #include <algorithm>
-#include <set>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
-#include "dump/session/kinship.h"
 #include "dump/session/snapshot_mode.h"
 #include "dump/session/write_once.h"
 #include "dumpctl/status_macros.h"
@@ -29,8 +27,9 @@ uint64_t WorthOf(const DumpOptions& options) {
 
 }  // namespace
 
-absl::Status PreCopy::Run(std::span<const Target> targets, const KernelFeatures& features,
-                          CopyGuardian* guardian, Destination& destination) {
+absl::Status PreCopy::Run(std::span<const Target> targets, const Kinship& kinship,
+                          const KernelFeatures& features, CopyGuardian* guardian,
+                          Destination& destination) {
   const SnapshotMode mode = run_.options.snapshot.mode;
   if (mode != SnapshotMode::kAuto && mode != SnapshotMode::kPreCopy) return absl::OkStatus();
   const uint64_t worth = WorthOf(run_.options);
@@ -50,10 +49,9 @@ absl::Status PreCopy::Run(std::span<const Target> targets, const KernelFeatures&
   }
   const TraceSpan span(TraceKind::kPhase, "pre-copy");
   RETURN_IF_ERROR(run_.Begin("pre-copy"));
-  const std::set<pid_t> without_kin = KinshipOf(targets).alone;
   for (const Target& target : targets) {
     if (is_small(target)) continue;
-    if (without_kin.contains(target.pid)) {
+    if (kinship.alone.contains(target.pid)) {
       Watch(target, features, worth);
     } else {
       run_.FallBack(absl::StrCat("not written beforehand: process ", target.pid,

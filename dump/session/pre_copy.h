@@ -12,6 +12,7 @@
 #include "dump/session/destination.h"
 #include "dump/session/dump_run.h"
 #include "dump/session/frozen_facts.h"
+#include "dump/session/kinship.h"
 #include "dump/session/pre_copied_task.h"
 #include "dump/session/target.h"
 #include "dump/session/tree_images.h"
@@ -32,8 +33,9 @@ class PreCopy {
   // While the tree runs, when it was looked over. `guardian`: null where none was started. What
   // cannot be written so is left to the freeze; errors, which end the dump, are of the images, of
   // the progress that is told, and that a process is gone.
-  absl::Status Run(std::span<const Target> targets, const KernelFeatures& features,
-                   CopyGuardian* guardian, Destination& destination);
+  absl::Status Run(std::span<const Target> targets, const Kinship& kinship,
+                   const KernelFeatures& features, CopyGuardian* guardian,
+                   Destination& destination);
   bool wrote() const { return !tasks_.empty(); }
 
   // In the freeze, before pages are looked for: says whose parent images are taken, what these

@@ -86,16 +86,18 @@ struct Room {
 };
 
 // The least of those that are large enough to be copied, or written from beside, and have cgroups,
-// or limits, of their own.
-absl::StatusOr<Room> RoomOf(std::span<const Target> targets, uint64_t least) {
+// or limits, of their own. What is written from beside takes no memory: `copies`.
+absl::StatusOr<Room> RoomOf(std::span<const Target> targets, uint64_t least, bool copies) {
   Room room;
   std::set<std::pair<std::string, bool>> seen;
   for (const Target& target : targets) {
     if ((target.resident + target.swapped) << 10 < least) continue;
     const bool limited = target.uid != 0 && HasLowProcessLimit(target.dir);
     if (!seen.emplace(target.dir.ReadWhole("cgroup").value_or(""), limited).second) continue;
-    ASSIGN_OR_RETURN(const uint64_t bytes, MemoryHeadroom(target.dir));
-    room.bytes = std::min(room.bytes, bytes);
+    if (copies) {
+      ASSIGN_OR_RETURN(const uint64_t bytes, MemoryHeadroom(target.dir));
+      room.bytes = std::min(room.bytes, bytes);
+    }
     room.processes = std::min(room.processes, limited ? 0 : RoomForProcesses(target.dir));
   }
   return room;
@@ -152,7 +154,7 @@ absl::Status Snapshot::Prepare(std::span<const Target> targets) {
   if (guarded || options_.mode == SnapshotMode::kPreCopy) {
     const bool any_size = options_.mode == SnapshotMode::kPreCopy;
     const uint64_t least = any_size ? 0 : std::min(options_.worth, WriterBeside::kWorth);
-    ASSIGN_OR_RETURN(const Room room, RoomOf(targets, least));
+    ASSIGN_OR_RETURN(const Room room, RoomOf(targets, least, worth));
     // Copies are not all that wants memory.
     room_ = room.bytes - room.bytes / 8;
     if (options_.max_extra) room_ = std::min(room_, *options_.max_extra);
@@ -230,7 +232,7 @@ absl::StatusOr<std::string> Snapshot::TakeTask(size_t place, const FrozenTask& t
     return "there is no room for another process beside those that it may start (pids.max, "
            "RLIMIT_NPROC)";
   }
-  if (std::string why = WhyNoCopy(task, own); !why.empty()) return why;
+  if (std::string why = WhyNoCopy(own); !why.empty()) return why;
   std::vector<PageRun> kept = KeptRuns(own.vmas, runs);
   const uint64_t kept_bytes = BytesOf(kept);
   if (kept_bytes > kMostKept - kept_) {

@@ -32,7 +32,7 @@ absl::StatusOr<std::unique_ptr<WriterBeside>> WriterBeside::Start(const FrozenTa
                                                                   const FrozenFacts& facts,
                                                                   CopyGuardian& guardian,
                                                                   size_t wanted) {
-  if (std::string why = WhyNoCopy(task, facts); !why.empty()) {
+  if (std::string why = WhyNoCopy(facts); !why.empty()) {
     return absl::FailedPreconditionError(why);
   }
   if (IsLimitedApart(task.dir())) return absl::FailedPreconditionError("its cgroup has limits");

@@ -135,9 +135,8 @@ def tracking_that_the_kernel_lacks(scene):
     witness.expect_unharmed()
 
 
-@case
-def tracking_that_the_kernel_has(scene):
-    """A pre-dump is not refused, and a dump builds upon it."""
+def _dumped_before(scene):
+    """A large witness, and its pre-dump: that and the next dump's --prev-images-dir, whose turn it is."""
     if not _watches_writes() and not _has_soft_dirty():
         raise Skipped("this kernel tracks no writes: Linux 6.9 does, with CONFIG_USERFAULTFD")
     witness = scene.witness("poll", "big")
@@ -145,9 +144,19 @@ def tracking_that_the_kernel_has(scene):
     scene.expect_success(_pre_dump(scene, witness))
     require("inventory.img" in os.listdir(first), "a pre-dump has left nothing")
     scene.images = scene.make_directory("next")
-    parent = os.path.relpath(first, scene.images)
+    return witness, first, os.path.relpath(first, scene.images)
+
+
+def _size(images):
+    return os.path.getsize(os.path.join(images, "pages-1.img"))
+
+
+@case
+def tracking_that_the_kernel_has(scene):
+    """A pre-dump is not refused, and a dump builds upon it."""
+    witness, first, parent = _dumped_before(scene)
     scene.expect_success(scene.dump(witness.pid, "-R", "--prev-images-dir", parent))
-    sizes = [os.path.getsize(os.path.join(d, "pages-1.img")) for d in (first, scene.images)]
+    sizes = [_size(first), _size(scene.images)]
     require(sizes[1] < sizes[0] / 8, f"pages are written again: {sizes}")
     scene.expect_whole_dump()
     witness.expect_unharmed()
@@ -156,14 +165,8 @@ def tracking_that_the_kernel_has(scene):
 @case
 def copies_have_what_stands_in_parent_images(scene):
     """A copy takes memory for each of its pages that is written to, not only for those to be saved."""
-    if not _watches_writes() and not _has_soft_dirty():
-        raise Skipped("this kernel tracks no writes: Linux 6.9 does, with CONFIG_USERFAULTFD")
-    witness = scene.witness("poll", "big")
-    scene.expect_success(_pre_dump(scene, witness))
-    first = scene.images
-    require(os.path.getsize(os.path.join(first, "pages-1.img")) > 4 << 20, "it is too small")
-    scene.images = scene.make_directory("next")
-    parent = os.path.relpath(first, scene.images)
+    witness, first, parent = _dumped_before(scene)
+    require(_size(first) > 4 << 20, "it is too small")
     options = ("-R", "--snapshot=cow", "--prev-images-dir", parent, "--snapshot-max-extra")
     result = scene.dump(witness.pid, *options, "2M")
     scene.expect_failure(result, "Refused", "may come to take more memory than there is for copies")
