@@ -10,6 +10,7 @@
 #include "dump/mm/divided_memory.h"
 #include "dump/mm/memory_source.h"
 #include "dump/mm/self_writer.h"
+#include "dump/session/frozen_memory.h"
 #include "dump/session/write_once.h"
 #include "dump/session/writer_beside.h"
 #include "dumpctl/beside.h"
@@ -175,9 +176,7 @@ class Drain {
       if (FailureOf(beside.status()) == Failure::kTargetDied) return beside.status();
       if (beside.ok()) return DrainBeside(**beside, parts, progress);
     }
-    ASSIGN_OR_RETURN(const FrozenTaskMemory memory,
-                     facts.may_share ? FrozenTaskMemory::OpenSharing(task.pid(), task.dir())
-                                     : FrozenTaskMemory::Open(task.pid(), task.dir(), facts.vmas));
+    ASSIGN_OR_RETURN(const FrozenTaskMemory memory, OpenMemory(task, facts));
     if (held_ != nullptr && IsAlone() && parts.size() == 1) {
       ASSIGN_OR_RETURN(const bool held, held_->Read(memory, facts.pages.runs, sinks_[i]));
       if (held) return absl::OkStatus();

@@ -10,6 +10,7 @@
 #include "absl/time/time.h"
 #include "dump/mm/kept_pages.h"
 #include "dump/session/copy_refusal.h"
+#include "dump/session/frozen_memory.h"
 #include "dump/session/memory_headroom.h"
 #include "dump/session/process_room.h"
 #include "dump/session/self_writing.h"
@@ -182,8 +183,7 @@ absl::Status Snapshot::CopyTask(size_t place, const FrozenTask& task, const Froz
   const TraceSpan span(TraceKind::kTask, "copy", {{"pid", task.pid()}});
   ASSIGN_OR_RETURN(const std::string text, task.dir().ReadWhole("stat"));
   ASSIGN_OR_RETURN(const TaskStat stat, ParseStat(text));
-  ASSIGN_OR_RETURN(const FrozenTaskMemory memory,
-                   FrozenTaskMemory::Open(task.pid(), task.dir(), facts.vmas));
+  ASSIGN_OR_RETURN(const FrozenTaskMemory memory, OpenMemory(task, facts));
   ASSIGN_OR_RETURN(KeptPages kept, KeptPages::Read(memory, std::move(kept_runs)));
   ASSIGN_OR_RETURN(
       CopyGuardian::Guarded made,

@@ -8,6 +8,7 @@
 #include "dump/image/page_run.h"
 #include "dump/mm/memory_source.h"
 #include "dump/session/copy_refusal.h"
+#include "dump/session/frozen_memory.h"
 #include "dump/session/self_writing.h"
 #include "dumpctl/failure.h"
 #include "dumpctl/status_macros.h"
@@ -37,8 +38,7 @@ absl::StatusOr<std::unique_ptr<WriterBeside>> WriterBeside::Start(const FrozenTa
   }
   if (IsLimitedApart(task.dir())) return absl::FailedPreconditionError("its cgroup has limits");
   ASSIGN_OR_RETURN(const TaskStat stat, ParseStat(facts.process.stat_text));
-  ASSIGN_OR_RETURN(FrozenTaskMemory memory,
-                   FrozenTaskMemory::Open(task.pid(), task.dir(), facts.vmas));
+  ASSIGN_OR_RETURN(FrozenTaskMemory memory, OpenMemory(task, facts));
   ASSIGN_OR_RETURN(RemoteSyscalls calls, RemoteSyscalls::Create(task));
   ASSIGN_OR_RETURN(KeptPages kept, PagesOf(calls.site(), memory));
   std::unique_ptr<WriterBeside> beside(new WriterBeside(
