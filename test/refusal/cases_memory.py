@@ -14,7 +14,7 @@ from scene import PATIENCE, require, wait_until
 
 MIB = 1 << 20
 SMALL = 1 * MIB
-LARGE = 512 * MIB
+LARGE = 256 * MIB
 # All buffers together, whatever there is to be dumped.
 BUFFERS = 64 * MIB
 FILLED = """
