@@ -135,6 +135,37 @@ def trace_of_a_dump_written_beforehand(scene):
     witness.expect_unharmed()
 
 
+@case_each(("cow", "pre-copy", "off", "killed"))
+def trace_of_memory_that_is_written_from_within(scene, way):
+    """By a copy, or by processes beside it: nothing of it goes through our buffers.
+
+    Where none of them can be had, or it fails, a dump is as right as with them, and tells nothing.
+    """
+    witness = scene.witness("poll", "large")
+    options = () if way == "killed" else ("-R", f"--snapshot={way}")
+    result, path = _dump(scene, witness, *options)
+    scene.expect_success(result)
+    trace = _trace(path)
+    memory = 80 << 20
+    asked = sum(span[3]["args"]["bytes"] for span in _spans(trace, name="write itself"))
+    ours = sum(span[3]["args"]["bytes"] for span in _spans(trace, cat="pages", name="write"))
+    require(asked >= 0.9 * memory, f"asked to write {asked} bytes itself")
+    require(ours <= 0.1 * memory, f"{ours} bytes of it were written by us, {asked} asked for")
+    require((way == "cow") == bool(_spans(trace, cat="task", name="copy")), "copied or not?")
+    beforehand = _spans(trace, cat="task", name="write beforehand")
+    require((way == "pre-copy") == bool(beforehand), f"beforehand: {beforehand}")
+    # All else is for when it stands, unless a copy has its memory.
+    frozen = _frozen(trace, witness)
+    for span in _spans(trace, name="write itself"):
+        stands = frozen[1] <= span[1] < frozen[2]
+        require(stands == (way in ("off", "killed")), f"{span} beside the freeze {frozen}")
+    scene.expect_whole_dump()
+    if way == "killed":
+        witness.expect_gone()
+    else:
+        witness.expect_unharmed()
+
+
 @case
 def trace_of_a_pre_dump(scene):
     witness = scene.witness("busy")

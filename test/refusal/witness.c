@@ -26,6 +26,7 @@
  *   tree_shared, tree_connected, tree_linked  a tree that checks itself: see witness_trees.h
  *   seccomp nothing, but runs under a filter
  *   big     16 MiB of data
+ *   large   80 MiB of data: two write it, into two files
  * Each such thing is printed as a line "fd NUMBER TYPE" or "map KIND" before "ready"; what this
  * machine does not have is not.
  */
@@ -408,6 +409,7 @@ static void Hold(const char* what) {
     for (int i = 0; i < 300; ++i) REQUIRE_SYSCALL(dup(STDOUT_FILENO));
   }
   if (strcmp(what, "big") == 0) Fill(Map(16 << 20), 16 << 20, 3);
+  if (strcmp(what, "large") == 0) Fill(Map(80 << 20), 80 << 20, 3);
   REQUIRE(fflush(stdout) == 0);
 }
 
