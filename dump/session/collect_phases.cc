@@ -30,6 +30,15 @@ void TellOfRows(const DumpRun& run, const FrozenTree& tree) {
                         : "State of threads one by one");
 }
 
+void TellOfSockets(const DumpRun& run, const UnixSockets& read) {
+  const size_t sockets = read.sockets().size();
+  const size_t asked = read.asked_for_others();
+  if (sockets == 0) return;
+  run.log.Info(absl::StrCat(
+      "Options of ", sockets, " unix sockets ",
+      asked > 0 ? absl::StrCat("by BPF, of which ", asked, " were asked") : "one by one"));
+}
+
 }  // namespace
 
 absl::StatusOr<TreeFacts> Question(const DumpRun& run, const FrozenTree& tree,
@@ -64,6 +73,7 @@ absl::Status Collect(DumpRun& run, const FrozenTree& tree, Preflight& preflight,
   RETURN_IF_ERROR(tracking.ClearBits(tree));
   CountFacts(run.report, facts);
   CountPages(facts, run.report);
+  TellOfSockets(run, facts.unix_sockets);
   run.log.Info(absl::StrCat("Collected: ", run.report.vmas, " mappings, ", run.report.descriptors,
                             " descriptors, ", run.report.pages_written, " pages to save"));
   return absl::OkStatus();

@@ -57,6 +57,8 @@ class UnixSockets {
   absl::Status FindPaths();
 
   const std::map<uint32_t, UnixSocketFacts>& sockets() const { return sockets_; }
+  // Of which others are alike; 0 where it was not known which are.
+  size_t asked_for_others() const { return alike_.size(); }
   // Of the whole network namespace.
   const UnixSocketRows& rows() const { return rows_; }
 
