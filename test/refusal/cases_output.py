@@ -1,17 +1,19 @@
 """Dumps that go elsewhere than into a directory: archives, their readers, and who unpacks them."""
 
 import os
+import re
 import socket
 import tarfile
 
-from registry import case
+from calls import ended, has_failed, traced
+from registry import case, case_each
 from scene import contents, require
 
 
-def _archive(scene, witness, *options, fault="", to=None):
+def _archive(scene, witness, *options, fault="", to=None, wrapper=()):
     """dump --output -, whose standard output is `to`, or a file; how it ended, and the file."""
     path = os.path.join(scene.directory, "archive")
-    command = [scene.dumpctl, "dump", "-t", str(witness.pid), "--output", "-", *options]
+    command = [*wrapper, scene.dumpctl, "dump", "-t", str(witness.pid), "--output", "-", *options]
     shell = 'exec "$@" >"$0"' if to is None else f'set -o pipefail; "$@" | {to} >"$0"'
     return scene.run("/bin/bash", "-c", shell, path, *command, fault=fault), path
 
@@ -37,6 +39,35 @@ def archive_of_a_whole_dump(scene):
             f"other images than in a directory: {names}")
     require(sorted(names) == sorted(os.listdir(scene.images)), "tar and unpack differ")
     witness.expect_unharmed()
+
+
+def _made_by(call):
+    """What a call has made, or opened to be written; None of any other."""
+    if match := re.match(r"(?:openat|open|creat)\((.*)\) = \d+<(.+)>$", call):
+        written = re.search(r"O_WRONLY|O_RDWR|O_CREAT|O_TMPFILE|O_TRUNC", match[1])
+        return match[2] if written or call.startswith("creat") else None
+    return call if re.match(r"(?:mkdir|mknod|link|symlink|rename|truncate|unlink)", call) else None
+
+
+@case_each(("killed", "running"))
+def archive_that_takes_no_disk(scene, way):
+    """Nothing is made, or opened to be written, but standard output, which is a pipe."""
+    witness = scene.witness("poll", "large")
+    wrapper, trace = traced(scene, "%file")
+    options = ("-R",) if way == "running" else ()
+    result, path = _archive(scene, witness, *options, to="cat", wrapper=wrapper)
+    require(result.code == 0, f"no success: {result}")
+    made = {_made_by(call) for call in ended(trace) if not has_failed(call)} - {None}
+    files = sorted(f for f in made if not re.match(r"/proc/|/dev/null|/memfd:|\w+:\[", f))
+    require(files == [], f"these were made or written: {files}")
+    require(any(f.startswith("pipe:") for f in made), f"no archive was seen: {made}")
+    unpacked = _unpack(scene, path)
+    require(unpacked.code == 0, f"no success: {unpacked}")
+    scene.expect_whole_dump()
+    if way == "killed":
+        witness.expect_gone()
+    else:
+        witness.expect_unharmed()
 
 
 @case
