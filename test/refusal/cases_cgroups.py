@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import subprocess
 import time
 
@@ -182,4 +183,55 @@ def copies_of_a_child_in_a_pids_cgroup_without_room(scene):
         result = scene.dump(witness.pid, "-R", "--snapshot=cow", "--file-locks")
         scene.expect_failure(result, "Refused", "no room for another process", "pids.max")
         scene.expect_images({})
+        witness.expect_unharmed()
+
+
+def _largest_memory(pid):
+    """What the largest anonymous mapping of a process has."""
+    mappings = []
+    with open(f"/proc/{pid}/maps") as maps:
+        for line in maps:
+            addresses, _, _, _, inode, *name = line.split()
+            if inode == "0" and not name:
+                start, end = (int(address, 16) for address in addresses.split("-"))
+                mappings.append((end - start, start))
+    size, start = max(mappings)
+    with open(f"/proc/{pid}/mem", "rb") as memory:
+        memory.seek(start)
+        return memory.read(size)
+
+
+def _expect_memory_of(scene, witness):
+    """In order, in one of the pages files, or divided in two."""
+    saved = b""
+    for directory in (os.path.join(scene.images, "parent"), scene.images):
+        if os.path.exists(os.path.join(directory, "pages-1.img")):
+            with open(os.path.join(directory, "pages-1.img"), "rb") as pages:
+                saved += pages.read()
+    require(_largest_memory(witness.pid) in saved, "the images have other memory")
+
+
+@case
+def copies_in_a_memory_cgroup_without_room(scene):
+    """What is written to while a copy stands is there twice, and all of it may be."""
+    witness = scene.witness("poll", "big")
+    log = os.path.join(scene.directory, "log")
+    with _cgroup(scene, "memory", witness.pid) as path:
+        _write(f"{path}/memory.limit_in_bytes", str(12 << 20))
+        result = scene.dump(witness.pid, "-R", "--snapshot=cow")
+        words = ("MiB may come to take more memory than there is for copies", "--snapshot=auto")
+        scene.expect_failure(result, "Refused", *words)
+        scene.expect_images({})
+        witness.expect_unharmed()
+        for options in ((), ("--snapshot=auto",)):
+            scene.expect_success(scene.dump(witness.pid, "-R", "-v4", "-o", log, *options))
+            with open(log) as text:
+                why = re.search(rf"not copied: process {witness.pid}: its .*", text.read())
+            require(why and words[0] in why[0], f"why was it not? {why}")
+            scene.expect_whole_dump()
+            _expect_memory_of(scene, witness)
+            witness.expect_unharmed()
+        _write(f"{path}/memory.limit_in_bytes", str(100 << 20))
+        scene.expect_success(scene.dump(witness.pid, "-R", "--snapshot=cow"))
+        _expect_memory_of(scene, witness)
         witness.expect_unharmed()
