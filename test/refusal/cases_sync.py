@@ -1,5 +1,6 @@
 """--sync: what must be on the disk before something else happens, for who loses power meanwhile."""
 
+import glob
 import os
 import re
 
@@ -8,7 +9,7 @@ from cases_output import _archive
 from registry import case, case_each
 from scene import require, wait_until
 
-CALLS = ("openat,write,pwrite64,fallocate,ftruncate,rename,renameat,renameat2,unlinkat,"
+CALLS = ("openat,mkdirat,write,pwrite64,fallocate,ftruncate,rename,renameat,renameat2,unlinkat,"
          "fsync,fdatasync,syncfs,kill,tgkill,pidfd_send_signal,ptrace")
 
 
@@ -27,6 +28,8 @@ def _changed_by(call):
         return {os.path.dirname(move[1])}
     if match := re.match(r"openat\(.*O_CREAT.*\) = \d+<(.+)>$", call):
         return {match[1], os.path.dirname(match[1])}
+    if match := re.match(r'mkdirat\(\w+<(.+?)>, "(.+?)"', call):
+        return {match[1], os.path.join(match[1], match[2])}
     if match := re.match(r'unlinkat\(\w+<(.+?)>, "inventory.img"', call):
         return {match[1]}
     match = re.match(r"(?:write|pwrite64|fallocate|ftruncate)\(\d+<(/.+?)>", call)
@@ -45,7 +48,14 @@ def _with_unsynced(calls, directory):
         elif match := re.match(r"f(?:data)?sync\(\d+<(.+?)>", call):
             unsynced.discard(match[1])
         else:
+            if (move := _move(call)) and move[0] in unsynced:
+                unsynced = unsynced - {move[0]} | {move[1]}
             unsynced |= {p for p in _changed_by(call) if f"{p}/".startswith(f"{directory}/")}
+
+
+def _is_within_parents(move):
+    """From parent/ to parent/parent/, of a dump that is still being written."""
+    return os.path.dirname(move[1]) == os.path.join(os.path.dirname(move[0]), "parent")
 
 
 def _count_synced_moves(calls, directory, is_last):
@@ -61,7 +71,7 @@ def _count_synced_moves(calls, directory, is_last):
             require(not unsynced, f"{sorted(unsynced)} is not on the disk: {call}")
             return moves
         move = _move(call)
-        if not move or not move[1].startswith(f"{directory}/"):
+        if not move or not move[1].startswith(f"{directory}/") or _is_within_parents(move):
             continue
         moves += 1
         require(move[0] not in unsynced, f"it is not on the disk: {call}")
@@ -79,6 +89,11 @@ def _is_kill_of(pid):
 
 def _is_release_of(pid):
     return re.compile(rf"ptrace\(PTRACE_DETACH, {pid},").match
+
+
+def _is_told(call):
+    """That it has been done."""
+    return re.match(r'write\(1<.*>, "Dumped process', call)
 
 
 def _is_end(call):
@@ -108,6 +123,22 @@ def images_that_are_on_the_disk(scene):
     moves = _count_synced_moves(calls, scene.images, _is_end)
     require(moves > 5, f"who moves images over those of the earlier dump? {moves}")
     scene.expect_whole_dump()
+    witness.expect_unharmed()
+
+
+@case_each(("off", "cow", "pre-copy"))
+def images_of_all_levels_that_are_on_the_disk(scene, copies):
+    """Where two write, half of the memory is in parent/, or in parent/parent/ beforehand."""
+    witness = scene.witness("poll", "large")
+    for _ in range(2):  # the second takes the place of the first
+        calls = _dump(scene, witness, "-R", f"--snapshot={copies}")
+        _count_synced_moves(calls, scene.images, _is_told)
+        scene.expect_whole_dump()
+    two = len(os.sched_getaffinity(0)) > 1
+    levels = (1 if two else 0) + (1 if copies == "pre-copy" else 0)
+    path = os.path.join(scene.images, *["parent"] * levels)
+    require(glob.glob(f"{path}/pages-*.img"), f"there are no pages in {path}")
+    require(not os.path.exists(f"{path}/parent"), f"there is more than {path}")
     witness.expect_unharmed()
 
 
