@@ -1,13 +1,16 @@
 #include "dump/mm/shared_pages.h"
 
+#include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
 #include <memory>
+#include <string>
 #include <utility>
 #include <vector>
 
+#include "dumpctl/unique_fd.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "proc/page_places.h"
@@ -135,6 +138,29 @@ TEST_F(SharedPagesTest, ATaskThatHasWrittenAllIsNoMember) {
   ASSERT_THAT(shared.families, SizeIs(1));
   EXPECT_THAT(shared.families[0].members, ElementsAre(0, 2));
   EXPECT_THAT(shared.in_family[1], IsEmpty());
+}
+
+// What says that pages are one is the frame that they lie in. To compare contents would take
+// reading them all.
+TEST_F(SharedPagesTest, EqualContentsInOtherFramesAreNotShared) {
+  Fork({0, 1});
+  Fork({0, 1});
+  std::vector<std::string> contents;
+  for (const auto& child : children_) {
+    // By process_vm_readv they would be shared no longer: see FrozenTaskMemory::OpenSharing.
+    const UniqueFd memory = *child->Dir().Open("mem", O_RDONLY);
+    std::string& bytes = contents.emplace_back(kInherited * kPage, '\0');
+    ASSERT_EQ(
+        pread(memory.get(), bytes.data(), bytes.size(), static_cast<off_t>(Address(0).value())),
+        static_cast<ssize_t>(bytes.size()));
+  }
+  ASSERT_EQ(contents[0], contents[1]);
+  const SharedPages shared = Find();
+  ASSERT_THAT(shared.families, SizeIs(1));
+  for (const auto& runs : shared.in_family) {
+    EXPECT_THAT(Places(runs), ElementsAre(std::pair(2, 6)));
+  }
+  EXPECT_EQ(shared.families[0].pages, 6u);
 }
 
 // As a child of ours that rewrites pages and then forks.
