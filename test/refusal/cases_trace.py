@@ -1,7 +1,10 @@
-"""What --trace tells of a dump, also of one that fails; and where it cannot be written."""
+"""What --trace tells of a dump, also of one that fails; how it is drawn (scripts/trace-picture); and
+where it cannot be written."""
 
 import json
 import os
+import sys
+import xml.etree.ElementTree
 
 from registry import Skipped, case, case_each
 from scene import require
@@ -9,6 +12,9 @@ from scene import require
 READING = ["freeze", "collect", "ask", "holdings", "share", "lock", "memory", "ghosts", "flags",
            "close"]
 BETWEEN = ("images", "wait")
+TRACE_PICTURE = os.path.join(os.path.dirname(os.path.abspath(__file__)),
+                             "../../scripts/trace-picture")
+SVG = "{http://www.w3.org/2000/svg}"
 
 
 def _trace(path):
@@ -48,6 +54,28 @@ def _frozen(trace, witness):
     require(len(frozen) == 1, f"not one freeze: {frozen}")
     require(frozen[0][3]["pid"] == witness.pid, f"of whom is {frozen}?")
     return frozen[0]
+
+
+def _picture(scene, path, *width):
+    """(how many boxes, the words) of the trace, drawn."""
+    drawn = scene.run(sys.executable, TRACE_PICTURE, path, *width)
+    scene.expect_success(drawn)
+    root = xml.etree.ElementTree.fromstring(drawn.out)
+    require(root.tag == SVG + "svg", f"a picture of {root.tag}")
+    # One is what all is drawn on.
+    return len(root.findall(SVG + "rect")) - 1, {text.text for text in root.findall(SVG + "text")}
+
+
+def _expect_drawn(scene, path, trace):
+    boxes, words = _picture(scene, path)
+    require(boxes > 0 and "phases" in words, f"{boxes} boxes and {words}")
+    # So wide that there is room for every span, and all that it says.
+    boxes, words = _picture(scene, path, str(10**10))
+    spans = _spans(trace)
+    require(boxes == len(spans), f"{boxes} boxes of {len(spans)} spans")
+    drawn = {text.split(" (")[0] for text in words}
+    missing = {span[0] for span in spans} - drawn
+    require(not missing, f"{missing} are not among {drawn}")
 
 
 def _dump(scene, witness, *options, **arguments):
@@ -92,6 +120,7 @@ def trace_of_a_dump_that_lets_go_on(scene):
     require(writes and writes[0][1] >= frozen[2], f"{writes} in the freeze {frozen}")
     # One that would take longer to be started than all that it is to do.
     require(_spans(trace, cat="thread") == [], "threads for a small process")
+    _expect_drawn(scene, path, trace)
     witness.expect_unharmed()
 
 
@@ -111,6 +140,8 @@ def trace_of_a_dump_by_copies(scene, shape):
     require((where[1] >= _frozen(trace, witness)[2]) == alone, f"{where} beside the freeze")
     for scan in scans:
         _expect_within(scan, where)
+    require(_spans(trace, cat="stopped"), "nobody stood when copies were waited for")
+    _expect_drawn(scene, path, trace)
     witness.expect_unharmed()
 
 
@@ -132,6 +163,7 @@ def trace_of_a_dump_written_beforehand(scene):
     require(report["longest_stop_beforehand_us"] > 0, report)
     for stop in stops:
         require(stop[3]["args"]["pid"] == witness.pid, f"{stop} of whom?")
+    _expect_drawn(scene, path, trace)
     witness.expect_unharmed()
 
 
