@@ -18,6 +18,7 @@ def _machine(result):
         f"{result['machine']['cpu']}, {result['machine']['cores']} cores, "
         f"Linux {result['machine']['kernel']}; images in the page cache of {result['filesystem']}; "
         f"stock criu {result['criu']} (CRIU_FAULT={result['criu_fault']})"
+        + "".join(f", for that of {suite} does not run here" for suite in result["criu_missing"])
     )
 
 
