@@ -12,6 +12,9 @@ import time
 from target import BenchFailure, Target
 
 COLUMNS = ("wall", "cpu", "pause")
+# Of a target with a thread that keeps writing: see Target.extra_of_writer. "after": in the time AFTER.
+OF_WRITER = ("writer gap", "writer cpu", "writer after")
+AFTER = 1  # second
 MADV_POPULATE_WRITE = 23  # Linux 5.14
 PATIENCE = 300  # seconds that one dump, or one answer of the target, may take
 
@@ -132,9 +135,20 @@ class Bench:
         if kill:
             result["cpu"] += target.wait_for_its_death()
         else:
-            result["pause"] = target.pause()
+            seen = target.seen()
+            result["pause"] = seen.pause
             result["cpu"] += target.cpu() - inside
+            if target.writes:
+                self._add_writer(result, target, seen)
         return result
+
+    def _add_writer(self, result, target, seen):
+        result["writer gap"] = seen.writer_gap
+        result["writer cpu"] = target.extra_of_writer(seen)
+        result["cpu"] += result["writer cpu"]
+        time.sleep(AFTER)
+        both = target.seen()
+        result["writer after"] = target.extra_of_writer(both) - result["writer cpu"]
 
     def _log(self):
         text = ""
@@ -158,16 +172,15 @@ def wait(pid, deadline):
     return os.waitstatus_to_exitcode(status), usage
 
 
-def quiet_pause(target):
-    pauses = []
-    for _ in range(5):
-        target.reset()
-        time.sleep(0.05)
-        pauses.append(target.pause())
-    return statistics.median(pauses)
+def quiet_of(target):
+    """What it sees while nothing is dumped."""
+    quiet = {"quiet": statistics.median(target.seen_for(0.05).pause for _ in range(5))}
+    if target.writes:
+        quiet["quiet writer gap"] = target.quiet.writer_gap
+    return quiet
 
 
 def medians(samples):
     """Of samples of one dumper, by column."""
-    names = [name for name in (*COLUMNS, "bytes") if name in samples[0]]
+    names = [name for name in (*COLUMNS, *OF_WRITER, "bytes") if name in samples[0]]
     return {name: statistics.median(sample[name] for sample in samples) for name in names}

@@ -42,12 +42,26 @@ def of_shapes(result):
         lines.append("| " + " | ".join(cells) + " |")
     quiet = max(row["quiet"] for row in result["rows"])
     lines += ["", f"Without a dump, the measuring thread sees pauses of {milliseconds(quiet)} ms."]
+    lines += [words for row in result["rows"] if "writer gap" in row["ours"] for words in ("", _writer(row))]
     sizes = [_images(row) for row in result["rows"] if _sizes_differ(row)]
     lines += ["", "Images, in MB: " + "; ".join(sizes) + "."] if sizes else []
     floors = [_page_cache(row) for row in result["rows"] if "page cache" in row]
     if floors:
         lines += ["", "Page cache alone, wall and CPU and what part of stock's: " + "; ".join(floors) + "."]
     return "\n".join(lines)
+
+
+def _writer(row):
+    """What the thread that keeps writing has felt and paid: it touches what is dumped, and others not."""
+    gap, cpu, after = (
+        " / ".join(milliseconds(row[dumper][f"writer {name}"]) for dumper in ("ours", "stock"))
+        for name in ("gap", "cpu", "after")
+    )
+    return (
+        f"{row['title']}: that thread sees a gap of {gap} ms at most between two rounds "
+        f"({milliseconds(row['quiet writer gap'])} without a dump); it ran {cpu} ms longer than for as many "
+        f"rounds without one, which is part of CPU, and {after} in the second after."
+    )
 
 
 def _page_cache(row):

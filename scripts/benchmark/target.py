@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import time
+from dataclasses import dataclass
 
 
 class BenchFailure(Exception):
@@ -11,7 +12,9 @@ class BenchFailure(Exception):
 
 
 # Threads of the target that run for themselves.
-OWN_THREADS = ("measure\n", "writer\n")
+WRITER = "writer\n"
+OWN_THREADS = ("measure\n", WRITER)
+QUIET = 0.5  # seconds, in which it is seen what a round of a writer takes while nothing is dumped
 NANOSECONDS_A_TICK = 10**9 // os.sysconf("SC_CLK_TCK")
 
 
@@ -20,6 +23,16 @@ def nanoseconds_of_children(pid):
     with open(f"/proc/{pid}/stat") as stat:
         fields = stat.read().rpartition(")")[2].split()
     return (int(fields[13]) + int(fields[14])) * NANOSECONDS_A_TICK
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a target tells of itself since reset(), in seconds. Without a writer the others are 0."""
+
+    pause: float
+    writer_gap: float  # the longest, from the beginning of one round to that of the next
+    writer_ran: float
+    rounds: int
 
 
 class Target:
@@ -46,6 +59,9 @@ class Target:
         self.pid = self._process.pid
         try:
             self._next_line("ready")
+            self.writes = self._nanoseconds_of_writer() > 0
+            if self.writes:
+                self.quiet = self.seen_for(QUIET)
         except BenchFailure:
             self.__exit__()
             raise
@@ -73,11 +89,33 @@ class Target:
     def reset(self):
         os.kill(self.pid, signal.SIGUSR1)
         self._next_line("reset")
+        self._writer_had_run = self._nanoseconds_of_writer()
 
-    def pause(self):
-        """Seconds of the longest pause since reset()."""
+    def seen(self):
         os.kill(self.pid, signal.SIGUSR2)
-        return int(self._next_line("gap ").split()[1]) / 1e9
+        pause, gap, rounds = (int(word) for word in self._next_line("gap ").split()[1:])
+        ran = self._nanoseconds_of_writer() - self._writer_had_run
+        return Seen(pause / 1e9, gap / 1e9, ran / 1e9, rounds)
+
+    def seen_for(self, seconds):
+        self.reset()
+        time.sleep(seconds)
+        return self.seen()
+
+    def extra_of_writer(self, seen):
+        """Seconds that its writer ran longer than for so many rounds while nothing is dumped: for page
+        faults, as for memory that is copied, or watched, and for what it is made to do."""
+        return seen.writer_ran - seen.rounds * self.quiet.writer_ran / self.quiet.rounds
+
+    def _nanoseconds_of_writer(self):
+        for tid in os.listdir(f"/proc/{self.pid}/task"):
+            task = f"/proc/{self.pid}/task/{tid}"
+            with open(f"{task}/comm") as comm:
+                if comm.read() != WRITER:
+                    continue
+            with open(f"{task}/schedstat") as schedstat:
+                return int(schedstat.read().split()[0])
+        return 0
 
     def cpu(self):
         """Seconds that its threads and those of its children have run, OWN_THREADS aside."""

@@ -14,8 +14,10 @@
  *   bench_target unix COUNT                so many pairs of unix sockets, with data in each of them
  *
  * One thread, "measure", bound to the last CPU it may use, reads CLOCK_MONOTONIC without end and
- * keeps the longest gap between two readings. SIGUSR1 makes it forget that and print "reset";
- * SIGUSR2 makes it print "gap NANOSECONDS". The first line is "ready". */
+ * keeps the longest gap between two readings. Of "writer" the thread that writes does so once a
+ * round, and counts them: it feels what is done to the memory, too. SIGUSR1 makes both forget all
+ * that, and prints "reset"; SIGUSR2 prints "gap NANOSECONDS OF_WRITER ROUNDS", the last two 0 where
+ * there is no such thread. The first line is "ready". */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <pthread.h>
@@ -91,6 +93,21 @@ static void BindToLastCpu(void) {
   Check(sched_setaffinity(0, sizeof allowed, &allowed), "sched_setaffinity");
 }
 
+static struct {
+  char* memory;
+  size_t pages;
+  _Atomic int64_t longest_gap; /* between the beginnings of two rounds */
+  _Atomic uint64_t rounds;
+} written;
+
+/* Pays what the dump before has left to whoever writes to a page first: a fault each, after a copy.
+ * The next one is not to be charged with it. */
+static void WriteToEach(void) {
+  for (size_t page = 0; page < written.pages; ++page) {
+    ((volatile char*)written.memory)[page * PAGE + 128] = 1;
+  }
+}
+
 static _Noreturn void Measure(void) {
   BindToLastCpu();
   Check(prctl(PR_SET_NAME, "measure"), "prctl");
@@ -104,14 +121,18 @@ static _Noreturn void Measure(void) {
     last = now;
     if (asked_reset) {
       asked_reset = 0;
+      WriteToEach();
+      written.longest_gap = 0;
+      written.rounds = 0;
       Say("reset\n");
       longest = 0;
       last = Now();
     }
     if (asked_gap) {
-      char line[64];
+      char line[96];
       asked_gap = 0;
-      snprintf(line, sizeof line, "gap %jd\n", (intmax_t)longest);
+      snprintf(line, sizeof line, "gap %jd %jd %ju\n", (intmax_t)longest,
+               (intmax_t)written.longest_gap, (uintmax_t)written.rounds);
       Say(line);
       last = Now();
     }
@@ -141,15 +162,15 @@ static char* WritePages(size_t bytes) {
   return memory;
 }
 
-static struct {
-  char* memory;
-  size_t pages;
-} written;
-
 static void* WriteOn(void* unused) {
   Check(prctl(PR_SET_NAME, "writer"), "prctl");
   uint64_t random = 1;
+  int64_t last = Now();
   for (;;) {
+    const int64_t now = Now();
+    if (now - last > written.longest_gap) written.longest_gap = now - last;
+    last = now;
+    ++written.rounds;
     for (int i = 0; i < 64; ++i) {
       random = random * 6364136223846793005 + 1442695040888963407;
       written.memory[(random >> 33) % written.pages * PAGE + 64] = (char)random;
@@ -164,6 +185,7 @@ static void StartWriter(size_t bytes) {
   written.memory = WritePages(bytes);
   written.pages = bytes / PAGE;
   CheckThread(pthread_create(&thread, NULL, WriteOn, NULL), "pthread_create");
+  while (written.rounds == 0) usleep(100);
 }
 
 static void MapSparsely(size_t bytes) {
