@@ -31,6 +31,16 @@ SHAPES = {
 }
 
 
+def shape_of(name):
+    """One of SHAPES, or of another size: "writer:67108864"."""
+    name, *arguments = name.split(":")
+    shape = SHAPES[name]
+    if not arguments:
+        return shape
+    kind = shape.arguments[0]
+    return _shape(f"{name} {' '.join(arguments)}", kind, *arguments, kill=shape.kill)
+
+
 @dataclass(frozen=True)
 class Axis:
     title: str
