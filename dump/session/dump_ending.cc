@@ -51,7 +51,13 @@ void AddNotCaptured(DumpReport& report, const TreeFacts& facts, const Target& ro
 void LeaveTrace(const DumpTrace& trace, const std::string& path, const TraceSubject& subject,
                 const absl::Status& outcome, Log& log) {
   const absl::Status written = trace.Write(path, subject, outcome);
-  if (!written.ok()) log.Warn(absl::StrCat("No trace: ", written.message()));
+  if (!written.ok()) {
+    log.Warn(absl::StrCat("No trace: ", written.message()));
+  } else if (trace.dropped() > 0) {
+    log.Warn(absl::StrCat("The trace is not whole: ", trace.dropped(),
+                          " spans found no room among ", trace.most(),
+                          " (those of the phases have their own)"));
+  }
 }
 
 void KeepTracking(DumpRun& run, PageTracking& tracking, const Target& root,

@@ -16,8 +16,9 @@ namespace dumpctl {
 // What comes when the images of a dump, or pre-dump, stand. Nothing undoes them any more: what
 // fails is told, and the target may be dead by now.
 
-// Writes the trace of a dump that has ended so. That it cannot be written is told, and no more: the
-// process may be dead, and a failure now would be taken for that of the dump.
+// Writes the trace of a dump that has ended so. That it cannot be written, or lacks what found no
+// room, is told, and no more: the process may be dead, and a failure now would be taken for that of
+// the dump.
 void LeaveTrace(const DumpTrace& trace, const std::string& path, const TraceSubject& subject,
                 const absl::Status& outcome, Log& log);
 

@@ -30,16 +30,22 @@ absl::Status CheckTraceFile(const std::string& path);
 // Spans are kept as long as it lives.
 class DumpTrace {
  public:
-  DumpTrace() : buffer_(kMostEvents), scope_(buffer_) {}
+  // 10 MB. A buffer of memory has two: those of 20 GiB find room. Those of the phases have their
+  // own.
+  static constexpr size_t kMostEvents = 100'000;
+
+  explicit DumpTrace(size_t most = kMostEvents) : most_(most), buffer_(most), scope_(buffer_) {}
+
+  size_t most() const { return most_; }
+  // How many found no room. As for Write.
+  size_t dropped() const { return buffer_.dropped(); }
 
   // To be called when all other threads have ended. A file there is replaced, whole or not at all.
   absl::Status Write(const std::string& path, const TraceSubject& subject,
                      const absl::Status& outcome) const;
 
  private:
-  // 10 MB. A buffer of memory has two: those of 20 GiB find room.
-  static constexpr size_t kMostEvents = 100'000;
-
+  size_t most_;
   TraceBuffer buffer_;
   TraceScope scope_;
 };
