@@ -85,13 +85,18 @@ def _says(log, words):
         return False
 
 
-def expect_while_running(images, field):
-    """`field`: of the report of a dump with --json, pages that it wrote while the process ran."""
+def report_while_running(images):
+    """The report of a dump with --json."""
     if _says(os.path.join(images, "dump.log"), "this kernel does not track writes"):
         raise Untold("this kernel does not track writes")
     with open(os.path.join(images, "dump.out"), errors="replace") as out:
         text = out.read()
-    if json.loads(text[text.index("{"):])[field] == 0:
+    return json.loads(text[text.index("{"):])
+
+
+def expect_while_running(images, field):
+    """`field`: of that report, pages that it wrote while the process ran."""
+    if report_while_running(images)[field] == 0:
         raise DumpFailure(f"nothing was written while it ran: no {field}")
 
 

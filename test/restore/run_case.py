@@ -33,6 +33,7 @@ import hugepages
 import proc_facts
 import sandbox
 import target_process
+import written_in_parts
 
 SKIPPED = 77
 
@@ -138,6 +139,8 @@ class Case:
     def _dump_while_running(self, images, options):
         if self._options.uncopied:
             return self._dump_uncopied(images, options)
+        if self._options.large:
+            return self._dump_large(images, options)
         copies = self._options.copies
         how = [] if copies == "default" else [f"--snapshot={copies}"]
         beforehand = copies == "pre-copy"
@@ -146,6 +149,12 @@ class Case:
                           stall="catch-up" if beforehand else None)
         dumpers.expect_while_running(
             images, "pages_pre_copied" if beforehand else "pages_by_copy")
+
+    def _dump_large(self, images, options):
+        trace = os.path.join(self._directory, "trace.json")
+        self._dumper.dump(self._target.pid, images, self._deadline, leave_running=True,
+                          options=[*options, "--json", "--trace", trace])
+        print(written_in_parts.expect(images, trace, self._target.tree()))
 
     def _dump_uncopied(self, images, options):
         """No process is copied: the dump tells why of each, or is refused where it insists."""
@@ -226,6 +235,8 @@ def main():
     parser.add_argument("--uncopied", metavar="WHY", help="a copy of each process is refused")
     parser.add_argument("--divided", action="store_true",
                         help="it has so much memory that two write it")
+    parser.add_argument("--large", action="store_true",
+                        help="each process has so much memory that it is written beforehand")
     parser.add_argument("--most-memory", type=int, help="how many KiB of it the images may have")
     parser.add_argument("--suite", default="trixie", help="whose criu restores")
     parser.add_argument("--timeout", type=float, default=30)
