@@ -31,6 +31,11 @@ import run_page_server
 import target_process
 
 
+# Of a pagemap's entries.
+_IN_PARENT = 1
+_PRESENT = 4
+
+
 class Wrong(Exception):
     pass
 
@@ -106,6 +111,20 @@ class Incremental:
                 f"pages beside the images: {os.listdir(self.images(number))}")
         return report
 
+    def pagemaps(self, number):
+        """By pagemap: how many pages are in these images, and how many are left to those before."""
+        code, printed = self.run("show", "--json", self.images(number))
+        require(code == 0, f"show: {code}, {printed[-200:]}")
+        found = {}
+        for name, image in json.loads(printed).items():
+            if not name.startswith("pagemap-"):
+                continue
+            entries = image["entries"][1:]
+            found[name.removeprefix("pagemap-").removesuffix(".img")] = tuple(
+                sum(entry["compat_nr_pages"] for entry in entries if entry["flags"] & flag)
+                for flag in (_PRESENT, _IN_PARENT))
+        return found
+
     def write_a_while(self):
         time.sleep(0.03)
 
@@ -156,6 +175,13 @@ class Incremental:
         return "".join(dumpers.log_tails(images) for images in self._images)
 
 
+def expect_little(test, number, report, whole):
+    """Of `whole`, the first dump's, the most is left to it."""
+    require(report["pages_in_parent"] > 0, f"nothing is left by {number}: {report}")
+    require(report["pages_written"] < whole["pages_written"] // 2,
+            f"{number} has written as much: {report}, of {whole}")
+
+
 def chain(test, *options):
     test.start()
     whole = test.dump("pre-dump", 1, *options)
@@ -163,13 +189,16 @@ def chain(test, *options):
     for number in (2, 3):
         test.write_a_while()
         more = test.dump("pre-dump", number, *options, previous=number - 1)
-        # How much is not left to it is a matter of how long the target has written meanwhile.
-        require(more["pages_in_parent"] > 0, f"pre-dump {number}: {more}")
+        expect_little(test, number, more, whole)
     test.expect_holders(1)
     test.write_a_while()
     pids = test.target.tree()
     last = test.dump("dump", 4, *options, previous=3)
-    require(last["pages_in_parent"] > 0 and not last["tracked"], f"the last: {last}")
+    expect_little(test, 4, last, whole)
+    require(not last["tracked"], f"the last: {last}")
+    # Nobody watches that: it is written whole.
+    shared = [pages for name, pages in test.pagemaps(4).items() if name.startswith("shmem-")]
+    require(shared == [(128, 0)], f"of memory that is shared there is {shared}")
     test.expect_holders(0)
     return pids
 

@@ -69,18 +69,20 @@ static void Step(void) {
   ++round_number;
 }
 
-static void CheckAreas(void) {
+static void CheckArea(const Area* area) {
   static const char zeros[kPageSize];
-  for (int i = 0; i < kAreas; ++i) {
-    for (int page = 0; page < kPages; ++page) {
-      const char* memory = areas[i].memory + page * kPageSize;
-      if (areas[i].seeds[page] != 0) {
-        ExpectFilled(areas[i].what, memory, kPageSize, areas[i].seeds[page]);
-      } else if (memcmp(memory, zeros, kPageSize) != 0) {
-        Fail("%s, page %d: it is not zeros", areas[i].what, page);
-      }
+  for (int page = 0; page < kPages; ++page) {
+    const char* memory = area->memory + page * kPageSize;
+    if (area->seeds[page] != 0) {
+      ExpectFilled(area->what, memory, kPageSize, area->seeds[page]);
+    } else if (memcmp(memory, zeros, kPageSize) != 0) {
+      Fail("%s, page %d: it is not zeros", area->what, page);
     }
   }
+}
+
+static void CheckAreas(void) {
+  for (int i = 0; i < kAreas; ++i) CheckArea(&areas[i]);
   ExpectFilled("memory that is still", still, kPages * kPageSize, 42);
 }
 
