@@ -3,15 +3,17 @@
 
   run_incremental.py --dumper PROGRAM --case CASE TARGET
 
-chain:   three pre-dumps and a dump of a target that goes on writing; restored, and checked.
-dedup:   the same, and what is superseded is freed in the images before.
-tables:  what was moved by whole page tables, or given back and read, is written again.
-lost:    tracking that was lost, or is of other images, leaves nothing to the images before.
-reused:  neither does that of another process which had the pid.
-untrack: ended on request, tracking leaves nothing in the target.
-server:  the memory of a chain goes to page servers (--server PROGRAM|trixie|sid), each with the
-         previous one's; one without them, or with others, is sent all.
-killed:  nor does a pre-dump, or a dump that tracks, which fails or is killed at any step.
+chain:     three pre-dumps and a dump of a target that goes on writing; restored, and checked.
+dedup:     the same, and what is superseded is freed in the images before.
+tables:    what was moved by whole page tables, or given back and read, is written again.
+lost:      tracking that was lost, or is of other images, leaves nothing to the images before.
+restarted: neither does that of another process which had the pid.
+reused:    where it was a child's, what its parent has is left, and nothing of the child's,
+executed:  nor of a child's that has executed a program anew.
+untrack:   ended on request, tracking leaves nothing in the target.
+server:    the memory of a chain goes to page servers (--server PROGRAM|trixie|sid), each with the
+           previous one's; one without them, or with others, is sent all.
+killed:    nor does a pre-dump, or a dump that tracks, which fails or is killed at any step.
 
 Exit status: 0 passed, 1 failed, 77 skipped.
 """
@@ -291,7 +293,7 @@ def case_lost(test):
     test.restore(test.images(6), pids)
 
 
-def case_reused(test):
+def case_restarted(test):
     test.start()
     test.dump("pre-dump", 1)
     pids = test.target.tree()
@@ -309,6 +311,36 @@ def case_reused(test):
     report = test.dump("dump", 2, "-R", previous=1)
     require(report["pages_in_parent"] == 0, f"another process: {report}")
     test.check("resumed")
+
+
+def expect_other_child(test, asked, done):
+    """A child that is not what it was is written as a whole, once, and its parent as it was."""
+    test.start()
+    pids = test.target.tree()
+    root, child = (str(pid) for pid in pids)
+    test.dump("pre-dump", 1)
+    test.ask(asked, done)
+    require(test.target.tree() == pids, f"processes {test.target.tree()}, not {pids}")
+    # One that leaves the tracking alone, and one that takes it over.
+    test.dump("dump", 2, "-R", previous=1)
+    test.dump("pre-dump", 3, previous=1)
+    for number in (2, 3):
+        found = test.pagemaps(number)
+        require(found[root][1] > 256, f"of the parent {number} leaves {found[root]}")
+        require(found[child][0] > 256 and found[child][1] == 0,
+                f"of another child {number} leaves {found[child]}")
+    test.dump("dump", 4, previous=3)
+    found = test.pagemaps(4)
+    require(found[root][1] > 256 and found[child][1] > 256, f"the last leaves {found}")
+    test.restore(test.images(4), pids)
+
+
+def case_reused(test):
+    expect_other_child(test, "replace", "replaced")
+
+
+def case_executed(test):
+    expect_other_child(test, "execute", "executed")
 
 
 def case_untrack(test):
@@ -351,8 +383,9 @@ def case_killed(test):
     test.check("resumed")
 
 
-CASES = {"chain": case_chain, "dedup": case_dedup, "tables": case_tables, "lost": case_lost,
-         "reused": case_reused, "untrack": case_untrack, "killed": case_killed,
+CASES = {"chain": case_chain, "dedup": case_dedup, "tables": case_tables,
+         "lost": case_lost, "restarted": case_restarted, "reused": case_reused,
+         "executed": case_executed, "untrack": case_untrack, "killed": case_killed,
          "server": case_server}
 
 
