@@ -65,8 +65,8 @@ class ParentImagesTest : public ::testing::Test {
   }
 
   // Which pages of a pages file are there: x, or . where there is a hole.
-  std::string Held(const std::string& directory) {
-    std::ifstream file(Path(directory) + "/pages-3.img", std::ios::binary);
+  std::string Held(const std::string& directory, const std::string& name = "pages-3.img") {
+    std::ifstream file(Path(directory) + "/" + name, std::ios::binary);
     std::string held;
     for (char page[kImagePageSize]; file.read(page, sizeof page);) held += page[9] == 0 ? '.' : 'x';
     return held;
@@ -154,6 +154,22 @@ TEST_F(ParentImagesTest, FreesWhatIsWrittenAgain) {
   EXPECT_TRUE(DedupParents(Path("3")).ok());
   EXPECT_EQ(Held("1"), "...xxx");
   EXPECT_EQ(DedupParents(Path("1"))->directories, 0u);
+}
+
+// What one has written again another may have still, as forked tasks have.
+TEST_F(ParentImagesTest, KeepsPagesThatTwoTasksHave) {
+  MakeImages("1", "PPP");
+  Put("1", "pagemap-8.img", Pagemap(3, "PPP").bytes());
+  Put("1", "pagemap-9.img", Pagemap(4, "PP").bytes());
+  Put("1", "pages-4.img", std::string(2 * kImagePageSize, 'x'));
+  MakeImages("2", "pPP", "../1");
+  Put("2", "pagemap-8.img", Pagemap(4, "ppp").bytes());
+  Put("2", "pagemap-9.img", Pagemap(5, "Pp").bytes());
+  const auto freed = DedupParents(Path("2"));
+  ASSERT_TRUE(freed.ok()) << freed.status();
+  EXPECT_EQ(Held("1"), "xxx");
+  EXPECT_EQ(Held("1", "pages-4.img"), ".x");
+  EXPECT_EQ(freed->pages, 1u);
 }
 
 TEST_F(ParentImagesTest, AnErrorInAPagemapIsTold) {
