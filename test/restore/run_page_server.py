@@ -23,8 +23,11 @@ PORT = 4242  # of a network namespace of its own
 
 
 def listens():
+    # What is left of the connection of the server before (TIME_WAIT) has that port, too.
+    listening = "0A"
     with open("/proc/net/tcp") as table:
-        return any(row.split()[1].endswith(f":{PORT:04X}") for row in list(table)[1:])
+        rows = [row.split() for row in list(table)[1:]]
+    return any(row[1].endswith(f":{PORT:04X}") and row[3] == listening for row in rows)
 
 
 def start_server(program, reaper, directory, deadline, *options):
