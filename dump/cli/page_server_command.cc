@@ -1,9 +1,12 @@
 #include "dump/cli/page_server_command.h"
 
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdint>
 #include <cstring>
@@ -86,6 +89,34 @@ absl::StatusOr<UniqueFd> Accept(const UniqueFd& listener, const PageServerOption
   }
 }
 
+// An option of TCP's that is what the system has it to be, or less. What it is then.
+int LowerOption(BorrowedFd socket, int option, int at_most) {
+  int value = at_most;
+  socklen_t size = sizeof value;
+  getsockopt(socket.get(), IPPROTO_TCP, option, &value, &size);
+  value = std::min(value, at_most);
+  setsockopt(socket.get(), IPPROTO_TCP, option, &value, sizeof value);
+  return value;
+}
+
+// Nothing is ever heard of a peer whose machine, or the way to it, is gone: the kernel has to ask.
+// It is the peer's kernel that answers, however slow the peer is, or stopped.
+absl::Status MissPeer(BorrowedFd peer) {
+  // A minute in all.
+  const int idle = LowerOption(peer, TCP_KEEPIDLE, 30);
+  const int between = LowerOption(peer, TCP_KEEPINTVL, 10);
+  const int times = LowerOption(peer, TCP_KEEPCNT, 3);
+  // While something that was sent is not acknowledged, it does not ask, and tries that for longer.
+  const int milliseconds = 1000 * (idle + between * times);
+  const int on = 1;
+  if (setsockopt(peer.get(), IPPROTO_TCP, TCP_USER_TIMEOUT, &milliseconds, sizeof milliseconds) <
+          0 ||
+      setsockopt(peer.get(), SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on) < 0) {
+    return absl::ErrnoToStatus(errno, "having the connection of the dump watched");
+  }
+  return absl::OkStatus();
+}
+
 // From here on a dump can send.
 absl::Status TellReady(const PageServerOptions& options, uint16_t port, Log& log) {
   const std::string words = absl::StrCat("Listening at ", options.address, " port ", port);
@@ -123,6 +154,7 @@ absl::Status Serve(const PageServerOptions& options, Background* background, Log
   ASSIGN_OR_RETURN(const UniqueFd peer, Accept(listener, options));
   // One dump is all that it serves: another one shall be refused, not wait.
   listener.Reset();
+  RETURN_IF_ERROR(MissPeer(BorrowedFd(peer)));
   ASSIGN_OR_RETURN(
       const ReceivedPages received,
       ReceivePages(BorrowedFd(peer), directory, parent ? &*parent : nullptr, options.sync));

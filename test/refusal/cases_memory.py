@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 
-from cases_page_server import PLACE, PORT
+from cases_page_server import PLACE, start_page_server
 from registry import Skipped, case_each
 from scene import PATIENCE, require, wait_until
 
@@ -53,16 +53,6 @@ def _peak_while_it_runs(process):
     return peak
 
 
-def _start_page_server(scene, images):
-    scene.start(scene.dumpctl, "page-server", "-D", images, *PLACE[1:])
-
-    def listens():
-        with open("/proc/net/tcp") as sockets:
-            return f":{PORT:04X} 00000000:0000 0A" in sockets.read()
-
-    wait_until(listens, "the page server")
-
-
 def _peak_of_dump(scene, way, size):
     """What a dump of a process of that size takes at most."""
     target = scene.start(sys.executable, "-c", FILLED, size)
@@ -73,7 +63,7 @@ def _peak_of_dump(scene, way, size):
     place = {"archive": ["--output", "-"], "page_server": ["-D", images, *PLACE]}
     place = place.get(way, ["-D", images, f"--snapshot={way}"])
     if way == "page_server":
-        _start_page_server(scene, scene.make_directory(f"pages-{size}"))
+        start_page_server(scene, scene.make_directory(f"pages-{size}"))
     command = [scene.dumpctl, "dump", "-t", str(target), "-R", *place]
     with open(os.path.join(scene.directory, "said"), "w+") as said:
         # AddressSanitizer keeps what is freed.

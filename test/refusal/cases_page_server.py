@@ -2,15 +2,18 @@
 
 import os
 import re
+import signal
 import socket
 import struct
 import threading
 import time
 
-from registry import case
-from scene import PATIENCE, require
+import sandbox
+from registry import case, case_each
+from scene import PATIENCE, require, wait_until
 
 PORT = 4243  # of a network namespace of its own
+TCP_REPAIR = 19
 PLACE = ("--page-server", "--address", "127.0.0.1", "--port", str(PORT))
 
 
@@ -34,6 +37,19 @@ def _read_all(connection, limit=1 << 40):
     total = 0
     while total < limit and (got := connection.recv(1 << 16)):
         total += len(got)
+
+
+def start_page_server(scene, images, *options, wrapper=()):
+    """Of ours, at PLACE: its pid, once it listens."""
+    pid = scene.start("/usr/bin/env", *wrapper, scene.dumpctl, "page-server", "-D", images,
+                      *PLACE[1:], *options)
+
+    def listens():
+        with open("/proc/net/tcp") as sockets:
+            return f":{PORT:04X} 00000000:0000 0A" in sockets.read()
+
+    wait_until(listens, "the page server")
+    return pid
 
 
 @case
@@ -170,3 +186,58 @@ def page_server_in_the_background_says_why_it_ends(scene):
     for option in ("--tls", "--ps-socket"):
         scene.expect_failure(scene.run(*server.command, option), "Usage",
                              f"{option} is not served by this version")
+
+
+def _ask_soon():
+    """Has the kernel miss peers after a second or two, not after hours."""
+    for name in ("time", "intvl", "probes"):
+        with open(f"/proc/sys/net/ipv4/tcp_keepalive_{name}", "w") as setting:
+            setting.write("1")
+
+
+def _is_connected(port):
+    """Whether somebody's connection to there stands."""
+    with open("/proc/net/tcp") as table:
+        return re.search(rf" 0100007F:{int(port):04X} 01 ", table.read()) is not None
+
+
+@case_each(("is_cut_off", "misses_an_answer", "starts_anew"))
+def page_server_of_a_dump_whose_machine(scene, what):
+    """It says nothing of its end, then or later; or that it knows of no connection, when asked."""
+    _ask_soon()
+    server = _Daemon(scene)
+    if what == "misses_an_answer":
+        os.kill(server.pid, signal.SIGSTOP)
+    dump = socket.create_connection(("127.0.0.1", int(server.port)))
+    dump.sendall(struct.pack("<IIQQ", 4, 0, 0, 0x1101))
+    require(what == "misses_an_answer" or dump.recv(1) == b"\0", "it is not served")
+    if what == "starts_anew":
+        dump.setsockopt(socket.IPPROTO_TCP, TCP_REPAIR, 1)  # it is closed without a word
+        dump.close()
+    else:
+        sandbox.set_loopback(False)
+    os.kill(server.pid, signal.SIGCONT)
+    server.expect_end(23)
+    require("Error: the dump that sends pages is lost" in server.read("page-server.log"),
+            f"the log says {server.read('page-server.log')!r}")
+    left = sorted(os.listdir(server.kept))
+    require(left == ["page-server.log", "pid"], f"there is {left}")
+
+
+@case
+def page_server_waits_for_a_dump_that_is_stopped(scene):
+    """For longer than for a machine that does not answer."""
+    _ask_soon()
+    server = _Daemon(scene)
+    witness = scene.witness("poll", "big")
+
+    def stop_for_long(dumpctl):
+        os.kill(dumpctl, signal.SIGSTOP)
+        time.sleep(3)
+        require(_is_connected(server.port), "it was not connected")
+        os.kill(dumpctl, signal.SIGCONT)
+
+    result = scene.dump_stalled(witness.pid, "memory", stop_for_long, "-R", *PLACE[:-1], server.port)
+    scene.expect_success(result)
+    server.expect_end(0)
+    witness.expect_unharmed()

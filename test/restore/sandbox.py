@@ -75,7 +75,7 @@ def _be_init(test):
         mount("tmpfs", "/run", "tmpfs")
         # Pseudo-terminals of its own, so that their numbers are free for a restore to take.
         mount("devpts", "/dev/pts", "devpts")
-        _start_loopback()
+        set_loopback(True)
         signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCHLD])
         status = test()
     except BaseException:  # An init must not return into its parent's code.
@@ -85,9 +85,10 @@ def _be_init(test):
     return status
 
 
-def _start_loopback():
+def set_loopback(up):
+    """While it is down, whatever is sent there is lost."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
-        request = struct.pack("16sh22x", b"lo", _IFF_UP)
+        request = struct.pack("16sh22x", b"lo", _IFF_UP if up else 0)
         fcntl.ioctl(any_socket, _SIOCSIFFLAGS, request)
 
 
