@@ -3,14 +3,16 @@
 import glob
 import os
 import re
+import time
 
 from calls import ended, has_failed, traced
 from cases_output import _archive
+from cases_page_server import PLACE, start_page_server
 from registry import case, case_each
-from scene import require, wait_until
+from scene import PATIENCE, require, wait_until
 
 CALLS = ("openat,mkdirat,write,pwrite64,fallocate,ftruncate,rename,renameat,renameat2,unlinkat,"
-         "fsync,fdatasync,syncfs,kill,tgkill,pidfd_send_signal,ptrace")
+         "fsync,fdatasync,syncfs,kill,tgkill,pidfd_send_signal,ptrace,sendto")
 
 
 def _move(call):
@@ -58,13 +60,13 @@ def _is_within_parents(move):
     return os.path.dirname(move[1]) == os.path.join(os.path.dirname(move[0]), "parent")
 
 
-def _count_synced_moves(calls, directory, is_last):
+def _count_synced_moves(calls, directory, is_last, inventory=("/inventory.img", ".tar")):
     """How many files are moved until the first call that is_last.
 
     That one must come when the dump stands, and all of it is on the disk. So must be whatever is
-    moved; and all else, before what makes a dump of it is.
+    moved; and all else, before what makes a dump of it is, if there is such an `inventory`.
     """
-    moves, stands = 0, False
+    moves, stands = 0, not inventory
     for call, unsynced in _with_unsynced(calls, directory):
         if is_last(call):
             require(stands, f"before there is a dump: {call}")
@@ -77,7 +79,7 @@ def _count_synced_moves(calls, directory, is_last):
         require(move[0] not in unsynced, f"it is not on the disk: {call}")
         # Or the earlier inventory may come back, and stand for other images than its own.
         require(moves > 1 or directory not in unsynced, f"the directory is not on the disk: {call}")
-        if move[1].endswith(("/inventory.img", ".tar")):
+        if move[1].endswith(inventory):
             stands = True
             require(not unsynced, f"{sorted(unsynced)} is not on the disk: {call}")
     require(False, f"it did not happen, after {calls[-5:]}")
@@ -94,6 +96,11 @@ def _is_release_of(pid):
 def _is_told(call):
     """That it has been done."""
     return re.match(r'write\(1<.*>, "Dumped process', call)
+
+
+def _is_answer(call):
+    """Of a page server, that all is well."""
+    return re.match(r'sendto\(\d+<socket:.*>, "\\0\\0\\0\\0", 4, ', call)
 
 
 def _is_end(call):
@@ -187,4 +194,18 @@ def unpacked_images_that_are_on_the_disk(scene, place):
     moves = _count_synced_moves(calls, scene.images, _is_end)
     require(moves > 5, f"who moves the images? {moves}")
     scene.expect_whole_dump()
+    witness.expect_unharmed()
+
+
+@case
+def pages_on_the_disk_before_the_answer(scene):
+    """The dump takes it for granted then that they stand."""
+    witness = scene.witness("poll", "tree_shared")
+    kept = scene.make_directory("kept")
+    wrapper, trace = traced(scene, CALLS)
+    server = start_page_server(scene, kept, "--sync", wrapper=wrapper)
+    scene.expect_success(scene.dump(witness.pid, "-R", "--file-locks", *PLACE))
+    require(scene.reaper.wait(server, time.monotonic() + PATIENCE) == 0, "the page server failed")
+    moves = _count_synced_moves(ended(trace), kept, _is_answer, inventory=())
+    require(moves == len(os.listdir(kept)) > 4, f"who moves {sorted(os.listdir(kept))}? {moves}")
     witness.expect_unharmed()
