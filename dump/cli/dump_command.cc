@@ -98,6 +98,11 @@ void AddPageServerOptions(SiftedCommand& command, DumpArguments& arguments,
   for (const SiftedOption& each : excluded) page_server.excludes(each);
 }
 
+SiftedOption AddDirect(SiftedCommand& command, DumpOptions& options) {
+  return command.add_flag("--direct,!--no-direct", options.direct,
+                          "write memory past the page cache (O_DIRECT)");
+}
+
 // Those of every command that writes images.
 void AddCommonOptions(SiftedCommand& command, DumpArguments& arguments) {
   DumpOptions& options = arguments.options;
@@ -159,11 +164,7 @@ void AddDumpCommand(CLI::App& app, CommandAction& action, OptionNames& names) {
   AddPageServerOptions(command, *arguments, {output, stream});
   command.add_flag("--sync,!--no-sync", options.sync,
                    "the dump stands only when it is on the disk (fsync)");
-  command
-      .add_flag("--direct,!--no-direct", options.direct,
-                "write memory past the page cache (O_DIRECT)")
-      .excludes(output)
-      .excludes(stream);
+  AddDirect(command, options).excludes(output).excludes(stream);
   command
       .add_option("--network-lock", options.network_lock,
                   "what keeps packets of connections away: iptables (default), nftables, skip")
@@ -215,6 +216,7 @@ void AddPreDumpCommand(CLI::App& app, CommandAction& action, OptionNames& names)
   SiftedCommand command(*app_command, names);
   AddCommonOptions(command, *arguments);
   AddPageServerOptions(command, *arguments, {});
+  AddDirect(command, arguments->options);
   command.add_flag("--track-mem").description("taken, and of no effect: it is always so");
   TakeTheLast(*app_command);
   app_command->callback(

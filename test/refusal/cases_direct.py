@@ -5,12 +5,14 @@ import mmap
 import os
 import re
 import subprocess
+import time
 
 import proc_facts
 import sandbox
 from calls import begun, ended, has_failed, traced
+from cases_tracking import skip_without_tracking
 from registry import Skipped, case, case_each
-from scene import require
+from scene import PATIENCE, require, wait_until
 
 PAGE = mmap.PAGESIZE
 CALLS = "openat,fcntl,write,writev,pwrite64,pwritev,pwritev2,splice,copy_file_range"
@@ -109,6 +111,11 @@ def _pages_cached_of(directory):
     return {path: _pages_in_cache(path) for path in paths}
 
 
+def _size_of_pages(directory):
+    return sum(os.path.getsize(os.path.join(directory, name))
+               for name in os.listdir(directory) if name.startswith("pages-"))
+
+
 def _expect_same_memory(images, others):
     """Byte by byte, where each page of it is to be found included."""
     names = _images_of_memory(images)
@@ -134,6 +141,19 @@ def _dump_through_cache(scene, witness, *options):
     return directory
 
 
+def _expect_all_direct(images, trace):
+    """That all pages there were written past the cache. How many of each image are in it."""
+    written = {}
+    for path, size, direct in _writes_to_pages(ended(trace)):
+        require(direct, f"{size} bytes go through the cache: {path}")
+        written[path] = written.get(path, 0) + size
+    cached = _pages_cached_of(images)
+    sizes = {path: os.path.getsize(path) for path in cached}
+    require(written == {path: size for path, size in sizes.items() if size > 0},
+            f"of {sizes} bytes {written} were seen to be written")
+    return cached
+
+
 def _expect_direct_dump(scene, holding, *options):
     """All memory, of each process, is written past the cache; and it is the same."""
     spares = _ask_or_skip(scene.images)
@@ -142,14 +162,7 @@ def _expect_direct_dump(scene, holding, *options):
     shows = spares and any(_pages_cached_of(others).values())
     wrapper, trace = traced(scene, CALLS)
     scene.expect_success(scene.dump(witness.pid, "-R", "--direct", *options, wrapper=wrapper))
-    written = {}
-    for path, size, direct in _writes_to_pages(ended(trace)):
-        require(direct, f"{size} bytes go through the cache: {path}")
-        written[path] = written.get(path, 0) + size
-    cached = _pages_cached_of(scene.images)
-    sizes = {path: os.path.getsize(path) for path in cached}
-    require(written == {path: size for path, size in sizes.items() if size > 0},
-            f"of {sizes} bytes {written} were seen to be written")
+    cached = _expect_all_direct(scene.images, trace)
     require(not shows or not any(cached.values()), f"it is in the cache: {cached}")
     _expect_same_memory(scene.images, others)
     scene.expect_whole_dump()
@@ -170,6 +183,36 @@ def direct_dump_of_a_tree(scene):
 def direct_dump_of_a_tree_that_shares_pages(scene):
     """What is written once for all of them, too."""
     _expect_direct_dump(scene, "tree_shared", "--file-locks")
+
+
+@case
+def direct_pre_dump(scene):
+    """And the dump upon it."""
+    skip_without_tracking()
+    _ask_or_skip(scene.images)
+    witness = _settled_witness(scene, "big")
+    command = (scene.dumpctl, "pre-dump", "-t", str(witness.pid), "-D")
+    others = scene.make_directory("cached")
+    scene.expect_success(scene.run(*command, others))
+    first = scene.images
+    wrapper, trace = traced(scene, CALLS)
+    # strace goes on with who keeps track.
+    strace = scene.start("/usr/bin/env", *wrapper, *command, first, "--direct")
+    wait_until(lambda: "stats-dump" in os.listdir(first), "the end of the pre-dump")
+    os.rename(trace, f"{trace}-first")
+    scene.images = scene.make_directory("next")
+    previous = os.path.relpath(first, scene.images)
+    scene.expect_success(scene.dump(witness.pid, "-R", "--direct", "--prev-images-dir", previous,
+                                    wrapper=wrapper))
+    scene.expect_success(scene.run(scene.dumpctl, "untrack", "-t", str(witness.pid)))
+    require(scene.reaper.wait(strace, time.monotonic() + PATIENCE) == 0, "the pre-dump failed")
+    _expect_all_direct(first, f"{trace}-first")
+    _expect_all_direct(scene.images, trace)
+    _expect_same_memory(first, others)
+    sizes = [_size_of_pages(first), _size_of_pages(scene.images)]
+    require(0 < sizes[1] < sizes[0] / 8, f"all is written again, or nothing: {sizes}")
+    scene.expect_whole_dump()
+    witness.expect_unharmed()
 
 
 @case_each(("ramfs", "tmpfs"))

@@ -135,10 +135,14 @@ def tracking_that_the_kernel_lacks(scene):
     witness.expect_unharmed()
 
 
-def _dumped_before(scene):
-    """A large witness, and its pre-dump: that and the next dump's --prev-images-dir, whose turn it is."""
+def skip_without_tracking():
     if not _watches_writes() and not _has_soft_dirty():
         raise Skipped("this kernel tracks no writes: Linux 6.9 does, with CONFIG_USERFAULTFD")
+
+
+def _dumped_before(scene):
+    """A large witness, and its pre-dump: that and the next dump's --prev-images-dir, whose turn it is."""
+    skip_without_tracking()
     witness = scene.witness("poll", "big")
     first = scene.images
     scene.expect_success(_pre_dump(scene, witness))

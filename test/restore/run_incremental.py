@@ -4,6 +4,7 @@
   run_incremental.py --dumper PROGRAM --case CASE TARGET
 
 chain:     three pre-dumps and a dump of a target that goes on writing; restored, and checked.
+direct:    the same, written past the page cache.
 dedup:     the same, and what is superseded is freed in the images before.
 freed:     the same, by a command when all of them stand.
 tables:    what was moved by whole page tables, or given back and read, is written again.
@@ -211,6 +212,10 @@ def case_chain(test):
     test.restore(test.images(4), chain(test))
 
 
+def case_direct(test):
+    test.restore(test.images(4), chain(test, "--direct"))
+
+
 def blocks(images):
     return sum(os.stat(os.path.join(images, name)).st_blocks
                for name in os.listdir(images) if name.startswith("pages-"))
@@ -401,8 +406,8 @@ def case_killed(test):
     test.check("resumed")
 
 
-CASES = {"chain": case_chain, "dedup": case_dedup, "freed": case_freed, "tables": case_tables,
-         "lost": case_lost, "restarted": case_restarted, "reused": case_reused,
+CASES = {"chain": case_chain, "dedup": case_dedup, "direct": case_direct, "freed": case_freed,
+         "tables": case_tables, "lost": case_lost, "restarted": case_restarted, "reused": case_reused,
          "executed": case_executed, "untrack": case_untrack, "killed": case_killed,
          "server": case_server}
 
