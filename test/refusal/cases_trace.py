@@ -183,7 +183,9 @@ def trace_of_memory_that_is_written_from_within(scene, way):
     ours = sum(span[3]["args"]["bytes"] for span in _spans(trace, cat="pages", name="write"))
     require(asked >= 0.9 * memory, f"asked to write {asked} bytes itself")
     require(ours <= 0.1 * memory, f"{ours} bytes of it were written by us, {asked} asked for")
-    require((way == "cow") == bool(_spans(trace, cat="task", name="copy")), "copied or not?")
+    # What is written to meanwhile may be worth a copy.
+    copied = bool(_spans(trace, cat="task", name="copy"))
+    require(copied == (way == "cow") or way == "pre-copy", "copied or not?")
     beforehand = _spans(trace, cat="task", name="write beforehand")
     require((way == "pre-copy") == bool(beforehand), f"beforehand: {beforehand}")
     # All else is for when it stands, unless a copy has its memory.
