@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -52,6 +53,10 @@ void SetFilter(PageFilter filter, uint64_t guard, abi::PmScanArg& arg) {
       return;
   }
 }
+
+// Whether there is such a thing as a guard at all (Linux 6.13). Advice that a kernel does not know
+// is refused even for nothing.
+bool HasGuards() { return madvise(nullptr, 0, abi::kMadvGuardInstall) == 0; }
 
 }  // namespace
 
@@ -165,7 +170,7 @@ absl::StatusOr<bool> Pagemap::FindWritten(
 
 absl::StatusOr<bool> Pagemap::FindUnlike(RemoteAddress start, RemoteAddress end,
                                          absl::FunctionRef<void(const UnlikePages&)> found) {
-  if (knows_guards_ && !scans_guards_) return false;
+  if (knows_guards_ && !scans_guards_ && HasGuards()) return false;
   ASSIGN_OR_RETURN(const bool watched, IsWatched(start));
   if (!watched) return false;
   // Not in memory, or written to.

@@ -138,6 +138,15 @@ TEST_F(SavedPagesTest, SoItIsWhereTheKernelDoesNotTellGuards) {
   EXPECT_EQ(PagesOf(Scan({}, older).runs), PagesOf(scanned.runs) + PagesOf(scanned.in_parent));
 }
 
+TEST_F(SavedPagesTest, SoItIsWhereThereAreNoGuards) {
+  if (madvise(nullptr, 0, abi::kMadvGuardInstall) == 0) GTEST_SKIP() << "Linux 6.13 or newer";
+  Protect();
+  WriteByte(*child_, 3);
+  const ScannedPages scanned = Scan(saved_);
+  EXPECT_THAT(PagesIn(scanned.runs), ElementsAre(3, 31));
+  EXPECT_EQ(PagesIn(scanned.in_parent).size(), 30U);
+}
+
 TEST_F(SavedPagesTest, NothingIsWhereWritesAreNotWatched) {
   const ScannedPages scanned = Scan(saved_);
   EXPECT_THAT(scanned.in_parent, IsEmpty());
