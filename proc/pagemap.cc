@@ -64,7 +64,8 @@ Pagemap::Pagemap(UniqueFd file, const KernelFeatures& features)
     : file_(std::move(file)),
       can_scan_(features.Has(KernelFeature::kPagemapScan)),
       scans_guards_(can_scan_ && features.Has(KernelFeature::kPagemapScanGuard)),
-      knows_guards_(scans_guards_ || features.Has(KernelFeature::kPagemapGuard)) {
+      knows_guards_(scans_guards_ || features.Has(KernelFeature::kPagemapGuard)),
+      guards_by_entries_(knows_guards_ && !scans_guards_ && HasGuards()) {
   if (!can_scan_) zeros_ = FindZeroFrames();
 }
 
@@ -100,13 +101,18 @@ absl::Status Pagemap::ScanRegions(
 
 absl::Status Pagemap::Scan(RemoteAddress start, RemoteAddress end, PageFilter filter, Found found) {
   abi::PmScanArg arg = {};
-  const bool tell = knows_guards_ && !scans_guards_;
-  SetFilter(filter, scans_guards_ ? abi::kPageIsGuard : tell ? abi::kPageIsSwapped : 0, arg);
+  SetFilter(filter,
+            scans_guards_        ? abi::kPageIsGuard
+            : guards_by_entries_ ? abi::kPageIsSwapped
+                                 : 0,
+            arg);
   return ScanRegions(start, end, arg, [&](const abi::PageRegion& region) -> absl::Status {
     const RemoteAddress from(region.start);
     const RemoteAddress to(region.end);
     // Guards are among what looks swapped: its entries tell which.
-    if (tell && (region.categories & abi::kPageIsSwapped)) return Read(from, to, filter, found);
+    if (guards_by_entries_ && (region.categories & abi::kPageIsSwapped)) {
+      return Read(from, to, filter, found);
+    }
     found({from, to, (region.categories & abi::kPageIsGuard) != 0});
     return absl::OkStatus();
   });
@@ -170,7 +176,7 @@ absl::StatusOr<bool> Pagemap::FindWritten(
 
 absl::StatusOr<bool> Pagemap::FindUnlike(RemoteAddress start, RemoteAddress end,
                                          absl::FunctionRef<void(const UnlikePages&)> found) {
-  if (knows_guards_ && !scans_guards_ && HasGuards()) return false;
+  if (guards_by_entries_) return false;
   ASSIGN_OR_RETURN(const bool watched, IsWatched(start));
   if (!watched) return false;
   // Not in memory, or written to.

@@ -112,6 +112,7 @@ class Pagemap {
   bool can_scan_;
   bool scans_guards_;  // by the scan itself
   bool knows_guards_;
+  bool guards_by_entries_;               // there may be some, and the scan does not tell them
   std::unique_ptr<uint64_t[]> entries_;  // of ReadEntries
   ZeroFrames zeros_;
 };

@@ -61,10 +61,10 @@ class WriteBehind {
 
   static void* Run(void* self);
   void WriteAll();
-  void GiveUp();
   absl::Status Write(const Item& item);
   // Of what waits no more. With the mutex held.
   void Leave(Item item);
+  void GiveUp();  // all that waits
   // Until ready() holds, with the mutex held by `lock`.
   absl::Status Await(std::unique_lock<std::mutex>& lock, const std::function<bool()>& ready);
 

@@ -54,11 +54,10 @@ bool CopyPhases::MayTake(const CgroupFreezer& freezer) const {
 }
 
 void CopyPhases::TellKin(std::span<const Target> targets, TreeFacts& facts) const {
-  // One that has come since may be a child of any.
   const bool all_known = targets.size() == facts.tasks.size();
   for (FrozenFacts& task : facts.tasks) {
     const pid_t pid = task.process.pid;
-    task.may_share = !all_known || !kinship_.alone.contains(pid);
+    task.may_share = kinship_.MayShare(pid, all_known);
     task.may_share_outside =
         kinship_.of_parent.contains(pid) || (!all_known && !kinship_.of_parent.empty());
   }

@@ -3,7 +3,6 @@
 
 #include <sys/types.h>
 
-#include <set>
 #include <span>
 
 #include "absl/status/status.h"

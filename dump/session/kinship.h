@@ -19,6 +19,9 @@ namespace dumpctl {
 struct Kinship {
   std::set<pid_t> alone;
   std::set<pid_t> of_parent;  // kin of the root's parent, which is not dumped
+
+  // `all_known`: none has come since. One that has may be a child of any.
+  bool MayShare(pid_t pid, bool all_known) const { return !all_known || !alone.contains(pid); }
 };
 Kinship KinshipOf(std::span<const Target> targets);
 

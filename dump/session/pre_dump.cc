@@ -1,7 +1,6 @@
 #include "dump/session/pre_dump.h"
 
 #include <optional>
-#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -53,7 +52,7 @@ class PreDumpSession {
         features_(features),
         tracking_(std::move(tracking)),
         targets_(std::move(targets)),
-        without_kin_(KinshipOf(targets_).alone) {}
+        kinship_(KinshipOf(targets_)) {}
 
   absl::StatusOr<DumpReport> Run() {
     const absl::Status status = RunPhases();
@@ -115,7 +114,6 @@ class PreDumpSession {
     TraceSpan holdings(TraceKind::kPhase, "holdings");
     RETURN_IF_ERROR(run_.Begin("holdings"));
     std::vector<TaskPages> tasks;
-    // One that has come since may be a child of any.
     const bool all_known = tree.tasks().size() == targets_.size();
     for (const FrozenTask& task : tree.tasks()) {
       ASSIGN_OR_RETURN(TaskPages found, LookIntoTask(task, all_known, preflight));
@@ -143,9 +141,9 @@ class PreDumpSession {
     RETURN_IF_ERROR(SettleAio(task.pid(), vmas, preflight));
     ASSIGN_OR_RETURN(ScannedPages pages, ScanPages(task.dir(), vmas, features_));
     RETURN_IF_ERROR(tracking_.Split(task, vmas, pages));
-    ASSIGN_OR_RETURN(LivingTaskMemory memory,
-                     LivingTaskMemory::Open(task.pid(), task.dir(),
-                                            !all_known || !without_kin_.contains(task.pid())));
+    ASSIGN_OR_RETURN(
+        LivingTaskMemory memory,
+        LivingTaskMemory::Open(task.pid(), task.dir(), kinship_.MayShare(task.pid(), all_known)));
     run_.report.vmas += vmas.size();
     AddPages(pages, run_.report);
     return TaskPages{task.pid(), std::move(pages), std::move(memory)};
@@ -218,7 +216,7 @@ class PreDumpSession {
   KernelFeatures features_;
   PageTracking tracking_;
   std::vector<Target> targets_;
-  const std::set<pid_t> without_kin_;
+  const Kinship kinship_;
   absl::Time begun_ = absl::Now();
   bool froze_ = false;
   std::optional<TraceSpan> standing_;  // the tree

@@ -151,9 +151,8 @@ absl::Status Snapshot::Prepare(std::span<const Target> targets) {
     ASSIGN_OR_RETURN(strict, IsAccountedStrictly());
   }
   worth = worth && !strict;
-  const bool guarded = worth || largest >= WriterBeside::kWorth;
-  if (guarded || options_.mode == SnapshotMode::kPreCopy) {
-    const bool any_size = options_.mode == SnapshotMode::kPreCopy;
+  const bool any_size = options_.mode == SnapshotMode::kPreCopy;
+  if (worth || largest >= WriterBeside::kWorth || any_size) {
     const uint64_t least = any_size ? 0 : std::min(options_.worth, WriterBeside::kWorth);
     ASSIGN_OR_RETURN(const Room room, RoomOf(targets, least, worth));
     // Copies are not all that wants memory.
@@ -181,8 +180,7 @@ absl::StatusOr<std::unique_ptr<WriterBeside>> Snapshot::WriteBeside(const Frozen
 absl::Status Snapshot::CopyTask(size_t place, const FrozenTask& task, const FrozenFacts& facts,
                                 std::vector<PageRun> kept_runs) {
   const TraceSpan span(TraceKind::kTask, "copy", {{"pid", task.pid()}});
-  ASSIGN_OR_RETURN(const std::string text, task.dir().ReadWhole("stat"));
-  ASSIGN_OR_RETURN(const TaskStat stat, ParseStat(text));
+  ASSIGN_OR_RETURN(const TaskStat stat, ParseStat(facts.process.stat_text));
   ASSIGN_OR_RETURN(const FrozenTaskMemory memory, OpenMemory(task, facts));
   ASSIGN_OR_RETURN(KeptPages kept, KeptPages::Read(memory, std::move(kept_runs)));
   ASSIGN_OR_RETURN(

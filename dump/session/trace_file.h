@@ -34,9 +34,9 @@ class DumpTrace {
   // own.
   static constexpr size_t kMostEvents = 100'000;
 
-  explicit DumpTrace(size_t most = kMostEvents) : most_(most), buffer_(most), scope_(buffer_) {}
+  explicit DumpTrace(size_t most = kMostEvents) : buffer_(most), scope_(buffer_) {}
 
-  size_t most() const { return most_; }
+  size_t most() const { return buffer_.most(); }
   // How many found no room. As for Write.
   size_t dropped() const { return buffer_.dropped(); }
 
@@ -45,7 +45,6 @@ class DumpTrace {
                      const absl::Status& outcome) const;
 
  private:
-  size_t most_;
   TraceBuffer buffer_;
   TraceScope scope_;
 };

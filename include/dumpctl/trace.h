@@ -73,6 +73,8 @@ class TraceBuffer {
   }
 
   size_t dropped() const { return phases_.dropped() + others_.dropped(); }
+  // How many find room, besides those of the phases.
+  size_t most() const { return others_.most(); }
 
  private:
   static constexpr size_t kMostPhases = 128;
@@ -90,6 +92,7 @@ class TraceBuffer {
       return {slots_.begin(), slots_.begin() + kept};
     }
     size_t dropped() const { return added_ - std::min(added_.load(), slots_.size()); }
+    size_t most() const { return slots_.size(); }
 
    private:
     std::vector<TraceEvent> slots_;

@@ -59,7 +59,8 @@ class Target:
         self.pid = self._process.pid
         try:
             self._next_line("ready")
-            self.writes = self._nanoseconds_of_writer() > 0
+            self._writer = self._find_writer()
+            self.writes = self._writer is not None
             if self.writes:
                 self.quiet = self.seen_for(QUIET)
         except BenchFailure:
@@ -107,15 +108,18 @@ class Target:
         faults, as for memory that is copied, or watched, and for what it is made to do."""
         return seen.writer_ran - seen.rounds * self.quiet.writer_ran / self.quiet.rounds
 
-    def _nanoseconds_of_writer(self):
+    def _find_writer(self):
         for tid in os.listdir(f"/proc/{self.pid}/task"):
-            task = f"/proc/{self.pid}/task/{tid}"
-            with open(f"{task}/comm") as comm:
-                if comm.read() != WRITER:
-                    continue
-            with open(f"{task}/schedstat") as schedstat:
-                return int(schedstat.read().split()[0])
-        return 0
+            with open(f"/proc/{self.pid}/task/{tid}/comm") as comm:
+                if comm.read() == WRITER:
+                    return tid
+        return None
+
+    def _nanoseconds_of_writer(self):
+        if not self.writes:
+            return 0
+        with open(f"/proc/{self.pid}/task/{self._writer}/schedstat") as schedstat:
+            return int(schedstat.read().split()[0])
 
     def cpu(self):
         """Seconds that its threads and those of its children have run, OWN_THREADS aside."""

@@ -18,7 +18,7 @@ LARGE = 256 * MIB
 # All buffers together, whatever there is to be dumped.
 BUFFERS = 64 * MIB
 FILLED = """
-import ctypes, mmap, os, signal, sys
+import mmap, signal, sys
 memory = mmap.mmap(-1, int(sys.argv[1]), flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
 for at in range(0, len(memory), mmap.PAGESIZE):
     memory[at] = 1

@@ -43,12 +43,7 @@ def start_page_server(scene, images, *options, wrapper=()):
     """Of ours, at PLACE: its pid, once it listens."""
     pid = scene.start("/usr/bin/env", *wrapper, scene.dumpctl, "page-server", "-D", images,
                       *PLACE[1:], *options)
-
-    def listens():
-        with open("/proc/net/tcp") as sockets:
-            return f":{PORT:04X} 00000000:0000 0A" in sockets.read()
-
-    wait_until(listens, "the page server")
+    wait_until(lambda: sandbox.listens(PORT), "the page server")
     return pid
 
 

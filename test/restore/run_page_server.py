@@ -17,17 +17,10 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import dumper as dumpers
 import one_target
+import sandbox
 
 SUITES = ("trixie", "sid")
 PORT = 4242  # of a network namespace of its own
-
-
-def listens():
-    # What is left of the connection of the server before (TIME_WAIT) has that port, too.
-    listening = "0A"
-    with open("/proc/net/tcp") as table:
-        rows = [row.split() for row in list(table)[1:]]
-    return any(row[1].endswith(f":{PORT:04X}") and row[3] == listening for row in rows)
 
 
 def start_server(program, reaper, directory, deadline, *options):
@@ -35,7 +28,7 @@ def start_server(program, reaper, directory, deadline, *options):
     pid = reaper.start([program, "page-server", "-D", directory, "--address", "127.0.0.1",
                         "--port", str(PORT), *options], stdout=log)
     os.close(log)
-    while not listens():
+    while not sandbox.listens(PORT):
         if reaper.wait(pid, time.monotonic() + 0.01) is not None or time.monotonic() > deadline:
             raise dumpers.DumpFailure("the page server does not listen")
     return pid

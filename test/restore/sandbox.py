@@ -92,6 +92,14 @@ def set_loopback(up):
         fcntl.ioctl(any_socket, _SIOCSIFFLAGS, request)
 
 
+def listens(port):
+    """Whether somebody does, at that port of TCP. What is left of connections (TIME_WAIT) has it, too."""
+    listening = "0A"
+    with open("/proc/net/tcp") as table:
+        rows = [row.split() for row in list(table)[1:]]
+    return any(row[1].endswith(f":{port:04X}") and row[3] == listening for row in rows)
+
+
 class Reaper:
     """Starts processes, reaps whatever ends, and knows how each of them ended."""
 
