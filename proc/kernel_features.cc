@@ -186,6 +186,7 @@ bool Ask(KernelFeature feature) {
       return HasWriteWatch(self);
     case KernelFeature::kBpfTaskVma:
     case KernelFeature::kBpfTaskFile:
+      return Answer(KernelFeature::kBpfTask);
     case KernelFeature::kBpfTask:
       return MayIterateByBpf();
   }

@@ -1,6 +1,5 @@
 #include "proc/proc_fs.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -11,10 +10,10 @@
 #include <charconv>
 #include <climits>
 #include <cstddef>
-#include <cstring>
 #include <span>
 
 #include "absl/strings/str_cat.h"
+#include "dumpctl/directory_names.h"
 #include "dumpctl/status_macros.h"
 
 namespace dumpctl {
@@ -40,17 +39,6 @@ ssize_t ReadSome(const UniqueFd& file, std::span<char> buffer) {
   }
 }
 
-// Of what getdents64(2) gives, but "." and "..".
-void TakeNames(std::span<const char> entries, std::vector<std::string>& names) {
-  while (!entries.empty()) {
-    unsigned short length = 0;
-    std::memcpy(&length, entries.data() + offsetof(dirent64, d_reclen), sizeof length);
-    const std::string_view name = entries.data() + offsetof(dirent64, d_name);
-    if (name != "." && name != "..") names.emplace_back(name);
-    entries = entries.subspan(length);
-  }
-}
-
 }  // namespace
 
 absl::StatusOr<ProcDir> ProcDir::OpenTask(pid_t pid) {
@@ -67,8 +55,12 @@ absl::StatusOr<ProcDir> ProcDir::OpenOwn() {
 }
 
 absl::StatusOr<ProcDir> ProcDir::OpenRoot() {
-  ASSIGN_OR_RETURN(UniqueFd dir, OpenDirectory(kProc));
-  return ProcDir(std::move(dir), kProc);
+  const auto open = []() -> absl::StatusOr<ProcDir> {
+    ASSIGN_OR_RETURN(UniqueFd dir, OpenDirectory(kProc));
+    return ProcDir(std::move(dir), kProc);
+  };
+  static const absl::StatusOr<ProcDir> root = open();
+  return root;
 }
 
 absl::StatusOr<ProcDir> ProcDir::OpenThread(pid_t tid) const {
@@ -147,21 +139,9 @@ absl::StatusOr<std::string> ProcDir::ReadLink(std::string_view name) const {
 absl::StatusOr<std::vector<std::string>> ProcDir::List(std::string_view name) const {
   ASSIGN_OR_RETURN(UniqueFd file, Open(name, O_RDONLY | O_DIRECTORY));
   std::vector<std::string> names;
-  // opendir(3) asks three times more, and takes much more room than most need.
-  alignas(dirent64) std::array<char, kFirstChunk> first;
-  std::vector<char> more;
-  std::span<char> room(first);
-  for (;;) {
-    const ssize_t n = getdents64(file.get(), room.data(), room.size());
-    if (n < 0) return Error(errno, name);
-    if (n == 0) return names;
-    const auto used = static_cast<size_t>(n);
-    TakeNames(room.first(used), names);
-    if (more.empty() && used > room.size() / 2) {
-      more.resize(kMostChunk / 4);
-      room = more;
-    }
-  }
+  const int error = AddNames(BorrowedFd(file), names);
+  if (error != 0) return Error(error, name);
+  return names;
 }
 
 absl::StatusOr<std::vector<int>> ListNumbers(const ProcDir& dir, std::string_view name) {

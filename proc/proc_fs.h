@@ -27,7 +27,8 @@ class ProcDir {
   static absl::StatusOr<ProcDir> OpenTask(pid_t pid);
   // Our own: opened once, and kept until we end. (A child of ours opens its own, each time.)
   static absl::StatusOr<ProcDir> OpenOwn();
-  // /proc itself, for files that belong to no task ("sys/kernel/cap_last_cap", "mounts", ...).
+  // /proc itself, for files that belong to no task ("sys/kernel/cap_last_cap"), and for one file
+  // alone of a task ("4711/stat"). Opened once, and kept until we end.
   static absl::StatusOr<ProcDir> OpenRoot();
 
   // The directory of one of this task's threads (task/TID).

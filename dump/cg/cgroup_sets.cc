@@ -13,6 +13,7 @@ absl::StatusOr<CgroupSets> CgroupSets::Create(std::string_view own,
   CgroupSets sets;
   sets.controllers_ = std::move(controllers);
   ASSIGN_OR_RETURN(sets.own_, sets.Parse(own));
+  sets.by_text_.emplace(std::string(own), kDumpersCgroups);
   return sets;
 }
 

@@ -128,12 +128,31 @@ absl::StatusOr<std::vector<Descriptor>> DescribeCopies(std::vector<UniqueFd> cop
   return descriptors;
 }
 
-absl::StatusOr<std::vector<Descriptor>> PeekDescriptors(const ProcDir& task) {
+absl::StatusOr<std::vector<Glance>> GlanceAtDescriptors(const ProcDir& task) {
   ASSIGN_OR_RETURN(const std::vector<int> numbers, ListDescriptors(task));
-  std::vector<Descriptor> descriptors;
-  descriptors.reserve(numbers.size());
+  std::vector<Glance> glances;
+  glances.reserve(numbers.size());
   for (const int number : numbers) {
-    RETURN_IF_ERROR(AddUnlessGone(PeekDescriptor(task, number), descriptors));
+    Glance glance{.number = number};
+    const absl::Status status = StatOf(task, number, glance.stat);
+    if (absl::IsNotFound(status)) continue;
+    RETURN_IF_ERROR(status);
+    glances.push_back(glance);
+  }
+  return glances;
+}
+
+absl::StatusOr<std::vector<Descriptor>> PeekDescriptors(const ProcDir& task) {
+  ASSIGN_OR_RETURN(const std::vector<Glance> glances, GlanceAtDescriptors(task));
+  return PeekDescriptors(task, glances);
+}
+
+absl::StatusOr<std::vector<Descriptor>> PeekDescriptors(const ProcDir& task,
+                                                        std::span<const Glance> glances) {
+  std::vector<Descriptor> descriptors;
+  descriptors.reserve(glances.size());
+  for (const Glance& glance : glances) {
+    RETURN_IF_ERROR(AddUnlessGone(PeekDescriptor(task, glance), descriptors));
   }
   return descriptors;
 }

@@ -89,9 +89,18 @@ inline constexpr int kInQueue = -1;
 // told of all at once.
 absl::Status NumberCopies(OpenFileIndex& index, std::vector<Descriptor>& copies);
 
-// The same of a running task, without copies: nothing of the task is held, not even for a moment.
-// Descriptors that are closed meanwhile are left out.
+// Which descriptors a running task has, ascending, and of what files.
+struct Glance {
+  int number = 0;
+  struct stat stat = {};
+};
+absl::StatusOr<std::vector<Glance>> GlanceAtDescriptors(const ProcDir& task);
+
+// As ReadDescriptors, of a running task, without copies: nothing of the task is held, not even for
+// a moment. Descriptors that are closed meanwhile are left out.
 absl::StatusOr<std::vector<Descriptor>> PeekDescriptors(const ProcDir& task);
+absl::StatusOr<std::vector<Descriptor>> PeekDescriptors(const ProcDir& task,
+                                                        std::span<const Glance> glances);
 // By BPF, as far as that tells of them; `count` of them or more are expected.
 absl::StatusOr<std::vector<Descriptor>> PeekDescriptors(const ProcDir& task, pid_t pid,
                                                         const BpfOpenFiles& by_bpf, size_t count);

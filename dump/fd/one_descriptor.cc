@@ -63,18 +63,17 @@ absl::StatusOr<FileOwner> ReadOwner(int copy) {
 std::string InfoName(int number) { return absl::StrCat("fdinfo/", number); }
 std::string LinkName(int number) { return absl::StrCat("fd/", number); }
 
-// Of terminals all descriptors matter, for one of /dev/tty belongs to the first of its holders.
-bool MayBeTerminal(const struct stat& stat) {
-  constexpr unsigned kMemoryMajor = 1;  // null, zero and their like
-  return S_ISCHR(stat.st_mode) && major(stat.st_rdev) != kMemoryMajor;
-}
-
 bool CanRead(const Descriptor& descriptor) {
   const absl::StatusOr<FdInfo> info = InfoOf(descriptor);
   return info.ok() && (info->flags & O_ACCMODE) != O_WRONLY;
 }
 
 }  // namespace
+
+bool MayBeTerminal(const struct stat& stat) {
+  constexpr unsigned kMemoryMajor = 1;  // null, zero and their like
+  return S_ISCHR(stat.st_mode) && major(stat.st_rdev) != kMemoryMajor;
+}
 
 int WaitingBytes(const Descriptor& descriptor) {
   if ((descriptor.stat.st_mode & S_IFMT) != 0) return 0;
@@ -120,6 +119,7 @@ absl::Status StatOf(const ProcDir& task, int number, struct stat& stat) {
 bool NeedsCopy(const Descriptor& descriptor, bool is_first) {
   const struct stat& stat = descriptor.stat;
   const std::string_view link = *descriptor.link;
+  // All of them matter, for one of /dev/tty belongs to the first of its holders.
   if (MayBeTerminal(stat)) return true;
   if (!is_first) return false;
   if (S_ISSOCK(stat.st_mode)) return FileKindOf(stat, link, 0) != FileKind::kUnixSocket;
@@ -129,19 +129,25 @@ bool NeedsCopy(const Descriptor& descriptor, bool is_first) {
 
 // What is read one by one of a running task may be of two files that had the number one after the
 // other, and such a file there is none.
-absl::StatusOr<Descriptor> PeekDescriptor(const ProcDir& task, int number) {
+absl::StatusOr<Descriptor> PeekDescriptor(const ProcDir& task, const Glance& glance) {
   constexpr int kLooks = 10;
+  struct stat before = glance.stat;
   for (int look = 1;; ++look) {
-    Descriptor descriptor{.number = number};
-    RETURN_IF_ERROR(StatOf(task, number, descriptor.stat));
-    RETURN_IF_ERROR(ReadInfo(task, number, descriptor));
-    ASSIGN_OR_RETURN(descriptor.link, DescriptorLink(task, number));
-    struct stat after = {};
-    RETURN_IF_ERROR(StatOf(task, number, after));
+    Descriptor descriptor{.number = glance.number};
+    RETURN_IF_ERROR(ReadInfo(task, glance.number, descriptor));
+    ASSIGN_OR_RETURN(descriptor.link, DescriptorLink(task, glance.number));
+    RETURN_IF_ERROR(StatOf(task, glance.number, descriptor.stat));
     const bool same =
-        after.st_dev == descriptor.stat.st_dev && after.st_ino == descriptor.stat.st_ino;
+        descriptor.stat.st_dev == before.st_dev && descriptor.stat.st_ino == before.st_ino;
     if (same || look == kLooks) return descriptor;
+    before = descriptor.stat;
   }
+}
+
+absl::StatusOr<Descriptor> PeekDescriptor(const ProcDir& task, int number) {
+  Glance glance{.number = number};
+  RETURN_IF_ERROR(StatOf(task, number, glance.stat));
+  return PeekDescriptor(task, glance);
 }
 
 absl::StatusOr<UniqueFd> TakeCopy(const ProcDir& task, BorrowedFd pidfd, int number) {

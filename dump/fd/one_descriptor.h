@@ -18,6 +18,7 @@ absl::StatusOr<Descriptor> ReadDescriptor(const ProcDir& task, int number, Uniqu
 
 // The same of a running task, without a copy. NotFound where it is closed by now.
 absl::StatusOr<Descriptor> PeekDescriptor(const ProcDir& task, int number);
+absl::StatusOr<Descriptor> PeekDescriptor(const ProcDir& task, const Glance& glance);
 
 // Adds it, but not one that is NotFound.
 absl::Status AddUnlessGone(absl::StatusOr<Descriptor> descriptor,
@@ -35,6 +36,9 @@ absl::Status StatOf(const ProcDir& task, int number, struct stat& stat);
 // Bytes of events, by its copy. Kernel objects have no type of file; those without events do not
 // know the call.
 int WaitingBytes(const Descriptor& descriptor);
+
+// A character device that is not one of memory (/dev/null and its like).
+bool MayBeTerminal(const struct stat& stat);
 
 // What is read later needs the file itself, but one copy of it is enough. Of a pipe no writing end
 // is, and of a unix socket none: it is read at once (ReadSockets).

@@ -1,15 +1,13 @@
 #include "dump/image/directory_entries.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <memory>
-#include <string_view>
 
 #include "dump/image/image_table.h"
+#include "dumpctl/directory_names.h"
 
 namespace dumpctl {
 namespace {
@@ -34,16 +32,11 @@ bool IsDirectoryOfImages(BorrowedFd directory, const std::string& name) {
 
 absl::StatusOr<std::vector<std::string>> NamesIn(BorrowedFd directory) {
   // A descriptor of its own: reading moves the offset of the open directory.
-  UniqueFd fd(openat(directory.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  const UniqueFd fd(openat(directory.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!fd) return absl::ErrnoToStatus(errno, "reading the images directory");
-  std::unique_ptr<DIR, int (*)(DIR*)> dir(fdopendir(fd.get()), closedir);
-  if (!dir) return absl::ErrnoToStatus(errno, "reading the images directory");
-  (void)fd.Release();
   std::vector<std::string> names;
-  while (const dirent* entry = readdir(dir.get())) {
-    const std::string_view name = entry->d_name;
-    if (name != "." && name != "..") names.emplace_back(name);
-  }
+  const int error = AddNames(BorrowedFd(fd), names);
+  if (error != 0) return absl::ErrnoToStatus(error, "reading the images directory");
   return names;
 }
 

@@ -54,7 +54,12 @@ class FileInDirectory final : public ImageFile {
 
 }  // namespace
 
-absl::StatusOr<ImageDirectory> ImageDirectory::OpenLocked(const std::string& path) {
+struct ImageDirectory::Opened {
+  ImageDirectory directory;
+  std::vector<std::string> there;  // the names in it
+};
+
+absl::StatusOr<ImageDirectory::Opened> ImageDirectory::OpenLocked(const std::string& path) {
   // Not through a link: whoever may write where it stands could lead our images elsewhere.
   UniqueFd directory(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
   if (!directory) return DirectoryError(errno, kImagesDirectory, path);
@@ -65,26 +70,28 @@ absl::StatusOr<ImageDirectory> ImageDirectory::OpenLocked(const std::string& pat
         absl::StrCat("images directory ", path,
                      ": another dump is being written there; wait for it or choose another -D"));
   }
-  Staging::CleanUp(BorrowedFd(directory));
-  return ImageDirectory(path, std::move(directory));
+  ASSIGN_OR_RETURN(std::vector<std::string> there, Staging::CleanUp(BorrowedFd(directory)));
+  return Opened{ImageDirectory(path, std::move(directory)), std::move(there)};
 }
 
 absl::StatusOr<ImageDirectory> ImageDirectory::Open(const std::string& path) {
-  ASSIGN_OR_RETURN(ImageDirectory directory, OpenLocked(path));
+  ASSIGN_OR_RETURN(Opened opened, OpenLocked(path));
+  ImageDirectory& directory = opened.directory;
   ASSIGN_OR_RETURN(directory.staging_, Staging::Beside(BorrowedFd(directory.directory_), path));
-  return directory;
+  return std::move(directory);
 }
 
 absl::StatusOr<ImageDirectory> ImageDirectory::OpenInPlace(const std::string& path) {
-  ASSIGN_OR_RETURN(ImageDirectory directory, OpenLocked(path));
+  ASSIGN_OR_RETURN(Opened opened, OpenLocked(path));
+  ImageDirectory& directory = opened.directory;
   const BorrowedFd fd(directory.directory_);
-  ASSIGN_OR_RETURN(const std::vector<std::string> there, NamesIn(fd));
-  const bool has_none = std::none_of(there.begin(), there.end(), [](const std::string& name) {
+  const auto is_image = [](const std::string& name) {
     return KindOfImageName(name).has_value() || name == kParentLink;
-  });
+  };
+  const bool has_none = std::none_of(opened.there.begin(), opened.there.end(), is_image);
   ASSIGN_OR_RETURN(directory.staging_,
                    has_none ? Staging::InPlace(fd, path) : Staging::Beside(fd, path));
-  return directory;
+  return std::move(directory);
 }
 
 ImageDirectory::~ImageDirectory() {

@@ -111,7 +111,8 @@ class ImageDirectory final : public ImageSink {
   ImageDirectory(std::string path, UniqueFd directory)
       : path_(std::move(path)), directory_(std::move(directory)) {}
 
-  static absl::StatusOr<ImageDirectory> OpenLocked(const std::string& path);
+  struct Opened;
+  static absl::StatusOr<Opened> OpenLocked(const std::string& path);
   absl::Status Remove(const std::string& name);
   absl::Status RemoveOldImages();
   absl::Status RemoveOldParent();

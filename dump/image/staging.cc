@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "dump/image/directory_entries.h"
@@ -102,9 +103,17 @@ absl::StatusOr<std::unique_ptr<Staging>> Staging::InPlace(BorrowedFd directory,
   return std::make_unique<StagingInPlace>(std::move(fd), std::move(mark));
 }
 
-void Staging::CleanUp(BorrowedFd directory) {
-  RemoveDirectory(directory, kHiddenDirectory);
-  UnfinishedMark::CleanUp(directory);
+absl::StatusOr<std::vector<std::string>> Staging::CleanUp(BorrowedFd directory) {
+  ASSIGN_OR_RETURN(std::vector<std::string> names, NamesIn(directory));
+  const auto has = [&names](const char* name) {
+    return std::find(names.begin(), names.end(), name) != names.end();
+  };
+  const bool hidden = has(kHiddenDirectory);
+  const bool marked = has(UnfinishedMark::kName);
+  if (hidden) RemoveDirectory(directory, kHiddenDirectory);
+  if (marked) UnfinishedMark::CleanUp(directory);
+  if (hidden || marked) return NamesIn(directory);
+  return names;
 }
 
 }  // namespace dumpctl

@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -22,8 +23,8 @@ class Staging {
   // In `directory` itself, with a mark that they are unfinished, which becomes the inventory.
   static absl::StatusOr<std::unique_ptr<Staging>> InPlace(BorrowedFd directory,
                                                           const std::string& path);
-  // What killed dumps have left in it of either.
-  static void CleanUp(BorrowedFd directory);
+  // Removes what killed dumps have left in it of either. Returns the names that stand there.
+  static absl::StatusOr<std::vector<std::string>> CleanUp(BorrowedFd directory);
 
   Staging(const Staging&) = delete;
   Staging& operator=(const Staging&) = delete;

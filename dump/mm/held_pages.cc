@@ -43,7 +43,8 @@ absl::Status ReadByTwo(const MemorySource& source, std::span<const PageRun> runs
 
 void HeldPages::Unmap::operator()(std::byte* memory) const { munmap(memory, size); }
 
-HeldPages::HeldPages(uint64_t bytes) {
+HeldPages::HeldPages(Room room) {
+  const uint64_t bytes = room.likely + room.spare;
   if (bytes == 0 || bytes > kMost) return;
   // Huge pages come in a quarter of the time, where they are not larger than all that is wanted.
   const uint64_t unit = bytes >= kHugePage ? kHugePage : kImagePageSize;
@@ -57,7 +58,7 @@ HeldPages::HeldPages(uint64_t bytes) {
                                              reinterpret_cast<uint64_t>(at));
   if (unit == kHugePage) madvise(begin, size, MADV_HUGEPAGE);
   // Linux 5.14. Where it fails they come one by one.
-  madvise(begin, UpTo(kImagePageSize, bytes), MADV_POPULATE_WRITE);
+  madvise(begin, UpTo(kImagePageSize, room.likely), MADV_POPULATE_WRITE);
   room_ = {begin, bytes};
 }
 

@@ -20,9 +20,12 @@ class HeldPages {
  public:
   static constexpr uint64_t kMost = 16 << 20;
 
-  // Has room for so many bytes, touched by now, which takes some 100 us a MB; for none where that
-  // is more than kMost, or there is no memory.
-  explicit HeldPages(uint64_t bytes);
+  struct Room {
+    uint64_t likely = 0;  // bytes; touched at once, which takes some 100 us a MB
+    uint64_t spare = 0;   // behind them, touched where it is needed
+  };
+  // Has no room where that is more than kMost, or there is no memory.
+  explicit HeldPages(Room room);
 
   // Reads pages of `runs`, for the place behind what `sink` holds, and accounts them there; many,
   // by two threads. False: there is no room for them, or the sink is no file that anything may be

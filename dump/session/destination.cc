@@ -36,9 +36,13 @@ absl::StatusOr<std::unique_ptr<ImageSink>> OpenImages(const DumpOptions& options
 PagesOwner OwnerOfTask(pid_t pid) { return {ImageKind::kPagemap, static_cast<uint32_t>(pid)}; }
 
 // What is written there comes last, when the process may be dead: so it is looked at first.
-absl::Status CheckLastWrites(const DumpRun& run) {
+absl::Status CheckLastWrites(const DumpRun& run, const ImageDirectory* images) {
   const std::string& work_directory = run.WorkDirectory();
-  if (!work_directory.empty()) RETURN_IF_ERROR(CheckWritable(kWorkDirectory, work_directory));
+  // Where the images are to stand something has just been made.
+  const bool is_images = images != nullptr && work_directory == run.options.images_dir;
+  if (!work_directory.empty() && !is_images) {
+    RETURN_IF_ERROR(CheckWritable(kWorkDirectory, work_directory));
+  }
   if (!run.options.pidfile.empty()) {
     const auto parent = std::filesystem::path(run.options.pidfile).parent_path();
     RETURN_IF_ERROR(CheckWritable({"pid file's directory", "--pidfile"},
@@ -66,7 +70,7 @@ absl::StatusOr<Destination> Destination::Open(DumpRun& run, const ParentImages* 
                      PageServerClient::Connect(*options.page_server, OwnerOfTask(pids.front()),
                                                question, options.timeout, options.may_go_on));
   }
-  RETURN_IF_ERROR(CheckLastWrites(run));
+  RETURN_IF_ERROR(CheckLastWrites(run, images->directory()));
   return Destination(run, std::move(images), std::move(page_server));
 }
 

@@ -79,7 +79,7 @@ class Session {
   // While the tree runs.
   absl::StatusOr<Preflight> LookOver();
   // Of memory that may be written when it runs again.
-  uint64_t BytesToHold() const;
+  HeldPages::Room RoomToHold() const;
   bool HasRoomFor(uint64_t bytes) const;
   // While it stands.
   absl::StatusOr<FrozenTree> Freeze(CgroupFreezer& freezer);
@@ -137,7 +137,7 @@ absl::Status Session::RunPhases() {
     ASSIGN_OR_RETURN(preflight, LookOver());
   }
   RETURN_IF_ERROR(destination.OpenSinks(targets_.size() + preflight.shared_memory.size()));
-  HeldPages held(BytesToHold());
+  HeldPages held(RoomToHold());
   const BpfVmFlags* const by_bpf = FlagsByBpf(run_, preflight);
   CgroupFreezer freezer(run_.options.cgroups.freeze_cgroup);
   Helper helper(preflight.worth_helper);
@@ -148,7 +148,7 @@ absl::Status Session::RunPhases() {
   const absl::Cleanup put_back = [&freezer] { freezer.PutBack().IgnoreError(); };
   const absl::Cleanup helped = [&helper] { helper.Finish(); };
   auto cgroups = ReadCgroupsBeside(tree, preflight.dumpers_cgroups, run_.options.cgroups, helper);
-  SideFactsRead side = ReadSideFacts(tree, helper);
+  SideFactsRead side = ReadSideFacts(tree, preflight.namespaces, helper);
   ASSIGN_OR_RETURN(TreeFacts facts, Question(run_, tree, tracking_, root()));
   facts.run_id = run_id;
   pre_copy_.Tell(facts);
@@ -223,20 +223,23 @@ bool Session::HasRoomFor(uint64_t bytes) const {
   return room.ok() && bytes <= *room / 4;
 }
 
-uint64_t Session::BytesToHold() const {
+HeldPages::Room Session::RoomToHold() const {
   const DumpOptions& options = run_.options;
   const bool to_files = options.output.empty() && !options.stream && !options.page_server;
-  if (targets_.size() != 1 || !to_files || options.direct) return 0;
+  if (targets_.size() != 1 || !to_files || options.direct) return {};
+  const auto if_any = [this](HeldPages::Room room) {
+    return HasRoomFor(room.likely + room.spare) ? room : HeldPages::Room{};
+  };
   // Of what it has written to since.
-  if (pre_copy_.wrote()) return HasRoomFor(HeldPages::kMost) ? HeldPages::kMost : 0;
+  if (pre_copy_.wrote()) return if_any({.likely = HeldPages::kMost});
   // Of what it shares with files, some is its own by then.
   constexpr uint64_t kSome = 64 << 10;
-  const uint64_t bytes = root().PrivateBytes() + kSome;
+  const HeldPages::Room room{root().PrivateBytes(), kSome};
   // Who stands until all is written would wait for the room as well, and there is none to be made
   // for what is copied.
   constexpr uint64_t kLittle = 1 << 20;
-  if (bytes <= kLittle) return bytes;
-  return run_.runs_early() && !copies_.prepared() && HasRoomFor(bytes) ? bytes : 0;
+  if (room.likely + room.spare <= kLittle) return room;
+  return run_.runs_early() && !copies_.prepared() ? if_any(room) : HeldPages::Room{};
 }
 
 absl::StatusOr<FrozenTree> Session::Freeze(CgroupFreezer& freezer) {

@@ -8,40 +8,71 @@
 #include <climits>
 #include <cstdint>
 #include <cstdlib>
-#include <vector>
+#include <memory>
 
 namespace dumpctl {
 namespace {
 
-// What there is of a block in whole units of so many bytes.
-void Advise(void* block, size_t size, uint64_t unit, int advice) {
-  const uint64_t begin = (reinterpret_cast<uint64_t>(block) + unit - 1) / unit * unit;
-  const uint64_t end = (reinterpret_cast<uint64_t>(block) + size) / unit * unit;
+constexpr size_t kHugePage = 2 << 20;
+// What glibc puts before a block, and behind the last of them.
+constexpr size_t kBlockHead = 16;
+
+uint64_t UpTo(uint64_t unit, uint64_t value) { return (value + unit - 1) / unit * unit; }
+
+// Whole units of what is between the two.
+void Advise(uint64_t begin, uint64_t end, uint64_t unit, int advice) {
+  begin = UpTo(unit, begin);
+  end = end / unit * unit;
   if (begin < end) madvise(reinterpret_cast<void*>(begin), end - begin, advice);
 }
 
-constexpr size_t kHugePage = 2 << 20;
-// What glibc puts before a block, which is a part of what was asked for here.
-constexpr size_t kBlockHead = 16;
-
 // Linux 5.14. Where it fails the pages come one by one. Huge ones come in a quarter of the time,
 // and go in less.
-void Populate(void* block, size_t size) {
-  Advise(block, size, kHugePage, MADV_HUGEPAGE);
-  Advise(block, size, static_cast<uint64_t>(sysconf(_SC_PAGESIZE)), MADV_POPULATE_WRITE);
+void Populate(uint64_t begin, uint64_t end) {
+  Advise(begin, end, kHugePage, MADV_HUGEPAGE);
+  Advise(begin, end, static_cast<uint64_t>(sysconf(_SC_PAGESIZE)), MADV_POPULATE_WRITE);
 }
 
-// Has the next large block begin with a huge page: what lies before that is left out, and is never
-// touched. Should glibc put the block elsewhere, small pages do.
-void LeaveOutPart() {
-#if !defined(__SANITIZE_ADDRESS__)
-  void* const next = malloc(2 * kHugePage);
-  const size_t gap = kHugePage - reinterpret_cast<uint64_t>(next) % kHugePage;
-  free(next);
+// Where the next blocks are to lie.
+struct Rest {
+  uint64_t begin = 0;
+  uint64_t written = 0;  // up to where glibc has written to it
+  uint64_t end = 0;
+};
+
+// So much of it, or more.
+//
+// glibc writes behind each block how much is left. So it is asked for no block as large as that:
+// one page that is there keeps a huge one from coming.
+Rest TakeRest(size_t bytes) {
+  constexpr int kUsualPad = 128 << 10;
+  constexpr size_t kMostAsked = 1 << 20;
+  void* const before = sbrk(0);
+  std::unique_ptr<void, decltype(&free)> next(nullptr, free);
+  mallopt(M_TOP_PAD, static_cast<int>(bytes + kHugePage));
+  // With its head it does not fit into what is left behind the last block. What was freed between
+  // others may have room for it.
+  size_t size = mallinfo2().keepcost;
+  do {
+    next.reset(malloc(size));
+    size = 2 * size + kBlockHead;
+  } while (sbrk(0) == before && size < kMostAsked);
+  mallopt(M_TOP_PAD, kUsualPad);
+  const auto begin = reinterpret_cast<uint64_t>(next.get());
+  return {.begin = begin,
+          .written = begin + malloc_usable_size(next.get()) + kBlockHead,
+          .end = reinterpret_cast<uint64_t>(sbrk(0))};
+}
+
+// Has the next block begin with a huge page. What lies before it is left out, and is never touched;
+// where that is more than a huge page, it has been reserved before, and is not.
+uint64_t BeginOfHuge(const Rest& rest) {
+  const uint64_t huge = UpTo(kHugePage, rest.written);
+  if (rest.written - rest.begin >= kHugePage || huge >= rest.end) return rest.begin;
   static void* volatile left_out;
-  if (gap < kHugePage && gap > 2 * kBlockHead) left_out = malloc(gap - kBlockHead);
+  left_out = malloc(huge - rest.begin - kBlockHead);
   (void)left_out;
-#endif
+  return huge;
 }
 
 }  // namespace
@@ -53,21 +84,14 @@ void ReserveHeap(size_t bytes) {
   mallopt(M_ARENA_MAX, 1);
   mallopt(M_MMAP_THRESHOLD, kLargest);
   mallopt(M_TRIM_THRESHOLD, INT_MAX);
-  // What is larger would be a mapping of its own, and gone when it is freed.
-  constexpr size_t kBlock = kLargest / 2;
+  if (bytes == 0) return;
   constexpr size_t kMost = 256 << 20;
-  std::vector<void*> blocks;
-  size_t left = std::min(bytes, kMost);
-  if (left >= kHugePage / 2) LeaveOutPart();
-  if (left % kHugePage >= kHugePage / 2) left += kHugePage - left % kHugePage;
-  for (; left > 0; left -= std::min(left, kBlock)) {
-    const size_t size = std::min(left, kBlock);
-    void* const block = malloc(size - std::min(size, kBlockHead));
-    if (block == nullptr) break;
-    Populate(block, size);
-    blocks.push_back(block);
-  }
-  for (void* const block : blocks) free(block);
+  bytes = std::min(bytes, kMost);
+  if (bytes % kHugePage >= kHugePage / 2) bytes = UpTo(kHugePage, bytes);
+  const Rest rest = TakeRest(bytes);
+  const uint64_t begin = bytes >= kHugePage ? BeginOfHuge(rest) : rest.begin;
+  // Where glibc had another place the pages come one by one.
+  if (begin < rest.end && rest.end - begin >= bytes) Populate(begin, begin + bytes);
 }
 
 }  // namespace dumpctl

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
 #include "dumpctl/status_macros.h"
 #include "proc/proc_fs.h"
 #include "proc/stat_parser.h"
@@ -22,8 +23,8 @@ Layout LayoutOf(const TaskStat& stat) { return {stat.start_code, stat.start_stac
 
 // Nothing where it has ended.
 absl::StatusOr<Layout> LayoutOf(pid_t pid) {
-  ASSIGN_OR_RETURN(const ProcDir task, ProcDir::OpenTask(pid));
-  ASSIGN_OR_RETURN(const std::string text, task.ReadWhole("stat"));
+  ASSIGN_OR_RETURN(const ProcDir proc, ProcDir::OpenRoot());
+  ASSIGN_OR_RETURN(const std::string text, proc.ReadWhole(absl::StrCat(pid, "/stat")));
   ASSIGN_OR_RETURN(const TaskStat stat, ParseStat(text));
   return LayoutOf(stat);
 }

@@ -82,18 +82,17 @@ size_t QuickCountOfDescriptors(std::span<const Target> targets) {
 }
 
 // Whether they have sockets, or may have some.
-bool HasSockets(std::span<const Target> targets) {
+bool HasSockets(std::span<const Target> targets, Preflight& preflight) {
+  bool found = false;
   for (const Target& target : targets) {
-    const absl::StatusOr<std::vector<int>> numbers = ListNumbers(target.dir, "fd");
-    if (!numbers.ok()) return true;
-    for (const int number : *numbers) {
-      struct stat stat = {};
-      const std::string link = absl::StrCat("fd/", number);
-      if (fstatat(target.dir.fd().get(), link.c_str(), &stat, 0) < 0) continue;
-      if (S_ISSOCK(stat.st_mode)) return true;
-    }
+    absl::StatusOr<std::vector<Glance>> glances = GlanceAtDescriptors(target.dir);
+    if (!glances.ok()) return true;
+    found = found || std::any_of(glances->begin(), glances->end(), [](const Glance& glance) {
+              return S_ISSOCK(glance.stat.st_mode);
+            });
+    preflight.tasks[target.pid].glances = *std::move(glances);
   }
-  return false;
+  return found;
 }
 
 void LoadOpenFiles(Preflight& preflight) {
@@ -201,7 +200,7 @@ absl::StatusOr<Preflight> RunPreflight(const DumpOptions& options, std::span<con
   if (many && features.Has(KernelFeature::kBpfTaskFile)) LoadOpenFiles(preflight);
   // Before the descriptors, so that none of them is of a socket whose other end was too young.
   absl::StatusOr<UnixSocketRows> rows = UnixSocketRows();
-  if (descriptors > kFewDescriptors || HasSockets(targets)) rows = AskForUnixSockets();
+  if (descriptors > kFewDescriptors || HasSockets(targets, preflight)) rows = AskForUnixSockets();
   Peeked peeked;
   peeked.root = targets.front().pid;
   RETURN_IF_ERROR(LookAtTasks(targets, preflight, peeked));

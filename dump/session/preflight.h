@@ -39,8 +39,9 @@ struct TaskPreflight {
   std::optional<VmaList> vmas;  // none when the task changed its mappings faster than we read
   // That `vmas` was built from. Empty where they are many, and BPF told of them.
   std::string maps_text;
-  std::vector<Descriptor> descriptors;  // where they are many
-  uint64_t page_tables = 0;             // KiB
+  std::optional<std::vector<Glance>> glances;  // where they are few, until they are looked at
+  std::vector<Descriptor> descriptors;         // where they are many
+  uint64_t page_tables = 0;                    // KiB
 };
 
 struct Preflight {

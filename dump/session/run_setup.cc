@@ -17,7 +17,7 @@ void RaiseOpenFileLimit() {
 
 absl::StatusOr<std::string> NewRunId() {
   ASSIGN_OR_RETURN(const ProcDir proc, ProcDir::OpenRoot());
-  ASSIGN_OR_RETURN(const std::string uuid, proc.Read("sys/kernel/random/uuid"));
+  ASSIGN_OR_RETURN(const std::string uuid, proc.ReadWhole("sys/kernel/random/uuid"));
   return std::string(absl::StripAsciiWhitespace(uuid));
 }
 

@@ -20,24 +20,27 @@ absl::StatusOr<NamedFile> ReadNamedFile(const ProcDir& task, const char* link) {
   return file;
 }
 
-absl::StatusOr<SideFacts> ReadOf(const ProcDir& task) {
+absl::StatusOr<SideFacts> ReadOf(const ProcDir& task, const NamespaceLinks& dumper) {
   SideFacts facts;
   ASSIGN_OR_RETURN(facts.exe, ReadNamedFile(task, "exe"));
   ASSIGN_OR_RETURN(facts.cwd, ReadNamedFile(task, "cwd"));
   ASSIGN_OR_RETURN(facts.root, ReadNamedFile(task, "root"));
-  facts.timens_offsets_text = task.ReadWhole("timens_offsets").value_or("");
   ASSIGN_OR_RETURN(facts.namespaces, ReadNamespaces(task));
+  if (HasOwnTimeNamespace(facts.namespaces, dumper)) {
+    ASSIGN_OR_RETURN(facts.timens_offsets_text, task.ReadWhole("timens_offsets"));
+  }
   facts.others_of_children = OtherNamespacesOfChildren(task, facts.namespaces);
   ASSIGN_OR_RETURN(facts.texts, ReadProcessTexts(task));
   return facts;
 }
 
-absl::StatusOr<std::vector<SideFacts>> ReadAll(const FrozenTree& tree) {
+absl::StatusOr<std::vector<SideFacts>> ReadAll(const FrozenTree& tree,
+                                               const NamespaceLinks& dumper) {
   const TraceSpan span(TraceKind::kWork, "links and texts", {{"tasks", tree.tasks().size()}});
   std::vector<SideFacts> facts;
   facts.reserve(tree.tasks().size());
   for (const FrozenTask& task : tree.tasks()) {
-    ASSIGN_OR_RETURN(SideFacts read, ReadOf(task.dir()));
+    ASSIGN_OR_RETURN(SideFacts read, ReadOf(task.dir(), dumper));
     facts.push_back(std::move(read));
   }
   return facts;
@@ -45,8 +48,8 @@ absl::StatusOr<std::vector<SideFacts>> ReadAll(const FrozenTree& tree) {
 
 }  // namespace
 
-SideFactsRead ReadSideFacts(const FrozenTree& tree, Helper& helper) {
-  const auto read = [&tree] { return ReadAll(tree); };
+SideFactsRead ReadSideFacts(const FrozenTree& tree, const NamespaceLinks& dumper, Helper& helper) {
+  const auto read = [&tree, &dumper] { return ReadAll(tree, dumper); };
   if (tree.tasks().size() >= kWorthWaking) return helper.Do(read);
   return std::async(std::launch::deferred, read);
 }

@@ -26,7 +26,7 @@ struct SideFacts {
   NamedFile exe;
   NamedFile cwd;
   NamedFile root;
-  // What the task's time namespace adds to the clocks; empty where the kernel has none.
+  // What the task's time namespace adds to the clocks; empty where that is the dumper's own.
   std::string timens_offsets_text;
   NamespaceLinks namespaces;
   std::vector<std::string> others_of_children;  // see OtherNamespacesOfChildren
@@ -36,9 +36,10 @@ struct SideFacts {
 // From so many tasks on it is worth waking another thread, which takes as long as reading some.
 inline constexpr size_t kWorthWaking = 8;
 
-// Of all tasks, in their order, by `helper`. Of few tasks it is done by whoever gets it.
+// Of all tasks, in their order, by `helper`. Of few tasks it is done by whoever gets it. `dumper`
+// stays there as long.
 using SideFactsRead = std::future<absl::StatusOr<std::vector<SideFacts>>>;
-SideFactsRead ReadSideFacts(const FrozenTree& tree, Helper& helper);
+SideFactsRead ReadSideFacts(const FrozenTree& tree, const NamespaceLinks& dumper, Helper& helper);
 
 }  // namespace dumpctl
 

@@ -42,6 +42,13 @@ absl::StatusOr<TaskStat> StatOf(const ProcDir& dir) {
   return ParseStat(text);
 }
 
+// The same where nothing else is asked of the task.
+absl::StatusOr<TaskStat> StatOf(pid_t pid) {
+  ASSIGN_OR_RETURN(const ProcDir proc, ProcDir::OpenRoot());
+  ASSIGN_OR_RETURN(const std::string text, proc.ReadWhole(absl::StrCat(pid, "/stat")));
+  return ParseStat(text);
+}
+
 // What decides about every task alike.
 struct Dumper {
   uint64_t capabilities = 0;  // effective ones, bit n = capability n
@@ -51,9 +58,7 @@ bool IsOurAncestor(pid_t pid, const TaskStat& stat) {
   // 0 where the parent is of another pid namespace.
   for (pid_t ancestor = getppid(); ancestor > 1;) {
     if (ancestor == pid) return true;
-    const absl::StatusOr<ProcDir> dir = ProcDir::OpenTask(ancestor);
-    if (!dir.ok()) return false;
-    const absl::StatusOr<TaskStat> theirs = StatOf(*dir);
+    const absl::StatusOr<TaskStat> theirs = StatOf(ancestor);
     // Whoever comes behind one who is older is older still: children that lose their parent are
     // given to somebody above it.
     if (!theirs.ok() || theirs->start_time < stat.start_time) return false;
@@ -87,8 +92,8 @@ absl::Status RefuseZombie(const std::string& name, const TaskStat& stat, const T
 absl::Status RefuseTraced(const std::string& name, const TaskStatus& status) {
   if (status.tracer_pid == 0) return absl::OkStatus();
   std::string tracer = absl::StrCat("process ", status.tracer_pid);
-  if (const auto dir = ProcDir::OpenTask(status.tracer_pid); dir.ok()) {
-    if (const auto stat = StatOf(*dir); stat.ok()) tracer = NameOf(status.tracer_pid, *stat);
+  if (const auto stat = StatOf(status.tracer_pid); stat.ok()) {
+    tracer = NameOf(status.tracer_pid, *stat);
   }
   return Refuse(Failure::kAlreadyTraced, absl::StrCat(name, " is traced by ", tracer,
                                                       ": end that debugger or tracer first"));
@@ -246,9 +251,7 @@ std::vector<pid_t> ZombiesBelow(std::span<const Target> targets) {
   std::vector<pid_t> zombies;
   for (const Target& target : targets) {
     for (const pid_t pid : ChildrenOf(target.pid, target.dir, nullptr)) {
-      const absl::StatusOr<ProcDir> dir = ProcDir::OpenTask(pid);
-      if (!dir.ok()) continue;
-      const absl::StatusOr<TaskStat> stat = StatOf(*dir);
+      const absl::StatusOr<TaskStat> stat = StatOf(pid);
       if (stat.ok() && stat->zombie()) zombies.push_back(pid);
     }
   }

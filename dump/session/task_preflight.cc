@@ -69,9 +69,9 @@ absl::StatusOr<ResourceRefusals> RefuseNamespaceFiles(const Target& target,
 // Whether it is the root or came out of it; what has gone meanwhile is asked again, frozen.
 bool IsBelow(pid_t pid, pid_t root) {
   while (pid > 1 && pid != root) {
-    const absl::StatusOr<ProcDir> dir = ProcDir::OpenTask(pid);
-    if (!dir.ok()) return true;
-    const absl::StatusOr<std::string> text = dir->ReadWhole("stat");
+    const absl::StatusOr<ProcDir> proc = ProcDir::OpenRoot();
+    if (!proc.ok()) return true;
+    const absl::StatusOr<std::string> text = proc->ReadWhole(absl::StrCat(pid, "/stat"));
     if (!text.ok()) return true;
     const absl::StatusOr<TaskStat> stat = ParseStat(*text);
     pid = stat.ok() ? stat->ppid : 0;
@@ -121,7 +121,9 @@ void CountSharedMemory(const VmaList& vmas, std::set<ino_t>& objects) {
   }
 }
 
-absl::StatusOr<std::vector<Descriptor>> Peek(const Target& target, const Preflight& preflight) {
+absl::StatusOr<std::vector<Descriptor>> Peek(const Target& target, Preflight& preflight) {
+  const auto glances = std::exchange(preflight.tasks[target.pid].glances, std::nullopt);
+  if (glances) return PeekDescriptors(target.dir, *glances);
   if (!preflight.open_files) return PeekDescriptors(target.dir);
   return PeekDescriptors(target.dir, target.pid, *preflight.open_files,
                          QuickCountOfDescriptors(target.dir));

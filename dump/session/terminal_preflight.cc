@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "dump/fd/file_refusal.h"
+#include "dump/fd/one_descriptor.h"
 #include "dump/tty/terminal.h"
 #include "dumpctl/status_macros.h"
 #include "proc/fdinfo_parser.h"
@@ -76,7 +77,7 @@ ResourceRefusals Judge(const std::vector<PeekedTerminal>& terminals, std::span<c
 
 absl::StatusOr<std::optional<PeekedTerminal>> PeekTerminal(pid_t pid,
                                                            const Descriptor& descriptor) {
-  if (!S_ISCHR(descriptor.stat.st_mode)) return std::nullopt;
+  if (!MayBeTerminal(descriptor.stat)) return std::nullopt;
   const std::string& link = descriptor.link.value();
   ASSIGN_OR_RETURN(const FdInfo info, InfoOf(descriptor));
   if (FileKindOf(descriptor.stat, link, info.flags) != FileKind::kTerminal) return std::nullopt;

@@ -20,7 +20,7 @@ namespace {
 // A kernel without cgroups has no such file.
 absl::StatusOr<std::string> DumpersCgroups() {
   ASSIGN_OR_RETURN(const ProcDir self, ProcDir::OpenOwn());
-  return self.Read("cgroup").value_or("");
+  return self.ReadWhole("cgroup").value_or("");
 }
 
 absl::StatusOr<TreeCgroups> ReadCgroups(const FrozenTree& tree, const std::string& dumpers,

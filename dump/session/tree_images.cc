@@ -106,8 +106,6 @@ class ImageBuilder {
   }
 
   absl::StatusOr<TreeImages> Build(std::span<const PageSink> sinks) {
-    ASSIGN_OR_RETURN(const ProcDir self, ProcDir::OpenOwn());
-    ASSIGN_OR_RETURN(dumper_offsets_, OffsetsOf(self.Read("timens_offsets").value_or("")));
     own_time_ = HasOwnTimeNamespace(root_.namespaces, facts_.dumper_namespaces);
     RETURN_IF_ERROR(ReadStats());
     RefuseTree();
@@ -258,8 +256,12 @@ class ImageBuilder {
 
   // The clocks of the task's time namespace: a restore makes one in which they go on from here.
   absl::Status AddTimens() {
-    TimensOffsets theirs = dumper_offsets_;
+    TimensOffsets ours;
+    TimensOffsets theirs;
+    // What both have in common is in what was seen of the clocks.
     if (own_time_) {
+      ASSIGN_OR_RETURN(const ProcDir self, ProcDir::OpenOwn());
+      ASSIGN_OR_RETURN(ours, OffsetsOf(self.Read("timens_offsets").value_or("")));
       ASSIGN_OR_RETURN(theirs, OffsetsOf(root_.timens_offsets_text));
     }
     image::timens_entry entry;
@@ -272,10 +274,8 @@ class ImageBuilder {
       return absl::DurationFromTimespec(seen) - absl::DurationFromTimespec(our) +
              absl::DurationFromTimespec(their);
     };
-    fill(clock(facts_.monotonic, dumper_offsets_.monotonic, theirs.monotonic),
-         entry.mutable_monotonic());
-    fill(clock(facts_.boottime, dumper_offsets_.boottime, theirs.boottime),
-         entry.mutable_boottime());
+    fill(clock(facts_.monotonic, ours.monotonic, theirs.monotonic), entry.mutable_monotonic());
+    fill(clock(facts_.boottime, ours.boottime, theirs.boottime), entry.mutable_boottime());
     return images_.AddOne(ImageKind::kTimens, own_time_ ? kOwnTimeNamespace : 0, entry);
   }
 
@@ -347,7 +347,6 @@ class ImageBuilder {
   const FrozenFacts& root_;
   const KernelFeatures& features_;
   const DumpOptions& options_;
-  TimensOffsets dumper_offsets_;
   bool own_time_ = false;
   std::vector<TaskStat> stats_;  // of all tasks, and behind them of zombies
   ImageSet images_;

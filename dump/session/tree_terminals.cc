@@ -10,6 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "dump/fd/file_refusal.h"
+#include "dump/fd/one_descriptor.h"
 #include "dump/fd/open_file.h"
 #include "dumpctl/status_macros.h"
 #include "proc/stat_parser.h"
@@ -20,7 +21,7 @@ namespace {
 absl::Status ReadAll(const std::vector<Descriptor>& descriptors, pid_t holder, const ProcDir& self,
                      TreeTerminals& terminals) {
   for (const Descriptor& descriptor : descriptors) {
-    if (!S_ISCHR(descriptor.stat.st_mode) || !descriptor.copy) continue;
+    if (!MayBeTerminal(descriptor.stat) || !descriptor.copy) continue;
     ASSIGN_OR_RETURN(const std::string link, DescriptorLink(self, descriptor.copy.get()));
     ASSIGN_OR_RETURN(const FdInfo info, InfoOf(descriptor));
     if (FileKindOf(descriptor.stat, link, info.flags) != FileKind::kTerminal) continue;

@@ -23,7 +23,9 @@ namespace dumpctl {
 namespace {
 
 using testing::ElementsAre;
+using testing::EndsWith;
 using testing::HasSubstr;
+using testing::Optional;
 using testing::SizeIs;
 
 class FdCollectorTest : public testing::TestWithParam<bool> {
@@ -260,6 +262,27 @@ TEST_P(FdCollectorTest, PeeksAtARunningTaskWithTheSameResult) {
   ASSERT_TRUE(Collect().ok());
   ASSERT_THAT(files_.refusals(), SizeIs(1));
   EXPECT_EQ(refusals->front().resource, files_.refusals().front().resource);
+}
+
+TEST_P(FdCollectorTest, DescribesTheFileThatHasTheNumberByThen) {
+  child_.Start([] { open("file", O_RDWR | O_CREAT, 0640); });  // 3
+  const auto task = ProcDir::OpenTask(child_.pid());
+  ASSERT_TRUE(task.ok());
+  auto glances = GlanceAtDescriptors(*task);
+  ASSERT_TRUE(glances.ok()) << glances.status();
+  ASSERT_EQ(glances->back().number, 3);
+  struct stat stat = {};
+  ASSERT_EQ(lstat((dir_ + "/file").c_str(), &stat), 0);
+  EXPECT_EQ(glances->back().stat.st_ino, stat.st_ino);
+  // As if it had been another file at the first look, and one were closed since.
+  glances->back().stat.st_ino += 1;
+  glances->push_back({.number = 4});
+  const auto descriptors = PeekDescriptors(*task, *glances);
+  ASSERT_TRUE(descriptors.ok()) << descriptors.status();
+  ASSERT_EQ(descriptors->size(), glances->size() - 1);
+  EXPECT_EQ(descriptors->back().number, 3);
+  EXPECT_EQ(descriptors->back().stat.st_ino, stat.st_ino);
+  EXPECT_THAT(descriptors->back().link, Optional(EndsWith("/file")));
 }
 
 // With F_DUPFD_QUERY where this kernel has it, and with kcmp(2).

@@ -49,7 +49,7 @@ std::string ContentOf(const PageSink& sink) {
 const PageRun kHeldRuns[] = {{RemoteAddress(7 * kPage), 2}, {RemoteAddress(40 * kPage), 1}};
 
 TEST(HeldPagesTest, WritesLaterWhatItHasRead) {
-  HeldPages held(3 * kPage);
+  HeldPages held({.likely = 3 * kPage});
   PageSink sink = NewSink();
   ASSERT_EQ(held.Read(PagesByNumber(), kHeldRuns, sink).value(), true);
   EXPECT_EQ(sink.offset(), 3 * kPage);
@@ -65,7 +65,7 @@ TEST(HeldPagesTest, WritesLaterWhatItHasRead) {
 }
 
 TEST(HeldPagesTest, WritesBehindWhatIsThere) {
-  HeldPages held(3 * kPage);
+  HeldPages held({.likely = 3 * kPage});
   PageSink sink = NewSink();
   ASSERT_EQ(write(sink.file().get(), std::string(kPage, 'x').data(), kPage), std::ptrdiff_t{kPage});
   sink.Account(RemoteAddress(kPage), 1);
@@ -76,22 +76,31 @@ TEST(HeldPagesTest, WritesBehindWhatIsThere) {
 
 TEST(HeldPagesTest, LeavesToOthersWhatItHasNoRoomFor) {
   for (const uint64_t room : {uint64_t{0}, uint64_t{2 * kPage}, HeldPages::kMost + 1}) {
-    HeldPages held(room);
+    HeldPages held({.likely = room});
     PageSink sink = NewSink();
     EXPECT_EQ(held.Read(PagesByNumber(), kHeldRuns, sink).value(), false) << room;
     EXPECT_EQ(sink.offset(), 0U);
     EXPECT_TRUE(held.Write().ok());
   }
-  HeldPages held(6 * kPage);
+  HeldPages held({.likely = 6 * kPage});
   PageSink sink = NewSink();
   EXPECT_EQ(held.Read(PagesByNumber(), kHeldRuns, sink).value(), true);
   EXPECT_EQ(held.Read(PagesByNumber(), kHeldRuns, sink).value(), false) << "it has some of another";
 }
 
+TEST(HeldPagesTest, HasSpareRoomForWhatCameSince) {
+  HeldPages held({.likely = kPage, .spare = 2 * kPage});
+  PageSink sink = NewSink();
+  ASSERT_EQ(held.Read(PagesByNumber(), kHeldRuns, sink).value(), true);
+  ASSERT_TRUE(held.Write().ok());
+  EXPECT_EQ(ContentOf(sink),
+            std::string(kPage, 7) + std::string(kPage, 8) + std::string(kPage, 40));
+}
+
 // By two threads, the first of which has the beginning of a run that the other goes on with.
 TEST(HeldPagesTest, ReadsManyInTheirOrder) {
   constexpr uint64_t kMany = 2000;
-  HeldPages held(kMany * kPage);
+  HeldPages held({.likely = kMany * kPage});
   PageSink sink = NewSink();
   const PageRun runs[] = {{RemoteAddress(7 * kPage), 3},
                           {RemoteAddress(100 * kPage), kMany - 7},
@@ -110,10 +119,10 @@ TEST(HeldPagesTest, ReadsManyInTheirOrder) {
 }
 
 TEST(HeldPagesTest, HoldsNothingOfWhatCannotBeRead) {
-  HeldPages held(3 * kPage);
+  HeldPages held({.likely = 3 * kPage});
   PageSink sink = NewSink();
   EXPECT_TRUE(absl::IsNotFound(held.Read(PagesThatAreGone(), kHeldRuns, sink).status()));
-  HeldPages many(HeldPages::kMost);
+  HeldPages many({.likely = HeldPages::kMost});
   const PageRun large[] = {{RemoteAddress(kPage), HeldPages::kMost / kPage}};
   EXPECT_TRUE(absl::IsNotFound(many.Read(PagesThatAreGone(), large, sink).status()));
   EXPECT_EQ(sink.offset(), 0U);
@@ -121,7 +130,7 @@ TEST(HeldPagesTest, HoldsNothingOfWhatCannotBeRead) {
 }
 
 TEST(HeldPagesTest, SaysThatTheDiskIsFull) {
-  HeldPages held(3 * kPage);
+  HeldPages held({.likely = 3 * kPage});
   PageSink sink = PageSink::ToFile(UniqueFd(open("/dev/full", O_RDWR | O_CLOEXEC)), 1);
   ASSERT_EQ(held.Read(PagesByNumber(), kHeldRuns, sink).value(), true);
   EXPECT_EQ(FailureOf(held.Write()), Failure::kNoSpace);

@@ -5,8 +5,12 @@
 #include <unistd.h>
 
 #include <cstddef>
+#include <cstdint>
+#include <cstdio>
 #include <cstring>
+#include <fstream>
 #include <memory>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -38,6 +42,45 @@ bool CanPopulate() {
   void* const page = mmap(nullptr, static_cast<size_t>(sysconf(_SC_PAGESIZE)),
                           PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   return madvise(page, 1, MADV_POPULATE_WRITE) == 0;
+}
+
+// What of the mapping that has the address are huge pages.
+size_t HugeBytes(const void* address) {
+  std::ifstream smaps("/proc/self/smaps");
+  bool is_it = false;
+  for (std::string line; std::getline(smaps, line);) {
+    uintptr_t start = 0;
+    uintptr_t end = 0;
+    size_t kib = 0;
+    if (sscanf(line.c_str(), "%zx-%zx ", &start, &end) == 2) {
+      const auto at = reinterpret_cast<uintptr_t>(address);
+      is_it = start <= at && at < end;
+    } else if (is_it && sscanf(line.c_str(), "AnonHugePages: %zu kB", &kib) == 1) {
+      return kib << 10;
+    }
+  }
+  return 0;
+}
+
+// Whatever glibc writes between blocks, and wherever its heap ends by then. The first test, for
+// those below leave a reserve.
+TEST(HeapTest, HugePagesComeWhole) {
+#if defined(__SANITIZE_ADDRESS__)
+  GTEST_SKIP() << "the sanitizer has a heap of its own";
+#endif
+  constexpr size_t kHuge = 2 << 20;
+  const auto comes_whole = [](void* block) {
+    const uint64_t whole = (reinterpret_cast<uint64_t>(block) + kHuge - 1) / kHuge * kHuge;
+    madvise(reinterpret_cast<void*>(whole), kHuge, MADV_HUGEPAGE);
+    *reinterpret_cast<volatile char*>(whole) = 1;
+    return HugeBytes(reinterpret_cast<void*>(whole)) >= kHuge;
+  };
+  void* const other =
+      mmap(nullptr, 2 * kHuge, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (!CanPopulate() || !comes_whole(other)) GTEST_SKIP() << "no huge pages here";
+  ReserveHeap(3 * kHuge);
+  const auto block = std::make_unique_for_overwrite<char[]>(kHuge);
+  EXPECT_EQ(HugeBytes(block.get()), 3 * kHuge);
 }
 
 TEST(HeapTest, WhatIsReservedComesWithoutFaults) {
