@@ -60,7 +60,7 @@ absl::StatusOr<ProcDir> ProcDir::OpenRoot() {
     return ProcDir(std::move(dir), kProc);
   };
   static const absl::StatusOr<ProcDir> root = open();
-  return root;
+  return root.ok() ? root : open();
 }
 
 absl::StatusOr<ProcDir> ProcDir::OpenThread(pid_t tid) const {

@@ -8,6 +8,8 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdint>
+#include <optional>
 #include <string_view>
 #include <utility>
 
@@ -18,6 +20,7 @@
 #include "dumpctl/failure.h"
 #include "dumpctl/status_macros.h"
 #include "proc/fdinfo_parser.h"
+#include "proc/status_parser.h"
 #include "proc/text_fields.h"
 
 namespace dumpctl {
@@ -127,6 +130,13 @@ bool NeedsCopy(const Descriptor& descriptor, bool is_first) {
   return S_ISFIFO(stat.st_mode) || stat.st_nlink == 0 || link.ends_with(" (deleted)");
 }
 
+// Whether fdinfo was read of that file. Before Linux 5.14 it does not tell.
+std::optional<bool> TellsOf(std::string_view info_text, const struct stat& stat) {
+  const std::string_view ino = StatusValue(info_text, "ino");
+  if (ino.empty()) return std::nullopt;
+  return NumberOf<uint64_t>(ino) == stat.st_ino;
+}
+
 // What is read one by one of a running task may be of two files that had the number one after the
 // other, and such a file there is none.
 absl::StatusOr<Descriptor> PeekDescriptor(const ProcDir& task, const Glance& glance) {
@@ -139,7 +149,9 @@ absl::StatusOr<Descriptor> PeekDescriptor(const ProcDir& task, const Glance& gla
     RETURN_IF_ERROR(StatOf(task, glance.number, descriptor.stat));
     const bool same =
         descriptor.stat.st_dev == before.st_dev && descriptor.stat.st_ino == before.st_ino;
-    if (same || look == kLooks) return descriptor;
+    // The glance may be of long ago, and another file have had the number between.
+    const bool told = TellsOf(descriptor.info_text, descriptor.stat).value_or(look > 1);
+    if ((same && told) || look == kLooks) return descriptor;
     before = descriptor.stat;
   }
 }

@@ -70,8 +70,13 @@ absl::StatusOr<ImageDirectory::Opened> ImageDirectory::OpenLocked(const std::str
         absl::StrCat("images directory ", path,
                      ": another dump is being written there; wait for it or choose another -D"));
   }
-  ASSIGN_OR_RETURN(std::vector<std::string> there, Staging::CleanUp(BorrowedFd(directory)));
-  return Opened{ImageDirectory(path, std::move(directory)), std::move(there)};
+  absl::StatusOr<std::vector<std::string>> there = Staging::CleanUp(BorrowedFd(directory));
+  if (!there.ok()) {
+    return MakeFailure(Failure::kImagesDir, there.status().code(),
+                       absl::StrCat("images directory ", path, ": ", there.status().message(),
+                                    "; choose another -D"));
+  }
+  return Opened{ImageDirectory(path, std::move(directory)), *std::move(there)};
 }
 
 absl::StatusOr<ImageDirectory> ImageDirectory::Open(const std::string& path) {

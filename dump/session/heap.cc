@@ -33,46 +33,47 @@ void Populate(uint64_t begin, uint64_t end) {
   Advise(begin, end, static_cast<uint64_t>(sysconf(_SC_PAGESIZE)), MADV_POPULATE_WRITE);
 }
 
-// Where the next blocks are to lie.
+// What glibc has behind its last block, where large ones come to lie. None of a sanitizer's heap.
 struct Rest {
   uint64_t begin = 0;
-  uint64_t written = 0;  // up to where glibc has written to it
   uint64_t end = 0;
+
+  uint64_t size() const { return end - begin; }
 };
 
-// So much of it, or more.
-//
-// glibc writes behind each block how much is left. So it is asked for no block as large as that:
-// one page that is there keeps a huge one from coming.
-Rest TakeRest(size_t bytes) {
-  constexpr int kUsualPad = 128 << 10;
-  constexpr size_t kMostAsked = 1 << 20;
-  void* const before = sbrk(0);
-  std::unique_ptr<void, decltype(&free)> next(nullptr, free);
-  mallopt(M_TOP_PAD, static_cast<int>(bytes + kHugePage));
-  // With its head it does not fit into what is left behind the last block. What was freed between
-  // others may have room for it.
-  size_t size = mallinfo2().keepcost;
-  do {
-    next.reset(malloc(size));
-    size = 2 * size + kBlockHead;
-  } while (sbrk(0) == before && size < kMostAsked);
-  mallopt(M_TOP_PAD, kUsualPad);
-  const auto begin = reinterpret_cast<uint64_t>(next.get());
-  return {.begin = begin,
-          .written = begin + malloc_usable_size(next.get()) + kBlockHead,
-          .end = reinterpret_cast<uint64_t>(sbrk(0))};
+Rest RestOfHeap() {
+  const auto end = reinterpret_cast<uint64_t>(sbrk(0));
+  return {end - mallinfo2().keepcost, end};
 }
 
-// Has the next block begin with a huge page. What lies before it is left out, and is never touched;
-// where that is more than a huge page, it has been reserved before, and is not.
-uint64_t BeginOfHuge(const Rest& rest) {
-  const uint64_t huge = UpTo(kHugePage, rest.written);
-  if (rest.written - rest.begin >= kHugePage || huge >= rest.end) return rest.begin;
+// By so much, or more; not where there is no room for it.
+//
+// glibc writes behind each block how much is left, and one page that is there keeps a huge one from
+// coming. So it is asked for a block that ends about where its memory does.
+void Enlarge(size_t rest, size_t bytes) {
+  constexpr int kUsualPad = 128 << 10;
+  constexpr int kUsualMappings = 65536;
+  void* const before = sbrk(0);
+  std::unique_ptr<void, decltype(&free)> block(nullptr, free);
+  mallopt(M_TOP_PAD, static_cast<int>(bytes));
+  mallopt(M_MMAP_MAX, 0);
+  // With its head it does not fit into the rest. What was freed between others may have room for
+  // it.
+  for (size_t size = rest; size <= rest + bytes; size = 2 * size + kBlockHead) {
+    block.reset(malloc(size));
+    if (block == nullptr || sbrk(0) != before) break;
+  }
+  mallopt(M_MMAP_MAX, kUsualMappings);
+  mallopt(M_TOP_PAD, kUsualPad);
+}
+
+// Has the next block begin there, with a huge page: what lies before it is left out, and is never
+// touched.
+void LeaveOut(uint64_t begin, uint64_t huge) {
   static void* volatile left_out;
-  left_out = malloc(huge - rest.begin - kBlockHead);
+  // With its own head, and that of the next.
+  left_out = malloc(huge - begin - 2 * kBlockHead);
   (void)left_out;
-  return huge;
 }
 
 }  // namespace
@@ -88,10 +89,28 @@ void ReserveHeap(size_t bytes) {
   constexpr size_t kMost = 256 << 20;
   bytes = std::min(bytes, kMost);
   if (bytes % kHugePage >= kHugePage / 2) bytes = UpTo(kHugePage, bytes);
-  const Rest rest = TakeRest(bytes);
-  const uint64_t begin = bytes >= kHugePage ? BeginOfHuge(rest) : rest.begin;
-  // Where glibc had another place the pages come one by one.
-  if (begin < rest.end && rest.end - begin >= bytes) Populate(begin, begin + bytes);
+
+  static uint64_t populated;  // up to here, from the rest's beginning on
+  const Rest before = RestOfHeap();
+  if (before.size() == 0) return;
+  const bool is_first = populated <= before.begin;
+  if (!is_first && populated - before.begin >= bytes) return;
+  if (before.size() < bytes + kHugePage) {
+    Enlarge(before.size(), bytes + 2 * kHugePage - before.size());
+  }
+  const Rest rest = RestOfHeap();
+  uint64_t begin = std::max(rest.begin, populated);
+  uint64_t end = rest.begin + bytes;
+  if (is_first && bytes >= kHugePage && before.size() < kHugePage) {
+    // What glibc had before may be written to up to its end.
+    begin = UpTo(kHugePage, before.end + 2 * kBlockHead);
+    end = begin + bytes;
+    if (end <= rest.end) LeaveOut(rest.begin, begin);
+  }
+  // Where glibc has another place for it the pages come one by one.
+  if (end > rest.end) return;
+  Populate(begin, end);
+  populated = end;
 }
 
 }  // namespace dumpctl

@@ -81,12 +81,19 @@ size_t QuickCountOfDescriptors(std::span<const Target> targets) {
   return count;
 }
 
-// Whether they have sockets, or may have some.
+// To look at so many of them takes less time than to ask for the sockets of others.
+constexpr size_t kFewDescriptors = 32;
+
+// Whether they have sockets, or may have some: where they are more, which kernels before Linux 6.2
+// do not tell at once.
 bool HasSockets(std::span<const Target> targets, Preflight& preflight) {
   bool found = false;
+  size_t count = 0;
   for (const Target& target : targets) {
     absl::StatusOr<std::vector<Glance>> glances = GlanceAtDescriptors(target.dir);
     if (!glances.ok()) return true;
+    count += glances->size();
+    if (count > kFewDescriptors) return true;
     found = found || std::any_of(glances->begin(), glances->end(), [](const Glance& glance) {
               return S_ISSOCK(glance.stat.st_mode);
             });
@@ -192,8 +199,6 @@ absl::StatusOr<Preflight> RunPreflight(const DumpOptions& options, std::span<con
   // Loading what reads them takes as long as reading some hundred of them twice otherwise.
   constexpr size_t kManyDescriptors = 250;
   const bool many = descriptors >= kManyDescriptors;
-  // To look at so many of them takes less time than to ask for the sockets of others.
-  constexpr size_t kFewDescriptors = 32;
   // Where there can be none, who needs one says so.
   if (many) preflight.peek_guardian->Start().IgnoreError();
   RETURN_IF_ERROR(ReadMaps(targets, descriptors, features, preflight));

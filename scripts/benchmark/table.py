@@ -19,6 +19,7 @@ def _machine(result):
         f"Linux {result['machine']['kernel']}; images in the page cache of {result['filesystem']}; "
         f"stock criu {result['criu']} (CRIU_FAULT={result['criu_fault']})"
         + "".join(f", for that of {suite} does not run here" for suite in result["criu_missing"])
+        + ("" if result["run"] == "tmpfs" else f"; /run is on {result['run']}")
     )
 
 

@@ -1,9 +1,10 @@
 #!/usr/bin/python3
 """scripts/bench itself, with one dump of a small process each: that it measures, not what.
 
-  run_bench.py figures|without_sid|neither BUILD
+  run_bench.py figures|run_on_disk|without_sid|neither BUILD
 
-figures: all are there; of a thread that keeps writing, too. without_sid: sid's root of stock criu
+figures: all are there; of a thread that keeps writing, too. run_on_disk: stock finds nothing that it
+has learnt of the kernel, and it is said. without_sid: sid's root of stock criu
 cannot be made, or holds nothing: trixie's takes its place, and it is said. neither: nor can trixie's
 be made. Exit status: 0 passed, 1 failed, 77 skipped.
 """
@@ -71,6 +72,17 @@ def figures(build, _):
     require(filesystem in known, f"{filesystem} is none of {known}")
 
 
+def run_on_disk(build, _):
+    result = bench(build, "--suite", "trixie", "--json", "--run-on-disk", "tiny")
+    expect_figures(rows_of(result)["tiny"])
+    where = json.loads(result.stdout)["run"]
+    require(where != "tmpfs", "/run is a tmpfs")
+    kept = os.path.join(build, "bench-run")
+    require(not os.path.exists(os.path.join(kept, "criu.kdat")), "stock has kept what it has learnt")
+    result = bench(build, "--suite", "trixie", "--run-on-disk", "tiny")
+    require(f"; /run is on {where}; medians" in result.stdout, f"it is not said: {result.stdout}")
+
+
 def _cache_without_sid(cache, root):
     """As scripts/stock-criu keeps it, and a mmdebstrap that makes nothing."""
     os.symlink(root, os.path.join(cache, os.path.basename(root)))
@@ -105,7 +117,7 @@ def neither(build, root):
 
 
 def main():
-    how = {function.__name__: function for function in (figures, without_sid, neither)}[sys.argv[1]]
+    how = {function.__name__: function for function in (figures, run_on_disk, without_sid, neither)}[sys.argv[1]]
     if os.geteuid() != 0:
         print("SKIP: only root can dump")
         sys.exit(SKIPPED)
