@@ -50,34 +50,25 @@ struct SocketLayout {
   std::array<OptionPlace, kMostOptions> options;  // of a sock
 };
 
-struct OptionMember {
-  std::string_view name;
-  uint32_t size;
-};
-
-constexpr OptionMember kOfCommon[] = {
-    {"skc_bound_dev_if", 4},
-    {"skc_flags", 8},
-    {"skc_reuse", 1},
-    {"skc_reuseport", 1},
-};
-constexpr OptionMember kOfSock[] = {
-    {"sk_type", 2},           {"sk_protocol", 2},        {"sk_no_check_tx", 1},
-    {"sk_rcvbuf", 4},         {"sk_sndbuf", 4},          {"sk_rcvlowat", 4},
-    {"sk_userlocks", 1},      {"sk_priority", 4},        {"sk_mark", 4},
-    {"sk_lingertime", 8},     {"sk_rcvtimeo", 8},        {"sk_sndtimeo", 8},
-    {"sk_filter", 8},         {"sk_tsflags", 4},         {"sk_bind_phc", 4},
-    {"sk_peek_off", 4},       {"sk_max_pacing_rate", 8}, {"sk_reserved_mem", 4},
-    {"sk_scm_recv_flags", 1},
+constexpr std::string_view kOfCommon[] = {"skc_bound_dev_if", "skc_flags", "skc_reuse",
+                                          "skc_reuseport"};
+constexpr std::string_view kOfSock[] = {
+    "sk_type",     "sk_protocol",        "sk_no_check_tx",  "sk_rcvbuf",         "sk_sndbuf",
+    "sk_rcvlowat", "sk_userlocks",       "sk_priority",     "sk_mark",           "sk_lingertime",
+    "sk_rcvtimeo", "sk_sndtimeo",        "sk_filter",       "sk_tsflags",        "sk_bind_phc",
+    "sk_peek_off", "sk_max_pacing_rate", "sk_reserved_mem", "sk_scm_recv_flags",
 };
 static_assert(std::size(kOfCommon) + std::size(kOfSock) < kMostOptions);
 
-// A kernel may lack some, with the options that they are for, or keep these elsewhere.
-void AddOptions(const Btf& btf, const BtfType& type, std::span<const OptionMember> members,
+// A kernel may lack some, with the options that they are for, or keep these elsewhere. Their sizes
+// change (sk_tsflags has 2 bytes on Linux 6.1), and no program is let load more than there is.
+void AddOptions(const Btf& btf, const BtfType& type, std::span<const std::string_view> members,
                 SocketLayout& layout) {
-  for (const OptionMember& member : members) {
-    const absl::StatusOr<uint32_t> offset = btf.ByteOf(type, member.name);
-    if (offset.ok()) layout.options.at(layout.option_count++) = {*offset, member.size};
+  for (const std::string_view member : members) {
+    const absl::StatusOr<uint32_t> offset = btf.ByteOf(type, member);
+    const absl::StatusOr<uint32_t> size = btf.SizeOf(type, member);
+    if (!offset.ok() || !size.ok()) continue;
+    layout.options.at(layout.option_count++) = {*offset, *size};
   }
 }
 

@@ -202,23 +202,13 @@ absl::StatusOr<uint32_t> Btf::ByteOf(const BtfType& type, std::string_view membe
   return found.bits / 8;
 }
 
-absl::StatusOr<BtfType> Btf::StructOf(const BtfType& type, std::string_view member) const {
-  ASSIGN_OR_RETURN(const Member found, FindMember(type, member));
-  bool pointed = false;
-  uint32_t id = found.type;
-  // Through its other names, and what is said of it.
+absl::StatusOr<BtfType> Btf::FindBehind(uint32_t id, const BtfType& near) const {
   for (size_t steps = 0; id != 0; ++steps) {
     if (steps == kMostParts) return absl::DataLossError("a type of BTF is another name of itself");
-    ASSIGN_OR_RETURN(const BtfType at, FindId(id, type));
+    ASSIGN_OR_RETURN(const BtfType at, FindId(id, near));
     const Record record = RecordAt(at.position);
     if (record.size == 0) return WhyNoRecordAt(at.position);
     switch (record.kind) {
-      case BTF_KIND_STRUCT:
-      case BTF_KIND_UNION:
-        return at;
-      case BTF_KIND_PTR:
-        if (std::exchange(pointed, true)) return NoSuch("struct", member);
-        break;
       case BTF_KIND_TYPEDEF:
       case BTF_KIND_VOLATILE:
       case BTF_KIND_CONST:
@@ -226,11 +216,41 @@ absl::StatusOr<BtfType> Btf::StructOf(const BtfType& type, std::string_view memb
       case BTF_KIND_TYPE_TAG:
         break;
       default:
-        return NoSuch("struct", member);
+        return at;
     }
     id = record.type;
   }
-  return NoSuch("struct", member);
+  return NoSuch("type", "void");
+}
+
+absl::StatusOr<uint32_t> Btf::SizeOf(const BtfType& type, std::string_view member) const {
+  ASSIGN_OR_RETURN(const Member found, FindMember(type, member));
+  if (found.is_bit_field) return 1;
+  ASSIGN_OR_RETURN(const BtfType at, FindBehind(found.type, type));
+  const Record record = RecordAt(at.position);
+  switch (record.kind) {
+    case BTF_KIND_INT:
+    case BTF_KIND_ENUM:
+    case BTF_KIND_ENUM64:
+      return record.type;  // which is its size there
+    case BTF_KIND_PTR:
+      return sizeof(uint64_t);
+    default:
+      return NoSuch("number", member);
+  }
+}
+
+absl::StatusOr<BtfType> Btf::StructOf(const BtfType& type, std::string_view member) const {
+  ASSIGN_OR_RETURN(const Member found, FindMember(type, member));
+  absl::StatusOr<BtfType> at = FindBehind(found.type, type);
+  if (at.ok() && RecordAt(at->position).kind == BTF_KIND_PTR) {
+    at = FindBehind(RecordAt(at->position).type, type);
+  }
+  if (absl::IsNotFound(at.status())) return NoSuch("struct", member);
+  RETURN_IF_ERROR(at.status());
+  const uint32_t kind = RecordAt(at->position).kind;
+  if (kind != BTF_KIND_STRUCT && kind != BTF_KIND_UNION) return NoSuch("struct", member);
+  return *at;
 }
 
 absl::StatusOr<Btf::Member> Btf::FindMember(const BtfType& type, std::string_view member) const {

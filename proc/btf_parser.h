@@ -48,6 +48,9 @@ class Btf {
   // The same of any, bit-fields too: the byte that its first bit is in.
   absl::StatusOr<uint32_t> ByteOf(const BtfType& type, std::string_view member) const;
 
+  // How many bytes it has; of a bit-field, 1. NotFound where it is no number and no pointer.
+  absl::StatusOr<uint32_t> SizeOf(const BtfType& type, std::string_view member) const;
+
   // The struct or union that a member is, or points to. Who asks so, and not for what it is called,
   // notices that a kernel keeps something else there.
   absl::StatusOr<BtfType> StructOf(const BtfType& type, std::string_view member) const;
@@ -69,6 +72,8 @@ class Btf {
   Record RecordAt(size_t position) const;
   absl::Status WhyNoRecordAt(size_t position) const;
   absl::StatusOr<BtfType> FindId(uint32_t id, const BtfType& near) const;
+  // What it is, behind its other names and what is said of it. NotFound for void.
+  absl::StatusOr<BtfType> FindBehind(uint32_t id, const BtfType& near) const;
 
   std::string_view types_;
   std::string_view strings_;

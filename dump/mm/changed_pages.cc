@@ -14,11 +14,12 @@ constexpr uint64_t kSampledPages = ChangedPages::kTable / 4;
 
 bool IsWritten(uint64_t entry) { return (entry & abi::kPagemapSoftDirty) != 0; }
 
-// Anonymous and mapped here alone: no file's page, none that the kernel has merged with others, and
-// none of zeros, which may be in many places.
-bool IsOfThisPlace(uint64_t entry) {
-  return (entry & abi::kPagemapPresent) != 0 && (entry & abi::kPagemapExclusive) != 0 &&
-         (entry & abi::kPagemapFile) == 0 && (entry & abi::kPagemapFrame) != 0;
+// Anonymous: no file's page, none that the kernel has merged with others, and none of zeros, which
+// may be in many places.
+bool IsOfThisPlace(uint64_t entry, bool merged, const ZeroFrames& zeros) {
+  const bool alone = (entry & abi::kPagemapExclusive) != 0;
+  return (entry & abi::kPagemapPresent) != 0 && (entry & abi::kPagemapFile) == 0 &&
+         (entry & abi::kPagemapFrame) != 0 && (alone || (!merged && !MayBeZeroPage(entry, zeros)));
 }
 
 // The mark of another one's write protection may stand where a page was given back.
@@ -45,7 +46,7 @@ bool ChangedPages::IsInPlace(uint64_t first, std::span<const uint64_t> entries) 
 void ChangedPages::TakeSamples(uint64_t first, std::span<const uint64_t> entries) {
   uint64_t next = 0;
   for (uint64_t i = 0; i < entries.size(); ++i) {
-    if (first + i < next || !IsOfThisPlace(entries[i])) continue;
+    if (first + i < next || !IsOfThisPlace(entries[i], merged_, zeros_)) continue;
     samples_.push_back({first + i, entries[i] & abi::kPagemapFrame});
     next = (first + i) / kSampledPages * kSampledPages + kSampledPages;
   }

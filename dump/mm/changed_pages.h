@@ -22,16 +22,18 @@ struct PageSample {
 // - A page of zeros that is mapped where memory was given back and then read has none.
 // - Nor have pages that mremap(2) has moved by whole page tables, 2 MiB of addresses at once: they
 //   take their bits along to where others were (Linux 6.1 and 6.12).
-// So of each 2 MiB a few frames are remembered that no other mapping can have. One of them that is
-// where it was, and not written to, is a table that is where it was. Where none is, all is changed.
+// So of each 2 MiB a few frames are remembered that are nowhere else in the process. One of them
+// that is where it was, and not written to, is a table that is where it was. Where none is, all is
+// changed.
 class ChangedPages {
  public:
   static constexpr uint64_t kTable = 512;  // pages that one page table maps
 
   // `samples`: of the time when the bits were cleared, ascending. With none of a table all in it is
-  // changed. Both outlive this.
-  ChangedPages(std::span<const PageSample> samples, const ZeroFrames& zeros)
-      : known_(samples), zeros_(zeros) {}
+  // changed. Both outlive this. `merged`: a frame that others have as well may be at several places
+  // of the process (KSM); else they have it from a fork(2), at one place each.
+  ChangedPages(std::span<const PageSample> samples, const ZeroFrames& zeros, bool merged)
+      : known_(samples), zeros_(zeros), merged_(merged) {}
 
   // The entries of pages from `first` on, of one table. To be called with ascending ones.
   void Add(uint64_t first, std::span<const uint64_t> entries);
@@ -47,6 +49,7 @@ class ChangedPages {
 
   std::span<const PageSample> known_;
   const ZeroFrames& zeros_;
+  bool merged_;
   std::vector<AddressRange> changed_;
   std::vector<PageSample> samples_;
 };

@@ -7,6 +7,8 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdint>
+#include <fstream>
 #include <span>
 #include <utility>
 
@@ -61,6 +63,14 @@ void AddByTables(RemoteAddress at, std::span<const uint64_t> entries, ChangedPag
     entries = entries.subspan(n);
     page += n;
   }
+}
+
+// Whether the kernel has pages that it has merged (ksm.rst in its admin guide), for all that can be
+// known.
+bool HasMergedPages() {
+  std::ifstream file("/sys/kernel/mm/ksm/pages_shared");
+  uint64_t pages = 1;
+  return !(file >> pages) || pages != 0;
 }
 
 // Of huge pages the kernel keeps no such bits, and the vDSO is its own.
@@ -132,13 +142,16 @@ absl::StatusOr<SoftDirtyPages> FindSoftDirty(const ProcDir& task, const VmaList&
     ASSIGN_OR_RETURN(const bool believed, IsMarked(pagemap, known->witness));
     if (believed) samples = known->samples;
   }
-  ChangedPages changed(samples, FindZeroFrames());
+  const bool merged = HasMergedPages();
+  ChangedPages changed(samples, FindZeroFrames(), merged);
   for (const AddressRange& range : WholeTables(runs)) {
     RETURN_IF_ERROR(pagemap.ForEach(range.start, range.end,
                                     [&](RemoteAddress at, std::span<const uint64_t> entries) {
                                       AddByTables(at, entries, changed);
                                     }));
   }
+  // Samples that others have as well may be of pages that were merged meanwhile.
+  if (!merged && HasMergedPages()) changed.samples().clear();
   SoftDirtyPages found;
   found.changed = UnionOf(changed.changed(), Untold(vmas));
   found.next = {FindWitness(vmas, runs), std::move(changed.samples())};

@@ -30,8 +30,8 @@ std::vector<uint64_t> Table(uint64_t frame) {
   return entries;
 }
 
-std::vector<PageSample> SamplesOf(std::span<const uint64_t> entries) {
-  ChangedPages pages({}, kZeros);
+std::vector<PageSample> SamplesOf(std::span<const uint64_t> entries, bool merged = true) {
+  ChangedPages pages({}, kZeros, merged);
   pages.Add(kFirst, entries);
   return pages.samples();
 }
@@ -39,7 +39,7 @@ std::vector<PageSample> SamplesOf(std::span<const uint64_t> entries) {
 std::vector<AddressRange> Changed(std::span<const PageSample> samples,
                                   std::span<const uint64_t> entries,
                                   const ZeroFrames& zeros = kZeros) {
-  ChangedPages pages(samples, zeros);
+  ChangedPages pages(samples, zeros, true);
   pages.Add(kFirst, entries);
   return pages.changed();
 }
@@ -110,10 +110,16 @@ TEST(ChangedPagesTest, SamplesAreOfNothingThatMayBeElsewhere) {
   EXPECT_THAT(SamplesOf(others), ElementsAre(PageSample{kFirst + 5, 902}));
 }
 
+TEST(ChangedPagesTest, PagesThatForkedProcessesShareAreAtOnePlaceEach) {
+  const uint64_t others[] = {Shared(kZeros.page), Shared(2000) | abi::kPagemapFile, Shared(2001)};
+  EXPECT_THAT(SamplesOf(others), IsEmpty());
+  EXPECT_THAT(SamplesOf(others, false), ElementsAre(PageSample{kFirst + 2, 2001}));
+}
+
 TEST(ChangedPagesTest, TablesHaveTheirOwnSamples) {
   std::vector<PageSample> samples = {
       {kFirst, 1000}, {kFirst + kTable, 2000}, {kFirst + 3 * kTable, 3000}};
-  ChangedPages pages(samples, kZeros);
+  ChangedPages pages(samples, kZeros, true);
   const std::vector<uint64_t> one = {Own(1000), Own(1001)};
   const std::vector<uint64_t> other = {Own(2001), Own(2000)};
   const std::vector<uint64_t> last = {Own(3000), Own(1)};

@@ -224,6 +224,33 @@ TEST(BtfTest, KnowsTheStructsOfMembers) {
   }
 }
 
+TEST(BtfTest, KnowsTheSizesOfMembers) {
+  BtfBuilder builder;
+  const uint32_t number = builder.Add(BTF_KIND_INT, "unsigned short", 0, 2, {16});
+  const uint32_t name = builder.Add(BTF_KIND_TYPEDEF, "u16", 0, number);
+  const uint32_t pointer = builder.Add(BTF_KIND_PTR, "", 0, number);
+  const uint32_t color = builder.Add(BTF_KIND_ENUM, "color", 1, 4, {0, 1});
+  const uint32_t part = builder.AddStruct("part", {{"number", number, 0}});
+  builder.AddStruct("whole",
+                    {{"named", name, 0},
+                     {"points", pointer, 64},
+                     {"color", color, 128},
+                     {"part", part, 192},
+                     {"bits", number, 3u << 24 | 256}},
+                    BTF_KIND_STRUCT, true);
+  const std::string bytes = builder.Bytes();
+  auto btf = Btf::Parse(bytes);
+  constexpr BtfName kWhole[] = {{BtfKind::kStruct, "whole"}};
+  const BtfType whole = btf->Find(kWhole)->front();
+  EXPECT_EQ(*btf->SizeOf(whole, "named"), 2u);
+  EXPECT_EQ(*btf->SizeOf(whole, "points"), 8u);
+  EXPECT_EQ(*btf->SizeOf(whole, "color"), 4u);
+  EXPECT_EQ(*btf->SizeOf(whole, "bits"), 1u);
+  for (const char* const member : {"part", "no_such"}) {
+    EXPECT_EQ(btf->SizeOf(whole, member).status().code(), absl::StatusCode::kNotFound) << member;
+  }
+}
+
 TEST(BtfTest, DoesNotGoInCircles) {
   BtfBuilder builder;
   builder.AddStruct("area", {{"", 1, 0}, {"", 1, 64}});

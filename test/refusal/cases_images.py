@@ -5,7 +5,7 @@ import subprocess
 
 import sandbox
 from registry import case, case_each
-from scene import contents, require, wait_until
+from scene import contents, require, skip_without, wait_until
 
 _MS_RDONLY, _MS_REMOUNT, _MS_BIND = 1, 32, 4096
 
@@ -52,6 +52,19 @@ def directory_not_writable(scene):
     sandbox.mount(None, scene.images, None, _MS_BIND | _MS_REMOUNT | _MS_RDONLY)
     _expect_refused(scene, scene.images, "ImagesDir", scene.images, "Read-only file system", "-D")
     scene.expect_images({})
+
+
+@case
+def directory_not_searchable(scene):
+    """Which can be opened, and not be looked into."""
+    witness = scene.witness()
+    os.chmod(scene.images, 0o444)
+    wrapper = [skip_without("setpriv"), "--bounding-set", "-dac_override,-dac_read_search"]
+    result = scene.dump(witness.pid, wrapper=wrapper)
+    os.chmod(scene.images, 0o755)
+    scene.expect_failure(result, "ImagesDir", scene.images, "choose another -D")
+    scene.expect_images({})
+    witness.expect_unharmed()
 
 
 @case

@@ -8,6 +8,7 @@ import xml.etree.ElementTree
 
 from registry import Skipped, case, case_each
 from scene import require
+from write_tracking import watches_writes
 
 READING = ["freeze", "collect", "ask", "holdings", "share", "lock", "memory", "ghosts", "flags",
            "close"]
@@ -187,7 +188,8 @@ def trace_of_memory_that_is_written_from_within(scene, way):
     copied = bool(_spans(trace, cat="task", name="copy"))
     require(copied == (way == "cow") or way == "pre-copy", "copied or not?")
     beforehand = _spans(trace, cat="task", name="write beforehand")
-    require((way == "pre-copy") == bool(beforehand), f"beforehand: {beforehand}")
+    watched = way == "pre-copy" and watches_writes()
+    require(watched == bool(beforehand), f"beforehand: {beforehand}")
     # All else is for when it stands, unless a copy has its memory.
     frozen = _frozen(trace, witness)
     for span in _spans(trace, name="write itself"):
