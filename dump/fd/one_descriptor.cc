@@ -9,7 +9,6 @@
 
 #include <cerrno>
 #include <cstdint>
-#include <optional>
 #include <string_view>
 #include <utility>
 
@@ -130,11 +129,10 @@ bool NeedsCopy(const Descriptor& descriptor, bool is_first) {
   return S_ISFIFO(stat.st_mode) || stat.st_nlink == 0 || link.ends_with(" (deleted)");
 }
 
-// Whether fdinfo was read of that file. Before Linux 5.14 it does not tell.
-std::optional<bool> TellsOf(std::string_view info_text, const struct stat& stat) {
-  const std::string_view ino = StatusValue(info_text, "ino");
-  if (ino.empty()) return std::nullopt;
-  return NumberOf<uint64_t>(ino) == stat.st_ino;
+// Whether fdinfo was read of that file, as far as it tells: since Linux 5.14, and not of each file
+// system (an overlay's numbers may be others than stat(2) says).
+bool TellsOf(std::string_view info_text, const struct stat& stat) {
+  return NumberOf<uint64_t>(StatusValue(info_text, "ino")) == stat.st_ino;
 }
 
 // What is read one by one of a running task may be of two files that had the number one after the
@@ -150,8 +148,8 @@ absl::StatusOr<Descriptor> PeekDescriptor(const ProcDir& task, const Glance& gla
     const bool same =
         descriptor.stat.st_dev == before.st_dev && descriptor.stat.st_ino == before.st_ino;
     // The glance may be of long ago, and another file have had the number between.
-    const bool told = TellsOf(descriptor.info_text, descriptor.stat).value_or(look > 1);
-    if ((same && told) || look == kLooks) return descriptor;
+    const bool near = look > 1 || TellsOf(descriptor.info_text, descriptor.stat);
+    if ((same && near) || look == kLooks) return descriptor;
     before = descriptor.stat;
   }
 }

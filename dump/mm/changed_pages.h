@@ -5,6 +5,7 @@
 #include <span>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "dump/mm/page_split.h"
 #include "proc/zero_page.h"
 
@@ -30,13 +31,15 @@ class ChangedPages {
   static constexpr uint64_t kTable = 512;  // pages that one page table maps
 
   // `samples`: of the time when the bits were cleared, ascending. With none of a table all in it is
-  // changed. Both outlive this. `merged`: a frame that others have as well may be at several places
-  // of the process (KSM); else they have it from a fork(2), at one place each.
-  ChangedPages(std::span<const PageSample> samples, const ZeroFrames& zeros, bool merged)
-      : known_(samples), zeros_(zeros), merged_(merged) {}
+  // changed. Both outlive this.
+  ChangedPages(std::span<const PageSample> samples, const ZeroFrames& zeros)
+      : known_(samples), zeros_(zeros) {}
 
   // The entries of pages from `first` on, of one table. To be called with ascending ones.
-  void Add(uint64_t first, std::span<const uint64_t> entries);
+  // `is_forked`: whether a frame that others have as well they have by fork(2) alone, so that it is
+  // at one place of each process.
+  void Add(uint64_t first, std::span<const uint64_t> entries,
+           absl::FunctionRef<bool(uint64_t frame)> is_forked);
 
   // All of them, ascending, and frames to remember if the bits are cleared now.
   std::vector<AddressRange>& changed() { return changed_; }
@@ -44,12 +47,12 @@ class ChangedPages {
 
  private:
   bool IsInPlace(uint64_t first, std::span<const uint64_t> entries);
-  void TakeSamples(uint64_t first, std::span<const uint64_t> entries);
+  void TakeSamples(uint64_t first, std::span<const uint64_t> entries,
+                   absl::FunctionRef<bool(uint64_t frame)> is_forked);
   void AddChanged(uint64_t first, uint64_t end);
 
   std::span<const PageSample> known_;
   const ZeroFrames& zeros_;
-  bool merged_;
   std::vector<AddressRange> changed_;
   std::vector<PageSample> samples_;
 };

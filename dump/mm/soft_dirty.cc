@@ -7,8 +7,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdint>
-#include <fstream>
 #include <span>
 #include <utility>
 
@@ -17,6 +15,7 @@
 #include "dumpctl/kernel_abi.h"
 #include "dumpctl/status_macros.h"
 #include "dumpctl/whole_io.h"
+#include "proc/merged_pages.h"
 #include "proc/pagemap.h"
 
 namespace dumpctl {
@@ -55,22 +54,15 @@ std::vector<AddressRange> WholeTables(std::span<const PageRun> runs) {
   return tables;
 }
 
-void AddByTables(RemoteAddress at, std::span<const uint64_t> entries, ChangedPages& changed) {
+void AddByTables(RemoteAddress at, std::span<const uint64_t> entries, const FrameFlags& flags,
+                 ChangedPages& changed) {
   for (uint64_t page = at.value() / kImagePageSize; !entries.empty();) {
     const size_t n =
         std::min<size_t>(entries.size(), ChangedPages::kTable - page % ChangedPages::kTable);
-    changed.Add(page, entries.first(n));
+    changed.Add(page, entries.first(n), [&flags](uint64_t frame) { return flags.IsForked(frame); });
     entries = entries.subspan(n);
     page += n;
   }
-}
-
-// Whether the kernel has pages that it has merged (ksm.rst in its admin guide), for all that can be
-// known.
-bool HasMergedPages() {
-  std::ifstream file("/sys/kernel/mm/ksm/pages_shared");
-  uint64_t pages = 1;
-  return !(file >> pages) || pages != 0;
 }
 
 // Of huge pages the kernel keeps no such bits, and the vDSO is its own.
@@ -138,23 +130,22 @@ absl::StatusOr<SoftDirtyPages> FindSoftDirty(const ProcDir& task, const VmaList&
                                              const SoftDirtyRecord* known) {
   ASSIGN_OR_RETURN(Pagemap pagemap, Pagemap::Open(task, features));
   std::span<const PageSample> samples;
-  if (known != nullptr && known->witness) {
+  const bool told = HasNoMergedPages(task);
+  if (known != nullptr && known->witness && told) {
     ASSIGN_OR_RETURN(const bool believed, IsMarked(pagemap, known->witness));
     if (believed) samples = known->samples;
   }
-  const bool merged = HasMergedPages();
-  ChangedPages changed(samples, FindZeroFrames(), merged);
+  const FrameFlags flags = FrameFlags::Open();
+  ChangedPages changed(samples, FindZeroFrames());
   for (const AddressRange& range : WholeTables(runs)) {
     RETURN_IF_ERROR(pagemap.ForEach(range.start, range.end,
                                     [&](RemoteAddress at, std::span<const uint64_t> entries) {
-                                      AddByTables(at, entries, changed);
+                                      AddByTables(at, entries, flags, changed);
                                     }));
   }
-  // Samples that others have as well may be of pages that were merged meanwhile.
-  if (!merged && HasMergedPages()) changed.samples().clear();
   SoftDirtyPages found;
   found.changed = UnionOf(changed.changed(), Untold(vmas));
-  found.next = {FindWitness(vmas, runs), std::move(changed.samples())};
+  if (told) found.next = {FindWitness(vmas, runs), std::move(changed.samples())};
   return found;
 }
 

@@ -36,7 +36,8 @@ struct SoftDirtyPages {
 };
 
 // `runs`: the pages that are asked for, ascending. `known`: null where nothing is known, so that
-// all are changed. A frozen task's. Takes time and memory by what is resident.
+// all are changed, as they are of a task that has pages which are merged (HasNoMergedPages). A
+// frozen task's. Takes time and memory by what is resident.
 absl::StatusOr<SoftDirtyPages> FindSoftDirty(const ProcDir& task, const VmaList& vmas,
                                              std::span<const PageRun> runs,
                                              const KernelFeatures& features,

@@ -30,17 +30,19 @@ std::vector<uint64_t> Table(uint64_t frame) {
   return entries;
 }
 
-std::vector<PageSample> SamplesOf(std::span<const uint64_t> entries, bool merged = true) {
-  ChangedPages pages({}, kZeros, merged);
-  pages.Add(kFirst, entries);
+bool IsForked(uint64_t /*frame*/) { return false; }
+
+std::vector<PageSample> SamplesOf(std::span<const uint64_t> entries, uint64_t forked = 0) {
+  ChangedPages pages({}, kZeros);
+  pages.Add(kFirst, entries, [forked](uint64_t frame) { return frame == forked; });
   return pages.samples();
 }
 
 std::vector<AddressRange> Changed(std::span<const PageSample> samples,
                                   std::span<const uint64_t> entries,
                                   const ZeroFrames& zeros = kZeros) {
-  ChangedPages pages(samples, zeros, true);
-  pages.Add(kFirst, entries);
+  ChangedPages pages(samples, zeros);
+  pages.Add(kFirst, entries, IsForked);
   return pages.changed();
 }
 
@@ -113,20 +115,20 @@ TEST(ChangedPagesTest, SamplesAreOfNothingThatMayBeElsewhere) {
 TEST(ChangedPagesTest, PagesThatForkedProcessesShareAreAtOnePlaceEach) {
   const uint64_t others[] = {Shared(kZeros.page), Shared(2000) | abi::kPagemapFile, Shared(2001)};
   EXPECT_THAT(SamplesOf(others), IsEmpty());
-  EXPECT_THAT(SamplesOf(others, false), ElementsAre(PageSample{kFirst + 2, 2001}));
+  EXPECT_THAT(SamplesOf(others, 2001), ElementsAre(PageSample{kFirst + 2, 2001}));
 }
 
 TEST(ChangedPagesTest, TablesHaveTheirOwnSamples) {
   std::vector<PageSample> samples = {
       {kFirst, 1000}, {kFirst + kTable, 2000}, {kFirst + 3 * kTable, 3000}};
-  ChangedPages pages(samples, kZeros, true);
+  ChangedPages pages(samples, kZeros);
   const std::vector<uint64_t> one = {Own(1000), Own(1001)};
   const std::vector<uint64_t> other = {Own(2001), Own(2000)};
   const std::vector<uint64_t> last = {Own(3000), Own(1)};
-  pages.Add(kFirst, one);
-  pages.Add(kFirst + kTable, other);
-  pages.Add(kFirst + 2 * kTable, one);
-  pages.Add(kFirst + 3 * kTable, last);
+  pages.Add(kFirst, one, IsForked);
+  pages.Add(kFirst + kTable, other, IsForked);
+  pages.Add(kFirst + 2 * kTable, one, IsForked);
+  pages.Add(kFirst + 3 * kTable, last, IsForked);
   EXPECT_THAT(pages.changed(), ElementsAre(Range(kFirst + kTable, kFirst + kTable + 2),
                                            Range(kFirst + 2 * kTable, kFirst + 2 * kTable + 2)));
 }

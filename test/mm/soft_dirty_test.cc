@@ -4,6 +4,10 @@
 #include <signal.h>
 #include <sys/mman.h>
 
+#include <cstring>
+#include <fstream>
+#include <string>
+
 #include "dump/mm/page_scanner.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -42,6 +46,12 @@ void GiveBack(int) {
   (void)*static_cast<volatile char*>(room + 2 * kTablePages * kPage);
 }
 
+// Lets two pages be merged that are alike now.
+void Liken(int) {
+  (void)madvise(room, 8 * kPage, MADV_MERGEABLE);
+  for (int page : {3, 4}) memset(room + page * kPage, 0x5a, kPage);
+}
+
 class SoftDirtyTest : public ::testing::Test {
  protected:
   void SetUp() override {
@@ -55,6 +65,7 @@ class SoftDirtyTest : public ::testing::Test {
       for (uint64_t i = 0; i < 3 * kTablePages; ++i) FillPage(room + i * kPage, i);
       (void)signal(SIGUSR1, SwapTables);
       (void)signal(SIGUSR2, GiveBack);
+      (void)signal(SIGHUP, Liken);
       return room;
     });
   }
@@ -128,6 +139,42 @@ TEST_F(SoftDirtyTest, WhatWasMovedByTablesIsNotWhatWasThere) {
   const auto left = Unchanged(&record);
   EXPECT_THAT(left, Each(testing::Ge(2 * kTablePages)));
   EXPECT_THAT(left, Contains(2 * kTablePages + 1));
+}
+
+// Has the kernel merge equal pages while it lives, if it does not anyway.
+class Merging {
+ public:
+  Merging() {
+    std::ifstream("/sys/kernel/mm/ksm/run") >> before_;
+    if (before_ == '0') std::ofstream("/sys/kernel/mm/ksm/run") << 1;
+  }
+  ~Merging() {
+    if (before_ == '0') std::ofstream("/sys/kernel/mm/ksm/run") << before_;
+  }
+
+  bool active() const {
+    char now = '0';
+    std::ifstream("/sys/kernel/mm/ksm/run") >> now;
+    return now == '1';
+  }
+
+ private:
+  char before_ = '1';
+};
+
+// Two pages are written to, and are alike: then they are one, and neither has its bit.
+TEST_F(SoftDirtyTest, WhatWasMergedIsNotWhatItWas) {
+  const SoftDirtyRecord record = Clear();
+  const Merging merging;
+  if (!merging.active()) GTEST_SKIP() << "the kernel merges no pages";
+  Signal(SIGHUP);
+  const auto merged = [this] {
+    const auto pages = child_->Dir().ReadWhole("ksm_merging_pages");
+    return pages.ok() && std::stoi(*pages) >= 2;
+  };
+  for (int i = 0; i < 10000 && !merged(); ++i) usleep(1000);
+  ASSERT_TRUE(merged());
+  EXPECT_THAT(Unchanged(&record), Each(testing::AllOf(testing::Ne(3u), testing::Ne(4u))));
 }
 
 TEST_F(SoftDirtyTest, NothingIsBelievedWhenSomebodyElseHasCleared) {
