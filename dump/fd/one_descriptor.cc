@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdint>
 #include <string_view>
 #include <utility>
 
@@ -19,7 +18,6 @@
 #include "dumpctl/failure.h"
 #include "dumpctl/status_macros.h"
 #include "proc/fdinfo_parser.h"
-#include "proc/status_parser.h"
 #include "proc/text_fields.h"
 
 namespace dumpctl {
@@ -64,6 +62,13 @@ absl::StatusOr<FileOwner> ReadOwner(int copy) {
 
 std::string InfoName(int number) { return absl::StrCat("fdinfo/", number); }
 std::string LinkName(int number) { return absl::StrCat("fd/", number); }
+
+// Whether fdinfo was read of the file that was stat-ed, as far as it tells: since Linux 5.14, and
+// not of each file system (an overlay's numbers may be others than stat(2) says).
+bool IsOfOneFile(const Descriptor& descriptor) {
+  const absl::StatusOr<FdInfo> info = InfoOf(descriptor);
+  return info.ok() && info->ino == descriptor.stat.st_ino;
+}
 
 bool CanRead(const Descriptor& descriptor) {
   const absl::StatusOr<FdInfo> info = InfoOf(descriptor);
@@ -129,12 +134,6 @@ bool NeedsCopy(const Descriptor& descriptor, bool is_first) {
   return S_ISFIFO(stat.st_mode) || stat.st_nlink == 0 || link.ends_with(" (deleted)");
 }
 
-// Whether fdinfo was read of that file, as far as it tells: since Linux 5.14, and not of each file
-// system (an overlay's numbers may be others than stat(2) says).
-bool TellsOf(std::string_view info_text, const struct stat& stat) {
-  return NumberOf<uint64_t>(StatusValue(info_text, "ino")) == stat.st_ino;
-}
-
 // What is read one by one of a running task may be of two files that had the number one after the
 // other, and such a file there is none.
 absl::StatusOr<Descriptor> PeekDescriptor(const ProcDir& task, const Glance& glance) {
@@ -148,7 +147,7 @@ absl::StatusOr<Descriptor> PeekDescriptor(const ProcDir& task, const Glance& gla
     const bool same =
         descriptor.stat.st_dev == before.st_dev && descriptor.stat.st_ino == before.st_ino;
     // The glance may be of long ago, and another file have had the number between.
-    const bool near = look > 1 || TellsOf(descriptor.info_text, descriptor.stat);
+    const bool near = look > 1 || IsOfOneFile(descriptor);
     if ((same && near) || look == kLooks) return descriptor;
     before = descriptor.stat;
   }

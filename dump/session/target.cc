@@ -42,13 +42,6 @@ absl::StatusOr<TaskStat> StatOf(const ProcDir& dir) {
   return ParseStat(text);
 }
 
-// The same where nothing else is asked of the task.
-absl::StatusOr<TaskStat> StatOf(pid_t pid) {
-  ASSIGN_OR_RETURN(const ProcDir proc, ProcDir::OpenRoot());
-  ASSIGN_OR_RETURN(const std::string text, proc.ReadWhole(absl::StrCat(pid, "/stat")));
-  return ParseStat(text);
-}
-
 // What decides about every task alike.
 struct Dumper {
   uint64_t capabilities = 0;  // effective ones, bit n = capability n
@@ -58,7 +51,7 @@ bool IsOurAncestor(pid_t pid, const TaskStat& stat) {
   // 0 where the parent is of another pid namespace.
   for (pid_t ancestor = getppid(); ancestor > 1;) {
     if (ancestor == pid) return true;
-    const absl::StatusOr<TaskStat> theirs = StatOf(ancestor);
+    const absl::StatusOr<TaskStat> theirs = StatOfTask(ancestor);
     // Whoever comes behind one who is older is older still: children that lose their parent are
     // given to somebody above it.
     if (!theirs.ok() || theirs->start_time < stat.start_time) return false;
@@ -92,7 +85,7 @@ absl::Status RefuseZombie(const std::string& name, const TaskStat& stat, const T
 absl::Status RefuseTraced(const std::string& name, const TaskStatus& status) {
   if (status.tracer_pid == 0) return absl::OkStatus();
   std::string tracer = absl::StrCat("process ", status.tracer_pid);
-  if (const auto stat = StatOf(status.tracer_pid); stat.ok()) {
+  if (const auto stat = StatOfTask(status.tracer_pid); stat.ok()) {
     tracer = NameOf(status.tracer_pid, *stat);
   }
   return Refuse(Failure::kAlreadyTraced, absl::StrCat(name, " is traced by ", tracer,
@@ -213,6 +206,12 @@ absl::StatusOr<Target> Find(const Dumper& dumper, pid_t pid, bool is_root) {
 
 }  // namespace
 
+absl::StatusOr<TaskStat> StatOfTask(pid_t pid) {
+  ASSIGN_OR_RETURN(const ProcDir proc, ProcDir::OpenRoot());
+  ASSIGN_OR_RETURN(const std::string text, proc.ReadWhole(absl::StrCat(pid, "/stat")));
+  return ParseStat(text);
+}
+
 UniqueFd Target::OpenPidfd() const {
   UniqueFd opened(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));
   // Who was there until after that has had the pid all the time.
@@ -251,7 +250,7 @@ std::vector<pid_t> ZombiesBelow(std::span<const Target> targets) {
   std::vector<pid_t> zombies;
   for (const Target& target : targets) {
     for (const pid_t pid : ChildrenOf(target.pid, target.dir, nullptr)) {
-      const absl::StatusOr<TaskStat> stat = StatOf(pid);
+      const absl::StatusOr<TaskStat> stat = StatOfTask(pid);
       if (stat.ok() && stat->zombie()) zombies.push_back(pid);
     }
   }

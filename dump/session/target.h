@@ -38,6 +38,9 @@ struct Target {
   uint64_t PrivateBytes() const { return (resident - std::min(resident, resident_shared)) << 10; }
 };
 
+// Of whom nothing else is asked. NotFound when it is gone.
+absl::StatusOr<TaskStat> StatOfTask(pid_t pid);
+
 // A process and all its descendants, as far as they stay while we look; parents before their
 // children. Zombies below the root are left out. Finds out whether each can be dumped at all, by
 // us. Each way it cannot has a Failure of its own: no such process, a thread, a kernel thread, pid

@@ -69,12 +69,9 @@ absl::StatusOr<ResourceRefusals> RefuseNamespaceFiles(const Target& target,
 // Whether it is the root or came out of it; what has gone meanwhile is asked again, frozen.
 bool IsBelow(pid_t pid, pid_t root) {
   while (pid > 1 && pid != root) {
-    const absl::StatusOr<ProcDir> proc = ProcDir::OpenRoot();
-    if (!proc.ok()) return true;
-    const absl::StatusOr<std::string> text = proc->ReadWhole(absl::StrCat(pid, "/stat"));
-    if (!text.ok()) return true;
-    const absl::StatusOr<TaskStat> stat = ParseStat(*text);
-    pid = stat.ok() ? stat->ppid : 0;
+    const absl::StatusOr<TaskStat> stat = StatOfTask(pid);
+    if (!stat.ok()) return !absl::IsDataLoss(stat.status());
+    pid = stat->ppid;
   }
   return pid == root;
 }

@@ -44,6 +44,16 @@ bool CanPopulate() {
   return madvise(page, 1, MADV_POPULATE_WRITE) == 0;
 }
 
+class HeapTest : public testing::Test {
+ protected:
+  void SetUp() override {
+#if defined(__SANITIZE_ADDRESS__)
+    GTEST_SKIP() << "the sanitizer has a heap of its own";
+#endif
+    if (!CanPopulate()) GTEST_SKIP() << "before Linux 5.14";
+  }
+};
+
 // What of the mapping that has the address are huge pages.
 size_t HugeBytes(const void* address) {
   std::ifstream smaps("/proc/self/smaps");
@@ -64,10 +74,7 @@ size_t HugeBytes(const void* address) {
 
 // Whatever glibc writes between blocks, and wherever its heap ends by then. The first test, for
 // those below leave a reserve.
-TEST(HeapTest, HugePagesComeWhole) {
-#if defined(__SANITIZE_ADDRESS__)
-  GTEST_SKIP() << "the sanitizer has a heap of its own";
-#endif
+TEST_F(HeapTest, HugePagesComeWhole) {
   constexpr size_t kHuge = 2 << 20;
   constexpr size_t kWanted = 3 * kHuge;
   const auto comes_whole = [](void* block) {
@@ -80,17 +87,13 @@ TEST(HeapTest, HugePagesComeWhole) {
   };
   void* const other =
       mmap(nullptr, kWanted + kHuge, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (!CanPopulate() || !comes_whole(other)) GTEST_SKIP() << "no huge pages here";
+  if (!comes_whole(other)) GTEST_SKIP() << "no huge pages here";
   ReserveHeap(kWanted);
   const auto block = std::make_unique_for_overwrite<char[]>(kHuge);
   EXPECT_GE(HugeBytes(block.get()), kWanted);
 }
 
-TEST(HeapTest, WhatIsReservedComesWithoutFaults) {
-#if defined(__SANITIZE_ADDRESS__)
-  GTEST_SKIP() << "the sanitizer has a heap of its own";
-#endif
-  if (!CanPopulate()) GTEST_SKIP() << "before Linux 5.14";
+TEST_F(HeapTest, WhatIsReservedComesWithoutFaults) {
   const auto pages = static_cast<long>(kBytes / static_cast<size_t>(sysconf(_SC_PAGESIZE)));
   ReserveHeap(kBytes);
   // Small blocks and one that would else be a mapping of its own, of this thread and of another.
@@ -102,11 +105,7 @@ TEST(HeapTest, WhatIsReservedComesWithoutFaults) {
 }
 
 // Of blocks that are mappings of their own nothing would be left.
-TEST(HeapTest, MuchIsReservedAsWell) {
-#if defined(__SANITIZE_ADDRESS__)
-  GTEST_SKIP() << "the sanitizer has a heap of its own";
-#endif
-  if (!CanPopulate()) GTEST_SKIP() << "before Linux 5.14";
+TEST_F(HeapTest, MuchIsReservedAsWell) {
   constexpr size_t kMuch = 40 << 20;
   const auto pages = static_cast<long>(kMuch / static_cast<size_t>(sysconf(_SC_PAGESIZE)));
   ReserveHeap(kMuch);
@@ -114,11 +113,7 @@ TEST(HeapTest, MuchIsReservedAsWell) {
 }
 
 // As for many long texts of mappings, one after the other.
-TEST(HeapTest, WhatIsReservedIsNotReservedTwice) {
-#if defined(__SANITIZE_ADDRESS__)
-  GTEST_SKIP() << "the sanitizer has a heap of its own";
-#endif
-  if (!CanPopulate()) GTEST_SKIP() << "before Linux 5.14";
+TEST_F(HeapTest, WhatIsReservedIsNotReservedTwice) {
   ReserveHeap(kBytes);
   void* const end = sbrk(0);
   for (int i = 0; i < 20; ++i) ReserveHeap(kBytes);
@@ -126,11 +121,7 @@ TEST(HeapTest, WhatIsReservedIsNotReservedTwice) {
 }
 
 // More than glibc gives blocks of in its heap, and more than there is by then.
-TEST(HeapTest, MoreIsReservedBehindMuch) {
-#if defined(__SANITIZE_ADDRESS__)
-  GTEST_SKIP() << "the sanitizer has a heap of its own";
-#endif
-  if (!CanPopulate()) GTEST_SKIP() << "before Linux 5.14";
+TEST_F(HeapTest, MoreIsReservedBehindMuch) {
   constexpr size_t kMuch = 40 << 20;
   constexpr size_t kMore = 80 << 20;
   const auto pages = static_cast<long>(kMore / static_cast<size_t>(sysconf(_SC_PAGESIZE)));
