@@ -2,11 +2,14 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstring>
 #include <string_view>
 
 #include "absl/status/status.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "dumpctl/status_macros.h"
 #include "proc/bpf_assembler.h"
 #include "proc/bpf_program.h"
@@ -17,6 +20,7 @@ namespace dumpctl {
 namespace {
 
 constexpr size_t kQueueSize = 4096;  // N_TTY_BUF_SIZE
+constexpr absl::Duration kPatience = absl::Milliseconds(100);
 
 // What the program hands out of each terminal. The last four are from the head of the buffer
 // between the writer and the line discipline.
@@ -169,6 +173,9 @@ class TerminalProgram : BpfAssembler {
   }
 };
 
+// Whether the line discipline takes no more until something is read.
+bool IsFull(const TerminalQueue& queue) { return queue.bytes.size() + 1 >= kQueueSize; }
+
 absl::StatusOr<TerminalQueue> QueueOf(const TerminalRecord& record) {
   const uint64_t size = record.read_head - record.read_tail;
   if (size > kQueueSize) return absl::DataLossError("a terminal's queue is longer than it can be");
@@ -204,6 +211,17 @@ absl::StatusOr<std::map<int, TerminalQueue>> BpfTerminalQueues::Read() const {
         return true;
       }));
   return queues;
+}
+
+absl::StatusOr<std::map<int, TerminalQueue>> BpfTerminalQueues::ReadArrived() const {
+  const absl::Time until = absl::Now() + kPatience;
+  for (;; absl::SleepFor(absl::Milliseconds(1))) {
+    ASSIGN_OR_RETURN(auto queues, Read());
+    const bool comes = std::any_of(queues.begin(), queues.end(), [](const auto& queue) {
+      return queue.second.more && !IsFull(queue.second);
+    });
+    if (!comes || absl::Now() >= until) return queues;
+  }
 }
 
 }  // namespace dumpctl

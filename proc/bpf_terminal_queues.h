@@ -35,6 +35,12 @@ class BpfTerminalQueues {
   // writer has written just now may not have arrived: poll(2) of the reading end waits for it.
   absl::StatusOr<std::map<int, TerminalQueue>> Read() const;
 
+  // The same when what is on its way has arrived, as far as there is room: poll(2) does not wait
+  // for the rest of what has arrived in part, which a worker of the kernel's hands on a piece at
+  // a time. What has not come after 100 ms waits for something else, such as a terminal that was
+  // stopped (tcflow(3)).
+  absl::StatusOr<std::map<int, TerminalQueue>> ReadArrived() const;
+
  private:
   BpfTerminalQueues(UniqueFd scratch, UniqueFd program)
       : scratch_(std::move(scratch)), program_(std::move(program)) {}

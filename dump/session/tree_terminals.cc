@@ -42,7 +42,7 @@ void AddQueues(const BpfTerminalQueues& queues, TreeTerminals& terminals) {
       poll(&poll_fd, 1, 0);
     }
   }
-  const auto read = queues.Read();
+  const auto read = queues.ReadArrived();
   if (!read.ok()) return;
   for (auto& [copy, terminal] : terminals) {
     const auto queue = read->find(copy);

@@ -53,7 +53,7 @@ class Pair {
     // Waits for what is on its way.
     EXPECT_TRUE(ReadTerminal(BorrowedFd(master_)).ok());
     EXPECT_TRUE(ReadTerminal(BorrowedFd(slave_)).ok());
-    auto queues = bpf.Read();
+    auto queues = bpf.ReadArrived();
     EXPECT_TRUE(queues.ok()) << queues.status();
     if (!queues.ok()) return {};
     return {queues->at(master_.get()), queues->at(slave_.get())};
@@ -96,12 +96,7 @@ class ContentsTest : public testing::Test {
 
   // What a restore does with the contents of `pair` leads to the same queues.
   void ExpectKept(const Pair& pair) {
-    auto contents = Contents(pair);
-    // What was typed goes on its way by a worker of the kernel's, which may be late.
-    for (int i = 0; i < 200 && !std::holds_alternative<TerminalContents>(contents); ++i) {
-      usleep(5000);
-      contents = Contents(pair);
-    }
+    const auto contents = Contents(pair);
     ASSERT_TRUE(std::holds_alternative<TerminalContents>(contents)) << WhyNot(pair);
     const Pair restored;
     restored.Set(pair.Settings());
