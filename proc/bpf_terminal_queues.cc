@@ -173,8 +173,9 @@ class TerminalProgram : BpfAssembler {
   }
 };
 
-// Whether the line discipline takes no more until something is read.
-bool IsFull(const TerminalQueue& queue) { return queue.bytes.size() + 1 >= kQueueSize; }
+// Whether the line discipline takes no more until something is read; a byte may be three to it
+// (PARMRK: termios(3)).
+bool IsFull(const TerminalQueue& queue) { return queue.bytes.size() + 3 >= kQueueSize; }
 
 absl::StatusOr<TerminalQueue> QueueOf(const TerminalRecord& record) {
   const uint64_t size = record.read_head - record.read_tail;
@@ -185,8 +186,10 @@ absl::StatusOr<TerminalQueue> QueueOf(const TerminalRecord& record) {
     queue.bytes.push_back(static_cast<char>(record.bytes[place]));
     queue.ends.push_back((record.ends[place / 8] >> (place % 8) & 1) != 0);
   }
-  queue.more = record.buffer_head != record.buffer_tail || record.committed != record.taken ||
-               record.echo_head != record.echo_tail;
+  const bool waits = record.buffer_head != record.buffer_tail || record.committed != record.taken;
+  // An echo that waits when all has arrived waits for a terminal that was stopped (tcflow(3)).
+  queue.more = waits || record.echo_head != record.echo_tail;
+  queue.arriving = waits && !IsFull(queue);
   return queue;
 }
 
@@ -213,14 +216,16 @@ absl::StatusOr<std::map<int, TerminalQueue>> BpfTerminalQueues::Read() const {
   return queues;
 }
 
-absl::StatusOr<std::map<int, TerminalQueue>> BpfTerminalQueues::ReadArrived() const {
+absl::StatusOr<std::map<int, TerminalQueue>> BpfTerminalQueues::ReadArrived(
+    std::span<const int> awaited) const {
   const absl::Time until = absl::Now() + kPatience;
   for (;; absl::SleepFor(absl::Milliseconds(1))) {
     ASSIGN_OR_RETURN(auto queues, Read());
-    const bool comes = std::any_of(queues.begin(), queues.end(), [](const auto& queue) {
-      return queue.second.more && !IsFull(queue.second);
+    const bool arriving = std::any_of(awaited.begin(), awaited.end(), [&queues](int descriptor) {
+      const auto queue = queues.find(descriptor);
+      return queue != queues.end() && queue->second.arriving;
     });
-    if (!comes || absl::Now() >= until) return queues;
+    if (!arriving || absl::Now() >= until) return queues;
   }
 }
 

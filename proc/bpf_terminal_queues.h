@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <map>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -18,8 +19,10 @@ struct TerminalQueue {
   std::string bytes;
   // Of each byte, whether a line ends with it in canonical mode. Of an end of file it is a 0.
   std::vector<bool> ends;
-  // There is more on its way than the line discipline has room for, or an echo.
+  // There is more on its way than the line discipline has, or an echo.
   bool more = false;
+  // A worker of the kernel's is to bring some of that, and there is room.
+  bool arriving = false;
 
   friend bool operator==(const TerminalQueue&, const TerminalQueue&) = default;
 };
@@ -35,11 +38,9 @@ class BpfTerminalQueues {
   // writer has written just now may not have arrived: poll(2) of the reading end waits for it.
   absl::StatusOr<std::map<int, TerminalQueue>> Read() const;
 
-  // The same when what is on its way has arrived, as far as there is room: poll(2) does not wait
-  // for the rest of what has arrived in part, which a worker of the kernel's hands on a piece at
-  // a time. What has not come after 100 ms waits for something else, such as a terminal that was
-  // stopped (tcflow(3)).
-  absl::StatusOr<std::map<int, TerminalQueue>> ReadArrived() const;
+  // The same when nothing is arriving at these descriptors any more, or 100 ms later: poll(2) does
+  // not wait for the rest of what has arrived in part.
+  absl::StatusOr<std::map<int, TerminalQueue>> ReadArrived(std::span<const int> awaited) const;
 
  private:
   BpfTerminalQueues(UniqueFd scratch, UniqueFd program)

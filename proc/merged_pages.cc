@@ -2,41 +2,54 @@
 
 #include <fcntl.h>
 #include <linux/kernel-page-flags.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
-#include <cstdint>
+#include <cstdio>
 #include <fstream>
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "proc/proc_fs.h"
 
 namespace dumpctl {
 namespace {
 
-// Not 0 where that cannot be read.
-uint64_t Count(const char* name) {
+std::optional<uint64_t> Number(const char* name) {
   std::ifstream file(std::string("/sys/kernel/mm/ksm/") + name);
-  uint64_t number = 1;
-  return file >> number ? number : 1;
+  uint64_t number = 0;
+  return file >> number ? std::optional(number) : std::nullopt;
 }
 
-// A kernel without any of it, and not a caller who does not see it.
-bool CannotMerge() {
+// Not where a caller does not see any of it.
+bool IsMissing() {
   return access("/sys/kernel/mm", F_OK) == 0 && access("/sys/kernel/mm/ksm", F_OK) != 0;
 }
 
-// Since the machine was started.
-bool HasNeverMerged() {
-  return CannotMerge() || (Count("full_scans") == 0 && Count("pages_shared") == 0);
+bool IsBefore(int major, int minor) {
+  utsname name = {};
+  int its_major = 0, its_minor = 0;
+  if (uname(&name) < 0 || sscanf(name.release, "%d.%d", &its_major, &its_minor) != 2) return false;
+  return std::pair(its_major, its_minor) < std::pair(major, minor);
 }
 
 }  // namespace
 
-bool HasNoMergedPages(const ProcDir& task) {
-  if (HasNeverMerged()) return true;
-  const absl::StatusOr<std::string> merging = task.ReadWhole("ksm_merging_pages");
-  const absl::StatusOr<std::string> stat = task.ReadWhole("ksm_stat");
-  return merging.ok() && *merging == "0\n" && stat.ok() && stat->starts_with("ksm_rmap_items 0\n");
+PageMerging PageMerging::Read() {
+  PageMerging merging{.possible = !IsMissing()};
+  if (!merging.possible) return merging;
+  merging.active = Number("run").value_or(1) == 1;
+  merging.some = Number("pages_shared").value_or(1) != 0;
+  merging.scanned = Number("pages_scanned");
+  merging.unmerging_marks = IsBefore(6, 2);
+  return merging;
+}
+
+bool PageMerging::MayHaveTakenMarks(std::optional<uint64_t> then, bool mergeable) const {
+  if (!possible) return false;
+  // The page that is being merged is counted a little later.
+  if (scanned) return scanned != then || (active && mergeable);
+  return !unmerging_marks || (mergeable && (active || some));
 }
 
 FrameFlags FrameFlags::Open() {

@@ -2,10 +2,10 @@
 #define PROC_MERGED_PAGES_H_
 
 #include <cstdint>
+#include <optional>
 #include <utility>
 
 #include "dumpctl/unique_fd.h"
-#include "proc/proc_fs.h"
 
 namespace dumpctl {
 
@@ -14,10 +14,25 @@ namespace dumpctl {
 // Kernel trap: in the place of a page that was written to it puts one without a soft-dirty bit, and
 // where it takes that back again (MADV_UNMERGEABLE, since Linux 6.2), another one without.
 
-// Whether it has not happened to a task, as far as that is known: it has no such page, and none
-// that was looked at for it (ksm_stat, Linux 6.1). True on a kernel without all that, and where it
-// has never been at work. Children have what their parents had by then.
-bool HasNoMergedPages(const ProcDir& task);
+// How far it has come on the whole machine, by /sys/kernel/mm/ksm. What a caller does not see is
+// taken for the worse.
+struct PageMerging {
+  bool possible = true;  // false: the kernel is built without it
+  bool active = true;    // pages are looked for now
+  bool some = true;      // some are merged now, somewhere
+  // Pages looked at since the machine was started (Linux 6.6). None of a kernel that does not tell.
+  std::optional<uint64_t> scanned;
+  bool unmerging_marks = false;  // it is a write to the page: before Linux 6.2
+
+  static PageMerging Read();
+
+  // Whether it can be known at all, later on, that a page was written to.
+  bool KeepsMarks() const { return !possible || scanned || unmerging_marks; }
+  // Whether pages of a task that stands still may have lost their bits to it since `scanned` was
+  // `then`, now that these have been read. `mergeable`: it has memory that may be merged
+  // (MADV_MERGEABLE, PR_SET_MEMORY_MERGE), and that never comes or goes while it stands.
+  bool MayHaveTakenMarks(std::optional<uint64_t> then, bool mergeable) const;
+};
 
 // What the kernel says of page frames (/proc/kpageflags: pagemap.rst in its admin guide).
 class FrameFlags {

@@ -12,6 +12,7 @@
 #include "dump/session/host_check.h"
 #include "dumpctl/failure.h"
 #include "dumpctl/status_macros.h"
+#include "proc/merged_pages.h"
 
 namespace dumpctl {
 namespace {
@@ -65,12 +66,15 @@ constexpr char kMemDirtyTrack[] = "mem_dirty_track";
 
 absl::Status CheckFeature(const std::string& name) {
   ASSIGN_OR_RETURN(const KernelFeatures features, KernelFeatures::Probe(ForcedKernelFeatures()));
-  if (!features.Has(KernelFeature::kWriteWatch) && !features.Has(KernelFeature::kSoftDirty)) {
+  const bool soft_dirty =
+      features.Has(KernelFeature::kSoftDirty) && PageMerging::Read().KeepsMarks();
+  if (!features.Has(KernelFeature::kWriteWatch) && !soft_dirty) {
     return MakeFailure(
         Failure::kHost, absl::StatusCode::kFailedPrecondition,
         absl::StrCat(name,
                      " is not supported: it takes Linux 6.9 with CONFIG_USERFAULTFD, or "
-                     "CONFIG_MEM_SOFT_DIRTY and CAP_SYS_ADMIN"));
+                     "CONFIG_MEM_SOFT_DIRTY and CAP_SYS_ADMIN, but of Linux 6.2 to 6.5 one without "
+                     "CONFIG_KSM"));
   }
   return WriteAnswer(absl::StrCat(name, " is supported\n"));
 }

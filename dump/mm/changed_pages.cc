@@ -16,12 +16,15 @@ bool IsWritten(uint64_t entry) { return (entry & abi::kPagemapSoftDirty) != 0; }
 
 // Anonymous and mapped here alone, or where others have it from a fork(2): no file's page, none
 // that the kernel has merged with others, and none of zeros, which may be in many places.
-bool IsOfThisPlace(uint64_t entry, absl::FunctionRef<bool(uint64_t frame)> is_forked) {
+bool IsOfThisPlace(uint64_t entry, const ZeroFrames& zeros,
+                   absl::FunctionRef<bool(uint64_t frame)> is_forked) {
   const uint64_t frame = entry & abi::kPagemapFrame;
   if ((entry & abi::kPagemapPresent) == 0 || (entry & abi::kPagemapFile) != 0 || frame == 0) {
     return false;
   }
-  return (entry & abi::kPagemapExclusive) != 0 || is_forked(frame);
+  if ((entry & abi::kPagemapExclusive) != 0) return true;
+  // What is known is not asked for: there may be a system call in it, for each of many pages.
+  return !IsZeroPage(entry, zeros) && is_forked(frame);
 }
 
 // The mark of another one's write protection may stand where a page was given back.
@@ -49,7 +52,7 @@ void ChangedPages::TakeSamples(uint64_t first, std::span<const uint64_t> entries
                                absl::FunctionRef<bool(uint64_t frame)> is_forked) {
   uint64_t next = 0;
   for (uint64_t i = 0; i < entries.size(); ++i) {
-    if (first + i < next || !IsOfThisPlace(entries[i], is_forked)) continue;
+    if (first + i < next || !IsOfThisPlace(entries[i], zeros_, is_forked)) continue;
     samples_.push_back({first + i, entries[i] & abi::kPagemapFrame});
     next = (first + i) / kSampledPages * kSampledPages + kSampledPages;
   }
@@ -63,7 +66,7 @@ void ChangedPages::AddChanged(uint64_t first, uint64_t end) {
 
 void ChangedPages::Add(uint64_t first, std::span<const uint64_t> entries,
                        absl::FunctionRef<bool(uint64_t frame)> is_forked) {
-  TakeSamples(first, entries, is_forked);
+  if (takes_samples_) TakeSamples(first, entries, is_forked);
   if (!IsInPlace(first, entries)) {
     AddChanged(first, first + entries.size());
     return;

@@ -31,9 +31,9 @@ class ChangedPages {
   static constexpr uint64_t kTable = 512;  // pages that one page table maps
 
   // `samples`: of the time when the bits were cleared, ascending. With none of a table all in it is
-  // changed. Both outlive this.
-  ChangedPages(std::span<const PageSample> samples, const ZeroFrames& zeros)
-      : known_(samples), zeros_(zeros) {}
+  // changed. Both outlive this. `takes_samples`: whether samples() are wanted.
+  ChangedPages(std::span<const PageSample> samples, const ZeroFrames& zeros, bool takes_samples)
+      : known_(samples), zeros_(zeros), takes_samples_(takes_samples) {}
 
   // The entries of pages from `first` on, of one table. To be called with ascending ones.
   // `is_forked`: whether a frame that others have as well they have by fork(2) alone, so that it is
@@ -53,6 +53,7 @@ class ChangedPages {
 
   std::span<const PageSample> known_;
   const ZeroFrames& zeros_;
+  bool takes_samples_;
   std::vector<AddressRange> changed_;
   std::vector<PageSample> samples_;
 };

@@ -23,8 +23,10 @@ namespace {
 
 // A record in its memfd: this, and then the samples.
 struct Head {
-  uint64_t magic = 0x3154464f53435044;  // "DPCSOFT1"
+  uint64_t magic = 0x3254464f53435044;  // "DPCSOFT2"
   uint64_t witness = 0;
+  uint64_t tells_scanned = 0;
+  uint64_t scanned = 0;
   uint64_t samples = 0;
 };
 
@@ -65,6 +67,10 @@ void AddByTables(RemoteAddress at, std::span<const uint64_t> entries, const Fram
   }
 }
 
+bool IsMergeable(const Vma& vma) {
+  return !vma.mapping.flags || vma.mapping.Has(VmFlag::kMergeable);
+}
+
 // Of huge pages the kernel keeps no such bits, and the vDSO is its own.
 std::vector<AddressRange> Untold(const VmaList& vmas) {
   std::vector<AddressRange> untold;
@@ -79,7 +85,10 @@ std::vector<AddressRange> Untold(const VmaList& vmas) {
 absl::StatusOr<UniqueFd> SoftDirtyRecord::Write() const {
   UniqueFd fd(memfd_create("dumpctl-soft-dirty", MFD_CLOEXEC));
   if (!fd) return absl::ErrnoToStatus(errno, "memfd_create");
-  const Head head{.witness = witness.value(), .samples = samples.size()};
+  const Head head{.witness = witness.value(),
+                  .tells_scanned = scanned.has_value(),
+                  .scanned = scanned.value_or(0),
+                  .samples = samples.size()};
   int error = WriteAll(BorrowedFd(fd), std::as_bytes(std::span(&head, 1)));
   if (error == 0) error = WriteAll(BorrowedFd(fd), std::as_bytes(std::span(samples)));
   if (error != 0) return absl::ErrnoToStatus(error, "writing what is known of soft-dirty bits");
@@ -102,6 +111,7 @@ absl::StatusOr<SoftDirtyRecord> SoftDirtyRecord::Read(BorrowedFd memfd) {
     return bad();
   }
   SoftDirtyRecord record{.witness = RemoteAddress(head.witness)};
+  if (head.tells_scanned != 0) record.scanned = head.scanned;
   record.samples.resize(head.samples);
   if (!read(std::as_writable_bytes(std::span(record.samples)), sizeof head)) return bad();
   return record;
@@ -124,29 +134,36 @@ RemoteAddress FindWitness(const VmaList& vmas, std::span<const PageRun> runs) {
   return last_resort;
 }
 
-absl::StatusOr<SoftDirtyPages> FindSoftDirty(const ProcDir& task, const VmaList& vmas,
-                                             std::span<const PageRun> runs,
-                                             const KernelFeatures& features,
-                                             const SoftDirtyRecord* known) {
+absl::StatusOr<std::vector<AddressRange>> FindSoftDirty(const ProcDir& task, const VmaList& vmas,
+                                                        std::span<const PageRun> runs,
+                                                        const KernelFeatures& features,
+                                                        const SoftDirtyRecord* known,
+                                                        SoftDirtyRecord* next) {
+  const PageMerging merging = PageMerging::Read();
+  const bool mergeable = std::any_of(vmas.begin(), vmas.end(), IsMergeable);
+  if (next != nullptr && merging.KeepsMarks() && !(merging.active && mergeable)) {
+    *next = {.witness = FindWitness(vmas, runs), .scanned = merging.scanned};
+  }
   ASSIGN_OR_RETURN(Pagemap pagemap, Pagemap::Open(task, features));
   std::span<const PageSample> samples;
-  const bool told = HasNoMergedPages(task);
-  if (known != nullptr && known->witness && told) {
+  if (known != nullptr && known->witness) {
     ASSIGN_OR_RETURN(const bool believed, IsMarked(pagemap, known->witness));
     if (believed) samples = known->samples;
   }
   const FrameFlags flags = FrameFlags::Open();
-  ChangedPages changed(samples, FindZeroFrames());
-  for (const AddressRange& range : WholeTables(runs)) {
+  ChangedPages changed(samples, FindZeroFrames(), next != nullptr && next->witness);
+  const std::vector<AddressRange> tables = WholeTables(runs);
+  for (const AddressRange& range : tables) {
     RETURN_IF_ERROR(pagemap.ForEach(range.start, range.end,
                                     [&](RemoteAddress at, std::span<const uint64_t> entries) {
                                       AddByTables(at, entries, flags, changed);
                                     }));
   }
-  SoftDirtyPages found;
-  found.changed = UnionOf(changed.changed(), Untold(vmas));
-  if (told) found.next = {FindWitness(vmas, runs), std::move(changed.samples())};
-  return found;
+  if (next != nullptr) next->samples = std::move(changed.samples());
+  // Merging does not stop for a task that stands: what was read while it went on is not believed.
+  const bool lost = known != nullptr &&
+                    PageMerging::Read().MayHaveTakenMarks(known->scanned, mergeable);
+  return UnionOf(lost ? tables : changed.changed(), Untold(vmas));
 }
 
 absl::Status ClearSoftDirty(const ProcDir& task, BorrowedFd clear_refs,

@@ -1,6 +1,8 @@
 #ifndef DUMP_MM_SOFT_DIRTY_H_
 #define DUMP_MM_SOFT_DIRTY_H_
 
+#include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -22,6 +24,7 @@ namespace dumpctl {
 // bit we have set since, and which the program does not write to, tells that nobody has.
 struct SoftDirtyRecord {
   RemoteAddress witness;  // that page; 0: none was found, so that nothing will be believed
+  std::optional<uint64_t> scanned;  // PageMerging::scanned of then
   std::vector<PageSample> samples;
 
   // In a memfd of its own, and out of it; DataLoss for what is none.
@@ -29,19 +32,16 @@ struct SoftDirtyRecord {
   static absl::StatusOr<SoftDirtyRecord> Read(BorrowedFd memfd);
 };
 
-// What may have been written since, and all mappings of which the bits do not tell (CanWatch).
-struct SoftDirtyPages {
-  std::vector<AddressRange> changed;  // ascending
-  SoftDirtyRecord next;               // for when the bits are cleared now
-};
-
-// `runs`: the pages that are asked for, ascending. `known`: null where nothing is known, so that
-// all are changed, as they are of a task that has pages which are merged (HasNoMergedPages). A
-// frozen task's. Takes time and memory by what is resident.
-absl::StatusOr<SoftDirtyPages> FindSoftDirty(const ProcDir& task, const VmaList& vmas,
-                                             std::span<const PageRun> runs,
-                                             const KernelFeatures& features,
-                                             const SoftDirtyRecord* known);
+// What of a frozen task may have been written since its bits were cleared, ascending, and all
+// mappings of which the bits do not tell (CanWatch). `runs`: the pages that are asked for,
+// ascending. `known`: null where nothing is known, so that all are changed, as they are where the
+// kernel may have merged some (PageMerging). `next`, where it is wanted: for when the bits are
+// cleared now. Takes time and memory by what is resident.
+absl::StatusOr<std::vector<AddressRange>> FindSoftDirty(const ProcDir& task, const VmaList& vmas,
+                                                        std::span<const PageRun> runs,
+                                                        const KernelFeatures& features,
+                                                        const SoftDirtyRecord* known,
+                                                        SoftDirtyRecord* next);
 
 // Of pages that have content, one that a program does not write to: of private memory that may not
 // be written to, such as the tables of a linker after it is done, else the highest one of its

@@ -190,10 +190,9 @@ absl::StatusOr<std::vector<AddressRange>> PageTracking::FindChanged(const Frozen
   if (way_ == TrackingWay::kWriteWatch) {
     return FindDirty(task.dir(), vmas, features_, holder_.has_value());
   }
-  ASSIGN_OR_RETURN(SoftDirtyPages found, FindSoftDirty(task.dir(), vmas, pages.runs, features_,
-                                                       trusted ? &trusted->record : nullptr));
-  if (Watched* const watched = FindWatched(task.pid())) watched->record = std::move(found.next);
-  return std::move(found.changed);
+  Watched* const watched = FindWatched(task.pid());
+  return FindSoftDirty(task.dir(), vmas, pages.runs, features_,
+                       trusted ? &trusted->record : nullptr, watched ? &watched->record : nullptr);
 }
 
 absl::Status PageTracking::Split(const FrozenTask& task, const VmaList& vmas, ScannedPages& pages) {

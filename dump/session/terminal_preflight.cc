@@ -131,7 +131,7 @@ absl::StatusOr<bool> HasTerminalData(std::span<const Target> targets,
     }
   }
   // It may be read from meanwhile.
-  const auto read = queues.ReadArrived();
+  const auto read = queues.Read();
   if (!read.ok()) return false;
   for (size_t i = 0; i < terminals.size(); ++i) {
     const auto queue = read->find(copies[i].get());

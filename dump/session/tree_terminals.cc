@@ -33,6 +33,23 @@ absl::Status ReadAll(const std::vector<Descriptor>& descriptors, pid_t holder, c
   return absl::OkStatus();
 }
 
+// Copies of both ends of the pseudo-terminals that have both ends in the tree: what waits at others
+// is no restore's to bring back.
+std::vector<int> WholePairs(const TreeTerminals& terminals) {
+  std::set<uint32_t> masters, slaves;
+  for (const auto& [copy, terminal] : terminals) {
+    if (terminal.kind == TerminalKind::kMaster) masters.insert(terminal.number);
+    if (terminal.kind == TerminalKind::kSlave) slaves.insert(terminal.number);
+  }
+  std::vector<int> copies;
+  for (const auto& [copy, terminal] : terminals) {
+    if (masters.contains(terminal.number) && slaves.contains(terminal.number)) {
+      copies.push_back(copy);
+    }
+  }
+  return copies;
+}
+
 // Whatever keeps us from looking, nothing is lost: what waits is refused then.
 void AddQueues(const BpfTerminalQueues& queues, TreeTerminals& terminals) {
   // poll(2) waits for what is on its way; an echo that it brings about is on its way then.
@@ -42,7 +59,7 @@ void AddQueues(const BpfTerminalQueues& queues, TreeTerminals& terminals) {
       poll(&poll_fd, 1, 0);
     }
   }
-  const auto read = queues.ReadArrived();
+  const auto read = queues.ReadArrived(WholePairs(terminals));
   if (!read.ok()) return;
   for (auto& [copy, terminal] : terminals) {
     const auto queue = read->find(copy);

@@ -90,11 +90,13 @@ endfunction()
 # With DUMPCTL_UNITY_TESTS (scripts/test) the tests of a directory are one program, compiled a dozen
 # sources at a time: most of the time of a test's source goes into instantiating the same templates
 # of gtest. Without it each is a program of its own, with none but its own dependencies. ALONE: in
-# either case; so with LOCK, what no other test may use meanwhile (RESOURCE_LOCK).
+# either case; so with LOCK, what no other test may use meanwhile (RESOURCE_LOCK), and with SERIAL,
+# where none may run meanwhile (RUN_SERIAL).
 function(dumpctl_test name)
-  cmake_parse_arguments(arg "ALONE" "LOCK" "SOURCES;DEPS" ${ARGN})
-  if(arg_ALONE OR arg_LOCK OR NOT DUMPCTL_UNITY_TESTS)
-    dumpctl_test_program(${name} SOURCES ${arg_SOURCES} DEPS ${arg_DEPS} LOCK ${arg_LOCK})
+  cmake_parse_arguments(arg "ALONE;SERIAL" "LOCK" "SOURCES;DEPS" ${ARGN})
+  if(arg_ALONE OR arg_SERIAL OR arg_LOCK OR NOT DUMPCTL_UNITY_TESTS)
+    dumpctl_test_program(${name} SOURCES ${arg_SOURCES} DEPS ${arg_DEPS} LOCK ${arg_LOCK}
+                         SERIAL ${arg_SERIAL})
     return()
   endif()
   get_property(begun DIRECTORY PROPERTY dumpctl_test_sources SET)
@@ -116,7 +118,7 @@ function(dumpctl_room_tests)
 endfunction()
 
 function(dumpctl_test_program name)
-  cmake_parse_arguments(arg "" "LOCK" "SOURCES;DEPS" ${ARGN})
+  cmake_parse_arguments(arg "" "LOCK;SERIAL" "SOURCES;DEPS" ${ARGN})
   add_executable(${name} ${arg_SOURCES})
   target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR})
   target_link_libraries(${name} PRIVATE dumpctl_options ${arg_DEPS} GTest::gmock GTest::gtest_main)
@@ -125,5 +127,6 @@ function(dumpctl_test_program name)
     target_precompile_headers(${name} REUSE_FROM test_headers)
   endif()
   gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60
-                       PROPERTIES TIMEOUT 120 RESOURCE_LOCK "${arg_LOCK}")
+                       PROPERTIES TIMEOUT 120 RESOURCE_LOCK "${arg_LOCK}"
+                                  RUN_SERIAL "${arg_SERIAL}")
 endfunction()

@@ -33,7 +33,7 @@ std::vector<uint64_t> Table(uint64_t frame) {
 bool IsForked(uint64_t /*frame*/) { return false; }
 
 std::vector<PageSample> SamplesOf(std::span<const uint64_t> entries, uint64_t forked = 0) {
-  ChangedPages pages({}, kZeros);
+  ChangedPages pages({}, kZeros, true);
   pages.Add(kFirst, entries, [forked](uint64_t frame) { return frame == forked; });
   return pages.samples();
 }
@@ -41,7 +41,7 @@ std::vector<PageSample> SamplesOf(std::span<const uint64_t> entries, uint64_t fo
 std::vector<AddressRange> Changed(std::span<const PageSample> samples,
                                   std::span<const uint64_t> entries,
                                   const ZeroFrames& zeros = kZeros) {
-  ChangedPages pages(samples, zeros);
+  ChangedPages pages(samples, zeros, false);
   pages.Add(kFirst, entries, IsForked);
   return pages.changed();
 }
@@ -112,6 +112,17 @@ TEST(ChangedPagesTest, SamplesAreOfNothingThatMayBeElsewhere) {
   EXPECT_THAT(SamplesOf(others), ElementsAre(PageSample{kFirst + 5, 902}));
 }
 
+TEST(ChangedPagesTest, NobodyIsAskedOfZerosOrOfWhatNobodyWants) {
+  const uint64_t entries[] = {Shared(kZeros.page), Shared(kZeros.huge + 1), Own(900), Shared(901)};
+  const auto never = [](uint64_t frame) { return ADD_FAILURE() << frame, false; };
+  ChangedPages wanted({}, kZeros, true);
+  wanted.Add(kFirst, entries, never);
+  EXPECT_THAT(wanted.samples(), ElementsAre(PageSample{kFirst + 2, 900}));
+  ChangedPages unwanted({}, kZeros, false);
+  unwanted.Add(kFirst, {&entries[3], 1}, never);
+  EXPECT_THAT(unwanted.samples(), IsEmpty());
+}
+
 TEST(ChangedPagesTest, PagesThatForkedProcessesShareAreAtOnePlaceEach) {
   const uint64_t others[] = {Shared(kZeros.page), Shared(2000) | abi::kPagemapFile, Shared(2001)};
   EXPECT_THAT(SamplesOf(others), IsEmpty());
@@ -121,7 +132,7 @@ TEST(ChangedPagesTest, PagesThatForkedProcessesShareAreAtOnePlaceEach) {
 TEST(ChangedPagesTest, TablesHaveTheirOwnSamples) {
   std::vector<PageSample> samples = {
       {kFirst, 1000}, {kFirst + kTable, 2000}, {kFirst + 3 * kTable, 3000}};
-  ChangedPages pages(samples, kZeros);
+  ChangedPages pages(samples, kZeros, true);
   const std::vector<uint64_t> one = {Own(1000), Own(1001)};
   const std::vector<uint64_t> other = {Own(2001), Own(2000)};
   const std::vector<uint64_t> last = {Own(3000), Own(1)};

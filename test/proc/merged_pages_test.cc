@@ -2,9 +2,12 @@
 
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include <cstring>
+#include <fstream>
+#include <optional>
 
 #include "dumpctl/kernel_abi.h"
 #include "gtest/gtest.h"
@@ -45,11 +48,65 @@ TEST(FrameFlagsTest, TellAnonymousPagesFromOthers) {
   EXPECT_FALSE(flags.IsForked(UINT64_MAX / 16));
 }
 
-TEST(HasNoMergedPagesTest, WhoAsksForNothingHasNone) {
-  const auto self = ProcDir::OpenOwn();
-  ASSERT_TRUE(self.ok());
-  if (access("/proc/self/ksm_stat", F_OK) != 0) GTEST_SKIP() << "before Linux 6.1";
-  EXPECT_TRUE(HasNoMergedPages(*self));
+constexpr PageMerging kIdle{.active = false, .some = false};
+
+TEST(PageMergingTest, AKernelWithoutItTakesNothing) {
+  constexpr PageMerging kNone{.possible = false};
+  EXPECT_TRUE(kNone.KeepsMarks());
+  EXPECT_FALSE(kNone.MayHaveTakenMarks(std::nullopt, true));
+}
+
+TEST(PageMergingTest, WhereNoPageWasLookedAtNoneWasMerged) {
+  PageMerging merging = kIdle;
+  merging.scanned = 7;
+  EXPECT_TRUE(merging.KeepsMarks());
+  EXPECT_FALSE(merging.MayHaveTakenMarks(7, true));
+  EXPECT_TRUE(merging.MayHaveTakenMarks(6, true));
+  // What was merged may be so no longer.
+  EXPECT_TRUE(merging.MayHaveTakenMarks(6, false));
+  EXPECT_TRUE(merging.MayHaveTakenMarks(std::nullopt, false));
+}
+
+TEST(PageMergingTest, APageMayBeMergedBeforeItIsCounted) {
+  PageMerging merging = kIdle;
+  merging.scanned = 7;
+  merging.active = true;
+  EXPECT_TRUE(merging.MayHaveTakenMarks(7, true));
+  EXPECT_FALSE(merging.MayHaveTakenMarks(7, false));
+}
+
+TEST(PageMergingTest, WhereUnmergingMarksOnlyWhatIsMergedHasLostAnything) {
+  PageMerging merging = kIdle;
+  merging.unmerging_marks = true;
+  EXPECT_TRUE(merging.KeepsMarks());
+  EXPECT_FALSE(merging.MayHaveTakenMarks(std::nullopt, true));
+  merging.some = true;
+  EXPECT_FALSE(merging.MayHaveTakenMarks(std::nullopt, false));
+  EXPECT_TRUE(merging.MayHaveTakenMarks(std::nullopt, true));
+  merging.some = false;
+  merging.active = true;
+  EXPECT_TRUE(merging.MayHaveTakenMarks(std::nullopt, true));
+}
+
+TEST(PageMergingTest, WhereNothingTellsAllMayBeLost) {
+  EXPECT_FALSE(kIdle.KeepsMarks());
+  EXPECT_TRUE(kIdle.MayHaveTakenMarks(std::nullopt, false));
+}
+
+TEST(PageMergingTest, IsReadOfThisMachine) {
+  const PageMerging merging = PageMerging::Read();
+  utsname name = {};
+  ASSERT_EQ(uname(&name), 0);
+  EXPECT_EQ(merging.unmerging_marks, strverscmp(name.release, "6.2") < 0 && merging.possible);
+  if (access("/sys/kernel/mm/ksm", F_OK) != 0) GTEST_SKIP() << "not to be seen here";
+  EXPECT_TRUE(merging.possible);
+  std::ifstream file("/sys/kernel/mm/ksm/pages_scanned");
+  uint64_t scanned = 0;
+  const bool told = static_cast<bool>(file >> scanned);
+  ASSERT_EQ(merging.scanned.has_value(), told);
+  if (told) {
+    EXPECT_LE(scanned - *merging.scanned, 1'000'000u);
+  }
 }
 
 }  // namespace

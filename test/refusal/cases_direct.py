@@ -12,7 +12,7 @@ import sandbox
 from calls import begun, ended, has_failed, traced
 from cases_tracking import skip_without_tracking
 from registry import Skipped, case, case_each
-from scene import PATIENCE, require, wait_until
+from scene import PATIENCE, is_unlocked, require, wait_until
 
 PAGE = mmap.PAGESIZE
 CALLS = "openat,fcntl,write,writev,pwrite64,pwritev,pwritev2,splice,copy_file_range"
@@ -198,7 +198,8 @@ def direct_pre_dump(scene):
     wrapper, trace = traced(scene, CALLS)
     # strace goes on with who keeps track.
     strace = scene.start("/usr/bin/env", *wrapper, *command, first, "--direct")
-    wait_until(lambda: "stats-dump" in os.listdir(first), "the end of the pre-dump")
+    wait_until(lambda: "stats-dump" in os.listdir(first) and is_unlocked(first),
+               "the end of the pre-dump")
     os.rename(trace, f"{trace}-first")
     scene.images = scene.make_directory("next")
     previous = os.path.relpath(first, scene.images)

@@ -4,7 +4,6 @@ The processes check themselves: their memory, what they share, what waits betwee
 still answer each other.
 """
 
-import fcntl
 import os
 import random
 import signal
@@ -13,7 +12,7 @@ import time
 
 from registry import case, case_each
 from cases_inet import _rules
-from scene import require, tracer_of, wait_until
+from scene import is_unlocked, require, tracer_of, wait_until
 
 # "resume" comes before "serialise" where the processes run on.
 STEPS = ("preflight", "images", "freeze", "collect", "ask", "holdings", "share", "lock", "memory", "ghosts",
@@ -38,18 +37,6 @@ SHAPES = {
     "linked.nftables": ("poll", "tree_linked", (*TCP, "nftables", "--link-remap")),
     "linked.iptables": ("poll", "tree_linked", (*TCP, "iptables", "--link-remap")),
 }
-
-
-def _is_unlocked(images):
-    """Those who put back what dumpctl could not may hold its descriptors for a moment."""
-    directory = os.open(images, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        fcntl.flock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    finally:
-        os.close(directory)
-    return True
 
 
 def _children_of(pid):
@@ -132,7 +119,7 @@ def _kill_at_each(scene, shape, steps, *options):
         result = scene.dump(tree.pid, *tree.options, *options, fault=f"{step}=kill")
         require(result.code == -signal.SIGKILL, f"it was to be killed at {step}: {result}")
         tree.expect_put_back()
-        wait_until(lambda: _is_unlocked(scene.images), "the end of all of dumpctl")
+        wait_until(lambda: is_unlocked(scene.images), "the end of all of dumpctl")
 
 
 @case_each(shape for shape in SHAPES if not shape.startswith("linked"))
@@ -187,7 +174,7 @@ def dumpctl_killed_at_every_step(scene, shape):
         left = os.listdir(scene.images)
         require("inventory.img" not in left, f"killed at {step}, it left {left}")
         tree.expect_put_back()
-        wait_until(lambda: _is_unlocked(scene.images), "the end of all of dumpctl")
+        wait_until(lambda: is_unlocked(scene.images), "the end of all of dumpctl")
     result = scene.dump(tree.pid, *tree.options)
     scene.expect_success(result)
     scene.expect_whole_dump()

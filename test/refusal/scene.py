@@ -1,5 +1,6 @@
 """What every case has: a place, the program under test, and witnesses."""
 
+import fcntl
 import os
 import re
 import shutil
@@ -25,6 +26,19 @@ def wait_until(condition, what):
     while not condition():
         require(time.monotonic() < deadline, f"in vain waited for {what}")
         time.sleep(0.002)
+
+
+def is_unlocked(images):
+    """The end of dumpctl may be later than its last image, and that of those who put back what it
+    could not is later still."""
+    directory = os.open(images, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(directory)
+    return True
 
 
 class Result:
