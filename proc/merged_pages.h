@@ -35,6 +35,8 @@ struct PageMerging {
 };
 
 // What the kernel says of page frames (/proc/kpageflags: pagemap.rst in its admin guide).
+//
+// Kernel trap: Linux 6.12 calls all anonymous pages merged.
 class FrameFlags {
  public:
   // Of a caller who may not read them nothing is known (CAP_SYS_ADMIN).

@@ -75,7 +75,9 @@ absl::StatusOr<Pagemap> Pagemap::Open(const ProcDir& task, const KernelFeatures&
 }
 
 absl::Status Pagemap::Find(RemoteAddress start, RemoteAddress end, PageFilter filter, Found found) {
-  if (filter == PageFilter::kGuards && !knows_guards_) return absl::OkStatus();
+  // Asked for none of its categories the kernel would tell every page.
+  const bool may_have_guards = scans_guards_ || guards_by_entries_;
+  if (filter == PageFilter::kGuards && !may_have_guards) return absl::OkStatus();
   return can_scan_ ? Scan(start, end, filter, found) : Read(start, end, filter, found);
 }
 
