@@ -19,8 +19,9 @@ inline constexpr std::array<std::string_view, 22> kFaultPoints = {
 
 class FaultPoints {
  public:
-  // "collect=fail" (an error is returned there), "=kill" (SIGKILL to ourselves) or "=stall" (sleeps
-  // a second); empty for none. InvalidArgument for anything else.
+  // "collect=fail" (an error is returned there), "=kill" (SIGKILL to ourselves), "=stall" (sleeps a
+  // second) or "=stall:PATH" (makes that file, and sleeps until somebody removes it, for 20 seconds
+  // at most); empty for none. InvalidArgument for anything else.
   static absl::StatusOr<FaultPoints> Parse(const std::string& text);
 
   // To be called when a step begins.
@@ -29,6 +30,7 @@ class FaultPoints {
  private:
   std::string point_;
   std::string action_;
+  std::string path_;
 };
 
 }  // namespace dumpctl

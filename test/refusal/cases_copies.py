@@ -8,7 +8,7 @@ import sys
 
 from cases_putback import COPIES, _children_of, _Tree
 from registry import case
-from scene import require, skip_without, tracer_of, wait_until
+from scene import Stall, require, skip_without, tracer_of, wait_until
 
 MIB = 1 << 20
 # One page in each of so many page tables, in a process and in one that it has started: a table maps
@@ -52,20 +52,27 @@ def copy_killed_while_its_pages_are_found(scene):
         copies[:] = set(tree.members()) - set(tree.members_before)
         return len(copies) == 1 and tracer_of(tree.pid) == 0
 
-    def kill_copy(dumpctl):
+    def pagemap():
+        return f"/proc/{copies[0]}/pagemap"
+
+    def slow_down(dumpctl):
         wait_until(runs_beside_a_copy, "a copy")
-        pagemap = f"/proc/{copies[0]}/pagemap"
         # It holds the first scan up for a moment.
-        tracer = scene.start(strace, "-q", "-o", "/dev/null", "-P", pagemap,
+        tracer = scene.start(strace, "-q", "-o", "/dev/null", "-P", pagemap(),
                              "-e", "trace=ioctl,pread64",
                              "-e", "inject=ioctl,pread64:delay_enter=400000:when=1", "-p", dumpctl)
         wait_until(lambda: tracer_of(dumpctl) == tracer, "strace")
-        wait_until(lambda: _opened(dumpctl, pagemap), "the look for pages")
+
+    stall = Stall(scene.directory, "find")
+
+    def kill_copy(dumpctl):
+        stall.during(slow_down)(dumpctl)
+        wait_until(lambda: _opened(dumpctl, pagemap()), "the look for pages")
         os.kill(copies[0], signal.SIGKILL)
 
     # Sanitizers look for leaks by ptrace, which strace has taken.
     command = ("env", "ASAN_OPTIONS=detect_leaks=0", *scene.command(tree.pid, *COPIES))
-    result = scene.run(*command, fault="find=stall", meanwhile=kill_copy)
+    result = scene.run(*command, fault=stall.fault, meanwhile=kill_copy)
     scene.expect_failure(result, "Host", "the copy of a process was killed", "--snapshot=off")
     scene.expect_images({})
     tree.expect_put_back()

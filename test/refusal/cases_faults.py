@@ -4,7 +4,7 @@ import json
 import os
 
 from registry import case, case_each
-from scene import require
+from scene import require, state_of, wait_until
 
 # The steps whose failure leaves nothing; after "commit" the dump stands.
 UNTIL_COMMIT = ("preflight", "images", "freeze", "collect", "ask", "memory", "serialise", "commit")
@@ -76,10 +76,23 @@ def dumpctl_killed(scene, what):
     witness.expect_unharmed()
 
 
+def _is_dead(pid):
+    """With all of its threads, if it is not gone."""
+    try:
+        return all(state_of(f"{pid}/task/{tid}") in "ZX" for tid in os.listdir(f"/proc/{pid}/task"))
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
 def _kill_at(scene, point, shape, *options):
     """Dumps a witness that somebody kills while the dump stalls at `point`."""
     witness = _witness(scene, shape)
-    result = scene.dump_stalled(witness.pid, point, lambda _: witness.kill(), *options)
+
+    def kill(_):
+        witness.kill()
+        wait_until(lambda: _is_dead(witness.pid), "the end of the witness")
+
+    result = scene.dump_stalled(witness.pid, point, kill, *options)
     witness.expect_gone()
     return witness, result
 

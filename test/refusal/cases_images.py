@@ -5,7 +5,7 @@ import subprocess
 
 import sandbox
 from registry import case, case_each
-from scene import contents, require, skip_without, wait_until
+from scene import Stall, contents, require, skip_without
 
 _MS_RDONLY, _MS_REMOUNT, _MS_BIND = 1, 32, 4096
 
@@ -151,18 +151,18 @@ def disk_full_over_an_earlier_dump(scene):
 @case
 def directory_of_another_running_dump(scene):
     first, second = scene.witness(), scene.witness()
+    stall = Stall(scene.directory, "memory")
     other = subprocess.Popen(
         scene.command(first.pid, "-R"),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        env={**os.environ, "DUMPCTL_FAULT": "memory=stall"},
+        env={**os.environ, "DUMPCTL_FAULT": stall.fault},
     )
-    wait_until(lambda: "pages-1.img" in os.listdir(scene.images), "the other dump")
-    result = scene.dump(second.pid)
-    require(other.poll() is None, "the other dump ended too early to be in the way")
+    results = []
+    stall.during(lambda _: results.append(scene.dump(second.pid)))(other.pid)
     _, err = other.communicate(timeout=20)
     require(other.returncode == 0, f"the other dump failed: {err}")
-    scene.expect_failure(result, "ImagesDir", "another dump is being written there", "-D")
+    scene.expect_failure(results[0], "ImagesDir", "another dump is being written there", "-D")
     scene.expect_whole_dump()
     require(f"core-{first.pid}.img" in os.listdir(scene.images), "whose dump is this?")
     first.expect_unharmed()

@@ -7,7 +7,7 @@ import subprocess
 import time
 
 from registry import case, case_each
-from scene import contents, require, wait_until
+from scene import Stall, contents, require, wait_until
 
 BEFORE_COMMIT = ("preflight", "images", "freeze", "collect", "ask", "memory", "serialise", "commit")
 SHAPES = ("poll", "busy", "stopped")
@@ -144,20 +144,16 @@ def interrupted_as_the_first_process(scene):
     log = os.path.join(scene.directory, "log")
     command = ("unshare", "-p", "-f", "--mount-proc", "/bin/sh", "-c", script)
 
-    def interrupt(unshare):
-        def saving():
-            if not os.path.exists(log):
-                return False
-            with open(log) as text:
-                return "Collected:" in text.read()
+    stall = Stall(scene.directory, "memory")
 
-        wait_until(saving, "the log")
+    def interrupt(unshare):
         with open(f"/proc/{unshare}/task/{unshare}/children") as children:
             for child in children.read().split():
                 os.kill(int(child), signal.SIGTERM)
 
     result = scene.run(
-        *command, scene.dumpctl, scene.images, log, fault="memory=stall", meanwhile=interrupt
+        *command, scene.dumpctl, scene.images, log, fault=stall.fault,
+        meanwhile=stall.during(interrupt)
     )
     scene.expect_failure(result, "Interrupted", "interrupted by SIGTERM")
     scene.expect_images({})

@@ -8,7 +8,7 @@ import struct
 import subprocess
 
 from registry import Skipped, case
-from scene import require, trace, tracer_of, wait_until
+from scene import Stall, require, state_of, trace, tracer_of, wait_until
 
 
 def _free_pid():
@@ -133,16 +133,18 @@ def traced_by_somebody(scene):
 def traced_by_another_dump(scene):
     witness = scene.witness()
     second = []
+    stall = Stall(scene.directory, "memory")
 
     def dump_again(first):
-        wait_until(lambda: tracer_of(witness.pid) == first, "the first dump")
+        require(tracer_of(witness.pid) == first, "the first dump does not trace it")
         other = scene.make_directory("other")
         # Not by the scene, whose files hold the first one's output.
         command = scene.command(witness.pid, images=other)
         done = subprocess.run(command, stderr=subprocess.PIPE, text=True)
         second.append((done.returncode, done.stderr, first))
 
-    first = scene.run(*scene.command(witness.pid, "-R"), fault="memory=stall", meanwhile=dump_again)
+    first = scene.run(*scene.command(witness.pid, "-R"), fault=stall.fault,
+                      meanwhile=stall.during(dump_again))
     scene.expect_success(first)
     code, text, pid = second[0]
     require(code == 9 and f"is traced by process {pid} (dumpctl)" in text, f"{code}: {text}")
@@ -176,7 +178,7 @@ def _start_elf32(scene):
         wait_until(lambda: _ended(scene, pid) or _reread(comm) == "elf32\n", "the exec")
     if _ended(scene, pid):
         raise Skipped("this kernel runs no 32-bit programs")
-    wait_until(lambda: _state(pid) == "S", "the 32-bit program")
+    wait_until(lambda: state_of(pid) == "S", "the 32-bit program")
     return pid
 
 
@@ -192,13 +194,8 @@ def _reread(file):
         return ""
 
 
-def _state(pid):
-    with open(f"/proc/{pid}/stat", "rb") as stat:
-        return stat.read().rpartition(b") ")[2][:1].decode()
-
-
 def _expect_running(scene, pid):
-    wait_until(lambda: _state(pid) == "S", "the 32-bit program to sleep on")
+    wait_until(lambda: state_of(pid) == "S", "the 32-bit program to sleep on")
     with open(f"/proc/{pid}/status") as status:
         require("TracerPid:\t0\n" in status.read(), "the 32-bit program is still traced")
     require(scene.reaper.wait(pid, 0) is None, "the 32-bit program ended")

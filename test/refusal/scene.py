@@ -28,6 +28,12 @@ def wait_until(condition, what):
         time.sleep(0.002)
 
 
+def state_of(task):
+    """By its pid, or the rest of a path in /proc."""
+    with open(f"/proc/{task}/stat", "rb") as stat:
+        return stat.read().rpartition(b") ")[2][:1].decode()
+
+
 def is_unlocked(images):
     """The end of dumpctl may be later than its last image, and that of those who put back what it
     could not is later still."""
@@ -39,6 +45,26 @@ def is_unlocked(images):
     finally:
         os.close(directory)
     return True
+
+
+class Stall:
+    """Has a dump stand at a fault point until somebody has done something."""
+
+    def __init__(self, directory, point):
+        self._mark = os.path.join(directory, "stalled")
+        self.fault = f"{point}=stall:{self._mark}"
+
+    def during(self, act):
+        """What to do meanwhile."""
+
+        def reach_and_act(dumpctl):
+            wait_until(lambda: os.path.exists(self._mark), "the point where dumpctl stands")
+            try:
+                act(dumpctl)
+            finally:
+                os.unlink(self._mark)
+
+        return reach_and_act
 
 
 class Result:
@@ -136,37 +162,16 @@ class Scene:
             return Result(code, out.read(), err.read())
 
     def dump_stalled(self, pid, point, meanwhile, *options, wrapper=()):
-        """A dump that stalls at a fault point, and meanwhile(pid of dumpctl) well inside of that."""
+        """A dump that stands at a fault point for as long as meanwhile(pid of dumpctl) takes."""
         log = os.path.join(self.directory, "log")
-        running = "-R" in options
-        reached = {
-            "preflight": "",  # there is a log, and signals are held back
-            "images": "Preflight of",
-            "freeze": "Preflight of",
-            "collect": "Frozen:",
-            "ask": "Frozen:",
-            "memory": "Collected:",
-            "resume": "Close pass:" if running else "Committed",
-            "serialise": "Released" if running else "Close pass:",
-            "commit": "Wrote inventory.img",
-            "finish": "Committed" if running else "Released",
-        }[point]
+        stall = Stall(self.directory, point)
 
         def act(dumpctl):
-            def logged():
-                try:
-                    with open(log) as text:
-                        return reached in text.read()
-                except FileNotFoundError:
-                    return False
-
-            wait_until(logged, f"{reached!r} in the log")
             wait_until(lambda: _blocks(dumpctl, signal.SIGTERM), "a dump that holds signals back")
-            time.sleep(0.2)
             meanwhile(dumpctl)
 
         command = self.command(pid, "-v4", "-o", log, *options)
-        return self.run(*wrapper, *command, fault=f"{point}=stall", meanwhile=act)
+        return self.run(*wrapper, *command, fault=stall.fault, meanwhile=stall.during(act))
 
     def expect_success(self, result):
         require(result.code == 0 and result.err == "", f"expected success, got {result}")
@@ -260,8 +265,7 @@ class Witness:
 
     def state(self):
         try:
-            with open(f"/proc/{self.pid}/stat", "rb") as stat:
-                return stat.read().rpartition(b") ")[2][:1].decode()
+            return state_of(self.pid)
         except (FileNotFoundError, ProcessLookupError):
             return ""
 

@@ -44,17 +44,21 @@ class Dumper:
             self._run(argv + list(options), images, deadline, env=environment)
             return
         log = os.path.join(images, "dump.log")
+        stalled = f"{images}.stalled"
 
         def once_released():
-            while not _says(log, "Released after"):
+            while not os.path.exists(stalled):
                 if time.monotonic() > deadline:
                     raise DumpFailure("the process was not released")
                 time.sleep(0.01)
-            meanwhile()
-            if _says(log, "Wrote "):
+            if not _says(log, "Released after") or _says(log, "Wrote "):
                 raise DumpFailure("the images were built too early")
+            try:
+                meanwhile()
+            finally:
+                os.unlink(stalled)
 
-        environment = {**os.environ, "DUMPCTL_FAULT": "serialise=stall"}
+        environment = {**os.environ, "DUMPCTL_FAULT": f"serialise=stall:{stalled}"}
         self._run(argv + list(options), images, deadline, once_released, env=environment)
 
     def restore(self, images, deadline, options=()):

@@ -3,8 +3,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <csignal>
 #include <string>
+#include <thread>
 
 #include "dumpctl/failure.h"
 #include "gmock/gmock.h"
@@ -42,8 +44,23 @@ TEST(FaultPointsTest, KillsItself) {
   EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
 }
 
+TEST(FaultPointsTest, StandsUntilAFileIsRemoved) {
+  const std::string mark = testing::TempDir() + "stalled-" + std::to_string(getpid());
+  const auto faults = FaultPoints::Parse("commit=stall:" + mark);
+  ASSERT_TRUE(faults.ok()) << faults.status();
+  std::atomic<bool> stands = true;
+  std::thread thread([&] {
+    EXPECT_TRUE(faults->Reach("commit").ok());
+    stands = false;
+  });
+  for (int i = 0; i < 5000 && access(mark.c_str(), F_OK) != 0; ++i) usleep(1000);
+  EXPECT_TRUE(stands);
+  EXPECT_EQ(unlink(mark.c_str()), 0);
+  thread.join();
+}
+
 TEST(FaultPointsTest, RefusesWhatItDoesNotKnow) {
-  for (const char* text : {"commit", "commit=", "commit=explode", "=fail", "nowhere=fail"}) {
+  for (const char* text : {"commit", "commit=", "commit=explode", "commit=stall:", "commit=fail:x", "=fail", "nowhere=fail"}) {
     const auto faults = FaultPoints::Parse(text);
     ASSERT_FALSE(faults.ok()) << text;
     EXPECT_EQ(FailureOf(faults.status()), Failure::kUsage);
