@@ -28,7 +28,9 @@ def dump_both_and_compare(options, tools, directory):
     deadline = time.monotonic() + options.timeout
     work_dir = os.path.join(directory, "work")
     os.mkdir(work_dir)
-    target = target_process.Target(reaper, options.target, work_dir)
+    # Over both dumps, of which stock's takes its time, a call stays blocked.
+    patience = {"TARGET_TIMEOUT_MS": str(int(2 * options.timeout * 1000))}
+    target = target_process.Target(reaper, options.target, work_dir, patience)
     images = {}
     try:
         target.start()

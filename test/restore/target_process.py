@@ -13,10 +13,11 @@ class TargetFailure(Exception):
 class Target:
     """A target in its work directory: `status` is what it printed, `go` tells it to check."""
 
-    def __init__(self, reaper, program, work_dir):
+    def __init__(self, reaper, program, work_dir, environment=None):
         self._reaper = reaper
         self._program = program
         self._work_dir = work_dir
+        self._environment = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", **(environment or {})}
         self._status_path = os.path.join(work_dir, "status")
         self.pid = None
 
@@ -24,9 +25,8 @@ class Target:
         # The target may take another uid, and shall still write here.
         os.chmod(self._work_dir, 0o1777)
         fd = os.open(self._status_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
-        environment = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}
         self.pid = self._reaper.start(
-            [self._program], cwd=self._work_dir, stdout=fd, env=environment
+            [self._program], cwd=self._work_dir, stdout=fd, env=self._environment
         )
         os.close(fd)
 

@@ -4,7 +4,7 @@
 static void Call(void) {
   struct timespec time;
   clock_gettime(CLOCK_MONOTONIC, &time);
-  time.tv_sec += kTimeoutMs / 1000;
+  time.tv_sec += timeout_ms / 1000;
   EXPECT_EQ(0, clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &time, NULL));
 }
 

@@ -8,7 +8,7 @@ static int word = 7;
 static void Call(void) {
   struct timespec till;
   clock_gettime(CLOCK_MONOTONIC, &till);
-  till.tv_sec += kTimeoutMs / 1000;
+  till.tv_sec += timeout_ms / 1000;
   EXPECT_EQ(-1, syscall(SYS_futex, &word, FUTEX_WAIT_BITSET_PRIVATE, 7, &till, NULL, 0x10));
   EXPECT_EQ(ETIMEDOUT, errno);
 }

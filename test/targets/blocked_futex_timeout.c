@@ -6,7 +6,7 @@
 static int word = 7;
 
 static void Call(void) {
-  struct timespec timeout = {kTimeoutMs / 1000, kTimeoutMs % 1000 * 1000000L};
+  struct timespec timeout = {timeout_ms / 1000, timeout_ms % 1000 * 1000000L};
   EXPECT_EQ(-1, syscall(SYS_futex, &word, FUTEX_WAIT_PRIVATE, 7, &timeout, NULL, 0));
   EXPECT_EQ(ETIMEDOUT, errno);
 }

@@ -2,7 +2,7 @@
 #include "test/targets/blocked.h"
 
 static void Call(void) {
-  struct timespec time = {kTimeoutMs / 1000, kTimeoutMs % 1000 * 1000000L};
+  struct timespec time = {timeout_ms / 1000, timeout_ms % 1000 * 1000000L};
   /* Not the library's, which calls clock_nanosleep. */
   EXPECT_EQ(0, syscall(SYS_nanosleep, &time, NULL));
 }

@@ -7,7 +7,7 @@ static int pipe_fds[2];
 
 static void Call(void) {
   struct pollfd poll_fd = {pipe_fds[0], POLLIN, 0};
-  EXPECT_EQ(0, poll(&poll_fd, 1, kTimeoutMs));
+  EXPECT_EQ(0, poll(&poll_fd, 1, timeout_ms));
 }
 
 int main(void) {

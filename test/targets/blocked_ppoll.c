@@ -7,7 +7,7 @@ static int pipe_fds[2];
 
 static void Call(void) {
   struct pollfd poll_fd = {pipe_fds[0], POLLIN, 0};
-  struct timespec timeout = {kTimeoutMs / 1000, kTimeoutMs % 1000 * 1000000L};
+  struct timespec timeout = {60, 0}; /* which nothing here takes as long as */
   sigset_t during, own, now;
   sigfillset(&during);
   sigemptyset(&own);

@@ -4,7 +4,7 @@
 static sigset_t set;
 
 static void Call(void) {
-  struct timespec timeout = {kTimeoutMs / 1000, kTimeoutMs % 1000 * 1000000L};
+  struct timespec timeout = {timeout_ms / 1000, timeout_ms % 1000 * 1000000L};
   int got = syscall(SYS_rt_sigtimedwait, &set, NULL, &timeout, 8);
   EXPECT_EQ(-1, got);
   EXPECT_EQ(EAGAIN, errno);

@@ -66,9 +66,11 @@ int main(void) {
   Open("file");
   ExpectEvent(files, FAN_OPEN, "/file");
   ExpectNone(files);
-  Open("/dev/shm/dumpctl-fanotify");
-  ExpectEvent(files, FAN_OPEN, "/dev/shm/dumpctl-fanotify");
-  EXPECT_EQ(0, unlink("/dev/shm/dumpctl-fanotify"));
+  char shared[80]; /* by all tests, in other pid namespaces, too */
+  snprintf(shared, sizeof(shared), "/dev/shm/dumpctl-fanotify-%d-%jd", getpid(), (intmax_t)NowMs());
+  Open(shared);
+  ExpectEvent(files, FAN_OPEN, shared);
+  EXPECT_EQ(0, unlink(shared));
   Open("directory/new");
   ExpectNone(files);
   struct {

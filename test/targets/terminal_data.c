@@ -1,10 +1,9 @@
 /* What waits to be read from pseudo-terminals, at both ends: text as it is typed and printed, with
  * a line that is not ended; what is typed without echo, with an end of file; and any bytes. */
-#include <poll.h>
 #include <sys/ioctl.h>
 #include <termios.h>
 
-#include "test/targets/target.h"
+#include "test/targets/terminal.h"
 
 enum { kBytes = 3000 };
 
@@ -26,23 +25,7 @@ static void Say(int fd, const char* text) {
   REQUIRE(write(fd, text, strlen(text)) == (ssize_t)strlen(text));
 }
 
-static void WaitReadable(int fd) {
-  struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
-  REQUIRE(poll(&poll_fd, 1, 5000) == 1);
-}
-
-static void ExpectHeard(int fd, const char* text) {
-  char bytes[256] = "";
-  const size_t size = strlen(text);
-  WaitReadable(fd);
-  size_t got = 0;
-  while (got < size) {
-    const ssize_t n = read(fd, bytes + got, sizeof(bytes) - 1 - got);
-    if (n <= 0) break;
-    got += (size_t)n;
-  }
-  EXPECT_STREQ(text, bytes);
-}
+static void WaitReadable(int fd) { REQUIRE(BecomesReadable(fd, NowMs() + 5000)); }
 
 static void ExpectSilent(int fd) {
   char byte;
@@ -60,8 +43,7 @@ static void SetSilent(int fd, bool raw) {
 
 static void ExpectBytes(int fd, uint64_t seed) {
   char bytes[kBytes + 1];
-  WaitReadable(fd);
-  EXPECT_EQ(kBytes, read(fd, bytes, sizeof(bytes)));
+  EXPECT_EQ(kBytes, Hear(fd, bytes, kBytes, sizeof(bytes)));
   ExpectFilled("bytes", bytes, kBytes, seed);
 }
 
@@ -89,17 +71,18 @@ int main(void) {
 
   Checkpoint();
 
-  ExpectHeard(text.master, "one\r\ntwo> first\r\nsecond\r\nbeg");
-  ExpectHeard(text.slave, "first\n");
-  ExpectHeard(text.slave, "second\n");
+  ExpectHeard("what was printed", text.master, "one\r\ntwo> first\r\nsecond\r\nbeg");
+  ExpectHeard("the first line", text.slave, "first\n");
+  ExpectHeard("the second line", text.slave, "second\n");
   ExpectSilent(text.slave);
   Say(text.master, "un\n");
-  ExpectHeard(text.slave, "begun\n");
-  ExpectHeard(text.master, "un\r\n");
+  ExpectHeard("the line that was begun", text.slave, "begun\n");
+  ExpectHeard("the echo of its end", text.master, "un\r\n");
 
-  ExpectHeard(silent.master, "password: ");
-  ExpectHeard(silent.slave, "secret\n");
+  ExpectHeard("the prompt", silent.master, "password: ");
+  ExpectHeard("what has no echo", silent.slave, "secret\n");
   char byte;
+  WaitReadable(silent.slave);
   EXPECT_EQ(0, read(silent.slave, &byte, 1)); /* the end of the file */
   ExpectSilent(silent.slave);
   ExpectSilent(silent.master);

@@ -2,11 +2,10 @@
  * One is as it was made, one has all that can be set, one is in packet mode and one still locked.
  */
 #include <asm/termbits.h>
-#include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 
-#include "test/targets/target.h"
+#include "test/targets/terminal.h"
 
 typedef struct {
   int master;
@@ -22,19 +21,6 @@ static Pair Open(void) {
   REQUIRE_SYSCALL(ioctl(pair.master, TIOCSPTLCK, &unlock));
   pair.slave = REQUIRE_SYSCALL(ioctl(pair.master, TIOCGPTPEER, O_RDWR | O_NOCTTY));
   return pair;
-}
-
-static bool IsReadable(int fd) {
-  struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
-  return poll(&poll_fd, 1, 0) == 1;
-}
-
-static void ExpectHeard(const char* what, int fd, const char* text) {
-  char bytes[64] = "";
-  struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
-  if (poll(&poll_fd, 1, 5000) != 1) Fail("%s: nothing came", what);
-  EXPECT_EQ((long)strlen(text), read(fd, bytes, sizeof(bytes) - 1));
-  EXPECT_STREQ(text, bytes);
 }
 
 static void Set(const Pair* pair, struct termios* settings, struct termios* locks) {

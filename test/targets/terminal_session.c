@@ -1,11 +1,10 @@
 /* A session that a pseudo-terminal controls, another group of it in the foreground, and /dev/tty;
  * one whose leader has closed all but /dev/tty; and one whose terminal nobody has open. */
-#include <poll.h>
 #include <sys/ioctl.h>
 #include <termios.h>
 
 #include "test/targets/family.h"
-#include "test/targets/target.h"
+#include "test/targets/terminal.h"
 
 static int interrupted;
 
@@ -95,17 +94,9 @@ static short Events(int master) {
   return poll_fd.revents;
 }
 
-static void ExpectHeard(int master, const char* text) {
-  char bytes[64] = "";
-  /* Until the other end is opened again it tells of a hang-up at once. */
-  for (int ms = 0; ms < 5000 && (Events(master) & POLLIN) == 0; ++ms) SleepMs(1);
-  EXPECT_EQ((long)strlen(text), read(master, bytes, sizeof(bytes) - 1));
-  EXPECT_STREQ(text, bytes);
-}
-
 static void CheckHeard(Child* leader, int master, const char* text) {
   EXPECT_EQ(1, write(leader->go[1], "g", 1));
-  ExpectHeard(master, text);
+  ExpectHeard("from a leader", master, text);
   CheckChild(leader);
 }
 
@@ -129,7 +120,7 @@ int main(void) {
   EXPECT_EQ(POLLHUP, Events(closed[0]));
   EXPECT_EQ(-1, tcgetsid(pair[1])); /* not ours */
   EXPECT_EQ(1, write(pair[0], "\003", 1));
-  ExpectHeard(pair[0], "^C");
+  ExpectHeard("the echo", pair[0], "^C");
   CheckHeard(leader, pair[0], "tty\r\n");
   CheckHeard(tty_leader, by_tty[0], "by\r\n");
   CheckHeard(closed_leader, closed[0], "new\r\n");
