@@ -80,8 +80,12 @@ def archive_whose_reader_ends(scene):
 
 @case
 def archive_whose_reader_stands_still(scene):
+    """Until the dump has ended, however long that takes."""
     witness = scene.witness("poll", "big")
-    result, _ = _archive(scene, witness, "--timeout", "1", to="(sleep 2)")
+    end = os.path.join(scene.directory, "end")
+    telling = ("/bin/bash", "-c", '"$@"; code=$?; touch "$0"; exit $code', end)
+    reader = f"(until [ -e {end} ]; do sleep .05; done)"
+    result, _ = _archive(scene, witness, "--timeout", "1", to=reader, wrapper=telling)
     scene.expect_failure(result, "Timeout", "has taken nothing for 1s", "--timeout")
     witness.expect_unharmed()
 

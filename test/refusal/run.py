@@ -3,7 +3,7 @@
 
   run.py --list
   run.py --dumpctl PROGRAM --witness PROGRAM --other-exe PROGRAM --failures FAILURE_H
-         --options CRIU_OPTIONS_CC CASE
+         --options CRIU_OPTIONS_CC [--timeout SECONDS] CASE
 
 Exit status: 0 passed, 1 failed, 77 skipped, 124 timeout.
 """
@@ -29,7 +29,6 @@ for file in sorted(os.listdir(HERE)):
         importlib.import_module(file[: -len(".py")])
 
 SKIPPED = 77
-TIMEOUT = 50
 MNT_DETACH = 2
 
 
@@ -52,6 +51,7 @@ def main():
     parser = argparse.ArgumentParser()
     for name in ("--dumpctl", "--witness", "--other-exe", "--failures", "--options"):
         parser.add_argument(name, required=True)
+    parser.add_argument("--timeout", type=float, default=50)
     parser.add_argument("case", choices=registry.CASES)
     options = parser.parse_args()
     if os.geteuid() != 0:
@@ -63,7 +63,7 @@ def main():
     try:
         if case.outside:
             return run(case, options, directory)
-        return sandbox.run_inside(lambda: run(case, options, directory), TIMEOUT)
+        return sandbox.run_inside(lambda: run(case, options, directory), options.timeout)
     finally:
         # What a case has mounted is mounted here too, and would keep its directory from going.
         # By a system call: with its init dead the namespace has no new processes.
