@@ -161,8 +161,8 @@ absl::StatusOr<std::vector<AddressRange>> FindSoftDirty(const ProcDir& task, con
   }
   if (next != nullptr) next->samples = std::move(changed.samples());
   // Merging does not stop for a task that stands: what was read while it went on is not believed.
-  const bool lost = known != nullptr &&
-                    PageMerging::Read().MayHaveTakenMarks(known->scanned, mergeable);
+  const bool lost =
+      known != nullptr && PageMerging::Read().MayHaveTakenMarks(known->scanned, mergeable);
   return UnionOf(lost ? tables : changed.changed(), Untold(vmas));
 }
 

@@ -76,6 +76,18 @@ static char* OwnMemory(int thread) {
   return memory;
 }
 
+/* Until that letter stands for it in procfs. */
+static void WaitForState(pid_t tid, char state) {
+  char path[48];
+  snprintf(path, sizeof(path), "/proc/self/task/%d/stat", tid);
+  for (;;) {
+    const char* name_end = strrchr(ReadText(path), ')');
+    REQUIRE(name_end != NULL);
+    if (name_end[2] == state) return;
+    SleepMs(1);
+  }
+}
+
 static void* StepByByte(void* ready) {
   const char* memory = OwnMemory(0);
   if (ready) Ready();
@@ -105,18 +117,26 @@ static int Sleep(void* unused) {
   return 0;
 }
 
+static pid_t vforking;
+
+static int SleepInVfork(void* unused) {
+  ThreadReady(); /* in the memory of its parent */
+  return Sleep(unused);
+}
+
 /* The child is its parent's sibling: nothing stands below the process. */
 static void* WaitForVfork(void* unused) {
   (void)unused;
+  vforking = Tid();
   char* stack = Map(64 << 10);
-  ThreadReady();
-  clone(Sleep, stack + (64 << 10), CLONE_VM | CLONE_VFORK | CLONE_PARENT | SIGCHLD, NULL);
+  const int flags = CLONE_VM | CLONE_VFORK | CLONE_PARENT | SIGCHLD;
+  REQUIRE_SYSCALL(clone(SleepInVfork, stack + (64 << 10), flags, NULL));
   return NULL;
 }
 
 static void* OutliveMain(void* unused) {
   (void)unused;
-  SleepMs(50); /* main is to exit first */
+  WaitForState(getpid(), 'Z'); /* main is to exit first */
   return StepByByte((void*)1);
 }
 
@@ -317,20 +337,28 @@ static void HoldBelow(void) {
 }
 
 static void HoldTree(void) {
+  int ends[2];
+  REQUIRE_SYSCALL(pipe(ends));
   for (int child = 0; child < 2; ++child) {
     const pid_t pid = REQUIRE_SYSCALL(fork());
     if (pid != 0) {
       printf("child %d\n", pid);
       continue;
     }
+    close(ends[0]);
     if (child == 0 && REQUIRE_SYSCALL(fork()) == 0) {
       struct io_uring_params params = {0};
       syscall(SYS_io_uring_setup, 4, &params);
       dprintf(1, "grandchild %d\n", getpid());
     }
+    close(ends[1]);
     Sleep(NULL);
   }
-  SleepMs(100); /* the grandchild has to stand before it can be counted */
+  /* The grandchild has to stand before it can be counted: nobody has the other end then. */
+  close(ends[1]);
+  char byte;
+  REQUIRE(read(ends[0], &byte, 1) == 0);
+  close(ends[0]);
 }
 
 static int SleepForEver(void* unused) {
@@ -429,7 +457,7 @@ int main(int argc, char** argv) {
   if (strcmp(mode, "vfork") == 0) {
     StartThread(WaitForVfork, NULL);
     WaitThreadsReady(1);
-    SleepMs(50);
+    WaitForState(vforking, 'D');
   }
   if (strcmp(mode, "orphan") == 0) {
     StartThread(OutliveMain, NULL);

@@ -5,7 +5,7 @@
 #include <sys/ioctl.h>
 #include <sys/wait.h>
 
-#include "test/targets/target.h"
+#include "test/targets/terminal.h"
 
 typedef struct {
   int master;
@@ -128,7 +128,7 @@ static void HoldPair(const char* what) {
     REQUIRE(write(pair.master, "never read\n", 11) == 11);
     WaitReadable(pair.slave);
     char echo[64];
-    REQUIRE(read(pair.master, echo, sizeof(echo)) == 12);
+    REQUIRE(Hear(pair.master, echo, 12, sizeof(echo)) == 12);
   }
 }
 

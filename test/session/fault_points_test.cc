@@ -60,7 +60,8 @@ TEST(FaultPointsTest, StandsUntilAFileIsRemoved) {
 }
 
 TEST(FaultPointsTest, RefusesWhatItDoesNotKnow) {
-  for (const char* text : {"commit", "commit=", "commit=explode", "commit=stall:", "commit=fail:x", "=fail", "nowhere=fail"}) {
+  for (const char* text : {"commit", "commit=", "commit=explode", "commit=stall:", "commit=fail:x",
+                           "=fail", "nowhere=fail"}) {
     const auto faults = FaultPoints::Parse(text);
     ASSERT_FALSE(faults.ok()) << text;
     EXPECT_EQ(FailureOf(faults.status()), Failure::kUsage);

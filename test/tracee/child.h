@@ -1,6 +1,7 @@
 #ifndef TEST_TRACEE_CHILD_H_
 #define TEST_TRACEE_CHILD_H_
 
+#include <poll.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -57,6 +58,29 @@ class Child {
   pid_t pid_ = 0;
 };
 
+// What holds a child until the test lets it go on; stands before the child.
+class Gate {
+ public:
+  Gate() { EXPECT_EQ(pipe(fds_), 0); }
+  ~Gate() {
+    for (const int fd : fds_) close(fd);
+  }
+  Gate(const Gate&) = delete;
+  Gate& operator=(const Gate&) = delete;
+
+  void Open() const { EXPECT_EQ(write(fds_[1], "o", 1), 1); }
+  // A byte can be read from it then.
+  int fd() const { return fds_[0]; }
+  // What poll(2) gives: 1 once it is open, 0 after so many milliseconds.
+  int Poll(int patience = -1) const {
+    pollfd opened = {fds_[0], POLLIN, 0};
+    return poll(&opened, 1, patience);
+  }
+
+ private:
+  int fds_[2];
+};
+
 inline std::string Maps(pid_t pid) {
   std::ifstream file("/proc/" + std::to_string(pid) + "/maps");
   std::stringstream text;
@@ -64,25 +88,52 @@ inline std::string Maps(pid_t pid) {
   return text.str();
 }
 
-inline bool IsBlocked(const std::filesystem::path& thread) {
-  std::ifstream file(thread / "stat");
+inline absl::Time Soon() { return absl::Now() + absl::Seconds(10); }
+
+// The letter that stands for it in procfs: X where there is no such task.
+inline char StateOf(const std::filesystem::path& task) {
+  std::ifstream file(task / "stat");
   std::string text;
   std::getline(file, text);
   const size_t end = text.rfind(')');
-  return end != std::string::npos && text[end + 2] == 'S';
+  return end == std::string::npos ? 'X' : text[end + 2];
+}
+
+// False, and the test fails, when the task ends instead, or takes too long.
+inline bool WaitUntil(pid_t task, const std::string& does, const std::function<bool()>& done) {
+  const absl::Time deadline = Soon();
+  while (!done()) {
+    const char state = StateOf("/proc/" + std::to_string(task));
+    if (state == 'Z' || state == 'X' || absl::Now() > deadline) {
+      ADD_FAILURE() << "in vain waited until " << task << " " << does << ": its state is " << state;
+      return false;
+    }
+    usleep(100);
+  }
+  return true;
 }
 
 // Waits until all threads of the child sleep in system calls.
 inline void WaitUntilBlocked(pid_t pid) {
-  const std::string threads = "/proc/" + std::to_string(pid) + "/task";
-  const auto all_blocked = [&threads] {
+  WaitUntil(pid, "sleeps", [threads = "/proc/" + std::to_string(pid) + "/task"] {
     const std::filesystem::directory_iterator each(threads);
-    return std::all_of(begin(each), end(each), [](const auto& it) { return IsBlocked(it.path()); });
-  };
-  while (!all_blocked()) usleep(100);
+    return std::all_of(begin(each), end(each),
+                       [](const auto& it) { return StateOf(it.path()) == 'S'; });
+  });
 }
 
-inline absl::Time Soon() { return absl::Now() + absl::Seconds(10); }
+// Whether the thread sleeps in system call `number`.
+inline bool IsIn(pid_t tid, long number) {
+  std::ifstream file("/proc/" + std::to_string(tid) + "/syscall");
+  // "running" is no number, and "-1 ..." is one that sleeps outside of any call.
+  long current = -1;
+  return file >> current && current == number;
+}
+
+inline bool WaitUntilIn(pid_t tid, long number) {
+  return WaitUntil(tid, "sleeps in system call " + std::to_string(number),
+                   [=] { return IsIn(tid, number); });
+}
 
 inline void Ready(int fd) { EXPECT_EQ(write(fd, "r", 1), 1); }
 

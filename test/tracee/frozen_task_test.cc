@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/types.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -12,6 +13,7 @@
 #include <atomic>
 #include <cerrno>
 #include <cstdint>
+#include <functional>
 #include <new>
 #include <thread>
 
@@ -52,13 +54,13 @@ TEST(FrozenTaskTest, StopsWhoTakesTheSignalsOfTimers) {
   } while (absl::Now() < end);
 }
 
-constexpr absl::Duration kVforkSleeps = absl::Seconds(1);
-
 // What a child tells, one of whose threads cannot be stopped for a while.
 struct Told {
   std::atomic<int64_t> longest_gap;  // nanoseconds in which another thread of it did not run
-  std::atomic<int> epoll_error;      // of a third, which waits for ever
-  std::atomic<bool> back;            // the first is back from vfork(2)
+  std::atomic<pid_t> waiter;         // a third, which waits for ever
+  std::atomic<int> epoll_error;      // of that
+  std::atomic<bool> in_vfork;        // the first is in vfork(2)
+  std::atomic<bool> back;            // and is back from it
 };
 
 Told* SharedTold() {
@@ -78,64 +80,80 @@ void WatchGaps(Told* told) {
 
 // Kernel trap: unlike poll(2), it is not started again after a stop, but fails with EINTR.
 void WaitForEvents(Told* told) {
+  told->waiter = gettid();
   epoll_event event;
   const int none = epoll_wait(epoll_create1(0), &event, 1, -1);
   told->epoll_error = none < 0 ? errno : 1;
 }
 
 // Nothing stops the caller until the child has ended, but SIGKILL.
-void CallVfork(Told* told) {
-  static const timespec span = absl::ToTimespec(kVforkSleeps);
+void CallVfork(Told* told, const Gate& gate, int patience) {
   if (vfork() == 0) {
-    nanosleep(&span, nullptr);
+    told->in_vfork = true;
+    gate.Poll(patience);
     _exit(0);
   }
   told->back = true;
 }
 
-// Once one thread sleeps uninterruptibly.
-int RunBesideVfork(Told* told, int ready) {
+// One thread sleeps uninterruptibly until the gate is opened, or for so many milliseconds.
+int RunBesideVfork(Told* told, const Gate& gate, int patience, int ready) {
   std::thread(WatchGaps, told).detach();
   std::thread(WaitForEvents, told).detach();
-  std::thread(CallVfork, told).detach();
-  usleep(50'000);
-  told->longest_gap = 0;
+  std::thread(CallVfork, told, std::cref(gate), patience).detach();
   Ready(ready);
   for (;;) pause();
 }
 
-void ExpectGoesOn(const Told& told) {
-  while (!told.back) usleep(500);
+void WaitUntilBesideVfork(pid_t pid, const Told& told) {
+  WaitUntil(pid, "calls vfork", [&told] { return told.in_vfork && told.waiter != 0; });
+  WaitUntilIn(told.waiter, SYS_epoll_wait);
+}
+
+void ExpectGoesOn(pid_t pid, const Told& told) {
+  WaitUntil(pid, "is back from vfork", [&told] { return told.back.load(); });
   // What an interrupted call returns is seen by then.
-  usleep(20'000);
+  WaitUntil(pid, "waits on",
+            [&told] { return told.epoll_error != 0 || IsIn(told.waiter, SYS_epoll_wait); });
   EXPECT_EQ(told.epoll_error, 0);
 }
 
 TEST(FrozenTaskTest, WhoCannotBeFrozenGoesOn) {
   Told* const told = SharedTold();
-  const Child child([told](int ready) { return RunBesideVfork(told, ready); });
+  const Gate gate;
+  const Child child([&](int ready) { return RunBesideVfork(told, gate, -1, ready); });
+  WaitUntilBesideVfork(child.pid(), *told);
   // A process of its own: a thread that runs cannot be let go but by the end of its tracer.
   const pid_t tracer = fork();
   if (tracer == 0) {
-    const auto task = FrozenTask::Freeze(child.pid(), absl::Now() + kVforkSleeps / 5);
+    // Whoever can stop has done so by then: the call of one that had not would end with EINTR.
+    const auto task = FrozenTask::Freeze(child.pid(), absl::Now() + absl::Seconds(1));
     _exit(absl::IsDeadlineExceeded(task.status()) ? 0 : 1);
   }
   int status = -1;
   ASSERT_EQ(waitpid(tracer, &status, 0), tracer);
   EXPECT_EQ(status, 0);
-  ExpectGoesOn(*told);
+  gate.Open();
+  ExpectGoesOn(child.pid(), *told);
 }
 
 TEST(FrozenTaskTest, OthersRunWhileOneCannotBeStopped) {
+  constexpr absl::Duration kVforkSleeps = absl::Seconds(1);
   Told* const told = SharedTold();
-  const Child child([told](int ready) { return RunBesideVfork(told, ready); });
+  const Gate gate;
+  const Child child([&](int ready) {
+    return RunBesideVfork(told, gate, static_cast<int>(absl::ToInt64Milliseconds(kVforkSleeps)),
+                          ready);
+  });
+  WaitUntilBesideVfork(child.pid(), *told);
+  told->longest_gap = 0;
   {
     const auto task = FrozenTask::FreezePatiently(child.pid(), Soon());
     ASSERT_TRUE(task.ok()) << task.status();
     EXPECT_FALSE(told->back) << "it had not been in the way";
     EXPECT_EQ(task->threads().size(), 4);
   }
-  ExpectGoesOn(*told);
+  ExpectGoesOn(child.pid(), *told);
   EXPECT_LT(absl::Nanoseconds(told->longest_gap.load()), kVforkSleeps * .6);
 }
 

@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <fstream>
 #include <sstream>
@@ -193,17 +194,20 @@ TEST(FrozenTreeTest, NobodyIsLostWhoLosesItsParentMeanwhile) {
 // Kernel trap: a stop ends epoll_wait(2) with EINTR, which poll(2) is spared.
 TEST(FrozenTreeTest, NoCallIsInterruptedWhereAnotherProcessDoesNotStop) {
   struct Told {
-    int error;
+    std::atomic<bool> in_vfork;
+    std::atomic<int> error;
     pid_t pids[2];
   };
   auto* const told = static_cast<Told*>(
       mmap(nullptr, sizeof(Told), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
-  const Child root([told](int ready) {
+  const Gate gate;
+  const Child root([told, &gate](int ready) {
     const pid_t first = fork();
     if (first == 0) {
       // Until that one has ended it sleeps uninterruptibly.
       if (vfork() == 0) {
-        usleep(600'000);
+        told->in_vfork = true;
+        gate.Poll();
         _exit(0);
       }
       for (;;) pause();
@@ -216,21 +220,25 @@ TEST(FrozenTreeTest, NoCallIsInterruptedWhereAnotherProcessDoesNotStop) {
     }
     told->pids[0] = first;
     told->pids[1] = second;
-    usleep(50'000);
     Ready(ready);
     for (;;) pause();
     return 0;
   });
+  const pid_t second = told->pids[1];
+  WaitUntil(told->pids[0], "calls vfork", [told] { return told->in_vfork.load(); });
+  WaitUntilIn(second, SYS_epoll_wait);
   const pid_t tracer = fork();
   if (tracer == 0) {
-    const auto tree = FrozenTree::Freeze(root.pid(), absl::Now() + absl::Milliseconds(200));
+    // Whoever can stop has done so by then: the call of one that had not would end with EINTR.
+    const auto tree = FrozenTree::Freeze(root.pid(), absl::Now() + absl::Seconds(1));
     _exit(absl::IsDeadlineExceeded(tree.status()) ? 0 : 1);
   }
   int status = -1;
   ASSERT_EQ(waitpid(tracer, &status, 0), tracer);
   EXPECT_EQ(status, 0);
-  usleep(500'000);
+  WaitUntil(second, "waits on", [&] { return told->error != 0 || IsIn(second, SYS_epoll_wait); });
   EXPECT_EQ(told->error, 0);
+  gate.Open();
   for (const pid_t pid : told->pids) kill(pid, SIGKILL);
 }
 
@@ -238,14 +246,14 @@ TEST(FrozenTreeTest, ALeaderThatHasLeftItsThreadsIsRefused) {
   Child root([](int ready) {
     const pid_t pid = fork();
     if (pid == 0) {
-      std::thread([] {
+      std::thread([ready] {
         prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+        while (StateOf("/proc/self") != 'Z') usleep(100);
+        Ready(ready);
         for (;;) pause();
       }).detach();
       syscall(SYS_exit, 0);  // of this thread alone
     }
-    usleep(50'000);
-    Ready(ready);
     for (;;) pause();
     return 0;
   });

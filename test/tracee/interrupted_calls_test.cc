@@ -45,17 +45,21 @@ TEST(InterruptedCallsTest, TellWhatACallWasBeforeTheFirstStop) {
 }
 
 TEST(InterruptedCallsTest, OfAnotherCallNothingIsSaid) {
-  const Child child([](int ready) {
+  const Gate gate;
+  const Child child([&gate](int ready) {
+    pollfd opened = {gate.fd(), POLLIN, 0};
     Ready(ready);
-    poll(nullptr, 0, 50);
-    return poll(nullptr, 0, 100'000);
+    poll(&opened, 1, -1);
+    opened.fd = -1;  // nothing of the call is another but how long it waits
+    return poll(&opened, 1, 100'000);
   });
   WaitUntilBlocked(child.pid());
   InterruptedCalls calls;
   ASSERT_EQ(StopOnce(child.pid(), &calls).orig_rax, SYS_poll);
-  // In the second one, which was stopped before by somebody else.
-  usleep(100'000);
-  WaitUntilBlocked(child.pid());
+  // In the second one, which was stopped before by somebody else. The first one, once it has been
+  // stopped, is told as restart_syscall.
+  gate.Open();
+  WaitUntilIn(child.pid(), SYS_poll);
   ASSERT_EQ(StopOnce(child.pid(), nullptr).orig_rax, SYS_poll);
   const GeneralRegisters again = StopOnce(child.pid(), nullptr);
   ASSERT_EQ(again.orig_rax, SYS_restart_syscall);

@@ -6,7 +6,6 @@
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
-#include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -89,7 +88,8 @@ TEST(RemoteSyscallsTest, AnInterruptedPollGoesOn) {
 // The tracer is a process of its own here, and is killed at one chosen step.
 void KillTracerAt(int step) {
   SCOPED_TRACE(step);
-  Child child([](int ready) {
+  const Gate gate;
+  Child child([&gate](int ready) {
     struct sigaction action = {};
     action.sa_handler = [](int) {};
     sigaction(SIGUSR1, &action, nullptr);
@@ -98,7 +98,7 @@ void KillTracerAt(int step) {
     sigaddset(&mask, SIGUSR2);
     sigprocmask(SIG_SETMASK, &mask, nullptr);
     Ready(ready);
-    if (poll(nullptr, 0, 300) != 0) return 1;
+    if (gate.Poll() != 1) return 1;
     sigset_t now;
     sigprocmask(SIG_SETMASK, nullptr, &now);
     return std::memcmp(&now, &mask, 8) == 0 ? 0 : 2;
@@ -125,6 +125,7 @@ void KillTracerAt(int step) {
   // Blocked again means that it has found home.
   WaitUntilBlocked(child.pid());
   EXPECT_EQ(Maps(child.pid()), before);
+  gate.Open();
   EXPECT_EQ(child.Join(), 0);
 }
 
@@ -132,28 +133,35 @@ TEST(RemoteSyscallsTest, TheTargetFindsHomeWhenItsTracerIsKilled) {
   for (int step = 0; step < 4; ++step) KillTracerAt(step);
 }
 
-// Kills the tracer while one thread works through its calls; both threads run at once then.
+// A tracer that is killed while one thread works through its calls: the first lasts until the gate
+// is opened, and behind it is one that writes.
+pid_t ForkTracerKilledAtWork(const Child& child, size_t index, const Gate& gate) {
+  return ForkTracer(child, [&](FrozenTask& task, RemoteSyscalls& calls) {
+    if (task.threads().size() != 2) return 1;
+    const FrozenThread& thread = task.threads()[index];
+    // (Interrupted or not, it does not touch the restart block.)
+    const RemoteCall query[] = {
+        {SYS_read, {static_cast<uint64_t>(gate.fd()), calls.SlotAddress(0), 1}},
+        {SYS_prctl, {PR_GET_PDEATHSIG, calls.SlotAddress(1)}},
+    };
+    if (!calls.StartRun(thread, query).ok()) return 3;
+    if (WaitUntilIn(thread.tid, SYS_read)) raise(SIGKILL);
+    return 4;
+  });
+}
+
+// Both threads run at once then.
 void KillTracerWhileAThreadWorks(size_t index) {
   SCOPED_TRACE(index);
+  const Gate gate;
   Child child(SleepInTwoThreads);
   WaitUntilBlocked(child.pid());
   const std::string before = Maps(child.pid());
-  const pid_t tracer = ForkTracer(child, [&](FrozenTask& task, RemoteSyscalls& calls) {
-    if (task.threads().size() != 2) return 1;
-    // One that takes its time, and behind it one that writes. (A poll that is not interrupted does
-    // not touch the restart block.)
-    const RemoteCall query[] = {
-        {SYS_poll, {0, 0, 100}},
-        {SYS_prctl, {PR_GET_PDEATHSIG, calls.SlotAddress(1)}},
-    };
-    const itimerval soon = {{0, 0}, {0, 30'000}};
-    setitimer(ITIMER_REAL, &soon, nullptr);
-    calls.Run(task.threads()[index], query).IgnoreError();
-    return 3;
-  });
+  const pid_t tracer = ForkTracerKilledAtWork(child, index, gate);
   int status = 0;
   waitpid(tracer, &status, 0);
   ASSERT_TRUE(WIFSIGNALED(status)) << "exit " << WEXITSTATUS(status);
+  gate.Open();
   const absl::Time deadline = Soon();
   while (Maps(child.pid()) != before && absl::Now() < deadline) usleep(1000);
   EXPECT_EQ(Maps(child.pid()), before);
@@ -218,15 +226,10 @@ TEST(RemoteSyscallsTest, RunsCallsWhereEverySignalIsCaught) {
 
 // Frozen while it goes home from a dump that was killed, a thread must not be sent away again.
 TEST(RemoteSyscallsTest, LeavesAThreadAloneThatIsOnItsWayHome) {
+  const Gate gate;
   Child child(SleepInTwoThreads);
   WaitUntilBlocked(child.pid());
-  const pid_t tracer = ForkTracer(child, [](FrozenTask& task, RemoteSyscalls& calls) {
-    const RemoteCall query[] = {{SYS_poll, {0, 0, 100}}};
-    const itimerval soon = {{0, 0}, {0, 30'000}};
-    setitimer(ITIMER_REAL, &soon, nullptr);
-    calls.Run(task.threads()[1], query).IgnoreError();
-    return 3;
-  });
+  const pid_t tracer = ForkTracerKilledAtWork(child, 1, gate);
   int status = 0;
   waitpid(tracer, &status, 0);
   ASSERT_TRUE(WIFSIGNALED(status)) << "exit " << WEXITSTATUS(status);
@@ -235,11 +238,13 @@ TEST(RemoteSyscallsTest, LeavesAThreadAloneThatIsOnItsWayHome) {
     ASSERT_TRUE(task.ok()) << task.status();
     EXPECT_EQ(RemoteSyscalls::Create(*task).status().code(), absl::StatusCode::kUnavailable);
   }
+  gate.Open();
   EXPECT_EQ(child.Join(), 0);
 }
 
 TEST(RemoteSyscallsTest, AGuestThreadKeepsItsRegisters) {
-  Child child([](int ready) {
+  const Gate gate;
+  Child child([&gate](int ready) {
     // A thread that computes without a system call: any lost register shows.
     std::atomic<bool> stop = false;
     // A thread that only begins has all signals blocked.
@@ -261,12 +266,12 @@ TEST(RemoteSyscallsTest, AGuestThreadKeepsItsRegisters) {
     });
     while (!begun) usleep(100);
     Ready(ready);
-    usleep(200000);
+    const int polled = gate.Poll();
     stop = true;
     worker.join();
-    return wrong == 0 ? 0 : 1;
+    return polled == 1 && wrong == 0 ? 0 : 1;
   });
-  // As often as a slow machine lets it, while they live.
+  // As often as a slow machine lets it.
   const absl::Time end = absl::Now() + absl::Milliseconds(100);
   for (int round = 0; round < 20 && (round == 0 || absl::Now() < end); ++round) {
     auto task = FrozenTask::Freeze(child.pid(), Soon());
@@ -284,6 +289,7 @@ TEST(RemoteSyscallsTest, AGuestThreadKeepsItsRegisters) {
     ASSERT_TRUE(answers.ok()) << answers.status();
     EXPECT_TRUE((*answers)[1].has_value());
   }
+  gate.Open();
   EXPECT_EQ(child.Join(), 0);
 }
 
