@@ -4,6 +4,8 @@
 #include <optional>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "dumpctl/failure.h"
 #include "dumpctl/status_macros.h"
 #include "dumpctl/trace.h"
@@ -30,6 +32,17 @@ absl::StatusOr<std::vector<pid_t>> ChildrenOf(const ProcDir& task,
     children.insert(children.end(), found.begin(), found.end());
   }
   return children;
+}
+
+// Whether no thread goes on, though the first one has ended. Of a process that is killed it may be
+// the first to end.
+absl::StatusOr<bool> HasEnded(const ProcDir& task) {
+  const absl::Time until = absl::Now() + absl::Milliseconds(100);
+  for (;; absl::SleepFor(absl::Milliseconds(1))) {
+    ASSIGN_OR_RETURN(const std::vector<int> threads, ListNumbers(task, "task"));
+    if (threads.size() <= 1) return true;
+    if (absl::Now() >= until) return false;
+  }
 }
 
 absl::StatusOr<std::vector<pid_t>> ChildrenOf(const FrozenTask& task) {
@@ -142,8 +155,8 @@ absl::StatusOr<std::vector<FrozenTask>> FrozenTree::FindChildren(size_t first,
 absl::StatusOr<bool> FrozenTree::TakeZombie(const FrozenTask& task) {
   ASSIGN_OR_RETURN(std::optional<std::string> text, task.StatIfZombie());
   if (!text) return false;
-  ASSIGN_OR_RETURN(const std::vector<int> threads, ListNumbers(task.dir(), "task"));
-  if (threads.size() > 1) return NoMainThread(task.pid());
+  ASSIGN_OR_RETURN(const bool whole, HasEnded(task.dir()));
+  if (!whole) return NoMainThread(task.pid());
   zombies_.push_back({task.pid(), *std::move(text)});
   return true;
 }
