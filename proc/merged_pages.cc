@@ -54,9 +54,10 @@ bool PageMerging::MayHaveTakenMarks(std::optional<uint64_t> then, bool mergeable
 
 FrameFlags FrameFlags::Open() {
   const absl::StatusOr<ProcDir> proc = ProcDir::OpenRoot();
-  if (!proc.ok()) return FrameFlags(UniqueFd());
+  if (!proc.ok()) return {};
   absl::StatusOr<UniqueFd> file = proc->Open("kpageflags", O_RDONLY);
-  return FrameFlags(file.ok() ? *std::move(file) : UniqueFd());
+  if (!file.ok()) return {};
+  return FrameFlags(*std::move(file));
 }
 
 bool FrameFlags::IsForked(uint64_t frame) const {

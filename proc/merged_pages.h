@@ -39,7 +39,8 @@ struct PageMerging {
 // Kernel trap: Linux 6.12 calls all anonymous pages merged.
 class FrameFlags {
  public:
-  // Of a caller who may not read them nothing is known (CAP_SYS_ADMIN).
+  FrameFlags() = default;  // which knows nothing
+  // Nor does that of a caller who may not read them (CAP_SYS_ADMIN).
   static FrameFlags Open();
 
   // Whether it holds an anonymous page that is no merged one: processes have it in common by

@@ -71,6 +71,13 @@ bool IsMergeable(const Vma& vma) {
   return !vma.mapping.flags || vma.mapping.Has(VmFlag::kMergeable);
 }
 
+// All but the samples. Without a witness where they would not be believed anyway.
+SoftDirtyRecord BeginRecord(const VmaList& vmas, std::span<const PageRun> runs, bool mergeable) {
+  const PageMerging merging = PageMerging::Read();
+  if (!merging.KeepsMarks() || (merging.active && mergeable)) return {};
+  return {.witness = FindWitness(vmas, runs), .scanned = merging.scanned};
+}
+
 // Of huge pages the kernel keeps no such bits, and the vDSO is its own.
 std::vector<AddressRange> Untold(const VmaList& vmas) {
   std::vector<AddressRange> untold;
@@ -139,19 +146,17 @@ absl::StatusOr<std::vector<AddressRange>> FindSoftDirty(const ProcDir& task, con
                                                         const KernelFeatures& features,
                                                         const SoftDirtyRecord* known,
                                                         SoftDirtyRecord* next) {
-  const PageMerging merging = PageMerging::Read();
   const bool mergeable = std::any_of(vmas.begin(), vmas.end(), IsMergeable);
-  if (next != nullptr && merging.KeepsMarks() && !(merging.active && mergeable)) {
-    *next = {.witness = FindWitness(vmas, runs), .scanned = merging.scanned};
-  }
+  if (next != nullptr) *next = BeginRecord(vmas, runs, mergeable);
+  const bool takes_samples = next != nullptr && next->witness;
   ASSIGN_OR_RETURN(Pagemap pagemap, Pagemap::Open(task, features));
   std::span<const PageSample> samples;
   if (known != nullptr && known->witness) {
     ASSIGN_OR_RETURN(const bool believed, IsMarked(pagemap, known->witness));
     if (believed) samples = known->samples;
   }
-  const FrameFlags flags = FrameFlags::Open();
-  ChangedPages changed(samples, FindZeroFrames(), next != nullptr && next->witness);
+  const FrameFlags flags = takes_samples ? FrameFlags::Open() : FrameFlags();
+  ChangedPages changed(samples, FindZeroFrames(), takes_samples);
   const std::vector<AddressRange> tables = WholeTables(runs);
   for (const AddressRange& range : tables) {
     RETURN_IF_ERROR(pagemap.ForEach(range.start, range.end,

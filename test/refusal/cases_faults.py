@@ -4,7 +4,7 @@ import json
 import os
 
 from registry import case, case_each
-from scene import require, state_of, wait_until
+from scene import has_ended, require, wait_until
 
 # The steps whose failure leaves nothing; after "commit" the dump stands.
 UNTIL_COMMIT = ("preflight", "images", "freeze", "collect", "ask", "memory", "serialise", "commit")
@@ -79,7 +79,7 @@ def dumpctl_killed(scene, what):
 def _is_dead(pid):
     """With all of its threads, if it is not gone."""
     try:
-        return all(state_of(f"{pid}/task/{tid}") in "ZX" for tid in os.listdir(f"/proc/{pid}/task"))
+        return all(has_ended(f"{pid}/task/{tid}") for tid in os.listdir(f"/proc/{pid}/task"))
     except (FileNotFoundError, ProcessLookupError):
         return True
 

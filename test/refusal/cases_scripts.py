@@ -5,7 +5,7 @@ import os
 import time
 
 from registry import case, case_each
-from scene import contents, require, tracer_of, wait_until
+from scene import contents, has_ended, require, tracer_of, wait_until
 
 # Tells what it sees, a line each; then does what its caller asks of it.
 HEAD = """#!/bin/sh
@@ -147,7 +147,7 @@ def script_that_hangs_with_the_tree_frozen(scene):
     scene.expect_failure(result, "Timeout", "post-dump", "--timeout")
     require(time.monotonic() - begun > 10, "it was ended too early")
     for pid in _words(pids):
-        wait_until(lambda: _has_ended(pid), f"the end of {pid}")
+        wait_until(lambda: has_ended(pid), f"the end of {pid}")
     scene.expect_images({})
     witness.expect_unharmed()
 
@@ -159,14 +159,6 @@ def _words(path):
             return file.read().split()
     except FileNotFoundError:
         return []
-
-
-def _has_ended(pid):
-    try:
-        with open(f"/proc/{pid}/stat") as stat:
-            return stat.read().rpartition(") ")[2][0] in "ZX"
-    except (FileNotFoundError, ProcessLookupError):
-        return True
 
 
 @case_each(("pre-dump.INT", "post-dump.INT", "post-dump.KILL"))
@@ -182,7 +174,7 @@ def dumpctl_ended_while_a_script_runs(scene, what):
     wait_until(lambda: tracer_of(witness.pid) == 0, "the end of the trace")
     with open(os.path.join(scene.directory, "pid")) as file:
         pid = file.read().strip()
-    wait_until(lambda: _has_ended(pid), "the end of the script")
+    wait_until(lambda: has_ended(pid), "the end of the script")
     if signal == "INT":
         scene.expect_images({})
     witness.expect_unharmed()

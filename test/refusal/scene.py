@@ -11,6 +11,8 @@ import time
 
 import proc_facts
 import sandbox
+import stalls
+from proc_facts import state_of
 from registry import Failed, Skipped
 
 PATIENCE = 20  # seconds that anything here may take on a busy machine
@@ -28,10 +30,9 @@ def wait_until(condition, what):
         time.sleep(0.002)
 
 
-def state_of(task):
-    """By its pid, or the rest of a path in /proc."""
-    with open(f"/proc/{task}/stat", "rb") as stat:
-        return stat.read().rpartition(b") ")[2][:1].decode()
+def has_ended(task):
+    """Nothing of it is left, or no more than an exit status."""
+    return state_of(task) in ("", "Z", "X")
 
 
 def is_unlocked(images):
@@ -47,22 +48,19 @@ def is_unlocked(images):
     return True
 
 
-class Stall:
-    """Has a dump stand at a fault point until somebody has done something."""
+class Stall(stalls.Stall):
+    """One that waits for its point."""
 
     def __init__(self, directory, point):
-        self._mark = os.path.join(directory, "stalled")
-        self.fault = f"{point}=stall:{self._mark}"
+        super().__init__(os.path.join(directory, "stalled"), point)
 
     def during(self, act):
         """What to do meanwhile."""
 
         def reach_and_act(dumpctl):
-            wait_until(lambda: os.path.exists(self._mark), "the point where dumpctl stands")
-            try:
+            wait_until(self.is_reached, "the point where dumpctl stands")
+            with self:
                 act(dumpctl)
-            finally:
-                os.unlink(self._mark)
 
         return reach_and_act
 
@@ -264,10 +262,7 @@ class Witness:
         self.remember()
 
     def state(self):
-        try:
-            return state_of(self.pid)
-        except (FileNotFoundError, ProcessLookupError):
-            return ""
+        return state_of(self.pid)
 
     def threads(self):
         return sorted(int(tid) for tid in os.listdir(f"/proc/{self.pid}/task"))

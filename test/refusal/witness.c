@@ -76,16 +76,8 @@ static char* OwnMemory(int thread) {
   return memory;
 }
 
-/* Until that letter stands for it in procfs. */
 static void WaitForState(pid_t tid, char state) {
-  char path[48];
-  snprintf(path, sizeof(path), "/proc/self/task/%d/stat", tid);
-  for (;;) {
-    const char* name_end = strrchr(ReadText(path), ')');
-    REQUIRE(name_end != NULL);
-    if (name_end[2] == state) return;
-    SleepMs(1);
-  }
+  while (StateOfTask(tid) != state) SleepMs(1);
 }
 
 static void* StepByByte(void* ready) {

@@ -6,6 +6,7 @@ import subprocess
 import time
 
 import kernel_facts
+import stalls
 
 _STOCK_CRIU = os.path.join(os.path.dirname(__file__), "../../scripts/stock-criu")
 
@@ -44,21 +45,19 @@ class Dumper:
             self._run(argv + list(options), images, deadline, env=environment)
             return
         log = os.path.join(images, "dump.log")
-        stalled = f"{images}.stalled"
+        stall = stalls.Stall(f"{images}.stalled", "serialise")
 
         def once_released():
-            while not os.path.exists(stalled):
+            while not stall.is_reached():
                 if time.monotonic() > deadline:
                     raise DumpFailure("the process was not released")
                 time.sleep(0.01)
-            if not _says(log, "Released after") or _says(log, "Wrote "):
-                raise DumpFailure("the images were built too early")
-            try:
+            with stall:
+                if not _says(log, "Released after") or _says(log, "Wrote "):
+                    raise DumpFailure("the images were built too early")
                 meanwhile()
-            finally:
-                os.unlink(stalled)
 
-        environment = {**os.environ, "DUMPCTL_FAULT": f"serialise=stall:{stalled}"}
+        environment = {**os.environ, "DUMPCTL_FAULT": stall.fault}
         self._run(argv + list(options), images, deadline, once_released, env=environment)
 
     def restore(self, images, deadline, options=()):

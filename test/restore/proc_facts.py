@@ -102,6 +102,15 @@ def _changed_lines(name, was, is_now):
     ]
 
 
+def state_of(task):
+    """The letter of a task, by its pid or the rest of a path in /proc; '' where there is none."""
+    try:
+        with open(f"/proc/{task}/stat", "rb") as stat:
+            return stat.read().rpartition(b") ")[2][:1].decode()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
 def _read(path):
     with open(path, errors="surrogateescape") as file:
         return file.read()

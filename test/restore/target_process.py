@@ -57,11 +57,7 @@ class Target:
 
     def state(self):
         """The state letter, or '' without such a process."""
-        try:
-            with open(f"/proc/{self.pid}/stat", "rb") as stat:
-                return stat.read().rpartition(b") ")[2][:1].decode()
-        except (FileNotFoundError, ProcessLookupError):
-            return ""
+        return proc_facts.state_of(self.pid)
 
     def tree(self):
         """The pids of the target and all below it, the target first."""

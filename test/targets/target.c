@@ -144,6 +144,14 @@ void WaitUntilIn(pid_t tid, long number) {
   }
 }
 
+char StateOfTask(pid_t tid) {
+  char path[48];
+  snprintf(path, sizeof(path), "/proc/%d/stat", tid);
+  const char* name_end = strrchr(ReadText(path), ')');
+  REQUIRE(name_end != NULL);
+  return name_end[2];
+}
+
 void SleepMs(int ms) {
   struct timespec time = {ms / 1000, ms % 1000 * 1000000L};
   nanosleep(&time, NULL);

@@ -84,6 +84,8 @@ pid_t Tid(void);
 pthread_t StartThread(void* (*body)(void*), void* argument);
 /* Until thread `tid` sleeps in system call `number` (by /proc/self/task/TID/syscall). */
 void WaitUntilIn(pid_t tid, long number);
+/* The letter that stands in procfs for the state of a process or thread. */
+char StateOfTask(pid_t tid);
 /* A thread says that its state stands, and main waits until `count` of them have said so. */
 void ThreadReady(void);
 void WaitThreadsReady(int count);

@@ -15,16 +15,10 @@ static void Stop(pid_t pid, int signal) {
   REQUIRE_SYSCALL(waitid(P_PID, pid, &info, WSTOPPED | WNOWAIT));
 }
 
-static char StateOf(pid_t pid) {
-  char path[64];
-  snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-  return strrchr(ReadText(path), ')')[2];
-}
-
 static void ExpectStopped(Child* child) {
   EXPECT_EQ(1, write(child->go[1], "g", 1)); /* which a stopped one does not take */
   SleepMs(20);
-  EXPECT_EQ('T', StateOf(child->pid));
+  EXPECT_EQ('T', StateOfTask(child->pid));
   EXPECT_EQ(0, kill(child->pid, SIGCONT));
   int status = -1;
   do {
