@@ -50,6 +50,7 @@ FrozenTask::FrozenTask(FrozenTask&& other) noexcept
       may_be_older_(other.may_be_older_),
       threads_(std::exchange(other.threads_, {})),
       running_(std::exchange(other.running_, {})),
+      asked_(other.asked_),
       stop_signal_(other.stop_signal_),
       read_(other.read_),
       may_suspend_seccomp_(other.may_suspend_seccomp_) {}
@@ -71,7 +72,11 @@ absl::StatusOr<UniqueFd> FrozenTask::OpenPidfd() const {
 absl::StatusOr<FrozenTask> FrozenTask::Freeze(pid_t pid, absl::Time deadline,
                                               const std::function<absl::Status()>& may_go_on) {
   ASSIGN_OR_RETURN(FrozenTask task, Open(pid));
-  RETURN_IF_ERROR(StopAll(std::span(&task, 1), deadline, may_go_on));
+  const absl::Status stopped = StopAll(std::span(&task, 1), deadline, may_go_on);
+  if (!stopped.ok()) {
+    GiveUp(std::span(&task, 1));
+    return stopped;
+  }
   if (!task.HoldsLeader()) return Died(pid);
   RETURN_IF_ERROR(task.ReadThreads());
   return task;
@@ -85,13 +90,16 @@ absl::StatusOr<FrozenTask> FrozenTask::FreezePatiently(pid_t pid, absl::Time dea
   for (absl::Duration stand = kFirstStand;; stand *= 2) {
     const absl::Duration seizing = CountThreads(task.dir_) * kOfThread;
     const absl::Time until = std::min(absl::Now() + seizing + stand, deadline);
-    const absl::Status stopped = StopAll(std::span(&task, 1), until, {});
-    if (!absl::IsDeadlineExceeded(stopped) || until == deadline) {
-      RETURN_IF_ERROR(stopped);
-      break;
+    absl::Status stopped = StopAll(std::span(&task, 1), until, {});
+    if (stopped.ok()) break;
+    if (absl::IsDeadlineExceeded(stopped) && until < deadline) {
+      task.LetStandingGo();
+      stopped = task.WaitForStops(deadline, {});
     }
-    task.LetStandingGo();
-    RETURN_IF_ERROR(task.WaitForStops(deadline, {}));
+    if (!stopped.ok()) {
+      GiveUp(std::span(&task, 1));
+      return stopped;
+    }
   }
   if (!task.HoldsLeader()) return Died(pid);
   RETURN_IF_ERROR(task.ReadThreads());
@@ -137,6 +145,23 @@ absl::Status FrozenTask::StopAll(std::span<FrozenTask> tasks, absl::Time deadlin
     for (FrozenTask& task : tasks) RETURN_IF_ERROR(task.WaitForStops(deadline, may_go_on));
   }
   return absl::OkStatus();
+}
+
+// Whoever was asked to stop and has not run since, for it was not given a CPU, would find its call
+// interrupted (epoll_wait(2): EINTR) if nobody were there to put it back.
+void FrozenTask::GiveUp(std::span<FrozenTask> tasks) {
+  const absl::Time until = absl::Now() + kLastLook;
+  const ChildChanges sigchld;
+  for (;;) {
+    bool all_go_on = true;
+    for (FrozenTask& task : tasks) {
+      task.LetStandingGo();
+      all_go_on = all_go_on && (task.running_.empty() || !task.asked_);
+    }
+    const absl::Time now = absl::Now();
+    if (all_go_on || now >= until) return;
+    sigchld.Wait(std::min(until, now + kAskInterval));
+  }
 }
 
 void FrozenTask::TakeRows(const ThreadRows& rows) {
@@ -214,12 +239,14 @@ absl::StatusOr<bool> FrozenTask::SeizeNewThreads() {
     RETURN_IF_ERROR(thread.status());
     threads_.push_back(*thread);
     running_.push_back(tid);
+    asked_ = false;
   }
   // Kernel trap: where the thread that was listed last has exited meanwhile, the list ends there.
   return !running_.empty() || left || CountThreads(dir_) > threads_.size();
 }
 
 absl::Status FrozenTask::Interrupt() {
+  asked_ = true;
   for (const pid_t tid : running_) {
     const absl::Status status = PtraceInterrupt(tid);
     if (!absl::IsNotFound(status)) RETURN_IF_ERROR(status);
@@ -334,7 +361,7 @@ void FrozenTask::LetStandingGo() {
 absl::Status FrozenTask::DetachAll() {
   if (!read_) {
     // Given up before all stood. Whoever runs cannot be let go but by our end, which also gives it
-    // the signal that it may be stopped with by then.
+    // the signal that it may be stopped with by then (see GiveUp).
     LetStandingGo();
     threads_.clear();
     return absl::OkStatus();

@@ -101,6 +101,10 @@ class FrozenTask {
   static absl::Status StopAll(std::span<FrozenTask> tasks, absl::Time deadline,
                               const std::function<absl::Status()>& may_go_on,
                               const std::function<absl::Status()>& thaw = {});
+  // After an error of it: all go on at once but who has not stopped yet, and who of those was asked
+  // to and does so within kLastLook goes on, too. Who does not is traced until our end.
+  static void GiveUp(std::span<FrozenTask> tasks);
+  static constexpr absl::Duration kLastLook = absl::Seconds(1);
   static absl::Status Died(pid_t pid);
   // The text of its stat in procfs when it is a zombie; NotFound when it is gone altogether.
   absl::StatusOr<std::optional<std::string>> StatIfZombie() const;
@@ -125,7 +129,7 @@ class FrozenTask {
   // Forgets what is out of the common.
   void SiftRows();
   absl::Status ReadThread(FrozenThread& thread);
-  // Lets those go on that stand, their system calls put back as far as it can be done.
+  // Lets those go on that stand, their system calls put back; the others are left.
   void LetStandingGo();
   absl::Status DetachAll();
 
@@ -133,7 +137,8 @@ class FrozenTask {
   ProcDir dir_;
   bool may_be_older_;  // than the process that has the pid
   std::vector<FrozenThread> threads_;
-  std::vector<pid_t> running_;  // seized and asked to stop, but not seen stopped yet
+  std::vector<pid_t> running_;  // seized, but not seen stopped yet
+  bool asked_ = false;          // those to stop
   int stop_signal_ = 0;
   bool read_ = false;                // what all threads were stopped with
   bool may_suspend_seccomp_ = true;  // until the kernel has refused it

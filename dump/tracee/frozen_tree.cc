@@ -88,7 +88,12 @@ absl::Status FrozenTree::Settle(std::vector<FrozenTask> fresh, absl::Time deadli
                                 const std::function<absl::Status()>& may_go_on,
                                 const std::function<absl::Status()>& thaw) {
   const TraceSpan span(TraceKind::kWork, "stop", {{"tasks", fresh.size()}});
-  RETURN_IF_ERROR(FrozenTask::StopAll(fresh, deadline, may_go_on, thaw));
+  const absl::Status stopped = FrozenTask::StopAll(fresh, deadline, may_go_on, thaw);
+  if (!stopped.ok()) {
+    tasks_.clear();  // they need not stand meanwhile
+    FrozenTask::GiveUp(fresh);
+    return stopped;
+  }
   for (FrozenTask& task : fresh) {
     if (task.HoldsLeader()) {
       tasks_.push_back(std::move(task));

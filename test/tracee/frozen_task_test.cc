@@ -1,5 +1,6 @@
 #include "dump/tracee/frozen_task.h"
 
+#include <sched.h>
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
@@ -118,23 +119,66 @@ void ExpectGoesOn(pid_t pid, const Told& told) {
   EXPECT_EQ(told.epoll_error, 0);
 }
 
+// Whether it cannot be frozen by then. Asked by a process of its own: a thread that runs cannot be
+// let go but by the end of its tracer.
+bool IsGivenUp(pid_t pid, absl::Time deadline) {
+  const pid_t tracer = fork();
+  if (tracer == 0) {
+    const auto task = FrozenTask::Freeze(pid, deadline);
+    _exit(absl::IsDeadlineExceeded(task.status()) ? 0 : 1);
+  }
+  int status = -1;
+  EXPECT_EQ(waitpid(tracer, &status, 0), tracer);
+  return status == 0;
+}
+
 TEST(FrozenTaskTest, WhoCannotBeFrozenGoesOn) {
   Told* const told = SharedTold();
   const Gate gate;
   const Child child([&](int ready) { return RunBesideVfork(told, gate, -1, ready); });
   WaitUntilBesideVfork(child.pid(), *told);
-  // A process of its own: a thread that runs cannot be let go but by the end of its tracer.
-  const pid_t tracer = fork();
-  if (tracer == 0) {
-    // Whoever can stop has done so by then: the call of one that had not would end with EINTR.
-    const auto task = FrozenTask::Freeze(child.pid(), absl::Now() + absl::Seconds(1));
-    _exit(absl::IsDeadlineExceeded(task.status()) ? 0 : 1);
-  }
-  int status = -1;
-  ASSERT_EQ(waitpid(tracer, &status, 0), tracer);
-  EXPECT_EQ(status, 0);
+  EXPECT_TRUE(IsGivenUp(child.pid(), absl::Now() + absl::Milliseconds(1)));
   gate.Open();
   ExpectGoesOn(child.pid(), *told);
+}
+
+// While it lives, we and who is forked meanwhile run on one CPU.
+class OneCpu {
+ public:
+  OneCpu() {
+    EXPECT_EQ(sched_getaffinity(0, sizeof old_, &old_), 0);
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    CPU_SET(static_cast<size_t>(sched_getcpu()), &one);
+    EXPECT_EQ(sched_setaffinity(0, sizeof one, &one), 0);
+  }
+  ~OneCpu() { EXPECT_EQ(sched_setaffinity(0, sizeof old_, &old_), 0); }
+  OneCpu(const OneCpu&) = delete;
+  OneCpu& operator=(const OneCpu&) = delete;
+
+ private:
+  cpu_set_t old_;
+};
+
+// Who was asked to stop and has not been given a CPU since.
+TEST(FrozenTaskTest, WhoHasNotRunYetWhenTheFreezeIsGivenUpGoesOn) {
+  Told* const told = SharedTold();
+  const OneCpu with_us;
+  const Child child([told](int ready) {
+    // It does not displace us when it is woken.
+    const sched_param none = {};
+    if (sched_setscheduler(0, SCHED_IDLE, &none) != 0) return 1;
+    Ready(ready);
+    WaitForEvents(told);
+    return 0;
+  });
+  int given_up = 0;
+  for (int i = 0; i < 30 && WaitUntilIn(child.pid(), SYS_epoll_wait); ++i) {
+    given_up += IsGivenUp(child.pid(), absl::InfinitePast());
+  }
+  EXPECT_GT(given_up, 0) << "it stopped at once each time";
+  WaitUntilIn(child.pid(), SYS_epoll_wait);
+  EXPECT_EQ(told->epoll_error, 0);
 }
 
 TEST(FrozenTaskTest, OthersRunWhileOneCannotBeStopped) {
