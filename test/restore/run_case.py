@@ -144,11 +144,14 @@ class Case:
         copies = self._options.copies
         how = [] if copies == "default" else [f"--snapshot={copies}"]
         beforehand = copies == "pre-copy"
+        pids = self._target.tree()
         self._dumper.dump(self._target.pid, images, self._deadline, leave_running=True,
                           options=[*options, *how, "--json"],
                           stall="catch-up" if beforehand else None)
         dumpers.expect_while_running(
             images, "pages_pre_copied" if beforehand else "pages_by_copy")
+        if copies in ("cow", "default"):
+            _expect_text(images, "dump.log", f"Copied {len(pids)} processes")
 
     def _dump_large(self, images, options):
         trace = os.path.join(self._directory, "trace.json")

@@ -38,11 +38,13 @@ def dump(options, start, dumper, images, kept):
     target, deadline = start.target, start.deadline
     server = start_server(options.server, start.reaper, kept, deadline)
     dumper.dump(target.pid, images, deadline, leave_running=options.leave_running,
-                options=["--page-server", "--address", "127.0.0.1", "--port", str(PORT)])
+                options=["--page-server", "--address", "127.0.0.1", "--port", str(PORT),
+                         *(["--json", "--snapshot=cow"] if options.leave_running else [])])
     code = start.reaper.wait(server, deadline)
     if code != 0:
         raise dumpers.DumpFailure(f"the page server ended with {code}")
     if options.leave_running:
+        dumpers.expect_while_running(images, "pages_by_copy")
         for pid in target.tree():
             os.kill(pid, signal.SIGKILL)
     if any(name.startswith("page") for name in os.listdir(images)):

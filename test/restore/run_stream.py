@@ -1,13 +1,15 @@
 #!/usr/bin/python3
 """Dumps a target to an image streamer, which keeps its images, and restores it from them.
 
-  run_stream.py --dumper PROGRAM|stock TARGET
+  run_stream.py [--leave-running] --dumper PROGRAM|stock TARGET
 
 The streamer is ours: it does what criu-image-streamer does at its socket. That stock's dumps come
 through it as ours do shows that it does.
 """
 
+import functools
 import os
+import signal
 import socket
 import struct
 import sys
@@ -50,10 +52,16 @@ class Streamer(threading.Thread):
                 image.write(piece)
 
 
-def dump(start, dumper, images, kept):
+def dump(leave_running, start, dumper, images, kept):
     streamer = Streamer(images, kept)
-    dumper.dump(start.target.pid, images, start.deadline, options=["--stream"])
+    pids = start.target.tree()
+    dumper.dump(start.target.pid, images, start.deadline, leave_running=leave_running,
+                options=["--stream", *(["--json", "--snapshot=cow"] if leave_running else [])])
     streamer.join(10)
+    if leave_running:
+        dumpers.expect_while_running(images, "pages_by_copy")
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
     left = [name for name in os.listdir(images) if name.endswith(".img")]
     if left or streamer.order[-1:] != ["inventory.img"]:
         raise dumpers.DumpFailure(f"images beside the stream: {left}, {streamer.order}")
@@ -61,11 +69,15 @@ def dump(start, dumper, images, kept):
 
 
 def run(options, directory):
-    return one_target.dumped_elsewhere(options, directory, dump)
+    how = functools.partial(dump, options.leave_running)
+    return one_target.dumped_elsewhere(options, directory, how)
 
 
 def main():
-    return one_target.main(one_target.parser(__doc__).parse_args(), "stream", run, stock="criu")
+    parser = one_target.parser(__doc__)
+    parser.add_argument("--leave-running", action="store_true",
+                        help="the memory of what runs on comes from copies")
+    return one_target.main(parser.parse_args(), "stream", run, stock="criu")
 
 
 if __name__ == "__main__":
