@@ -30,6 +30,10 @@ void TellOfRows(const DumpRun& run, const FrozenTree& tree) {
                         : "State of threads one by one");
 }
 
+void TellOfDescriptors(const DumpRun& run, const Preflight& preflight) {
+  run.log.Info(preflight.open_files ? "Descriptors by BPF" : "Descriptors one by one");
+}
+
 void TellOfSockets(const DumpRun& run, const UnixSockets& read) {
   const size_t sockets = read.sockets().size();
   const size_t asked = read.asked_for_others();
@@ -73,6 +77,7 @@ absl::Status Collect(DumpRun& run, const FrozenTree& tree, Preflight& preflight,
   RETURN_IF_ERROR(tracking.ClearBits(tree));
   CountFacts(run.report, facts);
   CountPages(facts, run.report);
+  TellOfDescriptors(run, preflight);
   TellOfSockets(run, facts.unix_sockets);
   run.log.Info(absl::StrCat("Collected: ", run.report.vmas, " mappings, ", run.report.descriptors,
                             " descriptors, ", run.report.pages_written, " pages to save"));

@@ -59,12 +59,15 @@ def _peak_of_dump(scene, way, size):
     filled = os.path.join(scene.directory, "filled")
     wait_until(lambda: os.path.exists(filled), "the memory")
     os.unlink(filled)
-    images = scene.make_directory(f"images-{size}")
-    place = {"archive": ["--output", "-"], "page_server": ["-D", images, *PLACE]}
-    place = place.get(way, ["-D", images, f"--snapshot={way}"])
     if way == "page_server":
         start_page_server(scene, scene.make_directory(f"pages-{size}"))
-    command = [scene.dumpctl, "dump", "-t", str(target), "-R", *place]
+    options = {"archive": ["dump", "-R", "--output", "-"], "page_server": ["dump", "-R", *PLACE],
+               "direct": ["dump", "-R", "--snapshot=off", "--direct"], "killed": ["dump"],
+               "pre-dump": ["pre-dump"]}
+    options = options.get(way, ["dump", "-R", f"--snapshot={way}"])
+    if way != "archive":
+        options += ["-D", scene.make_directory(f"images-{size}")]
+    command = [scene.dumpctl, *options, "-t", str(target)]
     with open(os.path.join(scene.directory, "said"), "w+") as said:
         # AddressSanitizer keeps what is freed.
         env = {**os.environ, "ASAN_OPTIONS": "quarantine_size_mb=0:thread_local_quarantine_size_kb=0"}
@@ -83,7 +86,7 @@ def _peak_of_dump(scene, way, size):
     return peak
 
 
-@case_each(["cow", "pre-copy", "off", "archive", "page_server"])
+@case_each(["cow", "pre-copy", "off", "direct", "killed", "pre-dump", "archive", "page_server"])
 def memory_is_bounded(scene, way):
     with open("/proc/meminfo") as meminfo:
         available = int(re.search(r"^MemAvailable:\s+(\d+) kB$", meminfo.read(),
