@@ -190,7 +190,8 @@ class OwnCopy {
   static constexpr uint64_t kAtOnce = 16 << 20;
 
   uint64_t Wait() {
-    const TraceSpan span(TraceKind::kPages, "write itself", {{"bytes", BytesOf(batch_)}});
+    const TraceSpan span(TraceKind::kPages, "write itself",
+                         {{"bytes", BytesOf(batch_)}, {"fd", sink_.file().get()}});
     return writer_.Finish();
   }
 

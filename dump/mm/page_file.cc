@@ -41,7 +41,7 @@ absl::Status ReserveSpace(const PageSink& sink, uint64_t bytes) {
 
 absl::Status WritePages(BorrowedFd file, std::span<const std::byte> bytes, uint64_t offset,
                         uint64_t total) {
-  const TraceSpan span(TraceKind::kPages, "write", {{"bytes", bytes.size()}});
+  const TraceSpan span(TraceKind::kPages, "write", {{"bytes", bytes.size()}, {"fd", file.get()}});
   bool left = false;
   while (!bytes.empty()) {
     const ssize_t n = pwrite(file.get(), bytes.data(), bytes.size(), static_cast<off_t>(offset));

@@ -88,6 +88,17 @@ def _dump(scene, witness, *options, **arguments):
     return result, os.path.join(work, "trace.json")
 
 
+def _expect_one_writer_of_each_file(trace):
+    """The kernel lets one alone into its pages; the others would wait with a processor each."""
+    until = {}
+    written = _spans(trace, name="write itself") + _spans(trace, cat="pages", name="write")
+    for name, begin, end, event in sorted(written, key=lambda span: span[1]):
+        file = event["args"]["fd"]
+        require(until.get(file, 0) <= begin + 0.002, f"{name} while another one writes {file}")
+        until[file] = end
+    require(until, "nothing was written")
+
+
 @case
 def trace_of_a_dump_that_lets_go_on(scene):
     witness = scene.witness("busy")
@@ -184,6 +195,7 @@ def trace_of_memory_that_is_written_from_within(scene, way):
     ours = sum(span[3]["args"]["bytes"] for span in _spans(trace, cat="pages", name="write"))
     require(asked >= 0.9 * memory, f"asked to write {asked} bytes itself")
     require(ours <= 0.1 * memory, f"{ours} bytes of it were written by us, {asked} asked for")
+    _expect_one_writer_of_each_file(trace)
     # What is written to meanwhile may be worth a copy.
     copied = bool(_spans(trace, cat="task", name="copy"))
     require(copied == (way == "cow") or way == "pre-copy", "copied or not?")
