@@ -14,6 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "dump/tracee/frozen_task.h"
 #include "dumpctl/status_macros.h"
 #include "dumpctl/trace.h"
 #include "proc/children_parser.h"
@@ -26,6 +27,7 @@ namespace {
 
 constexpr absl::Duration kPatience = absl::Seconds(10);
 constexpr absl::Duration kAttempt = absl::Seconds(1);
+constexpr absl::Duration kSlack = absl::Milliseconds(100);  // for it to be started, and to end
 constexpr absl::Duration kPause = absl::Milliseconds(2);
 
 uint64_t TicksSinceBoot() {
@@ -151,12 +153,13 @@ absl::Status CopyGuardian::Reap(const Table& table, const Entry& entry) {
 }
 
 // In a process of its own, whose end lets go whatever it holds: whether an attempt fails in the
-// middle or hangs, the maker is not held by it for longer than kAttempt.
+// middle or hangs, the maker is not held by it for longer than kAttempt, and who of it has not
+// stopped by then not for longer than that takes to be given up.
 bool CopyGuardian::ReapApart(const Table& table, const Entry& entry) {
   const pid_t pid = fork();
   if (pid == 0) _exit(Reap(table, entry).ok() ? 0 : 1);
   if (pid < 0) return false;
-  const absl::Time deadline = absl::Now() + kAttempt;
+  const absl::Time deadline = absl::Now() + kAttempt + FrozenTask::kLastLook + kSlack;
   int status = 0;
   for (;;) {
     const pid_t ended = waitpid(pid, &status, WNOHANG);

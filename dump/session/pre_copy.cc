@@ -52,7 +52,7 @@ absl::Status PreCopy::Run(std::span<const Target> targets, const Kinship& kinshi
   for (const Target& target : targets) {
     if (is_small(target)) continue;
     if (kinship.alone.contains(target.pid)) {
-      Watch(target, features, worth);
+      RETURN_IF_ERROR(Watch(target, features, worth));
     } else {
       run_.FallBack(absl::StrCat("not written beforehand: process ", target.pid,
                                  ": it may share pages with others"));
@@ -63,18 +63,21 @@ absl::Status PreCopy::Run(std::span<const Target> targets, const Kinship& kinshi
   return CatchUp(destination);
 }
 
-void PreCopy::Watch(const Target& target, const KernelFeatures& features, uint64_t worth) {
+absl::Status PreCopy::Watch(const Target& target, const KernelFeatures& features, uint64_t worth) {
   absl::StatusOr<std::vector<AddressRange>> mappings =
       PreCopiedTask::MappingsWorth(target, features, worth);
-  if (!mappings.ok() || mappings->empty()) return;
+  if (!mappings.ok() || mappings->empty()) return absl::OkStatus();
   absl::StatusOr<PreCopiedTask> made =
       PreCopiedTask::Watch(target, *std::move(mappings), features, Terms());
+  // Who did not stop is still held, and nobody else can stop it meanwhile: nor we once more.
+  if (absl::IsDeadlineExceeded(made.status())) return made.status();
   if (made.ok()) {
     tasks_.push_back(*std::move(made));
   } else {
     run_.FallBack(absl::StrCat("not written beforehand: process ", target.pid, ": ",
                                made.status().message()));
   }
+  return absl::OkStatus();
 }
 
 absl::Status PreCopy::WriteAll(CopyGuardian* guardian, Destination& destination) {

@@ -50,7 +50,7 @@ class PreCopy {
   absl::Status AddTo(TreeImages& images);
 
  private:
-  void Watch(const Target& target, const KernelFeatures& features, uint64_t worth);
+  absl::Status Watch(const Target& target, const KernelFeatures& features, uint64_t worth);
   // Of all that are watched, each into one file, or into two.
   absl::Status WriteAll(CopyGuardian* guardian, Destination& destination);
   absl::Status Write(PreCopiedTask& task, std::vector<PageSink> sinks, CopyGuardian* guardian);

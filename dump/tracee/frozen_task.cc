@@ -93,7 +93,7 @@ absl::StatusOr<FrozenTask> FrozenTask::FreezePatiently(pid_t pid, absl::Time dea
     absl::Status stopped = StopAll(std::span(&task, 1), until, {});
     if (stopped.ok()) break;
     if (absl::IsDeadlineExceeded(stopped) && until < deadline) {
-      task.LetStandingGo();
+      task.LetStandingGo(true);
       stopped = task.WaitForStops(deadline, {});
     }
     if (!stopped.ok()) {
@@ -124,6 +124,17 @@ absl::Status FrozenTask::StopAll(std::span<FrozenTask> tasks, absl::Time deadlin
                                  const std::function<absl::Status()>& may_go_on,
                                  const std::function<absl::Status()>& thaw) {
   bool thawed = !thaw;
+  const absl::Status stopped = StopByPasses(tasks, deadline, may_go_on, thaw, thawed);
+  if (stopped.ok() || thawed) return stopped;
+  // Kernel trap: a freezer of cgroup v2 interrupts calls, too. To be put back, all have to stop.
+  for (FrozenTask& task : tasks) task.Interrupt().IgnoreError();
+  thaw().IgnoreError();
+  return stopped;
+}
+
+absl::Status FrozenTask::StopByPasses(std::span<FrozenTask> tasks, absl::Time deadline,
+                                      const std::function<absl::Status()>& may_go_on,
+                                      const std::function<absl::Status()>& thaw, bool& thawed) {
   // A thread that runs may start another one at any moment; a pass that finds all of them held and
   // stopped is the last.
   for (bool found = true; found;) {
@@ -155,7 +166,7 @@ void FrozenTask::GiveUp(std::span<FrozenTask> tasks) {
   for (;;) {
     bool all_go_on = true;
     for (FrozenTask& task : tasks) {
-      task.LetStandingGo();
+      task.LetStandingGo(false);
       all_go_on = all_go_on && (task.running_.empty() || !task.asked_);
     }
     const absl::Time now = absl::Now();
@@ -330,7 +341,7 @@ absl::Status FrozenTask::ReadThread(FrozenThread& thread) {
   return SetGeneralRegisters(thread.tid, thread.registers);
 }
 
-void FrozenTask::LetStandingGo() {
+void FrozenTask::LetStandingGo(bool last) {
   // Others may have stopped since they were looked at.
   std::set<pid_t> running;
   std::map<pid_t, int> signals;
@@ -349,10 +360,26 @@ void FrozenTask::LetStandingGo() {
       continue;
     }
     const auto signal = signals.find(thread->tid);
-    // A call that a signal interrupts is interrupted by that.
-    if (signal == signals.end()) ReadThread(*thread).IgnoreError();
-    // It may be dead.
-    PtraceDetach(thread->tid, signal == signals.end() ? 0 : signal->second).IgnoreError();
+    bool stood = true;
+    if (signal == signals.end()) {
+      ReadThread(*thread).IgnoreError();
+      stood = !absl::IsNotFound(PtraceDetach(thread->tid, 0));
+    } else if (last) {
+      stood = !absl::IsNotFound(PtraceDetach(thread->tid, signal->second));
+    } else {
+      // One that is ignored would not have woken it, were it not traced: so its call is put back at
+      // the stop behind it (see WaitForStops).
+      asked_ = true;
+      PtraceInterrupt(thread->tid).IgnoreError();
+      PtraceCont(thread->tid, signal->second).IgnoreError();
+      stood = false;
+    }
+    if (stood) continue;
+    // Else it is dead, or another one has become the leader by execve(2), and runs.
+    const absl::StatusOr<std::optional<Stop>> stop = PollStop(thread->tid);
+    if (!stop.ok() || (*stop && (*stop)->kind == Stop::Kind::kGone)) continue;
+    still.push_back(*thread);
+    running.insert(thread->tid);
   }
   threads_.assign(still.rbegin(), still.rend());
   running_.assign(running.begin(), running.end());
@@ -362,7 +389,7 @@ absl::Status FrozenTask::DetachAll() {
   if (!read_) {
     // Given up before all stood. Whoever runs cannot be let go but by our end, which also gives it
     // the signal that it may be stopped with by then (see GiveUp).
-    LetStandingGo();
+    LetStandingGo(true);
     threads_.clear();
     return absl::OkStatus();
   }

@@ -58,6 +58,9 @@ class FrozenTask {
   // restart_syscall(2) instead.
   static absl::StatusOr<FrozenTask> FreezePatiently(pid_t pid, absl::Time deadline);
   static constexpr absl::Duration kFirstStand = absl::Milliseconds(50);
+  // How long each of them may take longer than until `deadline`, for those to go on that stop only
+  // after it has been given up.
+  static constexpr absl::Duration kLastLook = absl::Seconds(1);
 
   FrozenTask(FrozenTask&& other) noexcept;
   FrozenTask& operator=(FrozenTask&&) = delete;
@@ -101,10 +104,13 @@ class FrozenTask {
   static absl::Status StopAll(std::span<FrozenTask> tasks, absl::Time deadline,
                               const std::function<absl::Status()>& may_go_on,
                               const std::function<absl::Status()>& thaw = {});
+  // The passes of that. `thawed` becomes true when `thaw` is called.
+  static absl::Status StopByPasses(std::span<FrozenTask> tasks, absl::Time deadline,
+                                   const std::function<absl::Status()>& may_go_on,
+                                   const std::function<absl::Status()>& thaw, bool& thawed);
   // After an error of it: all go on at once but who has not stopped yet, and who of those was asked
   // to and does so within kLastLook goes on, too. Who does not is traced until our end.
   static void GiveUp(std::span<FrozenTask> tasks);
-  static constexpr absl::Duration kLastLook = absl::Seconds(1);
   static absl::Status Died(pid_t pid);
   // The text of its stat in procfs when it is a zombie; NotFound when it is gone altogether.
   absl::StatusOr<std::optional<std::string>> StatIfZombie() const;
@@ -129,8 +135,9 @@ class FrozenTask {
   // Forgets what is out of the common.
   void SiftRows();
   absl::Status ReadThread(FrozenThread& thread);
-  // Lets those go on that stand, their system calls put back; the others are left.
-  void LetStandingGo();
+  // Lets those go on that stand, their system calls put back; the others are left. Who stands at a
+  // signal is given it: and then asked once more to stop, or, if it is the last time, let go.
+  void LetStandingGo(bool last);
   absl::Status DetachAll();
 
   pid_t pid_ = 0;

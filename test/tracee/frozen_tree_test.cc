@@ -241,6 +241,59 @@ TEST(FrozenTreeTest, NoCallIsInterruptedWhereAnotherProcessDoesNotStop) {
   for (const pid_t pid : told->pids) kill(pid, SIGKILL);
 }
 
+// Kernel trap: who is traced is woken by signals that are ignored, too. There is time for some, for
+// all are seized before the first is asked to stop.
+TEST(FrozenTreeTest, NoCallIsInterruptedByIgnoredSignalsWhenTheFreezeIsGivenUp) {
+  struct Told {
+    std::atomic<int> error;
+    std::atomic<pid_t> waiter;
+  };
+  auto* const told = static_cast<Told*>(
+      mmap(nullptr, sizeof(Told), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+  const Child root([told](int ready) -> int {
+    const pid_t leader = getpid();
+    constexpr int kChildren = 100;
+    for (int i = 0; i < kChildren; ++i) {
+      if (fork() > 0) continue;
+      // None of them outlives the test.
+      prctl(PR_SET_PDEATHSIG, SIGKILL);
+      if (getppid() != leader) _exit(0);
+      // The last to be looked at.
+      if (i == kChildren - 1) {
+        told->waiter = getpid();
+        epoll_event event;
+        told->error = epoll_wait(epoll_create1(0), &event, 1, -1) < 0 ? errno : 1;
+      }
+      for (;;) pause();
+    }
+    Ready(ready);
+    for (;;) pause();
+  });
+  WaitUntil(root.pid(), "has a child that waits", [told] { return told->waiter != 0; });
+  std::atomic<bool> enough = false;
+  std::thread sender([&] {
+    while (!enough) kill(told->waiter, SIGURG);
+  });
+  int given_up = 0;
+  for (int i = 0; i < 50 && WaitUntilIn(told->waiter, SYS_epoll_wait); ++i) {
+    const pid_t tracer = fork();
+    if (tracer == 0) {
+      // As if all stood already: so all are asked before one of them is waited for.
+      const auto stands = [] { return absl::OkStatus(); };
+      const auto tree = FrozenTree::Freeze(root.pid(), absl::InfinitePast(), {}, stands);
+      _exit(absl::IsDeadlineExceeded(tree.status()) ? 0 : 1);
+    }
+    int status = -1;
+    ASSERT_EQ(waitpid(tracer, &status, 0), tracer);
+    given_up += status == 0;
+    if (told->error != 0) break;
+  }
+  enough = true;
+  sender.join();
+  EXPECT_GT(given_up, 0) << "all stopped at once each time";
+  EXPECT_EQ(told->error, 0);
+}
+
 TEST(FrozenTreeTest, ALeaderThatHasLeftItsThreadsIsRefused) {
   Child root([](int ready) {
     const pid_t pid = fork();
