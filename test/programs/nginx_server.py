@@ -106,6 +106,20 @@ class Nginx(server.Server):
         self.upload.putheader("Content-Length", str(UPLOADED))
         self.upload.endheaders()
         self.upload.send(self.data[: UPLOADED // 2])
+        self.wait_until(self._is_taken, "what is uploaded")
+
+    def _is_taken(self):
+        """Of what was sent its worker has no more than a buffer or two; the rest is in the file."""
+        files = []
+        for pid in self.tree():
+            for number in os.listdir(f"/proc/{pid}/fd"):
+                file = f"/proc/{pid}/fd/{number}"
+                try:
+                    if os.readlink(file).startswith(self.path("bodies/")):
+                        files.append(os.stat(file).st_size)
+                except FileNotFoundError:  # closed meanwhile
+                    continue
+        return any(size >= UPLOADED // 2 - 4096 for size in files)
 
     def meanwhile(self):
         # Nobody answers yet; nobody loses it, either.
