@@ -16,6 +16,7 @@
 #include <string>
 #include <thread>
 
+#include "absl/status/status.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "gtest/gtest.h"
@@ -57,6 +58,16 @@ class Child {
  private:
   pid_t pid_ = 0;
 };
+
+// Whether it times out. Asked by a process of its own: a thread that runs cannot be let go but by
+// the end of its tracer.
+inline bool IsGivenUp(const std::function<absl::Status()>& freeze) {
+  const pid_t tracer = fork();
+  if (tracer == 0) _exit(absl::IsDeadlineExceeded(freeze()) ? 0 : 1);
+  int status = -1;
+  EXPECT_EQ(waitpid(tracer, &status, 0), tracer);
+  return status == 0;
+}
 
 // What holds a child until the test lets it go on; stands before the child.
 class Gate {

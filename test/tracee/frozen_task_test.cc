@@ -6,7 +6,6 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -119,25 +118,14 @@ void ExpectGoesOn(pid_t pid, const Told& told) {
   EXPECT_EQ(told.epoll_error, 0);
 }
 
-// Whether it cannot be frozen by then. Asked by a process of its own: a thread that runs cannot be
-// let go but by the end of its tracer.
-bool IsGivenUp(pid_t pid, absl::Time deadline) {
-  const pid_t tracer = fork();
-  if (tracer == 0) {
-    const auto task = FrozenTask::Freeze(pid, deadline);
-    _exit(absl::IsDeadlineExceeded(task.status()) ? 0 : 1);
-  }
-  int status = -1;
-  EXPECT_EQ(waitpid(tracer, &status, 0), tracer);
-  return status == 0;
-}
-
 TEST(FrozenTaskTest, WhoCannotBeFrozenGoesOn) {
   Told* const told = SharedTold();
   const Gate gate;
   const Child child([&](int ready) { return RunBesideVfork(told, gate, -1, ready); });
   WaitUntilBesideVfork(child.pid(), *told);
-  EXPECT_TRUE(IsGivenUp(child.pid(), absl::Now() + absl::Milliseconds(1)));
+  EXPECT_TRUE(IsGivenUp([&child] {
+    return FrozenTask::Freeze(child.pid(), absl::Now() + absl::Milliseconds(1)).status();
+  }));
   gate.Open();
   ExpectGoesOn(child.pid(), *told);
 }
@@ -174,7 +162,8 @@ TEST(FrozenTaskTest, WhoHasNotRunYetWhenTheFreezeIsGivenUpGoesOn) {
   });
   int given_up = 0;
   for (int i = 0; i < 30 && WaitUntilIn(child.pid(), SYS_epoll_wait); ++i) {
-    given_up += IsGivenUp(child.pid(), absl::InfinitePast());
+    given_up += IsGivenUp(
+        [&child] { return FrozenTask::Freeze(child.pid(), absl::InfinitePast()).status(); });
   }
   EXPECT_GT(given_up, 0) << "it stopped at once each time";
   WaitUntilIn(child.pid(), SYS_epoll_wait);

@@ -227,14 +227,9 @@ TEST(FrozenTreeTest, NoCallIsInterruptedWhereAnotherProcessDoesNotStop) {
   const pid_t second = told->pids[1];
   WaitUntil(told->pids[0], "calls vfork", [told] { return told->in_vfork.load(); });
   WaitUntilIn(second, SYS_epoll_wait);
-  const pid_t tracer = fork();
-  if (tracer == 0) {
-    const auto tree = FrozenTree::Freeze(root.pid(), absl::Now() + absl::Milliseconds(1));
-    _exit(absl::IsDeadlineExceeded(tree.status()) ? 0 : 1);
-  }
-  int status = -1;
-  ASSERT_EQ(waitpid(tracer, &status, 0), tracer);
-  EXPECT_EQ(status, 0);
+  EXPECT_TRUE(IsGivenUp([&root] {
+    return FrozenTree::Freeze(root.pid(), absl::Now() + absl::Milliseconds(1)).status();
+  }));
   WaitUntil(second, "waits on", [&] { return told->error != 0 || IsIn(second, SYS_epoll_wait); });
   EXPECT_EQ(told->error, 0);
   gate.Open();
@@ -276,16 +271,11 @@ TEST(FrozenTreeTest, NoCallIsInterruptedByIgnoredSignalsWhenTheFreezeIsGivenUp) 
   });
   int given_up = 0;
   for (int i = 0; i < 50 && WaitUntilIn(told->waiter, SYS_epoll_wait); ++i) {
-    const pid_t tracer = fork();
-    if (tracer == 0) {
+    given_up += IsGivenUp([&root] {
       // As if all stood already: so all are asked before one of them is waited for.
       const auto stands = [] { return absl::OkStatus(); };
-      const auto tree = FrozenTree::Freeze(root.pid(), absl::InfinitePast(), {}, stands);
-      _exit(absl::IsDeadlineExceeded(tree.status()) ? 0 : 1);
-    }
-    int status = -1;
-    ASSERT_EQ(waitpid(tracer, &status, 0), tracer);
-    given_up += status == 0;
+      return FrozenTree::Freeze(root.pid(), absl::InfinitePast(), {}, stands).status();
+    });
     if (told->error != 0) break;
   }
   enough = true;
