@@ -342,11 +342,13 @@ def session_of_somebody_else(scene):
     os.kill(child, signal.SIGTERM)
 
 
-@case
-def thread_that_does_not_stop(scene):
+@case_each(("frozen", "pre-copy"))
+def thread_that_does_not_stop(scene, when):
+    """To be dumped, or to have writes to its memory watched before that."""
     witness = scene.witness("vfork")
     sleeper = witness.threads()[-1]
-    result = scene.dump(witness.pid, "--timeout", "1")
+    how = ("-R", "--snapshot=pre-copy") if when == "pre-copy" else ()
+    result = scene.dump(witness.pid, "--timeout", "1", *how)
     who = f"process {witness.pid}: thread {sleeper} "
     scene.expect_failure(result, "Timeout", who, "--timeout")
     scene.expect_images({})
