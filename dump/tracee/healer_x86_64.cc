@@ -67,8 +67,8 @@ constexpr size_t kCopyExitSize = 12;
 constexpr size_t kCopy = kAskTold + 5;  // clone, as registers say; r14 = result; tell
 constexpr size_t kCopyTold = kCopy + kCopySize + kTellSize;  // then back to unmapping
 constexpr size_t kSpawn =
-    kCopyTold + 5 + kCopyExitSize;      // clone; then the caller tells as after a table
-constexpr size_t kAside = kSpawn + 12;  // a system call of the new thread; then its end
+    kCopyTold + 5 + kCopyExitSize;      // clone; r14 = result; then tell as after a table
+constexpr size_t kAside = kSpawn + 15;  // a system call of the new thread; then its end
 constexpr size_t kAsideEnd = kAside + 5;
 static_assert(kAsideEnd + 7 <= Healer::kCodeSize);
 
@@ -218,7 +218,8 @@ void EmitCopy(Assembler& assembler) {
 void EmitSpawn(Assembler& assembler) {
   assembler.Syscall();
   assembler.Emit({0x48, 0x89, 0xc1});  // mov %rax, %rcx
-  assembler.Emit({0xe3, 0x0a});        // jrcxz kAsideEnd
+  assembler.Emit({0xe3, 0x0d});        // jrcxz kAsideEnd
+  assembler.Emit({0x49, 0x89, 0xc6});  // mov %rax, %r14
   assembler.Jump(kTable + kTableSize);
   assembler.Syscall();                  // kAside
   assembler.Emit({0x48, 0x89, 0xc7});   // mov %rax, %rdi

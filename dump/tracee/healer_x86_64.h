@@ -92,8 +92,9 @@ class Healer {
   // namespace or a negative errno, is then in r14. The copy itself exits when it is let run.
   Task Copy(const Guest& guest, RemoteAddress scratch, uint64_t flags) const;
   // Start another thread, with a descriptor table of its own, a copy, unless it `shares` that
-  // (CLONE_FILES). It has the signal mask of who started it, so it takes no signals but SIGSTOP and
-  // the one that threads tell by; it is traced as that one is, and stops before its first
+  // (CLONE_FILES). The result, a tid in its own pid namespace or a negative errno, is then in r14
+  // of who started it. It has the signal mask of who started it, so it takes no signals but SIGSTOP
+  // and the one that threads tell by; it is traced as that one is, and stops before its first
   // instruction. Left alone there, it ends at once: nothing is left of it, not even a zombie.
   Task Spawn(const Guest& guest, RemoteAddress scratch, uint64_t shares) const;
   // Registers that make the new thread run one system call before it ends. `registers`: its own.

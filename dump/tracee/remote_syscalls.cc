@@ -326,13 +326,19 @@ absl::StatusOr<pid_t> RemoteSyscalls::Spawn(uint64_t shares) {
   RETURN_IF_ERROR(Settle());
   done_.clear();
   if (away_->tid() == task_->pid()) away_->HasOthers(*task_);
-  RETURN_IF_ERROR(Do(healer_.Spawn(away_->guest(), scratch_, shares)).status());
-  // What clone(2) returned is the number in the task's own pid namespace. So the thread is looked
-  // for: the others are all known, and stand.
+  ASSIGN_OR_RETURN(const GeneralRegisters told,
+                   Do(healer_.Spawn(away_->guest(), scratch_, shares)));
+  // That is the number in the task's own pid namespace. If there is such a thread in ours, too, it
+  // is the same one, and else it is looked for: the others are all known, and stand.
+  const auto is_new = [this](pid_t tid) {
+    return std::none_of(task_->threads().begin(), task_->threads().end(),
+                        [tid](const FrozenThread& thread) { return thread.tid == tid; });
+  };
+  const auto inside = static_cast<pid_t>(told.r14);
+  if (inside > 0 && is_new(inside) && task_->dir().OpenThread(inside).ok()) return inside;
   ASSIGN_OR_RETURN(const std::vector<int> tids, ListNumbers(task_->dir(), "task"));
   for (const pid_t tid : tids) {
-    const auto is_it = [tid](const FrozenThread& thread) { return thread.tid == tid; };
-    if (std::none_of(task_->threads().begin(), task_->threads().end(), is_it)) return tid;
+    if (is_new(tid)) return tid;
   }
   return absl::ResourceExhaustedError(
       absl::StrCat("process ", task_->pid(),
