@@ -72,6 +72,8 @@ def run(options, directory):
         # rseq(2) notes in its memory on which processor it runs: on one it is the same each time.
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
         start.run()
+        # Behind its last word it writes to its stack on its way to where it waits.
+        target.wait_state("S", deadline)
         said = dump(dumper, target, with_it, "", deadline)
         if options.says not in said:
             raise Difference(f"no \"{options.says}\" with the feature")
