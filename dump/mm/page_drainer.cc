@@ -168,6 +168,7 @@ class OwnCopy {
   bool Start() {
     if (batch_.empty()) batches_.Next(batch_);
     if (batch_.empty()) return false;
+    started_ = absl::Now();
     writer_.Start(batch_, sink_.offset() + done_);
     return true;
   }
@@ -189,9 +190,13 @@ class OwnCopy {
   // Large, for each costs a stop or two; small enough to be asked in between whether to go on.
   static constexpr uint64_t kAtOnce = 16 << 20;
 
+  // It writes since it was started, perhaps beside another one: on one track such spans would
+  // cross.
   uint64_t Wait() {
     const TraceSpan span(TraceKind::kPages, "write itself",
-                         {{"bytes", BytesOf(batch_)}, {"fd", sink_.file().get()}});
+                         {{"bytes", BytesOf(batch_)},
+                          {"fd", sink_.file().get()},
+                          {"begun_before_us", absl::ToInt64Microseconds(absl::Now() - started_)}});
     return writer_.Finish();
   }
 
@@ -218,6 +223,7 @@ class OwnCopy {
   const uint64_t total_;
   Batches batches_;
   std::vector<PageRun> batch_;  // the rest of it
+  absl::Time started_;          // to write that
   uint64_t done_ = 0;
   std::vector<std::byte> buffer_;
 };

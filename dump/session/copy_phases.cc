@@ -38,6 +38,7 @@ absl::Status NoSnapshot(const std::string& why) {
 CopyPhases::CopyPhases(DumpRun& run) : run_(run), snapshot_(SnapshotOptionsOf(run)) {}
 
 absl::Status CopyPhases::Prepare(std::span<const Target> targets) {
+  const TraceSpan span(TraceKind::kPhase, "prepare copies");
   kinship_ = KinshipOf(targets);
   absl::Status status = snapshot_.Prepare(targets);
   if (status.ok()) return status;

@@ -84,6 +84,8 @@ std::optional<std::set<pid_t>> Destination::KnownToServer(std::span<const pid_t>
 }
 
 absl::Status Destination::OpenSinks(size_t tasks) {
+  if (sinks_.size() >= tasks) return absl::OkStatus();
+  const TraceSpan span(TraceKind::kWork, "open sinks", {{"sinks", tasks - sinks_.size()}});
   while (sinks_.size() < tasks) {
     const auto number = static_cast<uint32_t>(sinks_.size()) + 1;
     if (page_server_ != nullptr) {
@@ -114,6 +116,7 @@ absl::Status Destination::OpenSinks(const TreeFacts& facts) {
 }
 
 absl::StatusOr<PageSink> Destination::OpenInParent() {
+  const TraceSpan span(TraceKind::kWork, "open a sink in parent");
   ASSIGN_OR_RETURN(PageSink sink, images_->CreatePagesInParent(++in_parent_));
   if (run_.options.direct) sink.WriteDirectly();
   return sink;

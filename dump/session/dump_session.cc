@@ -136,12 +136,14 @@ absl::Status Session::RunPhases() {
   if (pre_copy_.wrote()) {
     ASSIGN_OR_RETURN(preflight, LookOver());
   }
+  TraceSpan preparing(TraceKind::kPhase, "prepare");
   RETURN_IF_ERROR(destination.OpenSinks(targets_.size() + preflight.shared_memory.size()));
   HeldPages held(RoomToHold());
   const BpfVmFlags* const by_bpf = FlagsByBpf(run_, preflight);
   CgroupFreezer freezer(run_.options.cgroups.freeze_cgroup);
   Helper helper(preflight.worth_helper);
   ASSIGN_OR_RETURN(const std::string run_id, NewRunId());
+  preparing.End();
 
   ASSIGN_OR_RETURN(FrozenTree tree, Freeze(freezer));
   // Before the tree is let go, whichever way that comes about.
@@ -188,11 +190,13 @@ absl::Status Session::RunPhases() {
     RETURN_IF_ERROR(Release(tree, freezer, connections));
     RETURN_IF_ERROR(LetGoOfFiles(features_, facts));
   }
+  TraceSpan writing(TraceKind::kPhase, "write held pages");
   pre_copy_.End();
   // By one: a tree that runs has a use for other processors.
-  const absl::Time writing = absl::Now();
+  const absl::Time begun = absl::Now();
   RETURN_IF_ERROR(held.Write());
-  run_.report.memory_written += absl::Now() - writing;
+  run_.report.memory_written += absl::Now() - begun;
+  writing.End();
 
   RETURN_IF_ERROR(copies_.FindPages(features_, facts));
   if (divides) DivideTasks(facts);

@@ -88,15 +88,29 @@ def _dump(scene, witness, *options, **arguments):
     return result, os.path.join(work, "trace.json")
 
 
+def _written(trace):
+    """(from, to, descriptor), by their beginning, of all that is written of memory. Who writes
+    itself does so before it is waited for."""
+    spans = _spans(trace, cat="pages", name="write") + _spans(trace, name="write itself")
+    return sorted((begin - event["args"].get("begun_before_us", 0), end, event["args"]["fd"])
+                  for _, begin, end, event in spans)
+
+
 def _expect_one_writer_of_each_file(trace):
     """The kernel lets one alone into its pages; the others would wait with a processor each."""
     until = {}
-    written = _spans(trace, name="write itself") + _spans(trace, cat="pages", name="write")
-    for name, begin, end, event in sorted(written, key=lambda span: span[1]):
-        file = event["args"]["fd"]
-        require(until.get(file, 0) <= begin + 0.002, f"{name} while another one writes {file}")
+    for begin, end, file in _written(trace):
+        # The beginning of who writes itself is known to the microsecond.
+        require(until.get(file, 0) <= begin + 1.002, f"two write {file} at {begin}")
         until[file] = end
     require(until, "nothing was written")
+
+
+def _write_beside_each_other(trace):
+    """Whether two files are written at the same time."""
+    written = _written(trace)
+    return any(second[0] < first[1] and second[2] != first[2]
+               for i, first in enumerate(written) for second in written[i + 1:])
 
 
 @case
@@ -130,6 +144,10 @@ def trace_of_a_dump_that_lets_go_on(scene):
     require(_spans(trace, cat="calls", name="system calls")[0][3]["args"]["calls"] > 1, "no calls")
     writes = _spans(trace, cat="pages", name="write")
     require(writes and writes[0][1] >= frozen[2], f"{writes} in the freeze {frozen}")
+    for name in ("open sinks", "open a sink in parent"):
+        for opened in _spans(trace, name=name):
+            require(opened[2] <= frozen[1], f"{opened} in the freeze {frozen}")
+    require(_spans(trace, name="open sinks"), "no file was made for pages")
     # One that would take longer to be started than all that it is to do.
     require(_spans(trace, cat="thread") == [], "threads for a small process")
     _expect_drawn(scene, path, trace)
@@ -175,6 +193,10 @@ def trace_of_a_dump_written_beforehand(scene):
     require(report["longest_stop_beforehand_us"] > 0, report)
     for stop in stops:
         require(stop[3]["args"]["pid"] == witness.pid, f"{stop} of whom?")
+    phases = _spans(trace, cat="phase")
+    known = sum(end - begin for _, begin, end, _ in phases)
+    whole = phases[-1][2] - phases[0][1]
+    require(known >= 0.9 * whole, f"{known} us of {whole} are those of {phases}")
     _expect_drawn(scene, path, trace)
     witness.expect_unharmed()
 
@@ -186,6 +208,10 @@ def trace_of_memory_that_is_written_from_within(scene, way):
     Where none of them can be had, or it fails, a dump is as right as with them, and tells nothing.
     """
     witness = scene.witness("poll", "large")
+    processors = os.sched_getaffinity(0)
+    # Who writes in its stead is not to change where it may run.
+    os.sched_setaffinity(witness.pid, {max(processors)})
+    witness.remember()
     options = () if way == "killed" else ("-R", f"--snapshot={way}")
     result, path = _dump(scene, witness, *options)
     scene.expect_success(result)
@@ -196,6 +222,7 @@ def trace_of_memory_that_is_written_from_within(scene, way):
     require(asked >= 0.9 * memory, f"asked to write {asked} bytes itself")
     require(ours <= 0.1 * memory, f"{ours} bytes of it were written by us, {asked} asked for")
     _expect_one_writer_of_each_file(trace)
+    require(_write_beside_each_other(trace) == (len(processors) > 1), _written(trace))
     # What is written to meanwhile may be worth a copy.
     copied = bool(_spans(trace, cat="task", name="copy"))
     require(copied == (way == "cow") or way == "pre-copy", "copied or not?")
