@@ -8,7 +8,7 @@ import sys
 
 from cases_putback import COPIES, _children_of, _Tree
 from registry import case
-from scene import Stall, require, skip_without, tracer_of, wait_until
+from scene import Stall, expect_fallback, require, skip_without, tracer_of, wait_until
 
 MIB = 1 << 20
 # One page in each of so many page tables, in a process and in one that it has started: a table maps
@@ -133,3 +133,14 @@ def later_copies_have_less_room(scene):
     scene.expect_images({})
     wait_until(lambda: set(_children_of(root)) == set(memory) - {root}, "the end of the copy")
     require(all(tracer_of(pid) == 0 for pid in memory), "they are traced")
+
+
+@case
+def nothing_written_beforehand_where_writes_are_not_tracked(scene):
+    witness = scene.witness("poll", "big")
+    result = scene.run(*scene.command(witness.pid, "-R", "--snapshot=pre-copy"),
+                       features="-write_watch")
+    scene.expect_success(result)
+    expect_fallback(result, "nothing written beforehand", "does not track writes")
+    scene.expect_whole_dump()
+    witness.expect_unharmed()

@@ -17,12 +17,25 @@ SMALL = 1 * MIB
 LARGE = 256 * MIB
 # All buffers together, whatever there is to be dumped.
 BUFFERS = 64 * MIB
+# Of a tree each process has its part of it.
+PROCESSES = 16
 FILLED = """
-import mmap, signal, sys
-memory = mmap.mmap(-1, int(sys.argv[1]), flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+import mmap, os, signal, sys
+size, processes = int(sys.argv[1]), int(sys.argv[2])
+filled, root = os.pipe(), os.getpid()
+children = []
+for _ in range(processes - 1):
+    if os.getpid() == root:
+        children.append(os.fork())
+memory = mmap.mmap(-1, size // processes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
 for at in range(0, len(memory), mmap.PAGESIZE):
     memory[at] = 1
-open("filled", "w").close()
+if os.getpid() != root:
+    os.write(filled[1], b"f")
+else:
+    for _ in children:
+        os.read(filled[0], 1)
+    open("filled", "w").close()
 signal.pause()
 """
 
@@ -55,7 +68,8 @@ def _peak_while_it_runs(process):
 
 def _peak_of_dump(scene, way, size):
     """What a dump of a process of that size takes at most."""
-    target = scene.start(sys.executable, "-c", FILLED, size)
+    processes = PROCESSES if way == "tree" else 1
+    target = scene.start(sys.executable, "-c", FILLED, size, processes)
     filled = os.path.join(scene.directory, "filled")
     wait_until(lambda: os.path.exists(filled), "the memory")
     os.unlink(filled)
@@ -63,7 +77,7 @@ def _peak_of_dump(scene, way, size):
         start_page_server(scene, scene.make_directory(f"pages-{size}"))
     options = {"archive": ["dump", "-R", "--output", "-"], "page_server": ["dump", "-R", *PLACE],
                "direct": ["dump", "-R", "--snapshot=off", "--direct"], "killed": ["dump"],
-               "pre-dump": ["pre-dump"]}
+               "tree": ["dump", "-R"], "pre-dump": ["pre-dump"]}
     options = options.get(way, ["dump", "-R", f"--snapshot={way}"])
     if way != "archive":
         options += ["-D", scene.make_directory(f"images-{size}")]
@@ -86,7 +100,8 @@ def _peak_of_dump(scene, way, size):
     return peak
 
 
-@case_each(["cow", "pre-copy", "off", "direct", "killed", "pre-dump", "archive", "page_server"])
+@case_each(["cow", "pre-copy", "off", "direct", "killed", "tree", "pre-dump", "archive",
+            "page_server"])
 def memory_is_bounded(scene, way):
     with open("/proc/meminfo") as meminfo:
         available = int(re.search(r"^MemAvailable:\s+(\d+) kB$", meminfo.read(),

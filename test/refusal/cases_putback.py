@@ -12,7 +12,7 @@ import time
 
 from registry import case, case_each
 from cases_inet import _rules
-from scene import is_unlocked, require, tracer_of, wait_until
+from scene import expect_fallback, is_unlocked, require, tracer_of, wait_until
 
 # "resume" comes before "serialise" where the processes run on.
 STEPS = ("preflight", "images", "freeze", "collect", "ask", "holdings", "share", "lock", "memory", "ghosts",
@@ -163,6 +163,17 @@ def no_room_for_copies(scene):
     require("from copies" not in result.out, f"it was copied: {result}")
     scene.expect_whole_dump()
     tree.expect_put_back()
+
+
+@case
+def no_room_for_a_copy_is_said(scene):
+    """Of a process that is worth one, if nothing else is asked for."""
+    witness = scene.witness("poll", "big")
+    result = scene.dump(witness.pid, "-R", "--snapshot-max-extra", "1")
+    scene.expect_success(result)
+    expect_fallback(result, f"process {witness.pid}", "more memory than there is for copies")
+    scene.expect_whole_dump()
+    witness.expect_unharmed()
 
 
 @case_each(SHAPES)

@@ -30,6 +30,12 @@ def wait_until(condition, what):
         time.sleep(0.002)
 
 
+def expect_fallback(result, *words):
+    """One of the lines that tell what was done in another way than asked for."""
+    told = [line for line in result.out.splitlines() if line.startswith("  fallback ")]
+    require(any(all(word in line for word in words) for line in told), f"not told {words}: {result}")
+
+
 def has_ended(task):
     """Nothing of it is left, or no more than an exit status."""
     return state_of(task) in ("", "Z", "X")
