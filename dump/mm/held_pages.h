@@ -18,7 +18,8 @@ namespace dumpctl {
 // The pages of one task, which are read while it stands, and written when it runs again.
 class HeldPages {
  public:
-  static constexpr uint64_t kMost = 16 << 20;
+  // Of the 64 MiB that all buffers may take together.
+  static constexpr uint64_t kMost = 48 << 20;
 
   struct Room {
     uint64_t likely = 0;  // bytes; touched at once, which takes some 100 us a MB

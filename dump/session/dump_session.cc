@@ -231,19 +231,27 @@ HeldPages::Room Session::RoomToHold() const {
   const DumpOptions& options = run_.options;
   const bool to_files = options.output.empty() && !options.stream && !options.page_server;
   if (targets_.size() != 1 || !to_files || options.direct) return {};
-  const auto if_any = [this](HeldPages::Room room) {
-    return HasRoomFor(room.likely + room.spare) ? room : HeldPages::Room{};
-  };
-  // Of what it has written to since.
-  if (pre_copy_.wrote()) return if_any({.likely = HeldPages::kMost});
+  constexpr uint64_t kSmall = 16 << 20;
+  if (pre_copy_.wrote()) {
+    // Who writes to the page cache in the freeze may have to wait there for a disk.
+    constexpr uint64_t kBesides = 4 << 20;
+    const uint64_t likely = pre_copy_.lag() + pre_copy_.lag() / 2 + kBesides;
+    for (const uint64_t most : {HeldPages::kMost, kSmall}) {
+      const uint64_t touched = std::min(likely, most);
+      if (HasRoomFor(most)) return {.likely = touched, .spare = most - touched};
+    }
+    return {};
+  }
   // Of what it shares with files, some is its own by then.
   constexpr uint64_t kSome = 64 << 10;
   const HeldPages::Room room{root().PrivateBytes(), kSome};
   // Who stands until all is written would wait for the room as well, and there is none to be made
   // for what is copied.
   constexpr uint64_t kLittle = 1 << 20;
-  if (room.likely + room.spare <= kLittle) return room;
-  return run_.runs_early() && !copies_.prepared() ? if_any(room) : HeldPages::Room{};
+  const uint64_t bytes = room.likely + room.spare;
+  if (bytes <= kLittle) return room;
+  if (bytes > kSmall || !run_.runs_early() || copies_.prepared()) return {};
+  return HasRoomFor(bytes) ? room : HeldPages::Room{};
 }
 
 absl::StatusOr<FrozenTree> Session::Freeze(CgroupFreezer& freezer) {

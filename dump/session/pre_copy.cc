@@ -138,20 +138,20 @@ absl::StatusOr<uint64_t> PreCopy::Lag() {
 absl::Status PreCopy::CatchUp(Destination& destination) {
   RETURN_IF_ERROR(run_.Begin("catch-up"));
   uint64_t before = BytesWritten();
-  ASSIGN_OR_RETURN(uint64_t lag, Lag());
-  for (int round = 0; round < kMostRounds && lag > kLittle && lag <= before / 2; ++round) {
-    const TraceSpan span(TraceKind::kTask, "catch up", {{"bytes", lag}});
+  ASSIGN_OR_RETURN(lag_, Lag());
+  for (int round = 0; round < kMostRounds && lag_ > kLittle && lag_ <= before / 2; ++round) {
+    const TraceSpan span(TraceKind::kTask, "catch up", {{"bytes", lag_}});
     RETURN_IF_ERROR(destination.images().directory()->DeepenParent());
     for (PreCopiedTask& task : tasks_) {
       if (task.has_ended()) continue;
       ASSIGN_OR_RETURN(PageSink sink, destination.OpenInParent());
       RETURN_IF_ERROR(Survive(task.CatchUp(std::move(sink), Terms(), run_.MemoryProgress()), task));
     }
-    before = lag;
-    ASSIGN_OR_RETURN(lag, Lag());
+    before = lag_;
+    ASSIGN_OR_RETURN(lag_, Lag());
   }
   run_.log.Info(absl::StrCat("Wrote ", BytesWritten() / kImagePageSize, " pages beforehand, ",
-                             lag / kImagePageSize, " of which were written to since"));
+                             lag_ / kImagePageSize, " of which were written to since"));
   return absl::OkStatus();
 }
 

@@ -37,6 +37,8 @@ class PreCopy {
                    const KernelFeatures& features, CopyGuardian* guardian,
                    Destination& destination);
   bool wrote() const { return !tasks_.empty(); }
+  // Bytes of it that had been written to since, when last looked at.
+  uint64_t lag() const { return lag_; }
 
   // In the freeze, before pages are looked for: says whose parent images are taken, what these
   // hold, and which system calls threads were in before it stopped them.
@@ -65,6 +67,7 @@ class PreCopy {
   DumpRun& run_;
   Stops stops_;
   std::vector<PreCopiedTask> tasks_;
+  uint64_t lag_ = 0;
 };
 
 }  // namespace dumpctl
