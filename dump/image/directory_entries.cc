@@ -1,6 +1,7 @@
 #include "dump/image/directory_entries.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -22,10 +23,14 @@ void Empty(BorrowedFd directory) {
   }
 }
 
-bool IsDirectoryOfImages(BorrowedFd directory, const std::string& name) {
-  const UniqueFd inner(
-      openat(directory.get(), name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
-  return inner && HoldsImagesOnly(BorrowedFd(inner));
+bool IsParentImage(BorrowedFd directory, const std::string& name) {
+  if (name != kParentLink) {
+    const auto kind = KindOfImageName(name);
+    return kind && kind != ImageKind::kInventory;
+  }
+  const UniqueFd further(
+      openat(directory.get(), kParentLink, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
+  return further && HoldsParentImages(BorrowedFd(further));
 }
 
 }  // namespace
@@ -40,11 +45,11 @@ absl::StatusOr<std::vector<std::string>> NamesIn(BorrowedFd directory) {
   return names;
 }
 
-bool HoldsImagesOnly(BorrowedFd directory) {
+bool HoldsParentImages(BorrowedFd directory) {
+  if (flock(directory.get(), LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK) return false;
   const auto names = NamesIn(directory);
   return names.ok() && std::all_of(names->begin(), names->end(), [&](const std::string& name) {
-           return KindOfImageName(name).has_value() ||
-                  (name == kParentLink && IsDirectoryOfImages(directory, name));
+           return IsParentImage(directory, name);
          });
 }
 

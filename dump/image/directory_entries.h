@@ -12,8 +12,10 @@ namespace dumpctl {
 // All but "." and "..".
 absl::StatusOr<std::vector<std::string>> NamesIn(BorrowedFd directory);
 
-// Images alone, of an earlier dump, and parent images of these in a directory of their own.
-bool HoldsImagesOnly(BorrowedFd directory);
+// Parent images alone, as they come and go with a dump, and parent images of these in a directory
+// of their own. With an inventory they would be somebody's dump, or pre-dump; and a lock (flock(2))
+// tells of somebody who reads or writes there. Keeps it locked until the descriptor is closed.
+bool HoldsParentImages(BorrowedFd directory);
 
 // A directory in `directory` with all that is in it, as far as it can be removed. Never through a
 // link: somebody may have put one there that leads to files not ours.

@@ -270,7 +270,13 @@ absl::Status ImageDirectory::CommitPages(bool sync) {
 }
 
 absl::Status ImageDirectory::LinkParent(const std::string& path) {
-  if (!can_have_parent()) return ImageWriteError(ENOTEMPTY, kParentLink);
+  if (!can_have_parent()) {
+    return MakeFailure(
+        Failure::kImagesDir, absl::StatusCode::kFailedPrecondition,
+        absl::StrCat("images directory ", path_, " has something else in ", kParentLink,
+                     " than an earlier dump's parent images, where the link to the "
+                     "previous images is to be; move it, or choose another -D"));
+  }
   if (symlinkat(path.c_str(), staging().get(), kParentLink) < 0) {
     return ImageWriteError(errno, kParentLink);
   }
@@ -285,7 +291,7 @@ bool ImageDirectory::can_have_parent() const {
   if (S_ISLNK(there.st_mode)) return true;
   const UniqueFd old(
       openat(directory_.get(), kParentLink, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
-  return old && HoldsImagesOnly(BorrowedFd(old));
+  return old && HoldsParentImages(BorrowedFd(old));
 }
 
 absl::Status ImageDirectory::AdoptOthers() {

@@ -75,7 +75,7 @@ class ImageDirectory final : public ImageSink {
   // The link to the images that these build upon; a relative path counts from this directory.
   absl::Status LinkParent(const std::string& path);
   // The same among parent images of its own. The first makes their directory. Not where
-  // can_have_parent() is false: something else than images stands in its place.
+  // can_have_parent() is false: something else than a dump's parent images stands in its place.
   absl::StatusOr<UniqueFd> CreateInParent(const std::string& name);
   absl::StatusOr<PageSink> CreatePagesInParent(uint32_t pages_id) override;
   absl::Status WriteInParent(const ImageWriter& image, std::span<const std::string> also) override;

@@ -1,10 +1,15 @@
 #include "dump/image/parent_images.h"
 
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
+#include <unistd.h>
 
+#include <array>
 #include <cerrno>
+#include <climits>
 #include <cstring>
 #include <set>
 #include <utility>
@@ -34,6 +39,47 @@ absl::StatusOr<std::pair<dev_t, ino_t>> IdentityOf(const std::string& path) {
   if (::stat(path.c_str(), &stat) < 0) return ParentError(path, std::strerror(errno));
   if (!S_ISDIR(stat.st_mode)) return ParentError(path, "it is no directory");
   return std::pair(stat.st_dev, stat.st_ino);
+}
+
+// What procfs has for links may lead to where their text does not.
+bool IsOnProcfs(const UniqueFd& fd) {
+  struct statfs stat = {};
+  return fstatfs(fd.get(), &stat) == 0 && stat.f_type == PROC_SUPER_MAGIC;
+}
+
+// Whether the kernel, on its way along a path and all links there, comes by this entry of that
+// directory. What cannot be followed leads nowhere.
+bool LeadsThrough(const std::string& path, std::pair<dev_t, ino_t> directory,
+                  std::string_view entry) {
+  constexpr int kMostSteps = 10'000;  // a circle of links has no end
+  constexpr int kHow = O_PATH | O_CLOEXEC;
+  UniqueFd at(open(".", kHow));
+  std::string rest = path;
+  for (int step = 0; step < kMostSteps && at && !rest.empty(); ++step) {
+    if (rest.starts_with('/')) at.Reset(open("/", kHow));
+    rest.erase(0, rest.find_first_not_of('/'));
+    const std::string name = rest.substr(0, rest.find('/'));
+    rest.erase(0, name.size());
+    // Or what is left would be taken for a path from the root.
+    rest.erase(0, rest.find_first_not_of('/'));
+    struct stat stat = {};
+    if (name == entry && fstat(at.get(), &stat) == 0 &&
+        std::pair(stat.st_dev, stat.st_ino) == directory) {
+      return true;
+    }
+    if (IsOnProcfs(at)) {
+      at.Reset(openat(at.get(), name.c_str(), kHow));
+      continue;
+    }
+    std::array<char, PATH_MAX> target;
+    const ssize_t length = readlinkat(at.get(), name.c_str(), target.data(), target.size());
+    if (length < 0) {
+      at.Reset(openat(at.get(), name.c_str(), kHow | O_NOFOLLOW));
+    } else {
+      rest = absl::StrCat(std::string(target.data(), static_cast<size_t>(length)), "/", rest);
+    }
+  }
+  return false;
 }
 
 std::string Within(const std::string& directory, const std::string& path) {
@@ -103,6 +149,25 @@ absl::StatusOr<std::vector<std::string>> ParentDirectories(const std::string& im
   }
 }
 
+namespace {
+
+// The directory that is replaced with the images of `images_dir`, and those in it that go with it.
+std::set<std::pair<dev_t, ino_t>> ReplacedDirectories(const std::string& images_dir) {
+  std::set<std::pair<dev_t, ino_t>> replaced;
+  UniqueFd at(open(images_dir.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  while (at) {
+    at.Reset(openat(at.get(), kParentLink, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
+    struct stat stat = {};
+    // A mount may lead in a circle.
+    if (!at || fstat(at.get(), &stat) < 0 || !replaced.emplace(stat.st_dev, stat.st_ino).second) {
+      break;
+    }
+  }
+  return replaced;
+}
+
+}  // namespace
+
 absl::StatusOr<ParentImages> ParentImages::OpenPages(const std::string& images_dir,
                                                      const std::string& path) {
   const std::string directory = Within(images_dir, path);
@@ -110,12 +175,22 @@ absl::StatusOr<ParentImages> ParentImages::OpenPages(const std::string& images_d
   UniqueFd lock(open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!lock) return ParentError(path, std::strerror(errno));
   ASSIGN_OR_RETURN(std::vector<std::string> chain, ParentDirectories(directory));
+  const std::string furthest = chain.empty() ? directory : chain.back();
   chain.push_back(directory);
+  const auto replaced = ReplacedDirectories(images_dir);
+  bool is_replaced = LeadsThrough(furthest, own, kParentLink);
   for (const std::string& each : chain) {
     ASSIGN_OR_RETURN(const auto identity, IdentityOf(each));
-    if (identity != own) continue;
-    return ParentError(path,
-                       "the new images would overwrite what they build upon; choose another -D");
+    if (identity == own) {
+      return ParentError(path,
+                         "the new images would overwrite what they build upon; choose another -D");
+    }
+    is_replaced = is_replaced || replaced.contains(identity);
+  }
+  if (is_replaced) {
+    return ParentError(path, absl::StrCat("the way to them leads through ", kParentLink,
+                                          " in the images directory, which the new images would "
+                                          "replace; move them, or choose another -D"));
   }
   if (flock(lock.get(), LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK) {
     return ParentError(path, "another dump is being written there");

@@ -38,7 +38,8 @@ class ParentImages {
  public:
   // `path` is that of --prev-images-dir: relative to `images_dir`, as the link that will lead there
   // is. Failure::kImagesDir when there is no such directory, or no dump in it; when it is
-  // `images_dir` itself, or builds upon it, so that the new dump would overwrite what it needs.
+  // `images_dir` itself, or builds upon it, or when the way there leads through the "parent" in it,
+  // so that the new dump would overwrite or replace what it needs.
   static absl::StatusOr<ParentImages> Open(const std::string& images_dir, const std::string& path);
 
   // The same for a page server, whose images have no inventory. run_id() is empty.

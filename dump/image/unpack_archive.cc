@@ -122,7 +122,7 @@ class Unpacking {
     if (same != nullptr) return Repeat(path, place, same);
     if (place.levels > 0) {
       if (!directory_.can_have_parent()) {
-        return BadEntry(path, "and something else than images is in its place");
+        return BadEntry(path, "and something else than parent images is in its place");
       }
       ASSIGN_OR_RETURN(const UniqueFd file, directory_.CreateInAncestor(place.levels - 1, name));
       return Write(file, path, entry);

@@ -1,5 +1,6 @@
 #include <fcntl.h>
 #include <sched.h>
+#include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -380,6 +381,42 @@ TEST_F(ImageDirectoryTest, WhatIsNoParentOfADumpIsLeftAlone) {
   EXPECT_TRUE(directory->Write(ImageWriter(ImageKind::kInventory)).ok());
   EXPECT_TRUE(directory->Commit(false).ok());
   EXPECT_EQ(Contents("parent/letter.txt"), "Dear");
+}
+
+TEST_F(ImageDirectoryTest, ADumpThatStandsAsParentImagesIsLeftAlone) {
+  for (const std::string level : {"/parent", "/parent/parent"}) {
+    std::filesystem::create_directories(path_ + level);
+    std::ofstream(path_ + level + "/inventory.img") << "another's";
+    auto directory = ImageDirectory::Open(path_);
+    ASSERT_TRUE(directory.ok());
+    EXPECT_FALSE(directory->can_have_parent());
+    const absl::Status linked = directory->LinkParent("../before");
+    EXPECT_EQ(FailureOf(linked), Failure::kImagesDir);
+    EXPECT_THAT(std::string(linked.message()), HasSubstr("something else in parent"));
+    EXPECT_TRUE(directory->Write(ImageWriter(ImageKind::kInventory)).ok());
+    EXPECT_TRUE(directory->Commit(false).ok());
+    EXPECT_EQ(Contents(level.substr(1) + "/inventory.img"), "another's");
+    std::filesystem::remove(path_ + level + "/inventory.img");
+  }
+}
+
+TEST_F(ImageDirectoryTest, ParentImagesThatSomebodyReadsAreLeftAlone) {
+  std::filesystem::create_directories(path_ + "/parent/parent");
+  std::ofstream(path_ + "/parent/parent/pages-1.img") << "pages";
+  const auto commit = [this] {
+    auto directory = ImageDirectory::Open(path_);
+    ASSERT_TRUE(directory.ok());
+    EXPECT_TRUE(directory->Write(ImageWriter(ImageKind::kInventory)).ok());
+    EXPECT_TRUE(directory->Commit(false).ok());
+  };
+  {
+    const UniqueFd read(open((path_ + "/parent/parent").c_str(), O_RDONLY | O_DIRECTORY));
+    ASSERT_EQ(flock(read.get(), LOCK_SH), 0);
+    commit();
+  }
+  EXPECT_EQ(Contents("parent/parent/pages-1.img"), "pages");
+  commit();
+  EXPECT_THAT(Names(), UnorderedElementsAre("inventory.img"));
 }
 
 TEST_F(ImageDirectoryTest, ParentImagesOfAKilledDumpAreRemoved) {

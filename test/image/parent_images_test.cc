@@ -140,6 +140,36 @@ TEST_F(ParentImagesTest, RefusesWhatCannotBeBuiltUpon) {
   EXPECT_EQ(FailureOf(OpenStatus("2", "../none")), Failure::kImagesDir);
 }
 
+TEST_F(ParentImagesTest, RefusesWhatTheNewImagesWouldReplace) {
+  MakeImages("2/parent/parent", "P");
+  MakeImages("2/parent", "P");
+  MakeImages("1", "P", Path("link/parent"));
+  std::filesystem::create_symlink("2/.", Path("link"));
+  for (const std::string& path :
+       {std::string("parent"), std::string("./parent//"), Path("2/parent"),
+        std::string("parent/parent"), std::string("../1"), Path("link/parent/parent"),
+        std::string("parent/../../1")}) {
+    const absl::Status status = OpenStatus("2", path);
+    EXPECT_EQ(FailureOf(status), Failure::kImagesDir) << path;
+    EXPECT_THAT(std::string(status.message()), HasSubstr("would replace")) << path;
+  }
+  // Of others the same may stand where it likes.
+  Put("3", "other", "");
+  EXPECT_TRUE(OpenStatus("3", "../2/parent").ok());
+  EXPECT_TRUE(OpenStatus("3", "../1").ok());
+}
+
+TEST_F(ParentImagesTest, RefusesTheWayThroughALinkThatTheNewImagesWouldReplace) {
+  MakeImages("1", "P");
+  MakeImages("2", "P", "../1");
+  std::filesystem::create_symlink("2/parent", Path("link"));
+  for (const char* path : {"parent", "../link", "parent/../1", "../1/../2/./parent"}) {
+    EXPECT_THAT(std::string(OpenStatus("2", path).message()), HasSubstr("would replace")) << path;
+  }
+  EXPECT_TRUE(OpenStatus("2", "../1").ok());
+  EXPECT_TRUE(OpenStatus("2", Path("1")).ok());
+}
+
 TEST_F(ParentImagesTest, FreesWhatIsWrittenAgain) {
   MakeImages("1", "PPPPP-P");
   MakeImages("2", "pPPpp-p", "../1");
