@@ -160,6 +160,7 @@ void AddDumpCommand(CLI::App& app, CommandAction& action, OptionNames& names) {
           .add_flag("--stream,!--no-stream", options.stream,
                     "send all images to the image streamer that waits in the images directory")
           .excludes(output)
+          .excludes(command.get_option("--prev-images-dir"))
           .excludes(command.get_option("--link-remap"));
   AddPageServerOptions(command, *arguments, {output, stream});
   command.add_flag("--sync,!--no-sync", options.sync,

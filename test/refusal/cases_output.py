@@ -141,6 +141,19 @@ def streamer_that_is_not_there(scene):
 
 
 @case
+def stream_excludes_what_has_no_place_in_it(scene):
+    """Of images before it could not be told, for one: it has no link to them."""
+    witness = scene.witness()
+    previous = scene.make_directory("previous")
+    for options in (["--prev-images-dir", previous], ["--link-remap"], ["--action-script", "true"],
+                    ["--page-server", "--port", "1"], ["--direct"]):
+        result = scene.dump(witness.pid, "--stream", *options)
+        scene.expect_failure(result, "Usage", "--stream", options[0])
+    scene.expect_images({})
+    witness.expect_unharmed()
+
+
+@case
 def streamer_that_ends_early(scene):
     witness = scene.witness("poll", "big")
     listener = socket.socket(socket.AF_UNIX)
