@@ -14,6 +14,7 @@
 #include "dump/image/directory_entries.h"
 #include "dump/image/output_file.h"
 #include "dump/image/page_sink.h"
+#include "dump/image/set_aside.h"
 #include "dumpctl/failure.h"
 #include "dumpctl/status_macros.h"
 
@@ -108,6 +109,10 @@ ImageDirectory::~ImageDirectory() {
 void ImageDirectory::TakeBack() {
   for (const std::string& name : names_) {
     if (staging_->in_place() && staging_->NameOf(name) == name) moved_.push_back(name);
+  }
+  const std::string inventory = ImageName(ImageKind::kInventory);
+  if (std::find(moved_.begin(), moved_.end(), inventory) != moved_.end()) {
+    unlinkat(directory_.get(), inventory.c_str(), 0);  // before what it stands for
   }
   for (const std::string& name : moved_) {
     if (unlinkat(directory_.get(), name.c_str(), 0) < 0 && name == kParentLink) {
@@ -255,7 +260,8 @@ absl::Status ImageDirectory::WriteInParent(const ImageWriter& image,
 
 absl::Status ImageDirectory::CommitPages(bool sync) {
   if (sync && syncfs(staging().get()) < 0) return ImageWriteError(errno, path_);
-  absl::Status moved = RemoveOldParent();
+  SetAside earlier(BorrowedFd(directory_), staging());
+  absl::Status moved = can_have_parent() ? earlier.Take(kParentLink) : absl::OkStatus();
   for (const std::string& name : names_) {
     if (moved.ok()) moved = MoveOut(name);
     if (!moved.ok()) break;
@@ -263,6 +269,7 @@ absl::Status ImageDirectory::CommitPages(bool sync) {
   if (moved.ok()) moved = SyncIf(sync, directory_, path_);
   if (!moved.ok()) {
     TakeBack();
+    earlier.PutBack(sync);
     return moved;
   }
   staging_.reset();
@@ -321,33 +328,23 @@ absl::StatusOr<CommitMark> ImageDirectory::Mark() const {
   return mark;
 }
 
-absl::Status ImageDirectory::Remove(const std::string& name) {
-  if (unlinkat(directory_.get(), name.c_str(), 0) < 0 && errno != ENOENT) {
-    return ImageWriteError(errno, name);
+absl::StatusOr<std::vector<std::string>> ImageDirectory::OldNames() const {
+  ASSIGN_OR_RETURN(std::vector<std::string> names, NamesIn(BorrowedFd(directory_)));
+  std::erase_if(names, [this](const std::string& name) {
+    if (name == kParentLink || (leaves_pages_ && IsOfPages(name))) return true;
+    return !KindOfImageName(name) && std::find(names_.begin(), names_.end(), name) == names_.end();
+  });
+  for (const std::string& name : names) {
+    struct stat there = {};
+    if (fstatat(directory_.get(), name.c_str(), &there, AT_SYMLINK_NOFOLLOW) == 0 &&
+        S_ISDIR(there.st_mode)) {
+      return ReplaceError(EISDIR, name);
+    }
   }
-  return absl::OkStatus();
-}
-
-absl::Status ImageDirectory::RemoveOldImages() {
-  ASSIGN_OR_RETURN(const std::vector<std::string> there, NamesIn(BorrowedFd(directory_)));
-  for (const std::string& name : there) {
-    if (leaves_pages_ && IsOfPages(name)) continue;
-    if (KindOfImageName(name).has_value()) RETURN_IF_ERROR(Remove(name));
-  }
-  return RemoveOldParent();
-}
-
-// The parent images of the earlier dump, or the link to them; what else has that name is nobody's
-// dump.
-absl::Status ImageDirectory::RemoveOldParent() {
-  if (!can_have_parent()) return absl::OkStatus();
-  if (unlinkat(directory_.get(), kParentLink, 0) == 0 || errno == ENOENT) return absl::OkStatus();
-  if (errno != EISDIR) return ImageWriteError(errno, kParentLink);
-  RemoveDirectory(BorrowedFd(directory_), kParentLink);
-  if (faccessat(directory_.get(), kParentLink, F_OK, AT_SYMLINK_NOFOLLOW) == 0) {
-    return ImageWriteError(ENOTEMPTY, kParentLink);
-  }
-  return absl::OkStatus();
+  // The parent images of the earlier dump, or the link to them; what else has that name is nobody's
+  // dump, or another one.
+  if (can_have_parent()) names.emplace_back(kParentLink);
+  return names;
 }
 
 absl::Status ImageDirectory::MoveOut(const std::string& name) {
@@ -366,14 +363,15 @@ absl::Status ImageDirectory::MoveOutInventory(bool sync) {
   return SyncIf(sync, directory_, path_);
 }
 
-absl::Status ImageDirectory::Replace(bool sync) {
+absl::Status ImageDirectory::Replace(SetAside& earlier, bool sync) {
   if (staging_->in_place()) return MoveOutInventory(sync);
   const std::string inventory = ImageName(ImageKind::kInventory);
+  ASSIGN_OR_RETURN(const std::vector<std::string> old_names, OldNames());
   // The old inventory goes first: from here on, and until the new one stands, there is no dump.
   // The directory is synced at each turn, since nothing else orders renames on every filesystem.
-  RETURN_IF_ERROR(Remove(inventory));
+  RETURN_IF_ERROR(earlier.Take(inventory));
   RETURN_IF_ERROR(SyncIf(sync, directory_, path_));
-  RETURN_IF_ERROR(RemoveOldImages());
+  for (const std::string& name : old_names) RETURN_IF_ERROR(earlier.Take(name));
   for (const std::string& name : names_) {
     if (name != inventory) RETURN_IF_ERROR(MoveOut(name));
   }
@@ -385,9 +383,11 @@ absl::Status ImageDirectory::Commit(bool sync) {
     return absl::InternalError("a dump without an inventory cannot be committed");
   }
   if (sync && syncfs(staging().get()) < 0) return ImageWriteError(errno, path_);
-  absl::Status replaced = Replace(sync);
+  SetAside earlier(BorrowedFd(directory_), staging());
+  absl::Status replaced = Replace(earlier, sync);
   if (!replaced.ok()) {
     TakeBack();
+    earlier.PutBack(sync);
     return replaced;
   }
   // From here on it is the reader's.

@@ -15,6 +15,7 @@
 #include "dump/image/image_sink.h"
 #include "dump/image/image_writer.h"
 #include "dump/image/output_file.h"
+#include "dump/image/set_aside.h"
 #include "dump/image/staging.h"
 #include "dumpctl/unique_fd.h"
 
@@ -103,8 +104,8 @@ class ImageDirectory final : public ImageSink {
   // Of the inventory that was written.
   absl::StatusOr<CommitMark> Mark() const;
 
-  // `sync`: the images are on the disk when it returns. After an error there is no dump in the
-  // directory; Internal, and nothing touched, when no inventory was written.
+  // `sync`: the images are on the disk when it returns. After an error an earlier dump is as it
+  // was; Internal, and nothing touched, when no inventory was written.
   absl::Status Commit(bool sync) override;
 
  private:
@@ -113,11 +114,10 @@ class ImageDirectory final : public ImageSink {
 
   struct Opened;
   static absl::StatusOr<Opened> OpenLocked(const std::string& path);
-  absl::Status Remove(const std::string& name);
-  absl::Status RemoveOldImages();
-  absl::Status RemoveOldParent();
+  // What is in place of the new images, or an earlier dump's. An error where it cannot be replaced.
+  absl::StatusOr<std::vector<std::string>> OldNames() const;
   absl::Status AddParentLevel();
-  absl::Status Replace(bool sync);
+  absl::Status Replace(SetAside& earlier, bool sync);
   absl::Status MoveOut(const std::string& name);
   absl::Status MoveOutInventory(bool sync);
   void TakeBack();

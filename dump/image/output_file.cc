@@ -48,6 +48,10 @@ absl::Status ImageWriteError(int error, std::string_view what) {
   return MakeFailure(Failure::kImagesDir, absl::ErrnoToStatusCode(error), message);
 }
 
+absl::Status ReplaceError(int error, const std::string& name) {
+  return ImageWriteError(error, absl::StrCat(name, " in place of what is there"));
+}
+
 absl::Status WriteImageBytes(BorrowedFd file, std::string_view bytes, const std::string& name) {
   const int error = WriteAll(file, bytes);
   if (error == 0) return absl::OkStatus();

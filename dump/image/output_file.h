@@ -39,6 +39,9 @@ absl::Status WritePidfile(const std::string& path, pid_t pid);
 // may not have more files open.
 absl::Status ImageWriteError(int error, std::string_view what);
 
+// The same where the image `name` is to come and something else is in its way.
+absl::Status ReplaceError(int error, const std::string& name);
+
 // `bytes` of the image `name`.
 absl::Status WriteImageBytes(BorrowedFd file, std::string_view bytes, const std::string& name);
 

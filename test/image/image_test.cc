@@ -372,6 +372,31 @@ TEST_F(ImageDirectoryTest, WhatCannotBeReplacedIsNotTakenAway) {
   EXPECT_THAT(Names(), UnorderedElementsAre("inventory.img", "parent", "pstree.img"));
 }
 
+TEST_F(ImageDirectoryTest, AnEarlierDumpOutlivesOneThatCannotTakeItsPlace) {
+  CommitWithParent(path_, 2);
+  std::ofstream(path_ + "/pstree.img") << "earlier";
+  for (const bool moves : {false, true}) {
+    // What no unlink removes; or, later, what cannot be moved out.
+    if (!moves) std::filesystem::create_directory(path_ + "/core-99.img");
+    if (moves) std::filesystem::remove(path_ + "/core-99.img");
+    auto directory = ImageDirectory::Open(path_);
+    ASSERT_TRUE(directory.ok());
+    EXPECT_TRUE(directory->Write(ImageWriter(ImageKind::kPstree)).ok());
+    EXPECT_TRUE(directory->Write(ImageWriter(ImageKind::kFiles)).ok());
+    EXPECT_TRUE(directory->Write(ImageWriter(ImageKind::kInventory)).ok());
+    if (moves) std::filesystem::remove(path_ + "/.dumpctl-staging/files.img");
+    const absl::Status committed = directory->Commit(false);
+    EXPECT_EQ(FailureOf(committed), Failure::kImagesDir) << committed;
+    EXPECT_THAT(std::string(committed.message()),
+                HasSubstr(moves ? "files.img" : "core-99.img in place of what is there"));
+    EXPECT_EQ(Contents("pstree.img"), "earlier");
+    EXPECT_THAT(TemporaryDirectory::NamesIn(path_ + "/parent"),
+                UnorderedElementsAre("pages-1.img", "pagemap-1.img", "pagemap-2.img"));
+    EXPECT_TRUE(std::filesystem::exists(path_ + "/inventory.img"));
+    EXPECT_FALSE(std::filesystem::exists(path_ + "/files.img"));
+  }
+}
+
 TEST_F(ImageDirectoryTest, WhatIsNoParentOfADumpIsLeftAlone) {
   std::filesystem::create_directory(path_ + "/parent");
   std::ofstream(path_ + "/parent/letter.txt") << "Dear";

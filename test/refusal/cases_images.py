@@ -4,7 +4,7 @@ import os
 import subprocess
 
 import sandbox
-from registry import case, case_each
+from registry import Skipped, case, case_each
 from scene import Stall, contents, require, skip_without
 
 _MS_RDONLY, _MS_REMOUNT, _MS_BIND = 1, 32, 4096
@@ -216,6 +216,42 @@ def earlier_dump_outlives_a_killed_one(scene):
     require(killed.code == -9, f"it was to be killed: {killed}")
     now = {name: what for name, what in contents(scene.images).items() if not name.startswith(".")}
     require(now == earlier, f"the earlier dump has changed: {sorted(now)}")
+    witness.expect_unharmed()
+
+
+def _set_immutable(scene, path, on):
+    """A file that nobody can remove or rename."""
+    change = scene.run(skip_without("chattr"), "+i" if on else "-i", path)
+    if change.code != 0:
+        raise Skipped(f"no file can be made immutable here: {change.err}")
+
+
+@case_each(("a_directory", "immutable", "anothers"))
+def earlier_dump_outlives_one_that_cannot_replace(scene, what):
+    """An image that is left from another dump: the earlier one has it as little as the new one."""
+    witness = scene.witness()
+    scene.expect_success(scene.dump(witness.pid, "-R"))
+    stray = os.path.join(scene.images, "core-99.img")
+    if what == "a_directory":
+        os.mkdir(stray)
+    else:
+        open(stray, "w").close()
+    wrapper = ()
+    if what == "anothers":
+        os.chown(stray, 1234, 1234)
+        os.chown(scene.images, 1234, 1234)
+        os.chmod(scene.images, 0o1777)
+        wrapper = [skip_without("setpriv"), "--bounding-set", "-fowner"]
+    elif what == "immutable":
+        _set_immutable(scene, stray, True)
+    earlier = contents(scene.images)
+    try:
+        result = scene.dump(witness.pid, wrapper=wrapper)
+    finally:
+        if what == "immutable":
+            _set_immutable(scene, stray, False)
+    scene.expect_failure(result, "ImagesDir", "core-99.img")
+    scene.expect_images(earlier)
     witness.expect_unharmed()
 
 

@@ -5,7 +5,7 @@ import time
 
 from cases_page_server import PLACE, start_page_server
 from cases_tracking import skip_without_tracking
-from registry import case, case_each
+from registry import Skipped, case, case_each
 from scene import PATIENCE, contents, require
 
 
@@ -61,6 +61,25 @@ def previous_images_where_the_link_to_them_leads(scene):
     # By its own name it can be built upon once more.
     scene.expect_success(scene.dump(witness.pid, "-R", "--prev-images-dir", "../first"))
     require(os.readlink(os.path.join(scene.images, "parent")) == "../first", "where does it lead?")
+    scene.expect_whole_dump()
+    witness.expect_unharmed()
+
+
+@case
+def parent_images_of_a_lower_layer_are_replaced(scene):
+    """Where an overlayfs lies over an earlier dump, which cannot be moved out of the way."""
+    witness = scene.witness("poll", "tree_shared")
+    lower, upper, work = (scene.make_directory(name) for name in ("lower", "upper", "work"))
+    scene.expect_success(scene.dump(witness.pid, "-R", "--file-locks", images=lower))
+    require(os.path.isdir(os.path.join(lower, "parent")), "it has no parent images")
+    before = sorted(os.listdir(lower))
+    layers = f"lowerdir={lower},upperdir={upper},workdir={work},redirect_dir=off"
+    mounted = scene.run("mount", "-t", "overlay", "-o", layers, "overlay", scene.images)
+    if mounted.code != 0:
+        raise Skipped(f"no overlayfs can be mounted: {mounted.err}")
+    scene.expect_success(scene.dump(witness.pid, "-R", "--file-locks"))
+    names = sorted(os.listdir(scene.images))
+    require(names == before, f"a mixture of dumps: {names}, not {before}")
     scene.expect_whole_dump()
     witness.expect_unharmed()
 

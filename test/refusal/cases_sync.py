@@ -12,7 +12,7 @@ from registry import case, case_each
 from scene import PATIENCE, require, wait_until
 from write_tracking import watches_writes
 
-CALLS = ("openat,mkdirat,write,pwrite64,fallocate,ftruncate,rename,renameat,renameat2,unlinkat,"
+CALLS = ("openat,mkdirat,write,pwrite64,fallocate,ftruncate,rename,renameat,renameat2,"
          "fsync,fdatasync,syncfs,kill,tgkill,pidfd_send_signal,ptrace,sendto")
 
 
@@ -28,13 +28,14 @@ def _move(call):
 def _changed_by(call):
     """The files and directories that have to be synced after a call."""
     if move := _move(call):
+        is_inventory = os.path.basename(move[0]) == "inventory.img"
+        if _is_out_of_the_way(move):
+            return {os.path.dirname(move[0])} if is_inventory else set()
         return {os.path.dirname(move[1])}
     if match := re.match(r"openat\(.*O_CREAT.*\) = \d+<(.+)>$", call):
         return {match[1], os.path.dirname(match[1])}
     if match := re.match(r'mkdirat\(\w+<(.+?)>, "(.+?)"', call):
         return {match[1], os.path.join(match[1], match[2])}
-    if match := re.match(r'unlinkat\(\w+<(.+?)>, "inventory.img"', call):
-        return {match[1]}
     match = re.match(r"(?:write|pwrite64|fallocate|ftruncate)\(\d+<(/.+?)>", call)
     return {match[1]} if match else set()
 
@@ -56,6 +57,11 @@ def _with_unsynced(calls, directory):
             unsynced |= {p for p in _changed_by(call) if f"{p}/".startswith(f"{directory}/")}
 
 
+def _is_out_of_the_way(move):
+    """Of an earlier dump, to where it goes with all else that is hidden, unless it is put back."""
+    return os.path.basename(move[1]).startswith(".earlier-")
+
+
 def _is_within_parents(move):
     """From parent/ to parent/parent/, of a dump that is still being written."""
     return os.path.dirname(move[1]) == os.path.join(os.path.dirname(move[0]), "parent")
@@ -75,6 +81,10 @@ def _count_synced_moves(calls, directory, is_last, inventory=("/inventory.img", 
             return moves
         move = _move(call)
         if not move or not move[1].startswith(f"{directory}/") or _is_within_parents(move):
+            continue
+        if _is_out_of_the_way(move):
+            require(moves == 0, f"after images of the new dump: {call}")
+            require(directory not in unsynced, f"the directory is not on the disk: {call}")
             continue
         moves += 1
         require(move[0] not in unsynced, f"it is not on the disk: {call}")
