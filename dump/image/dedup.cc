@@ -44,7 +44,7 @@ absl::StatusOr<std::vector<std::string>> PagemapsIn(const std::string& directory
 }
 
 absl::StatusOr<SavedPagemap> PagemapAt(const std::string& path) {
-  ASSIGN_OR_RETURN(const std::string bytes, ReadImageFile(path));
+  ASSIGN_OR_RETURN(const std::string bytes, ReadFoundImage(path));
   return ReadPagemap(path, bytes);
 }
 

@@ -13,24 +13,40 @@
 namespace dumpctl {
 namespace {
 
-void Empty(BorrowedFd directory) {
-  const auto names = NamesIn(directory);
-  if (!names.ok()) return;
-  for (const std::string& name : *names) {
-    if (unlinkat(directory.get(), name.c_str(), 0) < 0 && errno == EISDIR) {
-      RemoveDirectory(directory, name.c_str());
-    }
-  }
+// Directories in each other that somebody else may have made: each takes a descriptor, and room on
+// the stack.
+constexpr size_t kMostLevels = 256;
+
+UniqueFd OpenIn(BorrowedFd directory, const char* name) {
+  return UniqueFd(openat(directory.get(), name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
 }
 
-bool IsParentImage(BorrowedFd directory, const std::string& name) {
-  if (name != kParentLink) {
-    const auto kind = KindOfImageName(name);
-    return kind && kind != ImageKind::kInventory;
+void Remove(BorrowedFd directory, const char* name, size_t level) {
+  const UniqueFd inner = OpenIn(directory, name);
+  if (!inner || level == kMostLevels) return;
+  const auto names = NamesIn(BorrowedFd(inner));
+  if (!names.ok()) return;
+  for (const std::string& each : *names) {
+    if (unlinkat(inner.get(), each.c_str(), 0) < 0 && errno == EISDIR) {
+      Remove(BorrowedFd(inner), each.c_str(), level + 1);
+    }
   }
-  const UniqueFd further(
-      openat(directory.get(), kParentLink, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
-  return further && HoldsParentImages(BorrowedFd(further));
+  unlinkat(directory.get(), name, AT_REMOVEDIR);
+}
+
+bool HoldsParentImages(BorrowedFd directory, size_t level) {
+  if (level == kMostLevels) return false;
+  if (flock(directory.get(), LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK) return false;
+  const auto is_parent_image = [&](const std::string& name) {
+    if (name != kParentLink) {
+      const auto kind = KindOfImageName(name);
+      return kind && kind != ImageKind::kInventory;
+    }
+    const UniqueFd further = OpenIn(directory, kParentLink);
+    return further && HoldsParentImages(BorrowedFd(further), level + 1);
+  };
+  const auto names = NamesIn(directory);
+  return names.ok() && std::all_of(names->begin(), names->end(), is_parent_image);
 }
 
 }  // namespace
@@ -45,20 +61,8 @@ absl::StatusOr<std::vector<std::string>> NamesIn(BorrowedFd directory) {
   return names;
 }
 
-bool HoldsParentImages(BorrowedFd directory) {
-  if (flock(directory.get(), LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK) return false;
-  const auto names = NamesIn(directory);
-  return names.ok() && std::all_of(names->begin(), names->end(), [&](const std::string& name) {
-           return IsParentImage(directory, name);
-         });
-}
+bool HoldsParentImages(BorrowedFd directory) { return HoldsParentImages(directory, 0); }
 
-void RemoveDirectory(BorrowedFd directory, const char* name) {
-  const UniqueFd inner(
-      openat(directory.get(), name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
-  if (!inner) return;
-  Empty(BorrowedFd(inner));
-  unlinkat(directory.get(), name, AT_REMOVEDIR);
-}
+void RemoveDirectory(BorrowedFd directory, const char* name) { Remove(directory, name, 0); }
 
 }  // namespace dumpctl

@@ -5,6 +5,7 @@
 
 #include <cerrno>
 #include <climits>
+#include <limits>
 #include <span>
 
 #include "absl/strings/str_cat.h"
@@ -146,7 +147,9 @@ absl::StatusOr<ImageReader::Entry> ImageReader::Next() {
   return entry;
 }
 
-absl::StatusOr<std::string> ReadImageFile(const std::string& path) {
+namespace {
+
+absl::StatusOr<std::string> ReadUpTo(uint64_t most, const std::string& path) {
   // Not blocking: a fifo by the name of an image would keep us for ever.
   const UniqueFd file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (!file) return absl::ErrnoToStatus(errno, path);
@@ -155,11 +158,27 @@ absl::StatusOr<std::string> ReadImageFile(const std::string& path) {
   if (!S_ISREG(stat.st_mode)) {
     return absl::InvalidArgumentError(absl::StrCat(path, " is no regular file"));
   }
+  if (static_cast<uint64_t>(stat.st_size) > most) {
+    return MakeFailure(
+        Failure::kBadImage, absl::StatusCode::kDataLoss,
+        absl::StrCat(path, ": ", stat.st_size, " bytes are more than such an image ever has"));
+  }
   std::string bytes(static_cast<size_t>(stat.st_size), '\0');
   const ssize_t used = ReadAll(BorrowedFd(file), std::as_writable_bytes(std::span(bytes)));
   if (used < 0) return absl::ErrnoToStatus(errno, path);
   bytes.resize(static_cast<size_t>(used));
   return bytes;
+}
+
+}  // namespace
+
+absl::StatusOr<std::string> ReadImageFile(const std::string& path) {
+  return ReadUpTo(std::numeric_limits<off_t>::max(), path);
+}
+
+absl::StatusOr<std::string> ReadFoundImage(const std::string& path) {
+  constexpr uint64_t kMost = 1 << 30;  // of a pagemap that is some 70 million runs
+  return ReadUpTo(kMost, path);
 }
 
 }  // namespace dumpctl

@@ -62,6 +62,9 @@ class ImageReader {
 
 // The whole of a file. NotFound or another errno's code when it cannot be read.
 absl::StatusOr<std::string> ReadImageFile(const std::string& path);
+// The same of one that nobody has asked for by its name, whatever it may be. DataLoss
+// (Failure::kBadImage) where it is larger than an inventory, or a pagemap, ever is.
+absl::StatusOr<std::string> ReadFoundImage(const std::string& path);
 
 }  // namespace dumpctl
 

@@ -115,7 +115,7 @@ class Receiving {
   bool IsOfRun(const PagesOwner& owner, uint64_t mark) {
     if (mark == 0) return true;
     if (!sent_) {
-      sent_ = ReadImageFile(absl::StrCat(parent_->directory(), "/", kRunMarkFile));
+      sent_ = ReadFoundImage(absl::StrCat(parent_->directory(), "/", kRunMarkFile));
     }
     if (absl::IsNotFound(sent_->status())) return true;
     const auto line = PagemapLine(parent_->fd(), ImageName(owner.kind, owner.id));

@@ -202,7 +202,8 @@ absl::StatusOr<ParentImages> ParentImages::Open(const std::string& images_dir,
                                                 const std::string& path) {
   ASSIGN_OR_RETURN(ParentImages parent, OpenPages(images_dir, path));
   const std::string name = Within(parent.directory_, ImageName(ImageKind::kInventory));
-  const absl::StatusOr<std::string> bytes = ReadImageFile(name);
+  const absl::StatusOr<std::string> bytes = ReadFoundImage(name);
+  if (absl::IsDataLoss(bytes.status())) return bytes.status();
   if (!bytes.ok()) return ParentError(path, "there is no dump and no pre-dump in it");
   ASSIGN_OR_RETURN(ImageReader reader, ImageReader::Create(name, *bytes));
   ASSIGN_OR_RETURN(const ImageReader::Entry entry, reader.Next());
@@ -216,7 +217,7 @@ absl::StatusOr<ParentImages> ParentImages::Open(const std::string& images_dir,
 absl::StatusOr<std::optional<SavedPagemap>> ParentImages::Pagemap(ImageKind kind,
                                                                   uint32_t id) const {
   const std::string name = Within(directory_, ImageName(kind, id));
-  const absl::StatusOr<std::string> bytes = ReadImageFile(name);
+  const absl::StatusOr<std::string> bytes = ReadFoundImage(name);
   if (absl::IsNotFound(bytes.status())) return std::nullopt;
   RETURN_IF_ERROR(bytes.status());
   return ReadPagemap(name, *bytes);

@@ -31,6 +31,9 @@ struct Birth {
 
 constexpr Birth kHead = {.inode = 0x314b4d444e465550};  // "PUFNDMK1"
 
+// More than any dump has images. A file of that name may be anybody's, and as large as it says.
+constexpr off_t kMostBytes = 64 << 20;
+
 struct Found {
   Birth birth;
   uint32_t owner = 0;
@@ -50,7 +53,7 @@ std::optional<Found> Look(BorrowedFd at, const char* name) {
 // What is not whole in the end is not read.
 std::vector<Birth> Read(BorrowedFd mark) {
   struct stat stat = {};
-  if (fstat(mark.get(), &stat) < 0) return {};
+  if (fstat(mark.get(), &stat) < 0 || stat.st_size > kMostBytes) return {};
   std::vector<Birth> births(static_cast<size_t>(stat.st_size) / sizeof(Birth));
   const ssize_t got = ReadAll(mark, std::as_writable_bytes(std::span(births)));
   births.resize(got < 0 ? 0 : static_cast<size_t>(got) / sizeof(Birth));

@@ -444,6 +444,15 @@ TEST_F(ImageDirectoryTest, ParentImagesThatSomebodyReadsAreLeftAlone) {
   EXPECT_THAT(Names(), UnorderedElementsAre("inventory.img"));
 }
 
+TEST_F(ImageDirectoryTest, ParentImagesThatNoDumpCanHaveAreLeftAlone) {
+  std::string deep = path_;
+  for (int level = 0; level < 300; ++level) deep += "/parent";
+  std::filesystem::create_directories(deep);
+  auto directory = ImageDirectory::Open(path_);
+  ASSERT_TRUE(directory.ok());
+  EXPECT_FALSE(directory->can_have_parent());
+}
+
 TEST_F(ImageDirectoryTest, ParentImagesOfAKilledDumpAreRemoved) {
   const pid_t child = fork();
   if (child == 0) {

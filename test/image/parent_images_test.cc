@@ -202,6 +202,20 @@ TEST_F(ParentImagesTest, KeepsPagesThatTwoTasksHave) {
   EXPECT_EQ(freed->pages, 1u);
 }
 
+// Its size costs nobody anything.
+TEST_F(ParentImagesTest, ASparseFileIsNoImage) {
+  constexpr uint64_t kHuge = uint64_t{1} << 40;
+  MakeImages("1", "P");
+  MakeImages("2", "P", "../1");
+  const auto parent = ParentImages::Open(Path("2"), "../1");
+  ASSERT_TRUE(parent.ok()) << parent.status();
+  std::filesystem::resize_file(Path("1/pagemap-7.img"), kHuge);
+  EXPECT_EQ(FailureOf(parent->Pagemap(ImageKind::kPagemap, 7).status()), Failure::kBadImage);
+  EXPECT_EQ(FailureOf(DedupParents(Path("2")).status()), Failure::kBadImage);
+  std::filesystem::resize_file(Path("1/inventory.img"), kHuge);
+  EXPECT_EQ(FailureOf(OpenStatus("2", "../1")), Failure::kBadImage);
+}
+
 TEST_F(ParentImagesTest, AnErrorInAPagemapIsTold) {
   MakeImages("1", "P");
   MakeImages("2", "P", "../1");

@@ -80,6 +80,13 @@ TEST_F(UnfinishedMarkTest, AnotherUsersMarkTellsNothing) {
   EXPECT_THAT(place_.Names(), UnorderedElementsAre("pages-1.img", "pagemap-7.img", "core-7.img"));
 }
 
+TEST_F(UnfinishedMarkTest, OneThatNoDumpCanHaveMadeTellsNothing) {
+  LeaveUnfinished();
+  std::filesystem::resize_file(place_.Path(".dumpctl-unfinished"), uint64_t{1} << 40);
+  CleanUp();
+  EXPECT_THAT(place_.Names(), UnorderedElementsAre("pages-1.img", "pagemap-7.img", "core-7.img"));
+}
+
 TEST_F(UnfinishedMarkTest, OneThatIsCutShortTellsOfWhatIsWhole) {
   LeaveUnfinished();
   std::filesystem::resize_file(place_.Path(".dumpctl-unfinished"), 3 * 24 + 7);
