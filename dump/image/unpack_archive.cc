@@ -115,7 +115,8 @@ class Unpacking {
     const Place place = PlaceOf(path);
     const std::string name(place.name);
     const bool is_image = KindOfImageName(name).has_value();
-    if (!IsPlain(name) || (place.levels > 0 && !is_image)) {
+    // A file where parent images go would be taken for these, or keep them away.
+    if (!IsPlain(name) || name == kParentLink || (place.levels > 0 && !is_image)) {
       return BadEntry(path, "whose name is none of an image");
     }
     if (!places_.emplace(place.levels, name).second) return BadEntry(path, "which it has twice");

@@ -76,6 +76,20 @@ def tar_with_links_to_anything_else(scene):
 
 
 @case
+def tar_with_a_file_where_parent_images_go(scene):
+    into = scene.make_directory("unpacked")
+    for name in ("parent", "./parent"):
+        path = os.path.join(scene.directory, "parent.tar")
+        with tarfile.open(path, "w") as tar:
+            for entry in ("pages-1.img", name, "inventory.img"):
+                tar.addfile(tarfile.TarInfo(entry))
+        unpacked = scene.run("/bin/sh", "-c", 'exec "$0" unpack -D "$1" < "$2"', scene.dumpctl, into,
+                             path)
+        scene.expect_failure(unpacked, "BadImage", name, "whose name is none of an image")
+        require(os.listdir(into) == [], f"something is left: {os.listdir(into)}")
+
+
+@case
 def tar_of_images_with_others_among_them(scene):
     """Nothing of it is left, nor is the dump touched that was there."""
     witness = scene.witness()
