@@ -1,3 +1,5 @@
+#include <signal.h>
+
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <iostream>
@@ -40,6 +42,8 @@ int TellParseError(const CLI::App& app, const CLI::ParseError& error) {
 }
 
 int TellFailure(const absl::Status& status) {
+  // Who reads no further wants no words either.
+  if (dumpctl::SignalOf(status) == SIGPIPE) dumpctl::EndBySignal(status);
   std::cerr << "dumpctl: " << std::string(status.message()) << "\n";
   dumpctl::EndBySignal(status);
   return static_cast<int>(dumpctl::FailureOf(status));
@@ -114,6 +118,7 @@ std::optional<int> Parse(std::vector<std::string> words, dumpctl::CommandAction&
 }  // namespace
 
 int main(int argc, char** argv) {
+  dumpctl::HearOfFailedWrites();
   const auto words = dumpctl::WithConfigFiles(std::vector<std::string>(argv + 1, argv + argc),
                                               dumpctl::ConfigPlaces::OfThisProcess());
   if (!words.ok()) return TellFailure(words.status());

@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
+#include "dump/cli/answer.h"
 #include "dump/cli/dump_log.h"
 #include "dump/cli/environment.h"
 #include "dump/cli/interruption.h"
@@ -63,7 +65,7 @@ absl::Status RunDump(DumpArguments& arguments) {
   ASSIGN_OR_RETURN(const auto log, OpenLog(log_path, arguments.verbosity));
   absl::StatusOr<DumpReport> report;
   {
-    const Interruption interruption;
+    const Interruption interruption("the process was let go on, and no images were left");
     options.may_go_on = [&interruption] { return interruption.Check(); };
     ProgressBar bar;
     options.progress = [&bar](uint64_t done, uint64_t total) { bar.Show(done, total); };
@@ -76,8 +78,11 @@ absl::Status RunDump(DumpArguments& arguments) {
   }
   const std::string text = arguments.json ? ReportJson(*report) : ReportText(*report);
   // There it would be taken for part of the dump.
-  std::fputs(text.c_str(), options.output == "-" ? stderr : stdout);
-  return absl::OkStatus();
+  const absl::Status told = WriteAnswer(text, options.output == "-" ? stderr : stdout);
+  if (told.ok()) return absl::OkStatus();
+  return MakeFailure(Failure::kUnfinished, told.code(),
+                     absl::StrCat("the dump and what was to follow it are done, but not reported: ",
+                                  std::string(told.message())));
 }
 
 // A page server takes memory alone: where images go is another matter.

@@ -21,8 +21,6 @@ struct SignalRow {
 };
 constexpr SignalRow kSignals[] = {{SIGHUP, "SIGHUP"}, {SIGINT, "SIGINT"}, {SIGTERM, "SIGTERM"}};
 
-constexpr int kErrorsInstead[] = {SIGPIPE, SIGXFSZ};
-
 bool IsIgnored(int signal) {
   struct sigaction action = {};
   return sigaction(signal, nullptr, &action) == 0 && action.sa_handler == SIG_IGN;
@@ -30,7 +28,7 @@ bool IsIgnored(int signal) {
 
 }  // namespace
 
-Interruption::Interruption() {
+Interruption::Interruption(std::string_view outcome) : outcome_(outcome) {
   pthread_sigmask(SIG_SETMASK, nullptr, &before_);
   sigemptyset(&held_);
   for (const SignalRow& row : kSignals) {
@@ -38,9 +36,6 @@ Interruption::Interruption() {
     if (!IsIgnored(row.signal) && sigismember(&before_, row.signal) == 0) {
       sigaddset(&held_, row.signal);
     }
-  }
-  for (const int signal : kErrorsInstead) {
-    if (sigismember(&before_, signal) == 0) sigaddset(&held_, signal);
   }
   pthread_sigmask(SIG_BLOCK, &held_, nullptr);
 }
@@ -57,20 +52,41 @@ absl::Status Interruption::Check() const {
   sigpending(&pending);
   for (const auto& [signal, name] : kSignals) {
     if (sigismember(&held_, signal) == 0 || sigismember(&pending, signal) == 0) continue;
-    absl::Status status =
-        MakeFailure(Failure::kInterrupted, absl::StatusCode::kCancelled,
-                    absl::StrCat("interrupted by ", std::string(name),
-                                 ": the process was let go on, and no images were left"));
-    status.SetPayload(kSignalPayload, absl::Cord(absl::StrCat(signal)));
-    return status;
+    return WithSignal(MakeFailure(Failure::kInterrupted, absl::StatusCode::kCancelled,
+                                  absl::StrCat("interrupted by ", std::string(name), ": ",
+                                               std::string(outcome_))),
+                      signal);
   }
   return absl::OkStatus();
 }
 
-void EndBySignal(const absl::Status& status) {
+void HearOfFailedWrites() {
+  sigset_t written;
+  sigemptyset(&written);
+  sigaddset(&written, SIGPIPE);
+  sigaddset(&written, SIGXFSZ);
+  pthread_sigmask(SIG_BLOCK, &written, nullptr);
+}
+
+absl::Status WithSignal(absl::Status status, int signal) {
+  status.SetPayload(kSignalPayload, absl::Cord(absl::StrCat(signal)));
+  return status;
+}
+
+int SignalOf(const absl::Status& status) {
   const auto payload = status.GetPayload(kSignalPayload);
   int signal = 0;
-  if (payload && absl::SimpleAtoi(std::string(*payload), &signal)) raise(signal);
+  return payload && absl::SimpleAtoi(std::string(*payload), &signal) ? signal : 0;
+}
+
+void EndBySignal(const absl::Status& status) {
+  const int signal = SignalOf(status);
+  if (signal == 0) return;
+  sigset_t let_through;
+  sigemptyset(&let_through);
+  sigaddset(&let_through, signal);
+  pthread_sigmask(SIG_UNBLOCK, &let_through, nullptr);
+  raise(signal);
 }
 
 }  // namespace dumpctl

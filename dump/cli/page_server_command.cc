@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -18,6 +19,7 @@
 #include "dump/cli/answer.h"
 #include "dump/cli/background.h"
 #include "dump/cli/dump_log.h"
+#include "dump/cli/interruption.h"
 #include "dump/cli/report_text.h"
 #include "dump/cli/target_options.h"
 #include "dump/cli/verbosity.h"
@@ -64,7 +66,7 @@ absl::Status CannotListen(int error, const PageServerOptions& options) {
 absl::StatusOr<UniqueFd> Listen(const PageServerOptions& options) {
   ASSIGN_OR_RETURN(const SocketAddress address,
                    SocketAddress::Parse(options.address, options.port));
-  UniqueFd listener(socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC, 0));
+  UniqueFd listener(socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   const int one = 1;
   if (!listener || setsockopt(listener.get(), SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) < 0 ||
       bind(listener.get(), address.get(), address.size()) < 0 || listen(listener.get(), 1) < 0) {
@@ -81,11 +83,17 @@ absl::Status WriteStatus(int status_fd) {
   return absl::ErrnoToStatus(errno, absl::StrCat("--status-fd ", status_fd));
 }
 
-absl::StatusOr<UniqueFd> Accept(const UniqueFd& listener, const PageServerOptions& options) {
+absl::StatusOr<UniqueFd> Accept(const UniqueFd& listener, const PageServerOptions& options,
+                                const Interruption& interruption) {
+  constexpr int kMillisecondsBetweenLooks = 100;
   for (;;) {
+    RETURN_IF_ERROR(interruption.Check());
+    pollfd look = {.fd = listener.get(), .events = POLLIN, .revents = 0};
+    if (poll(&look, 1, kMillisecondsBetweenLooks) == 0) continue;
     UniqueFd peer(accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
     if (peer) return peer;
-    if (errno != EINTR && errno != ECONNABORTED) return CannotListen(errno, options);
+    if (errno != EINTR && errno != EAGAIN && errno != ECONNABORTED)
+      return CannotListen(errno, options);
   }
 }
 
@@ -139,7 +147,14 @@ void FreeSuperseded(const std::string& directory, Log& log) {
   }
 }
 
-absl::Status Serve(const PageServerOptions& options, Background* background, Log& log) {
+// What has come from one dump, and what it builds upon.
+struct Served {
+  ReceivedPages received;
+  bool has_parent = false;
+};
+
+absl::StatusOr<Served> Receive(const PageServerOptions& options, Background* background, Log& log) {
+  const Interruption interruption("nothing was kept");
   ASSIGN_OR_RETURN(ImageDirectory directory, ImageDirectory::Open(options.directory));
   RETURN_IF_ERROR(directory.ExpectNoImages());
   std::optional<ParentImages> parent;
@@ -151,19 +166,26 @@ absl::Status Serve(const PageServerOptions& options, Background* background, Log
   ASSIGN_OR_RETURN(const SocketAddress bound, SocketAddress::Of(BorrowedFd(listener)));
   RETURN_IF_ERROR(TellReady(options, bound.port(), log));
   if (background != nullptr) RETURN_IF_ERROR(background->Enter());
-  ASSIGN_OR_RETURN(const UniqueFd peer, Accept(listener, options));
+  ASSIGN_OR_RETURN(const UniqueFd peer, Accept(listener, options, interruption));
   // One dump is all that it serves: another one shall be refused, not wait.
   listener.Reset();
   RETURN_IF_ERROR(MissPeer(BorrowedFd(peer)));
-  ASSIGN_OR_RETURN(
-      const ReceivedPages received,
-      ReceivePages(BorrowedFd(peer), directory, parent ? &*parent : nullptr, options.sync));
+  ASSIGN_OR_RETURN(const ReceivedPages received,
+                   ReceivePages(BorrowedFd(peer), directory, parent ? &*parent : nullptr,
+                                options.sync, [&interruption] { return interruption.Check(); }));
+  return Served{.received = received, .has_parent = parent.has_value()};
+}
+
+absl::Status Serve(const PageServerOptions& options, Background* background, Log& log) {
+  ASSIGN_OR_RETURN(const Served served, Receive(options, background, log));
+  const auto& [received, has_parent] = served;
   const std::string words = absl::StrCat(
       "Received ", received.pages, " pages, ", SizeText(received.pages * kImagePageSize), ", of ",
       received.objects, " tasks and shared objects to ", options.directory,
-      parent ? absl::StrCat("; ", received.pages_in_parent, " more stand in previous images") : "");
+      has_parent ? absl::StrCat("; ", received.pages_in_parent, " more stand in previous images")
+                 : "");
   log.Info(words);
-  if (parent && options.auto_dedup) FreeSuperseded(options.directory, log);
+  if (has_parent && options.auto_dedup) FreeSuperseded(options.directory, log);
   // They are kept, whoever hears of it.
   WriteAnswer(absl::StrCat(words, ".\n")).IgnoreError();
   return absl::OkStatus();

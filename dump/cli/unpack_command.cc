@@ -10,6 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "dump/cli/answer.h"
+#include "dump/cli/interruption.h"
 #include "dump/cli/report_text.h"
 #include "dump/image/unpack_archive.h"
 #include "dumpctl/failure.h"
@@ -42,9 +43,15 @@ absl::Status Unpack(const UnpackOptions& options) {
                        "standard input is a terminal; name an archive, or have one come by a pipe");
   }
   const BorrowedFd from(file ? file.get() : STDIN_FILENO);
-  ASSIGN_OR_RETURN(const Unpacked unpacked, UnpackArchive(from, options.directory, options.sync));
+  absl::StatusOr<Unpacked> unpacked;
+  {
+    const Interruption interruption("nothing was unpacked");
+    unpacked = UnpackArchive(from, options.directory, options.sync,
+                             [&interruption] { return interruption.Check(); });
+  }
+  RETURN_IF_ERROR(unpacked.status());
   const std::string text =
-      absl::StrCat("Unpacked ", unpacked.images, " images, ", SizeText(unpacked.bytes), ", to ",
+      absl::StrCat("Unpacked ", unpacked->images, " images, ", SizeText(unpacked->bytes), ", to ",
                    options.directory, ".\n");
   // The dump stands, whoever hears of it.
   WriteAnswer(text).IgnoreError();

@@ -6,6 +6,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <set>
@@ -39,8 +40,9 @@ absl::Status BadPeer(std::string_view what) {
 
 class Receiving {
  public:
-  Receiving(BorrowedFd socket, ImageDirectory& directory, const ParentImages* parent)
-      : socket_(socket), directory_(directory), parent_(parent) {}
+  Receiving(BorrowedFd socket, ImageDirectory& directory, const ParentImages* parent,
+            const std::function<absl::Status()>& may_go_on)
+      : socket_(socket), directory_(directory), parent_(parent), may_go_on_(may_go_on) {}
 
   // Until the peer closes, and without telling it anything then.
   absl::StatusOr<ReceivedPages> Run() {
@@ -66,8 +68,14 @@ class Receiving {
   }
 
   absl::Status Answer(const void* bytes, size_t size) const {
-    if (send(socket_.get(), bytes, size, MSG_NOSIGNAL) != static_cast<ssize_t>(size)) {
-      return BadPeer("has ended before it was answered");
+    for (std::string_view left(static_cast<const char*>(bytes), size); !left.empty();) {
+      const ssize_t sent = send(socket_.get(), left.data(), left.size(), MSG_NOSIGNAL);
+      if (sent < 0 && (errno == EINTR || errno == EAGAIN)) {
+        if (may_go_on_) RETURN_IF_ERROR(may_go_on_());
+        continue;
+      }
+      if (sent < 0) return BadPeer("has ended before it was answered");
+      left.remove_prefix(static_cast<size_t>(sent));
     }
     return absl::OkStatus();
   }
@@ -77,8 +85,9 @@ class Receiving {
 
   absl::Status Receive(size_t size, size_t at = 0) {
     while (size > 0) {
+      if (may_go_on_) RETURN_IF_ERROR(may_go_on_());
       const ssize_t got = recv(socket_.get(), buffer_->data() + at, size, 0);
-      if (got < 0 && errno == EINTR) continue;
+      if (got < 0 && (errno == EINTR || errno == EAGAIN)) continue;
       if (got < 0) return BadPeer(absl::StrCat("is lost: ", std::strerror(errno)));
       if (got == 0) return BadPeer("has ended before it had sent all");
       at += static_cast<size_t>(got);
@@ -240,6 +249,7 @@ class Receiving {
   BorrowedFd socket_;
   ImageDirectory& directory_;
   const ParentImages* parent_;
+  const std::function<absl::Status()>& may_go_on_;
   std::unique_ptr<std::array<char, kPiece>> buffer_ = std::make_unique<std::array<char, kPiece>>();
   std::optional<PageSink> sink_;
   std::optional<PageSink> parked_;  // the first one, while it has no pages
@@ -258,8 +268,16 @@ class Receiving {
 }  // namespace
 
 absl::StatusOr<ReceivedPages> ReceivePages(BorrowedFd socket, ImageDirectory& directory,
-                                           const ParentImages* parent, bool sync) {
-  Receiving receiving(socket, directory, parent);
+                                           const ParentImages* parent, bool sync,
+                                           const std::function<absl::Status()>& may_go_on) {
+  constexpr timeval kBetweenQuestions = {.tv_sec = 0, .tv_usec = 100'000};
+  for (const int wait : {SO_RCVTIMEO, SO_SNDTIMEO}) {
+    if (setsockopt(socket.get(), SOL_SOCKET, wait, &kBetweenQuestions, sizeof kBetweenQuestions) <
+        0) {
+      return absl::ErrnoToStatus(errno, "having the connection of the dump looked after");
+    }
+  }
+  Receiving receiving(socket, directory, parent, may_go_on);
   ASSIGN_OR_RETURN(const ReceivedPages received, receiving.Run());
   RETURN_IF_ERROR(directory.CommitPages(sync));
   constexpr int32_t kAllIsWell = 0;

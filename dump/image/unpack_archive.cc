@@ -2,12 +2,15 @@
 
 #include <archive.h>
 #include <archive_entry.h>
+#include <poll.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstring>
+#include <functional>
 #include <memory>
 #include <set>
 #include <string_view>
@@ -72,15 +75,60 @@ bool IsPlain(std::string_view name) {
   });
 }
 
+// The archive's bytes, as they come.
+class Input {
+ public:
+  Input(BorrowedFd from, const std::function<absl::Status()>& may_go_on)
+      : from_(from), may_go_on_(may_go_on) {}
+
+  // The next of them, none at the end, or -1: of a read(2) that fails with errno, and of who may
+  // not go on with that status.
+  ssize_t Read() {
+    constexpr int kMillisecondsBetweenQuestions = 100;
+    for (;;) {
+      if (may_go_on_) status_ = may_go_on_();
+      if (!status_.ok()) {
+        errno = ECANCELED;
+        return -1;
+      }
+      pollfd look = {.fd = from_.get(), .events = POLLIN, .revents = 0};
+      const int ready = poll(&look, 1, kMillisecondsBetweenQuestions);
+      if (ready == 0 || (ready < 0 && errno == EINTR)) continue;
+      const ssize_t got = read(from_.get(), bytes_->data(), bytes_->size());
+      if (got >= 0 || (errno != EINTR && errno != EAGAIN)) return got;
+    }
+  }
+  const char* bytes() const { return bytes_->data(); }
+  const absl::Status& status() const { return status_; }
+
+  // As libarchive asks for them.
+  static la_ssize_t Next(archive* archive, void* self, const void** bytes) {
+    auto* const input = static_cast<Input*>(self);
+    const ssize_t got = input->Read();
+    if (got < 0) archive_set_error(archive, errno, "%s", std::strerror(errno));
+    *bytes = input->bytes();
+    return got;
+  }
+
+ private:
+  BorrowedFd from_;
+  const std::function<absl::Status()>& may_go_on_;
+  absl::Status status_;
+  std::unique_ptr<std::array<char, kArchivePiece>> bytes_ =
+      std::make_unique<std::array<char, kArchivePiece>>();
+};
+
 class Unpacking {
  public:
-  Unpacking(BorrowedFd from, std::string path, ImageDirectory& directory)
-      : from_(from), path_(std::move(path)), directory_(directory) {}
+  Unpacking(BorrowedFd from, std::string path, ImageDirectory& directory,
+            const std::function<absl::Status()>& may_go_on)
+      : input_(from, may_go_on), path_(std::move(path)), directory_(directory) {}
 
   absl::StatusOr<Unpacked> Run() {
     archive_read_support_format_tar(archive_.get());
-    if (archive_read_open_fd(archive_.get(), from_.get(), kArchivePiece) != ARCHIVE_OK)
+    if (archive_read_open(archive_.get(), &input_, nullptr, Input::Next, nullptr) != ARCHIVE_OK) {
       return Broken();
+    }
     for (;;) {
       archive_entry* entry = nullptr;
       const int result = archive_read_next_header(archive_.get(), &entry);
@@ -98,6 +146,7 @@ class Unpacking {
   };
 
   absl::Status Broken() const {
+    RETURN_IF_ERROR(input_.status());
     const char* const why = archive_error_string(archive_.get());
     if (archive_errno(archive_.get()) == ENOMEM) return absl::ResourceExhaustedError("no memory");
     return BadArchive(absl::StrCat("cannot be read (", why == nullptr ? "unknown" : why,
@@ -178,13 +227,12 @@ class Unpacking {
       return BadArchive("holds no inventory.img, so that it is no whole dump");
     }
     // Who writes it shall not meet a closed pipe: tar(1) fills up its last block.
-    const auto rest = std::make_unique<std::array<char, kArchivePiece>>();
-    while (read(from_.get(), rest->data(), rest->size()) > 0) {
+    while (input_.Read() > 0) {
     }
-    return absl::OkStatus();
+    return input_.status();
   }
 
-  BorrowedFd from_;
+  Input input_;  // outlives archive_
   std::string path_;
   ImageDirectory& directory_;
   std::unique_ptr<archive, Close> archive_{archive_read_new()};
@@ -194,9 +242,10 @@ class Unpacking {
 
 }  // namespace
 
-absl::StatusOr<Unpacked> UnpackArchive(BorrowedFd from, const std::string& path, bool sync) {
+absl::StatusOr<Unpacked> UnpackArchive(BorrowedFd from, const std::string& path, bool sync,
+                                       const std::function<absl::Status()>& may_go_on) {
   ASSIGN_OR_RETURN(ImageDirectory directory, ImageDirectory::Open(path));
-  ASSIGN_OR_RETURN(const Unpacked unpacked, Unpacking(from, path, directory).Run());
+  ASSIGN_OR_RETURN(const Unpacked unpacked, Unpacking(from, path, directory, may_go_on).Run());
   RETURN_IF_ERROR(directory.Commit(sync));
   return unpacked;
 }

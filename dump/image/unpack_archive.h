@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <string>
 
 #include "absl/status/status.h"
@@ -18,12 +19,14 @@ struct Unpacked {
 
 // Makes a directory of a whole dump of the tar archive that `from` reads, which may be anybody's:
 // of an ImageArchive, or what tar(1) has made of such a directory. All or nothing becomes visible
-// there, as ImageDirectory has it; `sync` is its Commit's.
+// there, as ImageDirectory has it; `sync` is its Commit's. `may_go_on` is asked while there is
+// something to read, or to wait for, and its error is the result; empty: nobody is asked.
 //
 // Errors: Failure::kBadImage for what is no tar archive, is not whole, has no inventory, or holds
 // anything but regular files with plain names, in the directory itself or as parent images, and
 // links to such a parent image beside it; those of ImageDirectory.
-absl::StatusOr<Unpacked> UnpackArchive(BorrowedFd from, const std::string& path, bool sync);
+absl::StatusOr<Unpacked> UnpackArchive(BorrowedFd from, const std::string& path, bool sync,
+                                       const std::function<absl::Status()>& may_go_on = {});
 
 }  // namespace dumpctl
 

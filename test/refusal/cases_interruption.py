@@ -196,3 +196,47 @@ def files_that_may_not_grow_so_large(scene):
     require("File too large" in process.stderr, process.stderr)
     scene.expect_images({})
     witness.expect_unharmed()
+
+
+def _with_closed_pipe(*command):
+    """Runs it with a standard output that nobody reads: its exit code, and what it said."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    process = subprocess.run(
+        command,
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGPIPE, signal.SIG_DFL),
+    )
+    os.close(writer)
+    return process.returncode, process.stderr
+
+
+@case_each(("closed", "full"))
+def report_that_cannot_be_written(scene, out):
+    """The dump stands and the process is killed: that is told by the exit code."""
+    witness = scene.witness()
+    command = scene.command(witness.pid, "--json")
+    if out == "closed":
+        code, err = _with_closed_pipe(*command)
+        why = "Broken pipe"
+    else:
+        result = scene.run("/bin/sh", "-c", 'exec "$@" >/dev/full', "sh", *command)
+        code, err = result.code, result.err
+        why = "No space left on device"
+    require(code == 20 and err.count("\n") == 1, f"{code}: {err}")
+    require("are done, but not reported" in err and why in err, err)
+    scene.expect_whole_dump()
+    witness.expect_gone()
+
+
+@case
+def answer_that_nobody_reads_any_more(scene):
+    """Such as that to head(1): whoever does nothing but answer ends as others do, without a word."""
+    witness = scene.witness()
+    scene.expect_success(scene.dump(witness.pid, "-R"))
+    for command in (("show", scene.images), ("explain", "-t", str(witness.pid)), ("check",)):
+        ended = _with_closed_pipe(scene.dumpctl, *command)
+        require(ended == (-signal.SIGPIPE, ""), f"{command}: {ended}")
+    witness.expect_unharmed()

@@ -5,6 +5,7 @@ import re
 import signal
 import socket
 import struct
+import subprocess
 import threading
 import time
 
@@ -236,3 +237,39 @@ def page_server_waits_for_a_dump_that_is_stopped(scene):
     scene.expect_success(result)
     server.expect_end(0)
     witness.expect_unharmed()
+
+
+@case
+def page_server_whose_answer_nobody_reads(scene):
+    """As with head -1, which has learnt the port: all is kept then."""
+    witness = scene.witness("poll", "big")
+    kept = scene.make_directory("kept")
+    server = subprocess.Popen(
+        (scene.dumpctl, "page-server", "-D", kept, "--address", "127.0.0.1"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(signal.SIGPIPE, signal.SIG_DFL),
+    )
+    told = server.stdout.readline()
+    server.stdout.close()
+    port = re.fullmatch(rb"Listening at 127\.0\.0\.1 port (\d+)\.\n", told)[1].decode()
+    scene.expect_success(scene.dump(witness.pid, "-R", *PLACE[:-1], port))
+    require(server.wait(PATIENCE) == 0, f"{server.returncode}: {server.stderr.read()}")
+    require("pages-65537.img" in os.listdir(kept), os.listdir(kept))
+    witness.expect_unharmed()
+
+
+@case_each(("listening", "connected"))
+def page_server_that_is_interrupted(scene, when):
+    server = _Daemon(scene)
+    dump = None
+    if when == "connected":
+        dump = socket.create_connection(("127.0.0.1", int(server.port)))
+        dump.sendall(struct.pack("<IIQQ", 4, 0, 0, 0x1101))
+        require(dump.recv(1) == b"\0", "it is not served")
+    os.kill(server.pid, signal.SIGTERM)
+    server.expect_end(-signal.SIGTERM)
+    left = sorted(os.listdir(server.kept))
+    require(left == ["page-server.log", "pid"], f"there is {left}")
+    require("interrupted by SIGTERM: nothing was kept" in server.read("page-server.log"),
+            f"the log says {server.read('page-server.log')!r}")

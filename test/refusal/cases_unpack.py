@@ -1,10 +1,13 @@
 """Directories of images that tar(1) has packed, and dumpctl unpacks."""
 
 import os
+import resource
+import signal
+import subprocess
 import tarfile
 
-from registry import Skipped, case
-from scene import require
+from registry import Skipped, case, case_each
+from scene import PATIENCE, require, wait_until
 
 LEVELS = os.path.join("parent", "parent")
 
@@ -103,3 +106,58 @@ def tar_of_images_with_others_among_them(scene):
     scene.expect_failure(_repack(scene, into), "BadImage", "parent/parent/notes")
     require(_files(into) == before, f"{sorted(_files(into))}, not {sorted(before)}")
     require("parent" not in os.listdir(into), f"something is left: {os.listdir(into)}")
+
+
+def _archive_of(scene, witness):
+    path = os.path.join(scene.directory, "dump.tar")
+    command = (scene.dumpctl, "dump", "-t", str(witness.pid), "-R", "--output", path)
+    scene.expect_success(scene.run(*command))
+    return path
+
+
+@case
+def unpacking_where_files_may_not_grow_so_large(scene):
+    """A write that would end dumpctl by SIGXFSZ, were it let."""
+    witness = scene.witness("poll", "big")
+    path = _archive_of(scene, witness)
+    limit = 1 << 20
+    process = subprocess.run(
+        (scene.dumpctl, "unpack", "-D", scene.images, path),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: (
+            signal.signal(signal.SIGXFSZ, signal.SIG_DFL),
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
+        ),
+    )
+    require(process.returncode == 12, f"{process.returncode}: {process.stderr}")
+    require("File too large" in process.stderr, process.stderr)
+    scene.expect_images({})
+    witness.expect_unharmed()
+
+
+@case_each(("half", "all"))
+def unpacking_that_is_interrupted(scene, what):
+    """While it waits for more of the archive, or for who writes that to close."""
+    witness = scene.witness("poll", "big")
+    with open(_archive_of(scene, witness), "rb") as file:
+        archive = file.read()
+    process = subprocess.Popen(
+        (scene.dumpctl, "unpack", "-D", scene.images),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    process.stdin.write(archive if what == "all" else archive[: len(archive) // 2])
+    process.stdin.flush()
+
+    wait_until(lambda: os.listdir(scene.images) != [], "the unpacking")
+    process.send_signal(signal.SIGTERM)
+    require(process.wait(PATIENCE) == -signal.SIGTERM, f"it ended with {process.returncode}")
+    err = process.stderr.read().decode()
+    require(err == "dumpctl: interrupted by SIGTERM: nothing was unpacked\n", err)
+    require(process.stdout.read() == b"", "an answer of nothing")
+    process.stdin.close()
+    scene.expect_images({})
+    witness.expect_unharmed()
