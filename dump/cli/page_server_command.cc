@@ -1,13 +1,10 @@
 #include "dump/cli/page_server_command.h"
 
 #include <fcntl.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <cstdint>
 #include <cstring>
@@ -26,6 +23,7 @@
 #include "dump/cli/work_path.h"
 #include "dump/image/dedup.h"
 #include "dump/image/image_directory.h"
+#include "dump/image/miss_peer.h"
 #include "dump/image/page_receiver.h"
 #include "dump/image/parent_images.h"
 #include "dump/image/server_address.h"
@@ -97,34 +95,6 @@ absl::StatusOr<UniqueFd> Accept(const UniqueFd& listener, const PageServerOption
   }
 }
 
-// An option of TCP's that is what the system has it to be, or less. What it is then.
-int LowerOption(BorrowedFd socket, int option, int at_most) {
-  int value = at_most;
-  socklen_t size = sizeof value;
-  getsockopt(socket.get(), IPPROTO_TCP, option, &value, &size);
-  value = std::min(value, at_most);
-  setsockopt(socket.get(), IPPROTO_TCP, option, &value, sizeof value);
-  return value;
-}
-
-// Nothing is ever heard of a peer whose machine, or the way to it, is gone: the kernel has to ask.
-// It is the peer's kernel that answers, however slow the peer is, or stopped.
-absl::Status MissPeer(BorrowedFd peer) {
-  // A minute in all.
-  const int idle = LowerOption(peer, TCP_KEEPIDLE, 30);
-  const int between = LowerOption(peer, TCP_KEEPINTVL, 10);
-  const int times = LowerOption(peer, TCP_KEEPCNT, 3);
-  // While something that was sent is not acknowledged, it does not ask, and tries that for longer.
-  const int milliseconds = 1000 * (idle + between * times);
-  const int on = 1;
-  if (setsockopt(peer.get(), IPPROTO_TCP, TCP_USER_TIMEOUT, &milliseconds, sizeof milliseconds) <
-          0 ||
-      setsockopt(peer.get(), SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on) < 0) {
-    return absl::ErrnoToStatus(errno, "having the connection of the dump watched");
-  }
-  return absl::OkStatus();
-}
-
 // From here on a dump can send.
 absl::Status TellReady(const PageServerOptions& options, uint16_t port, Log& log) {
   const std::string words = absl::StrCat("Listening at ", options.address, " port ", port);
@@ -185,6 +155,14 @@ absl::Status Serve(const PageServerOptions& options, Background* background, Log
       has_parent ? absl::StrCat("; ", received.pages_in_parent, " more stand in previous images")
                  : "");
   log.Info(words);
+  if (!received.told) {
+    // It may have failed for that, and what the parent images hold be all that there is.
+    return MakeFailure(
+        Failure::kPeer, absl::StatusCode::kFailedPrecondition,
+        absl::StrCat("the dump that sent ", received.pages, " pages to ", options.directory,
+                     " has ended before it could be told that they are kept; they are, and in "
+                     "previous images nothing was freed"));
+  }
   if (has_parent && options.auto_dedup) FreeSuperseded(options.directory, log);
   // They are kept, whoever hears of it.
   WriteAnswer(absl::StrCat(words, ".\n")).IgnoreError();

@@ -278,10 +278,10 @@ absl::StatusOr<ReceivedPages> ReceivePages(BorrowedFd socket, ImageDirectory& di
     }
   }
   Receiving receiving(socket, directory, parent, may_go_on);
-  ASSIGN_OR_RETURN(const ReceivedPages received, receiving.Run());
+  ASSIGN_OR_RETURN(ReceivedPages received, receiving.Run());
   RETURN_IF_ERROR(directory.CommitPages(sync));
   constexpr int32_t kAllIsWell = 0;
-  RETURN_IF_ERROR(receiving.Answer(&kAllIsWell, sizeof kAllIsWell));
+  received.told = receiving.Answer(&kAllIsWell, sizeof kAllIsWell).ok();
   return received;
 }
 

@@ -16,13 +16,15 @@ struct ReceivedPages {
   size_t objects = 0;  // tasks, and objects that they share
   uint64_t pages = 0;
   uint64_t pages_in_parent = 0;
+  bool told = false;  // the dump, that they are kept
 };
 
 // Takes the pages that one dump sends over `socket` as a page server of criu(8) does, from dumpers
 // of either size of heads, and leaves them with their pagemaps in `directory`, which they become
 // visible in together. The dump is told that it has succeeded when they stand there; `sync`: on the
-// disk. `may_go_on` is asked about every 100 ms while there is something to wait for, by a timeout
-// that the socket gets, and its error is the result; empty: nobody is asked.
+// disk. Where it has gone by then they are kept all the same. `may_go_on` is asked about every 100
+// ms while there is something to wait for, by a timeout that the socket gets, and its error is the
+// result; empty: nobody is asked.
 //
 // The peer may be anybody: what it sends is refused as soon as it is not what a dump sends, and
 // nothing is left then; so is what it leaves to `parent` (which `directory` links to; null where

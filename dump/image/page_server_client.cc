@@ -13,6 +13,8 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "dump/image/miss_peer.h"
 #include "dump/image/server_address.h"
 #include "dumpctl/failure.h"
 #include "dumpctl/status_macros.h"
@@ -51,7 +53,8 @@ absl::StatusOr<std::unique_ptr<PageServerClient>> PageServerClient::Connect(
   }
   const int one = 1;
   setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-  std::unique_ptr<PageServerClient> client(new PageServerClient(std::move(socket), name, patience));
+  std::unique_ptr<PageServerClient> client(
+      new PageServerClient(std::move(socket), name, patience, may_go_on));
   RETURN_IF_ERROR(client->AskForHeads(first));
   RETURN_IF_ERROR(client->AskForParents(question));
   ASSIGN_OR_RETURN(Outlet outlet, Outlet::Open(BorrowedFd(client->socket_),
@@ -75,15 +78,24 @@ absl::Status PageServerClient::Ended(int error) const {
 }
 
 absl::StatusOr<bool> PageServerClient::AwaitAnswer(absl::Duration patience) const {
-  pollfd look = {.fd = socket_.get(), .events = POLLIN, .revents = 0};
-  const int ready = poll(&look, 1, static_cast<int>(absl::ToInt64Milliseconds(patience)));
-  if (ready < 0) return absl::ErrnoToStatus(errno, name_);
-  return ready > 0;
+  constexpr absl::Duration kBetweenQuestions = absl::Milliseconds(100);
+  const absl::Time deadline = absl::Now() + patience;
+  for (;;) {
+    if (may_go_on_) RETURN_IF_ERROR(may_go_on_());
+    const absl::Duration left = deadline - absl::Now();
+    pollfd look = {.fd = socket_.get(), .events = POLLIN, .revents = 0};
+    const int ready = poll(&look, 1,
+                           static_cast<int>(absl::ToInt64Milliseconds(
+                               std::clamp(left, absl::ZeroDuration(), kBetweenQuestions))));
+    if (ready < 0 && errno != EINTR) return absl::ErrnoToStatus(errno, name_);
+    if (ready > 0) return true;
+    if (left <= absl::ZeroDuration()) return false;
+  }
 }
 
-absl::Status PageServerClient::ReadAnswer(char* bytes, size_t size) const {
+absl::Status PageServerClient::ReadAnswer(char* bytes, size_t size, absl::Duration patience) const {
   while (size > 0) {
-    ASSIGN_OR_RETURN(const bool answered, AwaitAnswer(patience_));
+    ASSIGN_OR_RETURN(const bool answered, AwaitAnswer(patience));
     if (!answered) return Silent();
     const ssize_t got = recv(socket_.get(), bytes, size, MSG_DONTWAIT);
     if (got < 0 && (errno == EINTR || errno == EAGAIN)) continue;
@@ -131,10 +143,10 @@ absl::Status PageServerClient::AskForParents(const ParentQuestion& question) {
     }
     if (send(socket_.get(), heads.data(), heads.size(), MSG_NOSIGNAL) < 0) return Ended(errno);
     std::string opened(std::exchange(unanswered_, 0), '\0');
-    RETURN_IF_ERROR(ReadAnswer(opened.data(), opened.size()));
+    RETURN_IF_ERROR(ReadAnswer(opened.data(), opened.size(), patience_));
     for (const PagesOwner& owner : turn) {
       int32_t has = 0;
-      RETURN_IF_ERROR(ReadAnswer(reinterpret_cast<char*>(&has), sizeof has));
+      RETURN_IF_ERROR(ReadAnswer(reinterpret_cast<char*>(&has), sizeof has, patience_));
       if (has > 0) in_parent_.insert(ObjectOf(owner));
     }
     next += turn.size();
@@ -193,12 +205,16 @@ absl::Status PageServerClient::Finish(uint64_t run_mark) {
       writer_->Put(LeftBelow(kEverything) +
                    FormatHead({.command = PageServerHead::kClose, .address = run_mark}, heads_)));
   RETURN_IF_ERROR(writer_->Finish());
+  // It has been sent all. Not before: the watch would also end what is sent to a server that takes
+  // nothing for a while, which is for --timeout to say.
+  RETURN_IF_ERROR(MissPeer(BorrowedFd(socket_)));
+  constexpr absl::Duration kAsLongAsItStands = absl::InfiniteDuration();
   // Whether it has parent images of what was opened is not asked here: it was, or nothing is left
   // to them.
   std::string answers(unanswered_, '\0');
-  RETURN_IF_ERROR(ReadAnswer(answers.data(), answers.size()));
+  RETURN_IF_ERROR(ReadAnswer(answers.data(), answers.size(), kAsLongAsItStands));
   int32_t status = 0;
-  RETURN_IF_ERROR(ReadAnswer(reinterpret_cast<char*>(&status), sizeof status));
+  RETURN_IF_ERROR(ReadAnswer(reinterpret_cast<char*>(&status), sizeof status, kAsLongAsItStands));
   if (status == 0) return absl::OkStatus();
   return MakeFailure(
       Failure::kPeer, absl::StatusCode::kFailedPrecondition,

@@ -54,15 +54,22 @@ class PageServerClient final : public PageStream {
   absl::Status Put(std::span<const PageRun> runs, Block block) override;
 
   // All has been sent, of the dump with that RunMark. When it returns without an error the server
-  // has said that it has all.
+  // has said that it has all. That may take it long, if it is to be on a disk then: as long as the
+  // connection stands it is waited for.
   absl::Status Finish(uint64_t run_mark);
 
  private:
-  PageServerClient(UniqueFd socket, std::string name, absl::Duration patience)
-      : socket_(std::move(socket)), name_(std::move(name)), patience_(patience) {}
+  PageServerClient(UniqueFd socket, std::string name, absl::Duration patience,
+                   std::function<absl::Status()> may_go_on)
+      : socket_(std::move(socket)),
+        name_(std::move(name)),
+        patience_(patience),
+        may_go_on_(std::move(may_go_on)) {}
 
+  // Whether it comes within that time. may_go_on_ is asked meanwhile.
   absl::StatusOr<bool> AwaitAnswer(absl::Duration patience) const;
-  absl::Status ReadAnswer(char* bytes, size_t size) const;
+  // `patience`: for each piece of it.
+  absl::Status ReadAnswer(char* bytes, size_t size, absl::Duration patience) const;
   absl::Status AskForHeads(const PagesOwner& first);
   absl::Status AskForParents(const ParentQuestion& question);
   std::string AddHead(const PageRun& run, uint16_t flags) const;
@@ -74,6 +81,7 @@ class PageServerClient final : public PageStream {
   UniqueFd socket_;
   std::string name_;
   absl::Duration patience_;
+  std::function<absl::Status()> may_go_on_;
   HeadSize heads_ = HeadSize::kOld;
   uint64_t open_ = 0;      // object whose pages are sent
   size_t unanswered_ = 0;  // opens

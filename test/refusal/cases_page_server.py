@@ -10,6 +10,7 @@ import threading
 import time
 
 import sandbox
+from proc_facts import state_of
 from registry import case, case_each
 from scene import PATIENCE, require, wait_until
 
@@ -38,6 +39,15 @@ def _read_all(connection, limit=1 << 40):
     total = 0
     while total < limit and (got := connection.recv(1 << 16)):
         total += len(got)
+
+
+def _take_all(connection):
+    """What a dump of one process sends, up to where it waits for the last answer."""
+    connection.recv(24)
+    connection.sendall(b"\0")
+    got = b""
+    while got[-24:-20] != struct.pack("<I", 0x1023):
+        got = (got + connection.recv(1 << 16))[-24:]
 
 
 def start_page_server(scene, images, *options, wrapper=()):
@@ -99,11 +109,7 @@ def page_server_that_has_failed(scene):
     witness = scene.witness()
 
     def serve(connection):
-        connection.recv(24)
-        connection.sendall(b"\0")
-        got = b""
-        while got[-24:-20] != struct.pack("<I", 0x1023):
-            got = (got + connection.recv(1 << 16))[-24:]
+        _take_all(connection)
         connection.sendall(struct.pack("<i", -1))
 
     Server(serve)
@@ -197,6 +203,12 @@ def _is_connected(port):
         return re.search(rf" 0100007F:{int(port):04X} 01 ", table.read()) is not None
 
 
+def _is_acknowledged():
+    """Whether nothing is under way to PORT."""
+    with open("/proc/net/tcp") as table:
+        return re.search(rf" 0100007F:{PORT:04X} 01 0{{8}}:", table.read()) is not None
+
+
 @case_each(("is_cut_off", "misses_an_answer", "starts_anew"))
 def page_server_of_a_dump_whose_machine(scene, what):
     """It says nothing of its end, then or later; or that it knows of no connection, when asked."""
@@ -273,3 +285,71 @@ def page_server_that_is_interrupted(scene, when):
     require(left == ["page-server.log", "pid"], f"there is {left}")
     require("interrupted by SIGTERM: nothing was kept" in server.read("page-server.log"),
             f"the log says {server.read('page-server.log')!r}")
+
+
+@case
+def page_server_that_takes_long_to_keep_it_all(scene):
+    """For longer than anything else may take: a disk may have much to write."""
+    witness = scene.witness("poll", "big")
+
+    def serve(connection):
+        _take_all(connection)
+        time.sleep(2.5)
+        connection.sendall(struct.pack("<i", 0))
+
+    Server(serve)
+    scene.expect_success(scene.dump(witness.pid, *PLACE, "--timeout", "1"))
+    witness.expect_gone()
+
+
+@case_each(("interrupted", "cut_off"))
+def page_server_that_does_not_say_that_it_has_it_all(scene, end):
+    """It is waited for until somebody asks to end, or its machine does not answer."""
+    _ask_soon()
+    witness = scene.witness()
+    has_all, is_over = threading.Event(), threading.Event()
+
+    def serve(connection):
+        _take_all(connection)
+        has_all.set()
+        is_over.wait()
+
+    def act(dumpctl):
+        require(has_all.wait(PATIENCE), "it was not sent all")
+        if end == "interrupted":
+            os.kill(dumpctl, signal.SIGINT)
+        else:
+            wait_until(_is_acknowledged, "the server's kernel to have said that it has it all")
+            sandbox.set_loopback(False)
+
+    Server(serve)
+    result = scene.run(*scene.command(witness.pid, *PLACE), meanwhile=act)
+    is_over.set()
+    if end == "interrupted":
+        require(result.code == -signal.SIGINT, f"it was to be interrupted: {result}")
+    else:
+        scene.expect_failure(result, "Peer", "has ended the connection", "timed out")
+    scene.expect_images({})
+    witness.expect_unharmed()
+
+
+@case
+def page_server_of_a_dump_that_ends_before_it_is_told(scene):
+    """That all is kept: so it is, and the log does not say otherwise."""
+    server = _Daemon(scene, "-v4")
+    with socket.create_connection(("127.0.0.1", int(server.port))) as dump:
+        owner = 0x1101
+        dump.sendall(struct.pack("<IIQQ", 4, 0, 0, owner))
+        require(dump.recv(1) == b"\0", "it is not served")
+        os.kill(server.pid, signal.SIGSTOP)
+        wait_until(lambda: state_of(server.pid) == "T", "the stop")
+        dump.sendall(struct.pack("<IIQQ", 6 | 4 << 16, 1, 0x1000, owner) + bytes(4096)
+                     + struct.pack("<IIQQ", 0x1023, 0, 0, 0))
+        dump.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    os.kill(server.pid, signal.SIGCONT)
+    server.expect_end(23)
+    log = server.read("page-server.log")
+    require("has ended before it could be told that they are kept; they are" in log
+            and "nothing of it was kept" not in log, f"the log says {log!r}")
+    require(os.path.getsize(os.path.join(server.kept, "pages-65537.img")) == 4096,
+            os.listdir(server.kept))
