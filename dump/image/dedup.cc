@@ -19,6 +19,7 @@
 #include "dumpctl/failure.h"
 #include "dumpctl/status_macros.h"
 #include "dumpctl/unique_fd.h"
+#include "dumpctl/whole_io.h"
 
 namespace dumpctl {
 namespace {
@@ -73,8 +74,11 @@ void AddWritten(const SavedPagemap& pagemap, std::vector<Range>& ranges) {
 }
 
 absl::Status Punch(BorrowedFd file, const std::string& path, uint64_t offset, uint64_t bytes) {
-  if (fallocate(file.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(offset),
-                static_cast<off_t>(bytes)) == 0) {
+  const int punched = Uninterrupted([&] {
+    return fallocate(file.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+                     static_cast<off_t>(offset), static_cast<off_t>(bytes));
+  });
+  if (punched == 0) {
     return absl::OkStatus();
   }
   return MakeFailure(Failure::kImagesDir, absl::StatusCode::kFailedPrecondition,

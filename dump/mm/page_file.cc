@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "dump/image/output_file.h"
 #include "dumpctl/trace.h"
+#include "dumpctl/whole_io.h"
 
 namespace dumpctl {
 namespace {
@@ -29,7 +30,10 @@ absl::Status ReserveSpace(BorrowedFd file, uint64_t offset, uint64_t bytes) {
   if (bytes == 0) return absl::OkStatus();
   const auto start = static_cast<off_t>(offset);
   const auto size = static_cast<off_t>(bytes);
-  if (fallocate(file.get(), 0, start, size) == 0) return absl::OkStatus();
+  // That of tmpfs ends by any signal that waits, even if none is handled: by a stop, too.
+  if (Uninterrupted([&] { return fallocate(file.get(), 0, start, size); }) == 0) {
+    return absl::OkStatus();
+  }
   if (errno != EOPNOTSUPP && errno != ENOSYS) return WriteError(errno, bytes);
   if (ftruncate(file.get(), start + size) < 0) return WriteError(errno, bytes);
   return absl::OkStatus();

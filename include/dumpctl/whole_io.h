@@ -16,6 +16,15 @@ namespace dumpctl {
 // read(2) and write(2) may do less than they were asked for, or end with EINTR before they have
 // begun. These go on until all is done.
 
+// The result of a call that a signal may end before it has begun, of the first that none ends.
+template <typename Call>
+int Uninterrupted(Call call) {
+  for (;;) {
+    const int result = call();
+    if (result >= 0 || errno != EINTR) return result;
+  }
+}
+
 // As many calls of `transfer`, which gets how many bytes are done, as it takes for `size` of them,
 // or until one does nothing. Returns how many are done, or -1 with errno.
 template <typename Transfer>

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import time
 
+from calls import ended, traced
 from registry import case, case_each
 from scene import Stall, contents, require, wait_until
 
@@ -237,6 +238,38 @@ def answer_that_nobody_reads_any_more(scene):
     witness = scene.witness()
     scene.expect_success(scene.dump(witness.pid, "-R"))
     for command in (("show", scene.images), ("explain", "-t", str(witness.pid)), ("check",)):
-        ended = _with_closed_pipe(scene.dumpctl, *command)
-        require(ended == (-signal.SIGPIPE, ""), f"{command}: {ended}")
+        code, err = _with_closed_pipe(scene.dumpctl, *command)
+        require((code, err) == (-signal.SIGPIPE, ""), f"{command}: {code}: {err}")
+    witness.expect_unharmed()
+
+
+def _interrupted_calls(scene):
+    """A wrapper whose program has its first fallocate(2) of each thread ended by a signal, and what
+    tells whether there was one."""
+    wrapper, trace = traced(scene, "fallocate", "-e", "inject=fallocate:error=EINTR:when=1")
+    return wrapper, lambda: any("EINTR" in call for call in ended(trace))
+
+
+@case
+def space_whose_reservation_a_signal_ends(scene):
+    """As on tmpfs, for any signal, one that stops as well: it is reserved then."""
+    witness = scene.witness("poll", "big")
+    wrapper, was_ended = _interrupted_calls(scene)
+    scene.expect_success(scene.dump(witness.pid, "-R", "--snapshot=off", wrapper=wrapper))
+    require(was_ended(), "no space was to be reserved")
+    scene.expect_whole_dump()
+    witness.expect_unharmed()
+
+
+@case
+def space_whose_freeing_a_signal_ends(scene):
+    witness = scene.witness("poll", "big")
+    later = scene.make_directory("later")
+    for images in (scene.images, later):
+        scene.expect_success(scene.dump(witness.pid, "-R", "--snapshot=off", images=images))
+    os.symlink("../images", os.path.join(later, "parent"))
+    wrapper, was_ended = _interrupted_calls(scene)
+    freed = scene.run(*wrapper, scene.dumpctl, "dedup", "-D", later)
+    scene.expect_success(freed)
+    require(was_ended() and "Freed 0" not in freed.out, f"nothing was to be freed: {freed}")
     witness.expect_unharmed()
