@@ -203,10 +203,10 @@ def _is_connected(port):
         return re.search(rf" 0100007F:{int(port):04X} 01 ", table.read()) is not None
 
 
-def _is_acknowledged():
-    """Whether nothing is under way to PORT."""
+def _is_watched():
+    """Whether nothing is under way to PORT, and who has sent it asks whether that is still there."""
     with open("/proc/net/tcp") as table:
-        return re.search(rf" 0100007F:{PORT:04X} 01 0{{8}}:", table.read()) is not None
+        return re.search(rf" 0100007F:{PORT:04X} 01 0{{8}}:\w{{8}} 02:", table.read()) is not None
 
 
 @case_each(("is_cut_off", "misses_an_answer", "starts_anew"))
@@ -316,10 +316,10 @@ def page_server_that_does_not_say_that_it_has_it_all(scene, end):
 
     def act(dumpctl):
         require(has_all.wait(PATIENCE), "it was not sent all")
+        wait_until(_is_watched, "the wait for the last answer")
         if end == "interrupted":
             os.kill(dumpctl, signal.SIGINT)
         else:
-            wait_until(_is_acknowledged, "the server's kernel to have said that it has it all")
             sandbox.set_loopback(False)
 
     Server(serve)
