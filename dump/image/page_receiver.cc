@@ -114,8 +114,9 @@ class Receiving {
     ASSIGN_OR_RETURN(const PagesOwner owner, ToldOwner(head.object));
     int32_t has = 0;
     if (parent_ != nullptr && IsOfRun(owner, head.address)) {
-      ASSIGN_OR_RETURN(const auto pagemap, parent_->Pagemap(owner.kind, owner.id));
-      has = pagemap ? 1 : 0;
+      ASSIGN_OR_RETURN(const auto pages, parent_->Pages(owner.kind, owner.id));
+      // Who has sent them does not ask which of them are there still.
+      has = pages && pages->whole ? 1 : 0;
     }
     return Answer(&has, sizeof has);
   }
@@ -161,7 +162,7 @@ class Receiving {
     held_.reset();
     next_held_ = 0;
     if (parent_ != nullptr) {
-      ASSIGN_OR_RETURN(held_, parent_->Pagemap(owner.kind, owner.id));
+      ASSIGN_OR_RETURN(held_, parent_->Pages(owner.kind, owner.id));
     }
     const char has_parent = held_ ? 1 : 0;
     return Answer(&has_parent, sizeof has_parent);
@@ -205,12 +206,11 @@ class Receiving {
   bool IsHeld(RemoteAddress at, RemoteAddress end) {
     if (!held_) return false;
     for (; next_held_ < held_->runs.size(); ++next_held_) {
-      const SavedPages& run = held_->runs[next_held_];
+      const PageRun& run = held_->runs[next_held_];
       if (run.start > at) return false;
-      const RemoteAddress run_end = run.start + run.pages * kImagePageSize;
       // The rest of it may be asked for next.
-      if (end <= run_end) return true;
-      if (at < run_end) at = run_end;
+      if (end <= run.end()) return true;
+      if (at < run.end()) at = run.end();
     }
     return false;
   }
@@ -255,7 +255,7 @@ class Receiving {
   std::optional<PageSink> parked_;  // the first one, while it has no pages
   uint64_t parked_object_ = 0;
   uint64_t object_ = 0;
-  std::optional<SavedPagemap> held_;  // by the parent images, of it
+  std::optional<StandingPages> held_;  // by the parent images, of it
   size_t next_held_ = 0;
   uint64_t end_ = 0;  // of the pages of it that have come
   std::set<uint64_t> known_;

@@ -214,13 +214,9 @@ absl::StatusOr<ParentImages> ParentImages::Open(const std::string& images_dir,
   return parent;
 }
 
-absl::StatusOr<std::optional<SavedPagemap>> ParentImages::Pagemap(ImageKind kind,
-                                                                  uint32_t id) const {
-  const std::string name = Within(directory_, ImageName(kind, id));
-  const absl::StatusOr<std::string> bytes = ReadFoundImage(name);
-  if (absl::IsNotFound(bytes.status())) return std::nullopt;
-  RETURN_IF_ERROR(bytes.status());
-  return ReadPagemap(name, *bytes);
+absl::StatusOr<std::optional<StandingPages>> ParentImages::Pages(ImageKind kind,
+                                                                 uint32_t id) const {
+  return StandingPagesOf(directory_, ImageName(kind, id));
 }
 
 }  // namespace dumpctl

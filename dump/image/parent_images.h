@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "dump/image/image_table.h"
+#include "dump/image/standing_pages.h"
 #include "dumpctl/remote_address.h"
 #include "dumpctl/unique_fd.h"
 
@@ -53,8 +54,9 @@ class ParentImages {
   const std::string& directory() const { return directory_; }
   BorrowedFd fd() const { return BorrowedFd(lock_); }
 
-  // The pagemap of that kind and number; nothing where there is none.
-  absl::StatusOr<std::optional<SavedPagemap>> Pagemap(ImageKind kind, uint32_t id) const;
+  // What stands there of what the pagemap of that kind and number tells of; nothing where there is
+  // none.
+  absl::StatusOr<std::optional<StandingPages>> Pages(ImageKind kind, uint32_t id) const;
 
  private:
   ParentImages(std::string path, std::string directory, UniqueFd lock)

@@ -34,12 +34,6 @@ absl::Status TrackedByAnother(pid_t pid) {
                    "root), dump that tree, or wait"));
 }
 
-std::vector<PageRun> RunsOf(const SavedPagemap& pagemap) {
-  std::vector<PageRun> runs;
-  for (const SavedPages& saved : pagemap.runs) runs.push_back({saved.start, saved.pages});
-  return runs;
-}
-
 // All of a task that has content.
 std::vector<PageRun> RunsOf(const ScannedPages& pages) {
   std::vector<PageRun> runs(pages.runs.size() + pages.in_parent.size());
@@ -80,9 +74,9 @@ PageTracking::~PageTracking() {
 absl::Status PageTracking::ReadParent(std::span<const Target> targets) {
   if (!parent_) return absl::OkStatus();
   for (const Target& target : targets) {
-    ASSIGN_OR_RETURN(const std::optional<SavedPagemap> pagemap,
-                     parent_->Pagemap(ImageKind::kPagemap, static_cast<uint32_t>(target.pid)));
-    if (pagemap) saved_.emplace(target.pid, RunsOf(*pagemap));
+    ASSIGN_OR_RETURN(std::optional<StandingPages> pages,
+                     parent_->Pages(ImageKind::kPagemap, static_cast<uint32_t>(target.pid)));
+    if (pages) saved_.emplace(target.pid, std::move(pages->runs));
   }
   return absl::OkStatus();
 }

@@ -72,6 +72,18 @@ class ParentImagesTest : public ::testing::Test {
     return held;
   }
 
+  // Which of the pages of process 7 stand in a directory, or above it: x.
+  std::string Standing(const std::string& directory, size_t pages) {
+    const auto found = StandingPagesOf(Path(directory), "pagemap-7.img");
+    if (!found.ok() || !*found) return "none";
+    std::string standing(pages, '.');
+    for (const PageRun& run : (*found)->runs) {
+      const uint64_t first = (run.start - RemoteAddress(kBase)) / kImagePageSize;
+      for (uint64_t i = first; i < first + run.pages; ++i) standing.at(i) = 'x';
+    }
+    return (*found)->whole ? standing + " whole" : standing;
+  }
+
   absl::Status OpenStatus(const std::string& directory, const std::string& path) {
     return ParentImages::Open(Path(directory), path).status();
   }
@@ -116,10 +128,11 @@ TEST_F(ParentImagesTest, FindsThemBesideTheImages) {
   ASSERT_TRUE(parent.ok()) << parent.status();
   EXPECT_EQ(parent->run_id(), "run of 1");
   EXPECT_EQ(parent->path(), "../1");
-  const auto pagemap = parent->Pagemap(ImageKind::kPagemap, 7);
-  ASSERT_TRUE(pagemap.ok() && *pagemap);
-  EXPECT_EQ((*pagemap)->runs.size(), 3u);
-  const auto none = parent->Pagemap(ImageKind::kPagemap, 8);
+  const auto pages = parent->Pages(ImageKind::kPagemap, 7);
+  ASSERT_TRUE(pages.ok() && *pages);
+  EXPECT_EQ(PagesOf((*pages)->runs), 3u);
+  EXPECT_TRUE((*pages)->whole);
+  const auto none = parent->Pages(ImageKind::kPagemap, 8);
   ASSERT_TRUE(none.ok());
   EXPECT_FALSE(*none);
   EXPECT_TRUE(ParentImages::Open(Path("2"), Path("1")).ok());
@@ -210,10 +223,37 @@ TEST_F(ParentImagesTest, ASparseFileIsNoImage) {
   const auto parent = ParentImages::Open(Path("2"), "../1");
   ASSERT_TRUE(parent.ok()) << parent.status();
   std::filesystem::resize_file(Path("1/pagemap-7.img"), kHuge);
-  EXPECT_EQ(FailureOf(parent->Pagemap(ImageKind::kPagemap, 7).status()), Failure::kBadImage);
+  EXPECT_EQ(FailureOf(parent->Pages(ImageKind::kPagemap, 7).status()), Failure::kBadImage);
   EXPECT_EQ(FailureOf(DedupParents(Path("2")).status()), Failure::kBadImage);
   std::filesystem::resize_file(Path("1/inventory.img"), kHuge);
   EXPECT_EQ(FailureOf(OpenStatus("2", "../1")), Failure::kBadImage);
+}
+
+// What was written again by one dump may be needed by another, which builds upon the same images.
+TEST_F(ParentImagesTest, WhatWasFreedDoesNotStand) {
+  MakeImages("1", "PPPPP-P");
+  MakeImages("2", "pPPpp-p", "../1");
+  EXPECT_EQ(Standing("1", 7), "xxxxx.x whole");
+  EXPECT_EQ(Standing("2", 7), "xxxxx.x whole");
+  MakeImages("other", "PpPp--P", "../2");
+  ASSERT_TRUE(DedupParents(Path("other")).ok());
+  EXPECT_EQ(Standing("1", 7), "...xx..");
+  EXPECT_EQ(Standing("2", 7), ".x.xx..");
+  EXPECT_EQ(Standing("other", 7), "xxxx..x whole");
+}
+
+TEST_F(ParentImagesTest, WhatIsNowhereDoesNotStand) {
+  MakeImages("1", "PP-p");
+  MakeImages("2", "pppP", "../1");
+  MakeImages("3", "pppp", "../2");
+  EXPECT_EQ(Standing("3", 4), "xx.x");
+  std::filesystem::resize_file(Path("1/pages-3.img"), kImagePageSize + 1);
+  EXPECT_EQ(Standing("3", 4), "x..x");
+  std::filesystem::remove(Path("1/pages-3.img"));
+  EXPECT_EQ(Standing("3", 4), "...x");
+  std::filesystem::remove(Path("2/pagemap-7.img"));
+  EXPECT_EQ(Standing("3", 4), "....");
+  EXPECT_EQ(Standing("2", 4), "none");
 }
 
 TEST_F(ParentImagesTest, AnErrorInAPagemapIsTold) {

@@ -7,6 +7,7 @@ chain:     three pre-dumps and a dump of a target that goes on writing; restored
 direct:    the same, written past the page cache.
 dedup:     the same, and what is superseded is freed in the images before.
 freed:     the same, by a command when all of them stand.
+partly:    what a dump of a part of the tree has freed in the images before is written again.
 tables:    what was moved by whole page tables, or given back and read, is written again.
 lost:      tracking that was lost, or is of other images, leaves nothing to the images before.
 restarted: neither does that of another process which had the pid.
@@ -90,7 +91,8 @@ class Incremental:
 
     def dump(self, command, number, *arguments, previous=None):
         """Its report."""
-        arguments = ["-t", str(self.target.pid), "-D", self.images(number), "--json", *arguments]
+        tree = [] if "-t" in arguments else ["-t", str(self.target.pid)]
+        arguments = [*tree, "-D", self.images(number), "--json", *arguments]
         if previous is not None:
             arguments += ["--prev-images-dir", f"../{previous}"]
         code, printed = self.run(command, *arguments)
@@ -245,6 +247,22 @@ def case_freed(test):
     # A file system takes some blocks to know where the holes are.
     fell = sum(before) - sum(after)
     require(fell > freed * 6 > 0, f"{before} blocks became {after}: {printed}")
+    test.restore(test.images(4), pids)
+
+
+def case_partly(test):
+    test.start()
+    child = test.target.tree()[1]
+    test.dump("pre-dump", 1)
+    test.dump("pre-dump", 2, previous=1)
+    # Nobody tracks the child as the root of a tree: it is written as a whole.
+    test.dump("dump", 3, "-R", "-j", "-t", str(child), "--auto-dedup", previous=2)
+    require(blocks(test.images(1)) * 512 < size(test.images(1)), "nothing was freed")
+    pids = test.target.tree()
+    test.dump("dump", 4, previous=2)
+    found = test.pagemaps(4)
+    require(found[str(pids[0])][1] > 256, f"of the parent {found} is left")
+    require(found[str(child)][0] > 2048 and found[str(child)][1] == 0, f"of the child {found}")
     test.restore(test.images(4), pids)
 
 
@@ -407,7 +425,7 @@ def case_killed(test):
 
 
 CASES = {"chain": case_chain, "dedup": case_dedup, "direct": case_direct, "freed": case_freed,
-         "tables": case_tables, "lost": case_lost, "restarted": case_restarted, "reused": case_reused,
+         "partly": case_partly, "tables": case_tables, "lost": case_lost, "restarted": case_restarted, "reused": case_reused,
          "executed": case_executed, "untrack": case_untrack, "killed": case_killed,
          "server": case_server}
 
