@@ -1,3 +1,4 @@
+#include <fcntl.h>
 #include <signal.h>
 
 #include <CLI/CLI.hpp>
@@ -115,9 +116,17 @@ std::optional<int> Parse(std::vector<std::string> words, dumpctl::CommandAction&
   return std::nullopt;
 }
 
+// Or what is opened next would be taken for them: an image, into which somebody writes a line.
+void FillStandardDescriptors() {
+  for (int fd = 0; fd <= 2; ++fd) {
+    if (fcntl(fd, F_GETFD) < 0) (void)!open("/dev/null", O_RDWR);
+  }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
+  FillStandardDescriptors();
   dumpctl::HearOfFailedWrites();
   const auto words = dumpctl::WithConfigFiles(std::vector<std::string>(argv + 1, argv + argc),
                                               dumpctl::ConfigPlaces::OfThisProcess());

@@ -230,8 +230,7 @@ absl::Status LivingTaskMemory::ReadRun(RemoteAddress address, std::span<std::byt
       done = std::min<size_t>(bytes.size(), kImagePageSize - address.value() % kImagePageSize);
       std::fill_n(bytes.begin(), done, std::byte{0});
       const std::lock_guard lock(misses_->mutex);
-      misses_->runs.push_back(
-          {RemoteAddress(address.value() / kImagePageSize * kImagePageSize), 1});
+      misses_->Add(RemoteAddress(address.value() / kImagePageSize * kImagePageSize));
     }
     bytes = bytes.subspan(done);
     address = address + done;
@@ -255,6 +254,17 @@ absl::Status LivingTaskMemory::Read(std::span<const PageRun> runs,
     }
   }
   return absl::OkStatus();
+}
+
+void LivingTaskMemory::Misses::Add(RemoteAddress page) {
+  // Two threads come by turns.
+  for (size_t i = 1; i <= std::min<size_t>(2, runs.size()); ++i) {
+    PageRun& run = runs[runs.size() - i];
+    if (run.end() != page) continue;
+    ++run.pages;
+    return;
+  }
+  runs.push_back({page, 1});
 }
 
 std::vector<PageRun> LivingTaskMemory::Missed() const {

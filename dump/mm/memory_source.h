@@ -86,8 +86,11 @@ class LivingTaskMemory final : public MemorySource {
   std::vector<PageRun> Missed() const;
 
  private:
-  // By more than one thread.
+  // By more than one thread. Much may be given back at once, and takes no more memory here than
+  // little.
   struct Misses {
+    void Add(RemoteAddress page);
+
     std::mutex mutex;
     std::vector<PageRun> runs;
   };

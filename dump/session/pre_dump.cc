@@ -1,6 +1,7 @@
 #include "dump/session/pre_dump.h"
 
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -114,7 +115,7 @@ class PreDumpSession {
     TraceSpan holdings(TraceKind::kPhase, "holdings");
     RETURN_IF_ERROR(run_.Begin("holdings"));
     std::vector<TaskPages> tasks;
-    const bool all_known = tree.tasks().size() == targets_.size();
+    const bool all_known = AreTargets(tree);
     for (const FrozenTask& task : tree.tasks()) {
       ASSIGN_OR_RETURN(TaskPages found, LookIntoTask(task, all_known, preflight));
       tasks.push_back(std::move(found));
@@ -132,6 +133,16 @@ class PreDumpSession {
     run_.log.Info(
         absl::StrCat("Released after ", absl::ToInt64Microseconds(run_.report.frozen), " us"));
     return tasks;
+  }
+
+  // Whether those that were looked over stand, and no others.
+  bool AreTargets(const FrozenTree& tree) const {
+    std::set<pid_t> pids;
+    for (const Target& target : targets_) pids.insert(target.pid);
+    for (const FrozenTask& task : tree.tasks()) {
+      if (pids.erase(task.pid()) == 0) return false;
+    }
+    return pids.empty();
   }
 
   absl::StatusOr<TaskPages> LookIntoTask(const FrozenTask& task, bool all_known,
@@ -173,11 +184,19 @@ class PreDumpSession {
       const auto pid = static_cast<uint32_t>(task.pid);
       sink.BelongTo({ImageKind::kPagemap, pid});
       for (const PageRun& run : task.pages.in_parent) sink.AccountInParent(run.start, run.pages);
-      RETURN_IF_ERROR(DrainPages(task.memory, task.pages.runs, sink, [&](uint64_t part, uint64_t) {
-        if (run_.options.progress) run_.options.progress(done + part, total);
-        return run_.options.may_go_on ? run_.options.may_go_on() : absl::OkStatus();
-      }));
+      const absl::Status drained =
+          DrainPages(task.memory, task.pages.runs, sink, [&](uint64_t part, uint64_t) {
+            if (run_.options.progress) run_.options.progress(done + part, total);
+            return run_.options.may_go_on ? run_.options.may_go_on() : absl::OkStatus();
+          });
       done += task.pages.pages * kImagePageSize;
+      if (absl::IsNotFound(drained) && task.pid != root().pid && sink.stream() == nullptr) {
+        // Without a pagemap nothing is left to these images by who has that pid in the end.
+        run_.log.Info(
+            absl::StrCat("Process ", task.pid, " has ended, or runs another program now"));
+        continue;
+      }
+      RETURN_IF_ERROR(drained);
       if (!sink.keeps_pagemap()) continue;
       ASSIGN_OR_RETURN(ImageWriter pagemap, sink.Pagemap(ImageKind::kPagemap, pid));
       images.push_back(std::move(pagemap));

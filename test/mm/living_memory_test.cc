@@ -71,5 +71,13 @@ TEST_F(LivingMemoryTest, WhatIsNotThereIsZerosAndToldOf) {
               ElementsAre(PageRun{child_.Page(kHole), 1}, PageRun{child_.Page(kHole + 1), 1}));
 }
 
+// However much is given back, it takes no more memory to tell of it.
+TEST_F(LivingMemoryTest, WhatIsGoneTogetherIsToldOfTogether) {
+  const auto memory = LivingTaskMemory::Open(child_.pid(), child_.Dir(), false);
+  ASSERT_TRUE(memory.ok()) << memory.status();
+  EXPECT_THAT(Read(*memory, {kHole, kHole + 1}), ElementsAre(0, 0));
+  EXPECT_THAT(memory->Missed(), ElementsAre(PageRun{child_.Page(kHole), 2}));
+}
+
 }  // namespace
 }  // namespace dumpctl

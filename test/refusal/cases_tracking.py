@@ -1,13 +1,26 @@
 """Whether what is written between two dumps can be tracked: what check says, and who is refused."""
 
 import os
+import signal
+import sys
 
 from calls import begun, traced
 from registry import Skipped, case
-from scene import require
+from scene import Stall, require, wait_until
 from write_tracking import has_soft_dirty, watches_writes
 
 BOTH_DOWN = "-write_watch,-soft_dirty"
+# A process and its child, which both have memory of their own.
+PAIR = """
+import os, signal
+child = os.fork()
+memory = bytearray(b"m" * 1000000)
+if child:
+    with open("child.new", "w") as file:
+        file.write(str(child))
+    os.rename("child.new", "child")
+signal.pause()
+"""
 REMEDY = ("cannot track", "Linux 6.9", "CONFIG_USERFAULTFD", "CONFIG_MEM_SOFT_DIRTY")
 
 
@@ -93,4 +106,38 @@ def copies_have_what_stands_in_parent_images(scene):
     scene.expect_failure(result, "Refused", "may come to take more memory than there is for copies")
     witness.expect_unharmed()
     scene.expect_success(scene.dump(witness.pid, *options, "1G"))
+    witness.expect_unharmed()
+
+
+@case
+def child_that_ends_while_a_pre_dump_reads_it(scene):
+    """The tree runs by then, and comes and goes as it likes: the others are what it is of."""
+    if not watches_writes() and not has_soft_dirty():
+        raise Skipped("this kernel does not track what is written")
+    root = scene.start(sys.executable, "-c", PAIR)
+    place = os.path.join(scene.directory, "child")
+    wait_until(lambda: os.path.exists(place), "the child")
+    with open(place) as file:
+        child = int(file.read())
+    stall = Stall(scene.directory, "memory")
+    result = scene.run(scene.dumpctl, "pre-dump", "-t", str(root), "-D", scene.images,
+                       fault=stall.fault,
+                       meanwhile=stall.during(lambda dumpctl: os.kill(child, signal.SIGKILL)))
+    scene.expect_success(result)
+    left = set(os.listdir(scene.images))
+    require({"inventory.img", f"pagemap-{root}.img"} <= left, f"{left} are left")
+    require(f"pagemap-{child}.img" not in left, f"of the child, {left} are left")
+
+
+@case
+def nothing_is_taken_for_a_closed_stderr(scene):
+    """Images least of all, into which somebody would write a line; and a holder has its own."""
+    if not watches_writes() and not has_soft_dirty():
+        raise Skipped("this kernel does not track what is written")
+    witness = scene.witness()
+    closed = ("/bin/sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh")
+    scene.expect_success(_pre_dump(scene, witness, wrapper=closed))
+    untracked = scene.run(scene.dumpctl, "untrack", "-t", str(witness.pid))
+    scene.expect_success(untracked)
+    require("is tracked no more" in untracked.out, f"it was not tracked: {untracked}")
     witness.expect_unharmed()
