@@ -65,11 +65,12 @@ absl::StatusOr<WriteWatch> WriteWatch::CreateIn(RemoteSyscalls& calls) {
   return Create(std::move(made));
 }
 
-bool WriteWatch::IsAlive() const {
+bool WriteWatch::IsAlive(BorrowedFd userfaultfd) {
   // Nothing is mapped there. An address space that is gone has no users, which is found out first.
   constexpr uint64_t kNowhere = 4096;
   uffdio_range range = {kNowhere, kImagePageSize};
-  return ioctl(fd_.get(), UFFDIO_UNREGISTER, &range) == 0 || (errno != ENOMEM && errno != ESRCH);
+  return ioctl(userfaultfd.get(), UFFDIO_UNREGISTER, &range) == 0 ||
+         (errno != ENOMEM && errno != ESRCH);
 }
 
 // What it watches already stays as it is.

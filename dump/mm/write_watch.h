@@ -40,7 +40,8 @@ class WriteWatch {
   BorrowedFd fd() const { return BorrowedFd(fd_); }
 
   // Whether the address space is still there: execve(2) makes another one.
-  bool IsAlive() const;
+  bool IsAlive() const { return IsAlive(fd()); }
+  static bool IsAlive(BorrowedFd userfaultfd);
 
   // Lets the writes to all private mappings of the task be watched that are not yet. All pages of
   // these count as written. The kernel may join some with their neighbours, so that the task's maps

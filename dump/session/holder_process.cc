@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include "dump/mm/write_watch.h"
 #include "dump/session/holder_packets.h"
 #include "dumpctl/unique_fd.h"
 
@@ -95,15 +96,16 @@ class Holder {
     if (!take && wanted != kAsk) return;
     // Whoever takes over may start another holder of that name.
     if (take) listening_.Reset();
-    head_.tasks = static_cast<uint32_t>(held_.size());
+    const std::vector<const Held*> standing = Standing();
+    head_.tasks = static_cast<uint32_t>(standing.size());
     // A record is there to be read. Of a watch nobody else is to have a hold.
     const bool give = take || head_.way == TrackingWay::kSoftDirty;
     bool sent = Send(peer.get(), &head_, sizeof head_);
-    for (const Held& held : held_) {
+    for (const Held* const held : standing) {
       std::vector<int> fds;
-      if (held.sent) fds.push_back(held.sent.get());
-      if (give) fds.push_back(held.watch.get());
-      sent = sent && Send(peer.get(), &held.packet, sizeof held.packet, fds);
+      if (held->sent) fds.push_back(held->sent.get());
+      if (give) fds.push_back(held->watch.get());
+      sent = sent && Send(peer.get(), &held->packet, sizeof held->packet, fds);
     }
     if (!take) return;
     // Not before they have been received: what is under way holds them, too, but only so long as
@@ -111,6 +113,17 @@ class Holder {
     char done = 0;
     Receive(peer.get(), &done, 1);
     _exit(0);
+  }
+
+  // Whose memory is the one that was watched. After an execve(2) there is another one, which
+  // somebody else may watch, and nobody would tell the two apart.
+  std::vector<const Held*> Standing() const {
+    std::vector<const Held*> standing;
+    for (const Held& held : held_) {
+      const bool watched = head_.way == TrackingWay::kWriteWatch;
+      if (!watched || WriteWatch::IsAlive(BorrowedFd(held.watch))) standing.push_back(&held);
+    }
+    return standing;
   }
 
   int dumper_;

@@ -12,7 +12,8 @@ tables:    what was moved by whole page tables, or given back and read, is writt
 lost:      tracking that was lost, or is of other images, leaves nothing to the images before.
 restarted: neither does that of another process which had the pid.
 reused:    where it was a child's, what its parent has is left, and nothing of the child's,
-executed:  nor of a child's that has executed a program anew.
+executed:  nor of a child's that has executed a program anew,
+watched:   even if the dump of another tree has that one's writes watched.
 untrack:   ended on request, tracking leaves nothing in the target.
 server:    the memory of a chain goes to page servers (--server PROGRAM|trixie|sid), each with the
            previous one's; one without them, or with others, is sent all.
@@ -384,6 +385,21 @@ def case_executed(test):
     expect_other_child(test, "execute", "executed")
 
 
+def case_watched(test):
+    """What another tree's dump has its writes watched by says nothing of the time before."""
+    test.start()
+    pids = test.target.tree()
+    root, child = (str(pid) for pid in pids)
+    test.dump("pre-dump", 1)
+    test.ask("execute", "executed")
+    test.dump("pre-dump", 2, "-j", "-t", child)
+    test.dump("dump", 3, previous=1)
+    found = test.pagemaps(3)
+    require(found[root][1] > 256, f"of the parent {found[root]} is left")
+    require(found[child][0] > 256 and found[child][1] == 0, f"of another program {found[child]}")
+    test.restore(test.images(3), pids)
+
+
 def case_untrack(test):
     test.start()
     before = proc_facts.snapshot(test.target.pid)
@@ -425,8 +441,9 @@ def case_killed(test):
 
 
 CASES = {"chain": case_chain, "dedup": case_dedup, "direct": case_direct, "freed": case_freed,
-         "partly": case_partly, "tables": case_tables, "lost": case_lost, "restarted": case_restarted, "reused": case_reused,
-         "executed": case_executed, "untrack": case_untrack, "killed": case_killed,
+         "partly": case_partly, "tables": case_tables, "lost": case_lost,
+         "restarted": case_restarted, "reused": case_reused, "executed": case_executed,
+         "watched": case_watched, "untrack": case_untrack, "killed": case_killed,
          "server": case_server}
 
 
