@@ -1,7 +1,12 @@
 #include "dump/session/pre_dump.h"
 
+#include <fcntl.h>
+
+#include <algorithm>
+#include <cerrno>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -33,6 +38,7 @@
 #include "dumpctl/printable.h"
 #include "dumpctl/status_macros.h"
 #include "dumpctl/trace.h"
+#include "dumpctl/whole_io.h"
 
 namespace dumpctl {
 namespace {
@@ -43,6 +49,31 @@ struct TaskPages {
   ScannedPages pages;
   LivingTaskMemory memory;
 };
+
+// What could not be read is gone, or nobody can who does not trace the task: zeros stand in its
+// place, on which no later dump is to count. None does on holes (StandingPagesOf). False: the file
+// system makes none.
+absl::StatusOr<bool> LeaveHoles(std::span<const PageRun> runs, std::span<const PageRun> missed,
+                                const PageSink& sink) {
+  uint64_t offset = sink.offset() - BytesOf(runs);
+  auto next = missed.begin();
+  for (const PageRun& run : runs) {
+    while (next != missed.end() && next->end() <= run.start) ++next;
+    for (auto miss = next; miss != missed.end() && miss->start < run.end(); ++miss) {
+      const RemoteAddress start = std::max(run.start, miss->start);
+      const uint64_t bytes = std::min(run.end(), miss->end()) - start;
+      const int freed = Uninterrupted([&] {
+        return fallocate(sink.file().get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+                         static_cast<off_t>(offset + (start - run.start)),
+                         static_cast<off_t>(bytes));
+      });
+      if (freed < 0 && (errno == EOPNOTSUPP || errno == ENOSYS)) return false;
+      if (freed < 0) return absl::ErrnoToStatus(errno, "freeing pages that could not be read");
+    }
+    offset += run.bytes();
+  }
+  return true;
+}
 
 // The phases of one pre-dump, in the order in which they run.
 class PreDumpSession {
@@ -198,6 +229,8 @@ class PreDumpSession {
       }
       RETURN_IF_ERROR(drained);
       if (!sink.keeps_pagemap()) continue;
+      ASSIGN_OR_RETURN(const bool told, LeaveHoles(task.pages.runs, task.memory.Missed(), sink));
+      if (!told) continue;
       ASSIGN_OR_RETURN(ImageWriter pagemap, sink.Pagemap(ImageKind::kPagemap, pid));
       images.push_back(std::move(pagemap));
     }

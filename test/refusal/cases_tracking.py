@@ -21,6 +21,19 @@ if child:
     os.rename("child.new", "child")
 signal.pause()
 """
+# Memory that is given back when it is asked to.
+GIVES_BACK = """
+import mmap, os, signal
+memory = mmap.mmap(-1, 1 << 20, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+memory[:] = b"m" * (1 << 20)
+def give_back(*_):
+    memory.close()
+    open("given", "w").close()
+signal.signal(signal.SIGUSR1, give_back)
+open("ready", "w").close()
+while True:
+    signal.pause()
+"""
 REMEDY = ("cannot track", "Linux 6.9", "CONFIG_USERFAULTFD", "CONFIG_MEM_SOFT_DIRTY")
 
 
@@ -127,6 +140,42 @@ def child_that_ends_while_a_pre_dump_reads_it(scene):
     left = set(os.listdir(scene.images))
     require({"inventory.img", f"pagemap-{root}.img"} <= left, f"{left} are left")
     require(f"pagemap-{child}.img" not in left, f"of the child, {left} are left")
+
+
+def _bytes_of_data(path):
+    """What is no hole."""
+    found, at = 0, 0
+    with open(path, "rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        while at < size:
+            try:
+                start = os.lseek(file.fileno(), at, os.SEEK_DATA)
+            except OSError:
+                break
+            at = os.lseek(file.fileno(), start, os.SEEK_HOLE)
+            found += at - start
+    return found, size
+
+
+@case
+def memory_that_a_pre_dump_cannot_read_any_more(scene):
+    """It has zeros in its place, and later dumps would count on them."""
+    if not watches_writes() and not has_soft_dirty():
+        raise Skipped("this kernel does not track what is written")
+    target = scene.start(sys.executable, "-c", GIVES_BACK)
+    is_there = lambda name: os.path.exists(os.path.join(scene.directory, name))
+    wait_until(lambda: is_there("ready"), "the memory")
+
+    def give_back(dumpctl):
+        os.kill(target, signal.SIGUSR1)
+        wait_until(lambda: is_there("given"), "it to be given back")
+
+    stall = Stall(scene.directory, "memory")
+    result = scene.run(scene.dumpctl, "pre-dump", "-t", str(target), "-D", scene.images,
+                       fault=stall.fault, meanwhile=stall.during(give_back))
+    scene.expect_success(result)
+    data, size = _bytes_of_data(os.path.join(scene.images, "pages-1.img"))
+    require(data > 0 and size - data >= 1 << 20, f"{data} bytes of {size} are to be counted on")
 
 
 @case
