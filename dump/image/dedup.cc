@@ -14,12 +14,12 @@
 #include "dump/image/directory_entries.h"
 #include "dump/image/image_reader.h"
 #include "dump/image/joined_ranges.h"
+#include "dump/image/page_hole.h"
 #include "dump/image/page_sink.h"
 #include "dump/image/parent_images.h"
 #include "dumpctl/failure.h"
 #include "dumpctl/status_macros.h"
 #include "dumpctl/unique_fd.h"
-#include "dumpctl/whole_io.h"
 
 namespace dumpctl {
 namespace {
@@ -74,13 +74,7 @@ void AddWritten(const SavedPagemap& pagemap, std::vector<Range>& ranges) {
 }
 
 absl::Status Punch(BorrowedFd file, const std::string& path, uint64_t offset, uint64_t bytes) {
-  const int punched = Uninterrupted([&] {
-    return fallocate(file.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-                     static_cast<off_t>(offset), static_cast<off_t>(bytes));
-  });
-  if (punched == 0) {
-    return absl::OkStatus();
-  }
+  if (PunchHole(file, offset, bytes) == 0) return absl::OkStatus();
   return MakeFailure(Failure::kImagesDir, absl::StatusCode::kFailedPrecondition,
                      absl::StrCat("freeing pages in ", path, ": ", std::strerror(errno),
                                   errno == EOPNOTSUPP ? "; its file system cannot" : ""));

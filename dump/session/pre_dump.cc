@@ -1,7 +1,5 @@
 #include "dump/session/pre_dump.h"
 
-#include <fcntl.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <optional>
@@ -14,6 +12,7 @@
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "dump/image/page_hole.h"
 #include "dump/image/page_sink.h"
 #include "dump/mm/memory_source.h"
 #include "dump/mm/page_drainer.h"
@@ -38,7 +37,6 @@
 #include "dumpctl/printable.h"
 #include "dumpctl/status_macros.h"
 #include "dumpctl/trace.h"
-#include "dumpctl/whole_io.h"
 
 namespace dumpctl {
 namespace {
@@ -62,11 +60,7 @@ absl::StatusOr<bool> LeaveHoles(std::span<const PageRun> runs, std::span<const P
     for (auto miss = next; miss != missed.end() && miss->start < run.end(); ++miss) {
       const RemoteAddress start = std::max(run.start, miss->start);
       const uint64_t bytes = std::min(run.end(), miss->end()) - start;
-      const int freed = Uninterrupted([&] {
-        return fallocate(sink.file().get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-                         static_cast<off_t>(offset + (start - run.start)),
-                         static_cast<off_t>(bytes));
-      });
+      const int freed = PunchHole(sink.file(), offset + (start - run.start), bytes);
       if (freed < 0 && (errno == EOPNOTSUPP || errno == ENOSYS)) return false;
       if (freed < 0) return absl::ErrnoToStatus(errno, "freeing pages that could not be read");
     }

@@ -177,11 +177,8 @@ def reader_of_the_log_that_has_gone(scene):
     witness.expect_unharmed()
 
 
-@case
-def files_that_may_not_grow_so_large(scene):
-    """A write that would end dumpctl by SIGXFSZ, were it let."""
-    witness = scene.witness("poll", "big")
-    command = scene.command(witness.pid)
+def expect_too_large(scene, *command):
+    """A write would end it by SIGXFSZ, were it let."""
     limit = 1 << 20
     process = subprocess.run(
         command,
@@ -196,6 +193,12 @@ def files_that_may_not_grow_so_large(scene):
     require(process.returncode == 12, f"{process.returncode}: {process.stderr}")
     require("File too large" in process.stderr, process.stderr)
     scene.expect_images({})
+
+
+@case
+def files_that_may_not_grow_so_large(scene):
+    witness = scene.witness("poll", "big")
+    expect_too_large(scene, *scene.command(witness.pid))
     witness.expect_unharmed()
 
 

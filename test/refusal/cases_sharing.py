@@ -7,7 +7,7 @@ import os
 import sys
 
 from registry import case, case_each
-from scene import require, wait_until
+from scene import fallbacks, require, wait_until
 
 _CHILDREN = 10
 _MIB = 4
@@ -89,6 +89,6 @@ def pages_that_copies_lack_are_bounded_by_the_tree(scene):
     result = scene.dump(root, "-R")
     scene.expect_success(result)
     scene.expect_whole_dump()
-    told = [line for line in result.out.splitlines() if line.startswith("  fallback ")]
+    told = fallbacks(result)
     require(len(told) == 2 and all("too many pages" in line for line in told), result)
     require("from copies" in result.out, f"the others were not copied: {result}")

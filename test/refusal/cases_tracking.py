@@ -125,8 +125,7 @@ def copies_have_what_stands_in_parent_images(scene):
 @case
 def child_that_ends_while_a_pre_dump_reads_it(scene):
     """The tree runs by then, and comes and goes as it likes: the others are what it is of."""
-    if not watches_writes() and not has_soft_dirty():
-        raise Skipped("this kernel does not track what is written")
+    skip_without_tracking()
     root = scene.start(sys.executable, "-c", PAIR)
     place = os.path.join(scene.directory, "child")
     wait_until(lambda: os.path.exists(place), "the child")
@@ -160,8 +159,7 @@ def _bytes_of_data(path):
 @case
 def memory_that_a_pre_dump_cannot_read_any_more(scene):
     """It has zeros in its place, and later dumps would count on them."""
-    if not watches_writes() and not has_soft_dirty():
-        raise Skipped("this kernel does not track what is written")
+    skip_without_tracking()
     target = scene.start(sys.executable, "-c", GIVES_BACK)
     is_there = lambda name: os.path.exists(os.path.join(scene.directory, name))
     wait_until(lambda: is_there("ready"), "the memory")
@@ -181,8 +179,7 @@ def memory_that_a_pre_dump_cannot_read_any_more(scene):
 @case
 def nothing_is_taken_for_a_closed_stderr(scene):
     """Images least of all, into which somebody would write a line; and a holder has its own."""
-    if not watches_writes() and not has_soft_dirty():
-        raise Skipped("this kernel does not track what is written")
+    skip_without_tracking()
     witness = scene.witness()
     closed = ("/bin/sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh")
     scene.expect_success(_pre_dump(scene, witness, wrapper=closed))

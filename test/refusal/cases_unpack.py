@@ -1,11 +1,11 @@
 """Directories of images that tar(1) has packed, and dumpctl unpacks."""
 
 import os
-import resource
 import signal
 import subprocess
 import tarfile
 
+from cases_interruption import expect_too_large
 from registry import Skipped, case, case_each
 from scene import PATIENCE, require, wait_until
 
@@ -117,23 +117,9 @@ def _archive_of(scene, witness):
 
 @case
 def unpacking_where_files_may_not_grow_so_large(scene):
-    """A write that would end dumpctl by SIGXFSZ, were it let."""
     witness = scene.witness("poll", "big")
     path = _archive_of(scene, witness)
-    limit = 1 << 20
-    process = subprocess.run(
-        (scene.dumpctl, "unpack", "-D", scene.images, path),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=lambda: (
-            signal.signal(signal.SIGXFSZ, signal.SIG_DFL),
-            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
-        ),
-    )
-    require(process.returncode == 12, f"{process.returncode}: {process.stderr}")
-    require("File too large" in process.stderr, process.stderr)
-    scene.expect_images({})
+    expect_too_large(scene, scene.dumpctl, "unpack", "-D", scene.images, path)
     witness.expect_unharmed()
 
 

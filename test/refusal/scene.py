@@ -30,10 +30,14 @@ def wait_until(condition, what):
         time.sleep(0.002)
 
 
+def fallbacks(result):
+    """The lines that tell what was done in another way than asked for."""
+    return [line for line in result.out.splitlines() if line.startswith("  fallback ")]
+
+
 def expect_fallback(result, *words):
-    """One of the lines that tell what was done in another way than asked for."""
-    told = [line for line in result.out.splitlines() if line.startswith("  fallback ")]
-    require(any(all(word in line for word in words) for line in told), f"not told {words}: {result}")
+    told = any(all(word in line for word in words) for line in fallbacks(result))
+    require(told, f"not told {words}: {result}")
 
 
 def has_ended(task):
