@@ -22,6 +22,7 @@
 #include "proc/bpf_vm_flags.h"
 #include "proc/pagemap.h"
 #include "test/mm/mapped_child.h"
+#include "test/mm/zero_page.h"
 
 namespace dumpctl {
 
@@ -130,6 +131,7 @@ TEST(PageScannerUntouchedTest, IsPassedOver) {
   EXPECT_EQ(all->runs, fewer->runs);
   EXPECT_EQ(all->pages_scanned, fewer->pages_scanned);
   using ::testing::Pair;
+  if (!HasZeroPage()) GTEST_SKIP() << "what is read has frames of its own here";
   EXPECT_THAT(RunsIn(*fewer, child, 2 * kMappings),
               ElementsAre(Pair(6, 1), Pair(10, 1), Pair(48, 1), Pair(50, 1), Pair(98, 1),
                           Pair(130, 1), Pair(198, 1)));
@@ -407,7 +409,8 @@ TEST_P(PageScannerTest, ACopyAndWhatItLacksAreTheTask) {
   }
   const auto rest = ScanPages(copy->dir(), vmas, *features, ScanOf::kCopy);
   ASSERT_TRUE(all.ok() && lacking.ok() && rest.ok());
-  EXPECT_THAT(RunsIn(*lacking, child, 256), SizeIs(16));
+  // Every other page of two times 16; where what is read has frames of its own, all of them.
+  EXPECT_THAT(RunsIn(*lacking, child, 256), SizeIs(HasZeroPage() ? 16 : 2));
   const ScannedPages joined = Joined(*lacking, *rest);
   EXPECT_EQ(joined.runs, all->runs);
   EXPECT_EQ(joined.pages, all->pages);

@@ -11,6 +11,7 @@
 #include "gtest/gtest.h"
 #include "proc/pagemap.h"
 #include "test/mm/watched_child.h"
+#include "test/mm/zero_page.h"
 
 namespace dumpctl {
 namespace {
@@ -94,6 +95,13 @@ class SavedPagesTest : public ::testing::Test {
   std::vector<PageRun> saved_;
 };
 
+// And the one that was given back and is read: it may have a frame of its own again.
+std::vector<uint64_t> Changed(std::vector<uint64_t> pages) {
+  if (HasZeroPage()) return pages;
+  pages.insert(std::lower_bound(pages.begin(), pages.end(), 14), 14);
+  return pages;
+}
+
 TEST_F(SavedPagesTest, WhatIsAsItWasIsLeftToTheParent) {
   if (!features_.Has(KernelFeature::kPagemapScanGuard)) GTEST_SKIP() << "no Linux 6.15";
   Protect();
@@ -104,7 +112,7 @@ TEST_F(SavedPagesTest, WhatIsAsItWasIsLeftToTheParent) {
   WriteByte(*child_, 3);
   ChangeMuch();
   scanned = Scan(saved_);
-  EXPECT_THAT(PagesIn(scanned.runs), ElementsAre(1, 3, 31, 40));
+  EXPECT_EQ(PagesIn(scanned.runs), Changed({1, 3, 31, 40}));
   std::vector<uint64_t> same;
   for (uint64_t i = 0; i < 31; ++i) {
     if (i != 1 && i != 3 && i != 10 && i != 11 && i != 14 && i != 20) same.push_back(i);
@@ -134,7 +142,7 @@ TEST_F(SavedPagesTest, SoItIsWhereTheKernelDoesNotTellGuards) {
   // What looks swapped is found, and cannot be read: see Pagemap.
   std::vector<uint64_t> with_guard = {1, 3, 31, 40};
   if (features_.Has(KernelFeature::kPagemapScanGuard)) with_guard = {1, 3, 20, 31, 40};
-  EXPECT_EQ(PagesIn(scanned.runs), with_guard);
+  EXPECT_EQ(PagesIn(scanned.runs), Changed(with_guard));
   EXPECT_EQ(PagesOf(Scan({}, older).runs), PagesOf(scanned.runs) + PagesOf(scanned.in_parent));
 }
 

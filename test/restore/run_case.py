@@ -34,6 +34,7 @@ import proc_facts
 import sandbox
 import target_process
 import written_in_parts
+import zero_page
 
 SKIPPED = 77
 
@@ -123,6 +124,8 @@ class Case:
         sizes = [os.stat(path).st_size
                  for path in glob.glob(os.path.join(images, "**/pages-*.img"), recursive=True)]
         most = self._options.most_memory
+        if most is not None and not zero_page.exists():
+            most += self._options.zeros
         if most is not None and not 0 < sum(sizes) <= most << 10:
             raise target_process.TargetFailure(f"{sum(sizes) >> 10} KiB of memory were written")
 
@@ -241,6 +244,8 @@ def main():
     parser.add_argument("--large", action="store_true",
                         help="each process has so much memory that it is written beforehand")
     parser.add_argument("--most-memory", type=int, help="how many KiB of it the images may have")
+    parser.add_argument("--zeros", type=int, default=0,
+                        help="and how many more where no page of zeros stands for them")
     parser.add_argument("--suite", default="trixie", help="whose criu restores")
     parser.add_argument("--timeout", type=float, default=30)
     parser.add_argument("--keep", help="leave images and logs in this directory")
