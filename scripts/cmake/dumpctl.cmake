@@ -7,11 +7,14 @@
 add_library(dumpctl_options INTERFACE)
 target_compile_options(dumpctl_options INTERFACE
   -Wall -Wextra -Wno-missing-field-initializers
+  $<$<BOOL:${static_program}>:-ffunction-sections>
+  $<$<BOOL:${fixed_program}>:-fno-pie>
   $<$<BOOL:${DUMPCTL_WERROR}>:-Werror>
   $<$<BOOL:${DUMPCTL_SANITIZE}>:-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer>
   $<$<BOOL:${DUMPCTL_COVERAGE}>:--coverage>
   $<$<BOOL:${DUMPCTL_FUZZ}>:-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined>)
 target_link_options(dumpctl_options INTERFACE
+  $<$<BOOL:${fixed_program}>:-no-pie>
   $<$<BOOL:${DUMPCTL_SANITIZE}>:-fsanitize=address,undefined>
   $<$<BOOL:${DUMPCTL_COVERAGE}>:--coverage>
   $<$<BOOL:${DUMPCTL_FUZZ}>:-fsanitize=address,undefined>)

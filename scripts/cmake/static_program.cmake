@@ -4,6 +4,9 @@
 #
 #   dumpctl_use_archives()            after find_package
 #   dumpctl_link_statically(PROGRAM)
+#
+# Unless DUMPCTL_PIE, at a fixed address: one that finds out for itself where it is writes 11,700
+# addresses into 30 pages first, a page fault each.
 
 include(CheckCXXSourceCompiles)
 
@@ -40,12 +43,29 @@ function(dumpctl_use_archives)
 endfunction()
 
 function(dumpctl_link_statically program)
-  set(CMAKE_REQUIRED_LINK_OPTIONS -static-pie)
+  if(fixed_program)
+    set(kind -static)
+  else()
+    set(kind -static-pie)
+  endif()
+  set(CMAKE_REQUIRED_LINK_OPTIONS ${kind})
   check_cxx_source_compiles("int main() {}" DUMPCTL_CAN_LINK_STATICALLY)
   if(DUMPCTL_CAN_LINK_STATICALLY)
     # libnl has name resolution in it, of which the linker warns in every static program; none of
     # it is ever called. That warning cannot be turned off alone: --no-warnings has GNU ld 2.40 link
     # programs that lack symbols, too, without a word.
-    target_link_options(${program} PRIVATE -static-pie -Wl,--gc-sections)
+    target_link_options(${program} PRIVATE ${kind} -Wl,--gc-sections)
+    dumpctl_order_functions(${program})
+  endif()
+endfunction()
+
+# What a dump runs lies side by side (scripts/function-order). GNU ld learns that with 2.43 only.
+function(dumpctl_order_functions program)
+  find_program(DUMPCTL_LLD ld.lld DOC "a linker that takes functions in a given order")
+  if(DUMPCTL_LLD)
+    set(order ${PROJECT_SOURCE_DIR}/scripts/cmake/function_order.txt)
+    target_link_options(${program} PRIVATE -fuse-ld=lld -Wl,--symbol-ordering-file=${order}
+                        -Wl,--no-warn-symbol-ordering)
+    set_property(TARGET ${program} APPEND PROPERTY LINK_DEPENDS ${order})
   endif()
 endfunction()
