@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <iterator>
 #include <memory>
 #include <mutex>
 #include <utility>
@@ -257,21 +258,38 @@ absl::Status LivingTaskMemory::Read(std::span<const PageRun> runs,
 }
 
 void LivingTaskMemory::Misses::Add(RemoteAddress page) {
-  // Two threads come by turns.
-  for (size_t i = 1; i <= std::min<size_t>(2, runs.size()); ++i) {
-    PageRun& run = runs[runs.size() - i];
-    if (run.end() != page) continue;
-    ++run.pages;
-    return;
+  const auto next = runs.upper_bound(page);
+  if (next != runs.begin()) {
+    PageRun& before = std::prev(next)->second;
+    if (page < before.end()) return;
+    if (page == before.end()) {
+      ++before.pages;
+      return;
+    }
   }
-  runs.push_back({page, 1});
+  runs.emplace_hint(next, page, PageRun{page, 1});
+}
+
+std::vector<PageRun> LivingTaskMemory::MissedAmong(std::span<const PageRun> runs) const {
+  const std::lock_guard lock(misses_->mutex);
+  std::vector<PageRun> missed;
+  for (const PageRun& run : runs) {
+    auto miss = misses_->runs.upper_bound(run.start);
+    if (miss != misses_->runs.begin()) --miss;
+    for (; miss != misses_->runs.end() && miss->first < run.end(); ++miss) {
+      const RemoteAddress start = std::max(run.start, miss->first);
+      const RemoteAddress end = std::min(run.end(), miss->second.end());
+      if (start < end) missed.push_back({start, (end - start) / kImagePageSize});
+    }
+  }
+  return missed;
 }
 
 std::vector<PageRun> LivingTaskMemory::Missed() const {
   const std::lock_guard lock(misses_->mutex);
-  std::vector<PageRun> missed = misses_->runs;
-  std::sort(missed.begin(), missed.end(),
-            [](const PageRun& a, const PageRun& b) { return a.start < b.start; });
+  std::vector<PageRun> missed;
+  missed.reserve(misses_->runs.size());
+  for (const auto& [start, run] : misses_->runs) missed.push_back(run);
   return missed;
 }
 

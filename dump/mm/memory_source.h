@@ -4,6 +4,7 @@
 #include <sys/types.h>
 
 #include <cstddef>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <span>
@@ -29,6 +30,10 @@ class MemorySource {
   // are. Errors: NotFound (Failure::kTargetDied) when the task is gone, Unimplemented
   // (Failure::kRefused) when a page cannot be read.
   virtual absl::Status Read(std::span<const PageRun> runs, std::span<std::byte> bytes) const = 0;
+
+  // What of `runs` (ascending), which have been read, could not be, and is zeros by that;
+  // ascending.
+  virtual std::vector<PageRun> MissedAmong(std::span<const PageRun> /*runs*/) const { return {}; }
 };
 
 // From the frozen task itself: process_vm_readv(2), many runs a call; and /proc/PID/mem for
@@ -82,7 +87,8 @@ class LivingTaskMemory final : public MemorySource {
 
   absl::Status Read(std::span<const PageRun> runs, std::span<std::byte> bytes) const override;
 
-  // Pages that could not be read so far, and are zeros by that; ascending.
+  std::vector<PageRun> MissedAmong(std::span<const PageRun> runs) const override;
+  // The same of all that was read so far.
   std::vector<PageRun> Missed() const;
 
  private:
@@ -92,7 +98,7 @@ class LivingTaskMemory final : public MemorySource {
     void Add(RemoteAddress page);
 
     std::mutex mutex;
-    std::vector<PageRun> runs;
+    std::map<RemoteAddress, PageRun> runs;  // by their starts
   };
 
   LivingTaskMemory(pid_t pid, UniqueFd mem, bool shares)

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdlib>
+#include <cstring>
 #include <memory>
 #include <mutex>
 #include <vector>
@@ -12,6 +13,7 @@
 #include "absl/time/time.h"
 #include "dump/mm/page_batches.h"
 #include "dump/mm/page_file.h"
+#include "dump/mm/shared_pages.h"
 #include "dump/tracee/child_changes.h"
 #include "dumpctl/by_two.h"
 #include "dumpctl/status_macros.h"
@@ -123,7 +125,28 @@ void WorkByTwo(Copy& copy, const DrainProgress& progress) {
   DoByTwo(work_along, [&] { copy.Work(progress); });
 }
 
-// In order, while the stream's thread writes what was read before.
+// Moves what is left of `batch` together in `block`, but for `missed`, which `batch` is without
+// then.
+void TakeOut(std::span<const PageRun> missed, std::vector<PageRun>& batch, Block& block) {
+  const std::vector<PageRun> read = RunsWithout(batch, missed);
+  std::byte* const bytes = block.bytes.get();
+  size_t from = 0;
+  size_t to = 0;
+  auto next = read.begin();
+  for (const PageRun& run : batch) {
+    for (; next != read.end() && next->start < run.end(); ++next) {
+      std::memmove(bytes + to, bytes + from + (next->start - run.start), next->bytes());
+      to += next->bytes();
+    }
+    from += run.bytes();
+  }
+  block.used = to;
+  batch = read;
+}
+
+// In order, while the stream's thread writes what was read before. Who keeps the pagemaps is told
+// of pages once they are read, and of none that could not be: it would have zeros in their place,
+// and later dumps count on them.
 absl::Status Pass(const MemorySource& source, std::span<const PageRun> runs, const PageSink& sink,
                   const DrainProgress& progress) {
   PageStream& stream = *sink.stream();
@@ -139,6 +162,10 @@ absl::Status Pass(const MemorySource& source, std::span<const PageRun> runs, con
     block.used = BytesOf(batch);
     done += block.used;
     RETURN_IF_ERROR(source.Read(batch, std::span(block.bytes.get(), block.used)));
+    if (stream.keeps_pagemaps()) {
+      const std::vector<PageRun> missed = source.MissedAmong(batch);
+      if (!missed.empty()) TakeOut(missed, batch, block);
+    }
     RETURN_IF_ERROR(stream.Put(batch, std::move(block)));
     if (!progress || absl::Now() - reported < kProgressInterval) continue;
     RETURN_IF_ERROR(progress(done, total));

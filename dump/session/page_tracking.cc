@@ -9,6 +9,7 @@
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "dump/mm/page_split.h"
+#include "dump/mm/shared_pages.h"
 #include "dump/session/kept_runs.h"
 #include "dump/tracee/remote_syscalls.h"
 #include "dumpctl/failure.h"
@@ -210,6 +211,11 @@ absl::Status PageTracking::Split(const FrozenTask& task, const VmaList& vmas, Sc
   pages.runs = std::move(split.written);
   pages.in_parent = std::move(split.in_parent);
   return absl::OkStatus();
+}
+
+void PageTracking::LeaveOut(pid_t pid, std::span<const PageRun> missed) {
+  const auto sent = sent_.find(pid);
+  if (sent != sent_.end()) sent->second = RunsWithout(sent->second, missed);
 }
 
 absl::Status PageTracking::ClearBits(const FrozenTree& tree) {

@@ -70,6 +70,10 @@ class PageTracking {
   // watching, if tracks().
   absl::Status Split(const FrozenTask& task, const VmaList& vmas, ScannedPages& pages);
 
+  // What a page server was to be sent of a task, but for these (ascending), which could not be
+  // read.
+  void LeaveOut(pid_t pid, std::span<const PageRun> missed);
+
   // Once all are split: another round of soft-dirty bits, if tracks(). Not one by one, for tasks
   // may have their memory in common.
   absl::Status ClearBits(const FrozenTree& tree);

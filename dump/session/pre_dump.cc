@@ -222,8 +222,10 @@ class PreDumpSession {
         continue;
       }
       RETURN_IF_ERROR(drained);
+      const std::vector<PageRun> missed = task.memory.Missed();
+      tracking_.LeaveOut(task.pid, missed);
       if (!sink.keeps_pagemap()) continue;
-      ASSIGN_OR_RETURN(const bool told, LeaveHoles(task.pages.runs, task.memory.Missed(), sink));
+      ASSIGN_OR_RETURN(const bool told, LeaveHoles(task.pages.runs, missed, sink));
       if (!told) continue;
       ASSIGN_OR_RETURN(ImageWriter pagemap, sink.Pagemap(ImageKind::kPagemap, pid));
       images.push_back(std::move(pagemap));

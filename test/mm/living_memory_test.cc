@@ -79,5 +79,19 @@ TEST_F(LivingMemoryTest, WhatIsGoneTogetherIsToldOfTogether) {
   EXPECT_THAT(memory->Missed(), ElementsAre(PageRun{child_.Page(kHole), 2}));
 }
 
+TEST_F(LivingMemoryTest, TellsWhatOfSomePagesWasNotThere) {
+  const auto memory = LivingTaskMemory::Open(child_.pid(), child_.Dir(), false);
+  ASSERT_TRUE(memory.ok()) << memory.status();
+  EXPECT_THAT(Read(*memory, {kHole - 1, kHole, kHole + 1}), ElementsAre(kHole - 1, 0, 0));
+  const auto among = [&](uint64_t page, uint64_t pages) {
+    return memory->MissedAmong(std::vector{PageRun{child_.Page(page), pages}});
+  };
+  EXPECT_THAT(among(0, kLivingPages), ElementsAre(PageRun{child_.Page(kHole), 2}));
+  EXPECT_THAT(among(kHole + 1, 5), ElementsAre(PageRun{child_.Page(kHole + 1), 1}));
+  EXPECT_THAT(among(kHole - 5, 6), ElementsAre(PageRun{child_.Page(kHole), 1}));
+  EXPECT_THAT(among(kHole - 5, 5), IsEmpty());
+  EXPECT_THAT(among(kHole + 2, 5), IsEmpty());
+}
+
 }  // namespace
 }  // namespace dumpctl

@@ -7,6 +7,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <memory>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -352,6 +354,87 @@ TEST(PageDrainerTest, EndsAtTheFirstErrorOfAnyThread) {
   const absl::Status drained = DrainPages(Broken(), {&run, 1}, *sink);
   EXPECT_EQ(drained, absl::DataLossError("broken"));
   EXPECT_EQ((*sink).offset(), 0u);
+}
+
+// Some of it is gone.
+class Holed final : public Numbered {
+ public:
+  explicit Holed(std::vector<PageRun> holes) : holes_(std::move(holes)) {}
+
+  std::vector<PageRun> MissedAmong(std::span<const PageRun> runs) const override {
+    std::vector<PageRun> missed;
+    for (const PageRun& hole : holes_) {
+      for (const PageRun& run : runs) {
+        const RemoteAddress start = std::max(hole.start, run.start);
+        const RemoteAddress end = std::min(hole.end(), run.end());
+        if (start < end) missed.push_back({start, (end - start) / kPage});
+      }
+    }
+    return missed;
+  }
+
+ private:
+  std::vector<PageRun> holes_;
+};
+
+// What the other end is told of, and is sent.
+class Told final : public PageStream {
+ public:
+  explicit Told(bool keeps_pagemaps) : keeps_pagemaps_(keeps_pagemaps) {}
+
+  bool keeps_pagemaps() const override { return keeps_pagemaps_; }
+  absl::Status BeginPages(uint32_t /*pages_id*/, const PagesOwner& /*owner*/,
+                          uint64_t /*bytes*/) override {
+    return absl::OkStatus();
+  }
+  absl::StatusOr<Block> TakeBlock() override {
+    return Block{std::make_unique<std::byte[]>(Block::kSize)};
+  }
+  absl::Status Put(std::span<const PageRun> runs, Block block) override {
+    EXPECT_EQ(block.used, BytesOf(runs));
+    const auto* at = reinterpret_cast<const char*>(block.bytes.get());
+    for (const PageRun& run : runs) {
+      for (uint64_t i = 0; i < run.pages; ++i, at += kPage) {
+        const uint64_t number = run.start.value() / kPage + i;
+        EXPECT_TRUE(IsFilledPage(at, number)) << number;
+        numbers.push_back(number);
+      }
+    }
+    return absl::OkStatus();
+  }
+
+  std::vector<uint64_t> numbers;
+
+ private:
+  bool keeps_pagemaps_;
+};
+
+std::vector<uint64_t> SentOf(const MemorySource& source, std::span<const PageRun> runs,
+                             bool keeps_pagemaps) {
+  Told told(keeps_pagemaps);
+  PageSink sink = PageSink::ToStream(told, 1);
+  const absl::Status status = DrainPages(source, runs, sink);
+  EXPECT_TRUE(status.ok()) << status;
+  return told.numbers;
+}
+
+// There would be zeros in their place, which nobody could tell from what was written.
+TEST(PageDrainerTest, WhoKeepsThePagemapsIsToldOfNoPageThatIsGone) {
+  constexpr uint64_t kAtOnce = Block::kSize / kPage;
+  const std::vector<PageRun> runs = {{RemoteAddress(kPage), 2 * kAtOnce},
+                                     {RemoteAddress(1000 * kPage), kAtOnce}};
+  // At the beginning and end, in the middle, between two blocks, and a whole block.
+  const Holed source({{RemoteAddress(0), 2},
+                      {RemoteAddress(10 * kPage), 3},
+                      {RemoteAddress(kAtOnce * kPage), 2},
+                      {RemoteAddress(1000 * kPage), kAtOnce}});
+  std::vector<uint64_t> left;
+  for (uint64_t i = 2; i < 1 + 2 * kAtOnce; ++i) {
+    if ((i < 10 || i >= 13) && i != kAtOnce && i != kAtOnce + 1) left.push_back(i);
+  }
+  EXPECT_EQ(SentOf(source, runs, true), left);
+  // Elsewhere as many bytes come as were said.
+  EXPECT_EQ(SentOf(source, runs, false).size(), PagesOf(runs));
 }
 
 TEST(MemorySourceTest, WantsABufferOfTheRunsSize) {

@@ -1,12 +1,15 @@
 """Whether what is written between two dumps can be tracked: what check says, and who is refused."""
 
+import json
 import os
 import signal
 import sys
+import time
 
 from calls import begun, traced
+from cases_page_server import PLACE, start_page_server
 from registry import Skipped, case
-from scene import Stall, require, wait_until
+from scene import PATIENCE, Stall, require, skip_without, tracer_of, wait_until
 from write_tracking import has_soft_dirty, watches_writes
 
 BOTH_DOWN = "-write_watch,-soft_dirty"
@@ -34,6 +37,8 @@ open("ready", "w").close()
 while True:
     signal.pause()
 """
+# Of a pagemap's entries.
+PRESENT = 4
 REMEDY = ("cannot track", "Linux 6.9", "CONFIG_USERFAULTFD", "CONFIG_MEM_SOFT_DIRTY")
 
 
@@ -174,6 +179,52 @@ def memory_that_a_pre_dump_cannot_read_any_more(scene):
     scene.expect_success(result)
     data, size = _bytes_of_data(os.path.join(scene.images, "pages-1.img"))
     require(data > 0 and size - data >= 1 << 20, f"{data} bytes of {size} are to be counted on")
+
+
+def _pages_of(scene, images, pid):
+    """Addresses of the pages that the images have here."""
+    shown = scene.run(scene.dumpctl, "show", "--json", os.path.join(images, f"pagemap-{pid}.img"))
+    scene.expect_success(shown)
+    return {entry["vaddr"] + 4096 * page
+            for entry in json.loads(shown.out)["entries"][1:] if entry["flags"] & PRESENT
+            for page in range(entry.get("nr_pages") or entry["compat_nr_pages"])}
+
+
+@case
+def memory_that_a_pre_dump_cannot_read_to_send_it(scene):
+    """A page server is told of no page that was not read: it would have zeros in its place. Here
+    much cannot be read for once, though it is there, and is written to no more."""
+    skip_without_tracking()
+    strace = skip_without("strace")
+    witness = scene.witness("poll", "big")
+    whole = scene.make_directory("whole")
+    scene.expect_success(scene.dump(witness.pid, "-R", "--write-once", "off", images=whole))
+    pages = _pages_of(scene, whole, witness.pid)
+    kept = [scene.make_directory(f"kept-{number}") for number in range(2)]
+    server = start_page_server(scene, kept[0])
+
+    def keep_from_reading(dumpctl):
+        tracer = scene.start(strace, "-q", "-f", "-o", "/dev/null", "-P",
+                             f"/proc/{witness.pid}/mem", "-e", "trace=pread64",
+                             "-e", "inject=pread64:error=EIO", "-p", dumpctl)
+        wait_until(lambda: tracer_of(dumpctl) == tracer, "strace")
+
+    stall = Stall(scene.directory, "memory")
+    # Sanitizers look for leaks by ptrace, which strace has taken.
+    scene.expect_success(scene.run("env", "ASAN_OPTIONS=detect_leaks=0", scene.dumpctl, "pre-dump",
+                                   "-t", str(witness.pid), "-D", scene.images, *PLACE,
+                                   fault=stall.fault, meanwhile=stall.during(keep_from_reading)))
+    require(scene.reaper.wait(server, time.monotonic() + PATIENCE) == 0, "the server has failed")
+    before = _pages_of(scene, kept[0], witness.pid)
+    require(len(pages - before) > 1024, f"{len(before)} of {len(pages)} pages were sent")
+    parent, scene.images = scene.images, scene.make_directory("next")
+    server = start_page_server(scene, kept[1], "--prev-images-dir", "../kept-0")
+    scene.expect_success(scene.dump(witness.pid, "-R", *PLACE, "--prev-images-dir",
+                                    os.path.relpath(parent, scene.images)))
+    require(scene.reaper.wait(server, time.monotonic() + PATIENCE) == 0, "the server has failed")
+    after = _pages_of(scene, kept[1], witness.pid)
+    require(pages <= before | after, f"{len(pages - before - after)} pages were left out")
+    witness.expect_unharmed()
 
 
 @case
