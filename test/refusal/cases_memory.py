@@ -11,12 +11,15 @@ import time
 from cases_page_server import PLACE, start_page_server
 from registry import Skipped, case_each
 from scene import PATIENCE, require, wait_until
+from streamer import Streamer
 
 MIB = 1 << 20
 SMALL = 1 * MIB
 LARGE = 256 * MIB
 # All buffers together, whatever there is to be dumped.
 BUFFERS = 64 * MIB
+# By how long they pause.
+STREAMERS = {"streamer": 0, "slow_streamer": 0.001}
 # Of a tree each process has its part of it.
 PROCESSES = 16
 FILLED = """
@@ -75,11 +78,16 @@ def _peak_of_dump(scene, way, size):
     os.unlink(filled)
     if way == "page_server":
         start_page_server(scene, scene.make_directory(f"pages-{size}"))
+    streamer = None
+    if way in STREAMERS:
+        streamer = Streamer(scene.make_directory(f"images-{size}"), None, STREAMERS[way])
     options = {"archive": ["dump", "-R", "--output", "-"], "page_server": ["dump", "-R", *PLACE],
                "direct": ["dump", "-R", "--snapshot=off", "--direct"], "killed": ["dump"],
                "tree": ["dump", "-R"], "pre-dump": ["pre-dump"]}
     options = options.get(way, ["dump", "-R", f"--snapshot={way}"])
-    if way != "archive":
+    if streamer:
+        options = ["dump", "-R", "--stream", "-D", os.path.join(scene.directory, f"images-{size}")]
+    elif way != "archive":
         options += ["-D", scene.make_directory(f"images-{size}")]
     command = [scene.dumpctl, *options, "-t", str(target)]
     with open(os.path.join(scene.directory, "said"), "w+") as said:
@@ -95,13 +103,16 @@ def _peak_of_dump(scene, way, size):
             process.wait()
         said.seek(0)
         require(process.returncode == 0, said.read())
+    if streamer:
+        streamer.join(PATIENCE)
+        require(streamer.taken >= size, f"only {streamer.taken} bytes were taken")
     os.kill(target, signal.SIGKILL)
     require(scene.reaper.wait(target, time.monotonic() + PATIENCE) is not None, "the target does not end")
     return peak
 
 
 @case_each(["cow", "pre-copy", "off", "direct", "killed", "tree", "pre-dump", "archive",
-            "page_server"])
+            "page_server", *STREAMERS])
 def memory_is_bounded(scene, way):
     with open("/proc/meminfo") as meminfo:
         available = int(re.search(r"^MemAvailable:\s+(\d+) kB$", meminfo.read(),

@@ -3,53 +3,18 @@
 
   run_stream.py [--leave-running] --dumper PROGRAM|stock TARGET
 
-The streamer is ours: it does what criu-image-streamer does at its socket. That stock's dumps come
-through it as ours do shows that it does.
+That stock's dumps come through our streamer as ours do shows that it does what criu's does.
 """
 
 import functools
 import os
 import signal
-import socket
-import struct
 import sys
-import threading
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import dumper as dumpers
 import one_target
-
-
-class Streamer(threading.Thread):
-    """Keeps the images that come through the socket of `directory` in `kept`, in `order`."""
-
-    def __init__(self, directory, kept):
-        super().__init__(daemon=True)
-        self._kept = kept
-        self._listener = socket.socket(socket.AF_UNIX)
-        self._listener.bind(os.path.join(directory, "streamer-capture.sock"))
-        self._listener.listen()
-        self.order = []
-        self.start()
-
-    def run(self):
-        connection, _ = self._listener.accept()
-        copies = []
-        while size := connection.recv(4, socket.MSG_WAITALL):
-            message = connection.recv(struct.unpack("<I", size)[0], socket.MSG_WAITALL)
-            assert message[0] == 0x0A and message[1] == len(message) - 2, message
-            name = message[2:].decode()
-            _, (pipe,), _, _ = socket.recv_fds(connection, 1, 1)
-            self.order.append(name)
-            copies.append(threading.Thread(target=self._copy, args=(pipe, name)))
-            copies[-1].start()
-        for copy in copies:
-            copy.join()
-
-    def _copy(self, pipe, name):
-        with open(pipe, "rb") as source, open(os.path.join(self._kept, name), "wb") as image:
-            while piece := source.read(1 << 16):
-                image.write(piece)
+from streamer import Streamer
 
 
 def dump(leave_running, start, dumper, images, kept):
