@@ -51,28 +51,37 @@ pid_t TracerOf(const ProcDir& task) {
 
 }  // namespace
 
-absl::Status CopyGuardian::Start() {
-  RETURN_IF_ERROR(table_.Make());
-  return guardian_.StartApart(ReapAll, table_.get());
+absl::Status CopyGuardian::Start(size_t processes) {
+  // Two of a process at a time at most, and what the tree may grow by.
+  constexpr size_t kSpare = 1024;
+  RETURN_IF_ERROR(used_.Make());
+  RETURN_IF_ERROR(entries_.Make(2 * processes + kSpare));
+  return guardian_.StartApart(ReapAllOf, this);
+}
+
+absl::StatusOr<size_t> CopyGuardian::FindFree() const {
+  const size_t copy = used().size();
+  if (copy < entries_.get().size()) return copy;
+  const auto free = std::find_if(used().begin(), used().end(),
+                                 [](const Entry& entry) { return entry.state == kNone; });
+  if (free != used().end()) return static_cast<size_t>(free - used().begin());
+  return absl::ResourceExhaustedError(absl::StrCat("there are ", copy, " copies already"));
 }
 
 absl::StatusOr<size_t> CopyGuardian::Begin(pid_t maker, uint64_t start_time) {
-  const size_t copy = table_->used.load();
-  if (copy == kMostCopies) {
-    return absl::ResourceExhaustedError(absl::StrCat("more than ", kMostCopies, " copies"));
-  }
-  Entry& entry = table_->entries[copy];
+  ASSIGN_OR_RETURN(const size_t copy, FindFree());
+  Entry& entry = entries_.get()[copy];
   entry.maker = maker;
   entry.start_time = start_time;
   entry.begun = TicksSinceBoot();
   entry.state.store(kBegun);
-  table_->used.store(copy + 1);
+  used_->store(std::max(used().size(), copy + 1));
   return copy;
 }
 
 void CopyGuardian::Made(size_t copy, pid_t pid_inside) {
-  table_->entries[copy].pid_inside = pid_inside;
-  table_->entries[copy].state.store(kMade);
+  entries_.get()[copy].pid_inside = pid_inside;
+  entries_.get()[copy].state.store(kMade);
 }
 
 absl::StatusOr<CopyGuardian::Guarded> CopyGuardian::Guard(
@@ -87,10 +96,10 @@ absl::StatusOr<CopyGuardian::Guarded> CopyGuardian::Guard(
   return Guarded{number, *std::move(copy)};
 }
 
-void CopyGuardian::Done(size_t copy) { table_->entries[copy].state.store(kNone); }
+void CopyGuardian::Done(size_t copy) { entries_.get()[copy].state.store(kNone); }
 
 absl::Status CopyGuardian::ReapNow(size_t copy) {
-  const Entry& entry = table_->entries[copy];
+  const Entry& entry = entries_.get()[copy];
   const TraceSpan span(TraceKind::kTask, "reap the copy of", {{"pid", entry.maker}});
   const absl::Status reaped =
       ReapCopy(entry.maker, entry.start_time, entry.pid_inside, absl::Now() + kPatience);
@@ -104,9 +113,8 @@ absl::Status CopyGuardian::ReapNow(size_t copy) {
 }
 
 // Whether such a child is the copy of another entry, which sees to it.
-bool CopyGuardian::IsAnother(const Table& table, const Entry& entry, pid_t pid_inside) {
-  const size_t used = std::min(table.used.load(), kMostCopies);
-  return std::any_of(table.entries, table.entries + used, [&](const Entry& other) {
+bool CopyGuardian::IsAnother(const Entry& entry, pid_t pid_inside) const {
+  return std::any_of(used().begin(), used().end(), [&](const Entry& other) {
     return &other != &entry && other.state == kMade && other.maker == entry.maker &&
            other.pid_inside == pid_inside;
   });
@@ -115,7 +123,7 @@ bool CopyGuardian::IsAnother(const Table& table, const Entry& entry, pid_t pid_i
 // Of a maker that stood still: the first child since then that has no exit signal is ours. The
 // kernel lists them by age. 0: there is none. Unavailable: it has not ended yet, for a copy that
 // nobody holds exits at once, but has its memory to free.
-absl::StatusOr<pid_t> CopyGuardian::FindCopy(const Table& table, const Entry& entry) {
+absl::StatusOr<pid_t> CopyGuardian::FindCopy(const Entry& entry) const {
   ASSIGN_OR_RETURN(const ProcDir maker, ProcDir::OpenTask(entry.maker));
   ASSIGN_OR_RETURN(const std::string text,
                    maker.Read(absl::StrCat("task/", entry.maker, "/children")));
@@ -128,7 +136,7 @@ absl::StatusOr<pid_t> CopyGuardian::FindCopy(const Table& table, const Entry& en
     if (!stat.ok() || stat->exit_signal != 0 || stat->start_time < entry.begun) continue;
     // Two of one maker may be of the same tick.
     ASSIGN_OR_RETURN(const pid_t pid_inside, PidInside(*child));
-    if (IsAnother(table, entry, pid_inside)) continue;
+    if (IsAnother(entry, pid_inside)) continue;
     if (!stat->zombie()) {
       // Kernel trap: clone(2) decides early whether the child will be traced, and gives it to who
       // traces its maker in the end. That is us where we have frozen the maker in the middle of it.
@@ -140,13 +148,13 @@ absl::StatusOr<pid_t> CopyGuardian::FindCopy(const Table& table, const Entry& en
   return 0;
 }
 
-absl::Status CopyGuardian::Reap(const Table& table, const Entry& entry) {
+absl::Status CopyGuardian::Reap(const Entry& entry) const {
   const absl::Time deadline = absl::Now() + kAttempt;
   pid_t pid_inside = entry.pid_inside;
   if (entry.state == kBegun) {
     // It was being made when we died.
     RETURN_IF_ERROR(ExpectHome(entry.maker, entry.start_time, deadline));
-    ASSIGN_OR_RETURN(pid_inside, FindCopy(table, entry));
+    ASSIGN_OR_RETURN(pid_inside, FindCopy(entry));
     if (pid_inside == 0) return absl::OkStatus();
   }
   return ReapCopy(entry.maker, entry.start_time, pid_inside, deadline);
@@ -155,9 +163,9 @@ absl::Status CopyGuardian::Reap(const Table& table, const Entry& entry) {
 // In a process of its own, whose end lets go whatever it holds: whether an attempt fails in the
 // middle or hangs, the maker is not held by it for longer than kAttempt, and who of it has not
 // stopped by then not for longer than that takes to be given up.
-bool CopyGuardian::ReapApart(const Table& table, const Entry& entry) {
+bool CopyGuardian::ReapApart(const Entry& entry) const {
   const pid_t pid = fork();
-  if (pid == 0) _exit(Reap(table, entry).ok() ? 0 : 1);
+  if (pid == 0) _exit(Reap(entry).ok() ? 0 : 1);
   if (pid < 0) return false;
   const absl::Time deadline = absl::Now() + kAttempt + FrozenTask::kLastLook + kSlack;
   int status = 0;
@@ -171,15 +179,17 @@ bool CopyGuardian::ReapApart(const Table& table, const Entry& entry) {
   return WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
-void CopyGuardian::ReapAll(void* shared) {
-  Table* const table = static_cast<Table*>(shared);
+void CopyGuardian::ReapAllOf(void* guardian) {
+  static_cast<const CopyGuardian*>(guardian)->ReapAll();
+}
+
+void CopyGuardian::ReapAll() const {
   const absl::Time woken = absl::Now();
   for (bool left = true; left && absl::Now() - woken < kPatience; absl::SleepFor(kPause)) {
     left = false;
-    for (size_t i = 0; i < std::min(table->used.load(), kMostCopies); ++i) {
-      Entry& entry = table->entries[i];
+    for (Entry& entry : used()) {
       if (entry.state == kNone) continue;
-      if (ReapApart(*table, entry)) {
+      if (ReapApart(entry)) {
         entry.state.store(kNone);
       } else {
         left = true;

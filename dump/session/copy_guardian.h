@@ -6,6 +6,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
@@ -24,10 +25,9 @@ class CopyGuardian {
   CopyGuardian(const CopyGuardian&) = delete;
   CopyGuardian& operator=(const CopyGuardian&) = delete;
 
-  // To be called early: see PeekGuardian::Start.
-  absl::Status Start();
-
-  static constexpr size_t kMostCopies = 8192;
+  // For copies of a tree of so many processes, which may have grown a little by the time. To be
+  // called early: see PeekGuardian::Start.
+  absl::Status Start(size_t processes);
 
   // A copy, and its number.
   struct Guarded {
@@ -35,8 +35,8 @@ class CopyGuardian {
     ProcessCopy copy;
   };
   // Has `make` make a copy of a process, which was started at `start_time` (see TaskStat): should
-  // we be killed meanwhile, or afterwards, it is seen to. Errors: of `make`; ResourceExhausted for
-  // more than kMostCopies.
+  // we be killed meanwhile, or afterwards, it is seen to. Errors: of `make`; ResourceExhausted
+  // where there are more at a time than a tree of that size has.
   absl::StatusOr<Guarded> Guard(pid_t maker, uint64_t start_time,
                                 absl::FunctionRef<absl::StatusOr<ProcessCopy>()> make);
   // There is none, or none any more.
@@ -58,18 +58,21 @@ class CopyGuardian {
     uint64_t start_time;
     uint64_t begun;  // clock ticks after boot
   };
-  struct Table {
-    std::atomic<size_t> used;
-    Entry entries[kMostCopies];
-  };
 
-  static void ReapAll(void* table);
-  static absl::Status Reap(const Table& table, const Entry& entry);
-  static bool ReapApart(const Table& table, const Entry& entry);
-  static absl::StatusOr<pid_t> FindCopy(const Table& table, const Entry& entry);
-  static bool IsAnother(const Table& table, const Entry& entry, pid_t pid_inside);
+  // The number of one that is free.
+  absl::StatusOr<size_t> FindFree() const;
+  std::span<Entry> used() const { return entries_.get().first(*used_.get()); }
 
-  SharedMemory<Table> table_;
+  // What the guardian does, as a process with our memory.
+  static void ReapAllOf(void* guardian);
+  void ReapAll() const;
+  absl::Status Reap(const Entry& entry) const;
+  bool ReapApart(const Entry& entry) const;
+  absl::StatusOr<pid_t> FindCopy(const Entry& entry) const;
+  bool IsAnother(const Entry& entry, pid_t pid_inside) const;
+
+  SharedMemory<std::atomic<size_t>> used_;
+  SharedArray<Entry> entries_;
   Guardian guardian_;
 };
 

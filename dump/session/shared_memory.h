@@ -4,7 +4,9 @@
 #include <sys/mman.h>
 
 #include <cerrno>
+#include <cstddef>
 #include <new>
+#include <span>
 
 #include "absl/status/status.h"
 
@@ -42,6 +44,36 @@ class SharedMemory {
   }
 
   T* value_ = nullptr;
+};
+
+// So many T, the same way, that begin as zeros, which has to be a T. What is not touched takes no
+// memory.
+template <typename T>
+class SharedArray {
+ public:
+  SharedArray() = default;
+  SharedArray(const SharedArray&) = delete;
+  SharedArray& operator=(const SharedArray&) = delete;
+  ~SharedArray() { Free(); }
+
+  absl::Status Make(size_t count) {
+    Free();
+    void* memory = mmap(nullptr, count * sizeof(T), PROT_READ | PROT_WRITE,
+                        MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (memory == MAP_FAILED) return absl::ErrnoToStatus(errno, "memory that is shared");
+    values_ = {static_cast<T*>(memory), count};
+    return absl::OkStatus();
+  }
+
+  std::span<T> get() const { return values_; }
+
+ private:
+  void Free() {
+    if (!values_.empty()) munmap(values_.data(), values_.size_bytes());
+    values_ = {};
+  }
+
+  std::span<T> values_;
 };
 
 }  // namespace dumpctl

@@ -158,7 +158,7 @@ absl::Status Snapshot::Prepare(std::span<const Target> targets) {
     // Copies are not all that wants memory.
     room_ = room.bytes - room.bytes / 8;
     if (options_.max_extra) room_ = std::min(room_, *options_.max_extra);
-    RETURN_IF_ERROR(guardian_.Start());
+    RETURN_IF_ERROR(guardian_.Start(targets.size()));
     started_ = true;
     processes_ = room.processes;
     prepared_ = worth;
