@@ -1,6 +1,7 @@
 #include "dump/mm/shared_pages.h"
 
 #include <algorithm>
+#include <array>
 #include <future>
 #include <map>
 #include <numeric>
@@ -15,9 +16,11 @@ namespace dumpctl {
 namespace {
 
 constexpr uint64_t kWindowBytes = kWindowPages * kImagePageSize;
-// After so many windows in which nothing was shared, one of so many is looked at.
+// After so many windows in which nothing was shared, one of so many is looked at, and of the others
+// so many pages.
 constexpr size_t kPatience = 8;
 constexpr size_t kSample = 16;
+constexpr size_t kGlance = 16;
 // From so many reads on, of one task's window each, a second thread is worth its start.
 constexpr size_t kReadsForTwo = 100;
 
@@ -70,18 +73,60 @@ class Windows {
   std::vector<size_t> tasks_;
 };
 
+// Some pages of a window, where one of its tasks has something: not always at its beginning, where
+// whoever hands out memory in large pieces keeps what it has to know of them.
+RemoteAddress PlaceToGlanceAt(const SharingTask& task, RemoteAddress start, size_t number) {
+  const auto run = std::partition_point(task.runs.begin(), task.runs.end(),
+                                        [start](const PageRun& run) { return run.end() <= start; });
+  const RemoteAddress first = std::max(start, run->start);
+  const RemoteAddress end = std::min(start + kWindowBytes, run->end());
+  const uint64_t pages = (end - first) / kImagePageSize;
+  constexpr uint64_t kStride = 37;  // from one window to the next
+  const uint64_t skipped = pages <= kGlance ? 0 : number * kStride % (pages - kGlance + 1);
+  return first + skipped * kImagePageSize;
+}
+
+// Whether some pages of it are shared.
+absl::StatusOr<bool> Glance(std::span<const SharingTask> tasks, std::span<const PagePlaces> places,
+                            const PageWindow& window, size_t number) {
+  const size_t first = window.tasks[number % window.tasks.size()];
+  const RemoteAddress at = PlaceToGlanceAt(tasks[first], window.start, number);
+  const RemoteAddress end = window.start + kWindowBytes;
+  std::array<uint64_t, kGlance> entries;
+  const auto pages =
+      std::span(entries).first(std::min<size_t>(kGlance, (end - at) / kImagePageSize));
+  std::vector<std::pair<size_t, PagePlace>> found;
+  for (const size_t task : window.tasks) {
+    RETURN_IF_ERROR(places[task].Read(at, pages));
+    for (size_t page = 0; page < pages.size(); ++page) {
+      const PagePlace place = SharedPlaceOf(pages[page]);
+      if (place != kNoPlace) found.emplace_back(page, place);
+    }
+  }
+  std::sort(found.begin(), found.end());
+  return std::adjacent_find(found.begin(), found.end()) != found.end();
+}
+
+absl::StatusOr<bool> Sample(std::span<const SharingTask> tasks, std::span<const PagePlaces> places,
+                            const PageWindow& window) {
+  WindowSharing sample(tasks, places);
+  RETURN_IF_ERROR(sample.Look(window));
+  return !sample.found().uses.empty();
+}
+
 absl::StatusOr<FoundSharing> LookAtWindows(std::span<const SharingTask> tasks,
                                            std::span<const PagePlaces> places,
                                            const Windows& windows, size_t begin, size_t end) {
   WindowSharing sharing(tasks, places);
   size_t misses = 0;
-  size_t next = begin;  // behind the last that was looked at
+  size_t next = begin;  // behind the last that was looked at as a whole
   for (size_t i = begin; i < end && !sharing.found().hidden; ++i) {
     if (misses >= kPatience) {
-      if (i % kSample != 0) continue;
-      WindowSharing sample(tasks, places);
-      RETURN_IF_ERROR(sample.Look(windows[i]));
-      if (sample.found().uses.empty()) continue;
+      const bool is_sample = i % kSample == 0;
+      ASSIGN_OR_RETURN(const bool shared, is_sample ? Sample(tasks, places, windows[i])
+                                                    : Glance(tasks, places, windows[i], i));
+      if (is_sample && !shared) next = i + 1;
+      if (!shared) continue;
       // It began somewhere among those that were passed over.
       i = next;
       misses = 0;

@@ -5,7 +5,9 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include <fstream>
 #include <memory>
+#include <numeric>
 #include <string>
 #include <utility>
 #include <vector>
@@ -222,6 +224,58 @@ TEST_F(SharedPagesTest, FindsWhereSharingBegins) {
   ASSERT_THAT(shared.families, SizeIs(1));
   runs.erase(runs.begin(), runs.begin() + static_cast<ptrdiff_t>(own.size()));
   EXPECT_EQ(shared.in_family[0], runs);
+}
+
+// However short it is, wherever it lies.
+TEST_F(SharedPagesTest, FindsALittleBehindMuchThatIsNotShared) {
+  constexpr size_t kOwn = 17 * 512;
+  constexpr size_t kShared = 512;
+  for (size_t page = 0; page < kOwn + kShared; ++page) FillPage(memory_ + page * kPage, page);
+  std::vector<size_t> own(kOwn);
+  std::iota(own.begin(), own.end(), 0);
+  Fork(own);
+  Fork(own);
+  const SharedPages shared = Find({{Address(0), kOwn + kShared}});
+  ASSERT_THAT(shared.families, SizeIs(1));
+  EXPECT_GE(shared.families[0].pages, kShared);
+  EXPECT_THAT(Places(shared.in_family[1]), ElementsAre(std::pair(kOwn, kShared)));
+}
+
+// Calls that this process has read by so far.
+uint64_t ReadCalls() {
+  std::ifstream file("/proc/self/io");
+  std::string name;
+  for (uint64_t value = 0; file >> name >> value;) {
+    if (name == "syscr:") return value;
+  }
+  return 0;
+}
+
+// What was passed over is looked at again where sharing begins, and not from its own beginning.
+TEST_F(SharedPagesTest, LooksForWhereSharingBeginsOnce) {
+  constexpr size_t kOwnWindows = 2000;
+  constexpr size_t kWindows = 2048;
+  munmap(memory_, kMapped * kPage);
+  memory_ = Map(kWindows * 512);
+  ASSERT_NE(memory_, nullptr);
+  ASSERT_EQ(madvise(memory_, kWindows * 512 * kPage, MADV_NOHUGEPAGE), 0);
+  std::vector<PageRun> runs;
+  std::vector<size_t> own;
+  for (size_t i = 0; i < kWindows; ++i) {
+    FillPage(memory_ + i * 512 * kPage, i);
+    runs.push_back({Address(i * 512), 1});
+    if (i < kOwnWindows) own.push_back(i * 512);
+  }
+  Fork(own);
+  Fork(own);
+  const uint64_t before = ReadCalls();
+  const SharedPages shared = Find(runs);
+  // One for each of both tasks' windows, and some.
+  EXPECT_LT(ReadCalls() - before, 3 * 2 * kWindows);
+  ASSERT_THAT(shared.families, SizeIs(1));
+  EXPECT_EQ(shared.families[0].pages, kWindows - kOwnWindows);
+  munmap(memory_, kWindows * 512 * kPage);
+  memory_ = Map(kMapped);
 }
 
 TEST_F(SharedPagesTest, ATaskThatIsGoneIsNotFound) {
