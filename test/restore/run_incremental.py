@@ -8,6 +8,7 @@ direct:    the same, written past the page cache.
 dedup:     the same, and what is superseded is freed in the images before.
 freed:     the same, by a command when all of them stand.
 partly:    what a dump of a part of the tree has freed in the images before is written again.
+moved:     memory that is moved all the time, over what is tracked and away from it.
 tables:    what was moved by whole page tables, or given back and read, is written again.
 lost:      tracking that was lost, or is of other images, leaves nothing to the images before.
 restarted: neither does that of another process which had the pid.
@@ -299,6 +300,18 @@ def case_server(test):
     test.restore(test.kept(6), pids)
 
 
+def case_moved(test):
+    test.start()
+    for number in range(1, 5):
+        report = test.dump("pre-dump", number, previous=number - 1 or None)
+        require((report["pages_in_parent"] > 2000) == (number > 1), f"pre-dump {number}: {report}")
+        test.write_a_while()
+    pids = test.target.tree()
+    last = test.dump("dump", 5, previous=4)
+    require(last["pages_in_parent"] > 2000, f"the last: {last}")
+    test.restore(test.images(5), pids)
+
+
 def case_tables(test):
     test.start()
     whole = test.dump("pre-dump", 1)
@@ -444,7 +457,7 @@ def case_killed(test):
 
 
 CASES = {"chain": case_chain, "dedup": case_dedup, "direct": case_direct, "freed": case_freed,
-         "partly": case_partly, "tables": case_tables, "lost": case_lost,
+         "partly": case_partly, "moved": case_moved, "tables": case_tables, "lost": case_lost,
          "restarted": case_restarted, "reused": case_reused, "executed": case_executed,
          "watched": case_watched, "untrack": case_untrack, "killed": case_killed,
          "server": case_server}
