@@ -223,8 +223,11 @@ class PreDumpSession {
       }
       RETURN_IF_ERROR(drained);
       const std::vector<PageRun> missed = task.memory.Missed();
-      tracking_.LeaveOut(task.pid, missed);
-      if (!sink.keeps_pagemap()) continue;
+      if (!sink.keeps_pagemap()) {
+        tracking_.LeaveOut(task.pid, missed);
+        run_.report.pages_written -= PagesOf(missed);
+        continue;
+      }
       ASSIGN_OR_RETURN(const bool told, LeaveHoles(task.pages.runs, missed, sink));
       if (!told) continue;
       ASSIGN_OR_RETURN(ImageWriter pagemap, sink.Pagemap(ImageKind::kPagemap, pid));
@@ -236,7 +239,7 @@ class PreDumpSession {
     RETURN_IF_ERROR(run_.Begin("serialise"));
     ASSIGN_OR_RETURN(ImageWriter inventory, PreDumpInventory(run_id));
     images.push_back(std::move(inventory));
-    run_.report.bytes_written = total;
+    run_.report.bytes_written = run_.report.pages_written * kImagePageSize;
     for (const ImageWriter& image : images) {
       RETURN_IF_ERROR(destination.images().Write(image));
       run_.report.bytes_written += image.bytes().size();
