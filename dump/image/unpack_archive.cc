@@ -219,7 +219,9 @@ class Unpacking {
   }
 
   absl::Status CheckEnd() {
-    // libarchive takes the end of the input for that of the archive.
+    // libarchive takes the end of the input for that of the archive, and so it does with an input
+    // that fails behind the last entry.
+    RETURN_IF_ERROR(input_.status());
     const int64_t last =
         archive_filter_bytes(archive_.get(), 0) - archive_read_header_position(archive_.get());
     if (last < kEndOfArchive) return BadArchive("is cut short: its end is missing");
