@@ -24,9 +24,9 @@ inline uint64_t FrameOf(const void* page) {
   return entry & abi::kPagemapFrame;
 }
 
-// Whether all anonymous memory that is only read has one page of zeros in common, which is nobody's.
-// Kernel trap: a kernel may be without it (mm_forbids_zeropage(), or a hypervisor's own), and give
-// each of these pages a frame. So it is taken to have one where frames are not shown.
+// Whether all anonymous memory that is only read has one page of zeros in common, which is
+// nobody's. Kernel trap: a kernel may be without it (mm_forbids_zeropage(), or a hypervisor's own),
+// and give each of these pages a frame. So it is taken to have one where frames are not shown.
 inline bool HasZeroPage() {
   constexpr size_t kSize = 2 * 4096;
   void* const pages = mmap(nullptr, kSize, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -35,7 +35,8 @@ inline bool HasZeroPage() {
   const auto* const second = first + kSize / 2;
   (void)*first;
   (void)*second;
-  const bool one = FrameOf(const_cast<const char*>(first)) == FrameOf(const_cast<const char*>(second));
+  const bool one =
+      FrameOf(const_cast<const char*>(first)) == FrameOf(const_cast<const char*>(second));
   munmap(pages, kSize);
   return one;
 }
