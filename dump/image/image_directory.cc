@@ -123,6 +123,13 @@ void ImageDirectory::TakeBack() {
   moved_.clear();
 }
 
+void ImageDirectory::PutBackEarlier() {
+  TakeBack();
+  if (staging_->in_place()) return;
+  // What cannot be put back now the next dump may.
+  if (!SetAside::PutBack(BorrowedFd(directory_), staging()).ok()) staging_->Leave();
+}
+
 absl::StatusOr<UniqueFd> ImageDirectory::Create(const std::string& name) {
   ASSIGN_OR_RETURN(UniqueFd file, staging_->Create(name));
   names_.push_back(name);
@@ -262,16 +269,17 @@ absl::Status ImageDirectory::CommitPages(bool sync) {
   if (sync && syncfs(staging().get()) < 0) return ImageWriteError(errno, path_);
   SetAside earlier(BorrowedFd(directory_), staging());
   absl::Status moved = can_have_parent() ? earlier.Take(kParentLink) : absl::OkStatus();
+  if (moved.ok()) moved = earlier.End(has_parent());
   for (const std::string& name : names_) {
     if (moved.ok()) moved = MoveOut(name);
     if (!moved.ok()) break;
   }
   if (moved.ok()) moved = SyncIf(sync, directory_, path_);
   if (!moved.ok()) {
-    TakeBack();
-    earlier.PutBack(sync);
+    PutBackEarlier();
     return moved;
   }
+  SetAside::Drop(staging());
   staging_.reset();
   return absl::OkStatus();
 }
@@ -299,6 +307,10 @@ bool ImageDirectory::can_have_parent() const {
   const UniqueFd old(
       openat(directory_.get(), kParentLink, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
   return old && HoldsParentImages(BorrowedFd(old));
+}
+
+bool ImageDirectory::has_parent() const {
+  return std::find(names_.begin(), names_.end(), kParentLink) != names_.end();
 }
 
 absl::Status ImageDirectory::AdoptOthers() {
@@ -367,11 +379,14 @@ absl::Status ImageDirectory::Replace(SetAside& earlier, bool sync) {
   if (staging_->in_place()) return MoveOutInventory(sync);
   const std::string inventory = ImageName(ImageKind::kInventory);
   ASSIGN_OR_RETURN(const std::vector<std::string> old_names, OldNames());
-  // The old inventory goes first: from here on, and until the new one stands, there is no dump.
+  // The old inventory goes first: from here on, and until the new one stands, there is no dump. If
+  // this one is killed by then, the next puts the earlier one back (SetAside).
   // The directory is synced at each turn, since nothing else orders renames on every filesystem.
-  RETURN_IF_ERROR(earlier.Take(inventory));
+  if (!old_names.empty()) RETURN_IF_ERROR(earlier.Take(inventory));
   RETURN_IF_ERROR(SyncIf(sync, directory_, path_));
   for (const std::string& name : old_names) RETURN_IF_ERROR(earlier.Take(name));
+  RETURN_IF_ERROR(earlier.End(has_parent()));
+  RETURN_IF_ERROR(SyncIf(sync, directory_, path_));
   for (const std::string& name : names_) {
     if (name != inventory) RETURN_IF_ERROR(MoveOut(name));
   }
@@ -386,11 +401,11 @@ absl::Status ImageDirectory::Commit(bool sync) {
   SetAside earlier(BorrowedFd(directory_), staging());
   absl::Status replaced = Replace(earlier, sync);
   if (!replaced.ok()) {
-    TakeBack();
-    earlier.PutBack(sync);
+    PutBackEarlier();
     return replaced;
   }
   // From here on it is the reader's.
+  if (!staging_->in_place()) SetAside::Drop(staging());
   staging_.reset();
   return absl::OkStatus();
 }

@@ -43,8 +43,9 @@ struct CommitMark {
 // and goes with the dump.
 //
 // Destroyed without Commit, it leaves nothing of its own behind; what a killed dump has left is
-// removed when the next one begins. (Images in place are so by an UnfinishedMark, which tells them
-// from anybody else's; what it does not tell goes with the next Commit, as an earlier dump's do.)
+// removed when the next one begins, and what it has taken of an earlier dump is put back. (Images
+// in place are so by an UnfinishedMark, which tells them from anybody else's; what it does not tell
+// goes with the next Commit, as an earlier dump's do.)
 class ImageDirectory final : public ImageSink {
  public:
   // Fails with Failure::kImagesDir when `path` is missing, no directory, not writable, or being
@@ -116,11 +117,13 @@ class ImageDirectory final : public ImageSink {
   static absl::StatusOr<Opened> OpenLocked(const std::string& path);
   // What is in place of the new images, or an earlier dump's. An error where it cannot be replaced.
   absl::StatusOr<std::vector<std::string>> OldNames() const;
+  bool has_parent() const;
   absl::Status AddParentLevel();
   absl::Status Replace(SetAside& earlier, bool sync);
   absl::Status MoveOut(const std::string& name);
   absl::Status MoveOutInventory(bool sync);
   void TakeBack();
+  void PutBackEarlier();
 
   std::string path_;
   UniqueFd directory_;

@@ -10,6 +10,7 @@
 #include "dump/image/directory_entries.h"
 #include "dump/image/image_table.h"
 #include "dump/image/output_file.h"
+#include "dump/image/set_aside.h"
 #include "dump/image/unfinished_mark.h"
 #include "dumpctl/status_macros.h"
 
@@ -21,6 +22,11 @@ constexpr char kHiddenDirectory[] = ".dumpctl-staging";
 absl::Status StagingError(int error, const std::string& path) {
   if (error == ENOSPC || error == EDQUOT) return ImageWriteError(error, path);
   return DirectoryError(error, kImagesDirectory, path);
+}
+
+UniqueFd OpenHidden(BorrowedFd directory) {
+  return UniqueFd(
+      openat(directory.get(), kHiddenDirectory, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
 }
 
 absl::StatusOr<UniqueFd> CreateIn(BorrowedFd directory, const std::string& staged, int how,
@@ -40,15 +46,19 @@ absl::StatusOr<UniqueFd> Duplicate(BorrowedFd directory, const std::string& path
 class StagingBeside final : public Staging {
  public:
   StagingBeside(UniqueFd above, UniqueFd fd) : Staging(std::move(fd)), above_(std::move(above)) {}
-  ~StagingBeside() override { RemoveDirectory(BorrowedFd(above_), kHiddenDirectory); }
+  ~StagingBeside() override {
+    if (!leaves_) RemoveDirectory(BorrowedFd(above_), kHiddenDirectory);
+  }
 
   bool in_place() const override { return false; }
   absl::StatusOr<UniqueFd> Create(const std::string& name) override {
     return CreateIn(fd(), name, O_TRUNC, name);
   }
+  void Leave() override { leaves_ = true; }
 
  private:
   UniqueFd above_;
+  bool leaves_ = false;
 };
 
 class StagingInPlace final : public Staging {
@@ -89,8 +99,7 @@ absl::StatusOr<std::unique_ptr<Staging>> Staging::Beside(BorrowedFd directory,
                                                          const std::string& path) {
   ASSIGN_OR_RETURN(UniqueFd above, Duplicate(directory, path));
   if (mkdirat(directory.get(), kHiddenDirectory, 0700) < 0) return StagingError(errno, path);
-  UniqueFd fd(
-      openat(directory.get(), kHiddenDirectory, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
+  UniqueFd fd = OpenHidden(directory);
   if (!fd) return DirectoryError(errno, kImagesDirectory, path);
   return std::make_unique<StagingBeside>(std::move(above), std::move(fd));
 }
@@ -110,7 +119,11 @@ absl::StatusOr<std::vector<std::string>> Staging::CleanUp(BorrowedFd directory) 
   };
   const bool hidden = has(kHiddenDirectory);
   const bool marked = has(UnfinishedMark::kName);
-  if (hidden) RemoveDirectory(directory, kHiddenDirectory);
+  if (hidden) {
+    const UniqueFd left = OpenHidden(directory);
+    if (left) RETURN_IF_ERROR(SetAside::PutBack(directory, BorrowedFd(left)));
+    RemoveDirectory(directory, kHiddenDirectory);
+  }
   if (marked) UnfinishedMark::CleanUp(directory);
   if (hidden || marked) return NamesIn(directory);
   return names;

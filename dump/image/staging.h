@@ -14,7 +14,7 @@
 namespace dumpctl {
 
 // Where the images of one dump stand until they are committed. Destroyed, it takes all away that is
-// in a hidden place.
+// in a hidden place, unless it is to leave it.
 class Staging {
  public:
   // In a hidden directory inside `directory` (at `path`, for errors), to be moved out.
@@ -23,7 +23,8 @@ class Staging {
   // In `directory` itself, with a mark that they are unfinished, which becomes the inventory.
   static absl::StatusOr<std::unique_ptr<Staging>> InPlace(BorrowedFd directory,
                                                           const std::string& path);
-  // Removes what killed dumps have left in it of either. Returns the names that stand there.
+  // Removes what killed dumps have left in it of either, and puts back what they have set aside:
+  // the errors of SetAside::PutBack. Returns the names that stand there.
   static absl::StatusOr<std::vector<std::string>> CleanUp(BorrowedFd directory);
 
   Staging(const Staging&) = delete;
@@ -42,6 +43,8 @@ class Staging {
   virtual bool Keep(const ImageWriter& /*image*/) { return false; }
   // The inventory is moved out next. `sync`: what it needs for that is on the disk.
   virtual absl::Status WillStand(bool /*sync*/) { return absl::OkStatus(); }
+  // For the next dump's CleanUp.
+  virtual void Leave() {}
 
  protected:
   explicit Staging(UniqueFd fd) : fd_(std::move(fd)) {}
