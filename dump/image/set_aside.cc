@@ -29,7 +29,7 @@ constexpr char kTaken[] = ".earlier-whole";
 // An earlier dump that is whole no more.
 constexpr char kDropped[] = ".earlier-dropped";
 
-UniqueFd OpenIn(BorrowedFd directory, const char* name) {
+UniqueFd OpenDirectoryIn(BorrowedFd directory, const char* name) {
   return UniqueFd(openat(directory.get(), name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
 }
 
@@ -48,7 +48,7 @@ absl::Status Stuck(const std::string& name, std::string_view why) {
 // What the dump that was killed has in its place by now. Whoever can make a hidden directory can
 // have nobody's files moved by it but his own.
 absl::Status TakeNewBack(BorrowedFd directory, BorrowedFd hidden, const char* taken) {
-  const UniqueFd aside = OpenIn(hidden, taken);
+  const UniqueFd aside = OpenDirectoryIn(hidden, taken);
   struct stat own = {};
   if (!aside || fstat(aside.get(), &own) < 0) return Stuck(taken, std::strerror(errno));
   ASSIGN_OR_RETURN(const std::vector<std::string> names, NamesIn(directory));
@@ -75,7 +75,7 @@ absl::Status TakeNewBack(BorrowedFd directory, BorrowedFd hidden, const char* ta
 absl::Status SetAside::Take(const std::string& name) {
   if (!aside_) {
     if (mkdirat(hidden_.get(), kTaking, 0700) < 0) return ImageWriteError(errno, kTaking);
-    aside_ = OpenIn(hidden_, kTaking);
+    aside_ = OpenDirectoryIn(hidden_, kTaking);
     if (!aside_) return ImageWriteError(errno, kTaking);
   }
   if (renameat(directory_.get(), name.c_str(), aside_.get(), name.c_str()) == 0 ||
@@ -115,7 +115,7 @@ absl::Status SetAside::PutBack(BorrowedFd directory, BorrowedFd hidden) {
   for (const char* taken : {kTakenParent, kTaken}) {
     if (IsIn(hidden, taken)) RETURN_IF_ERROR(TakeNewBack(directory, hidden, taken));
   }
-  const UniqueFd aside = OpenIn(hidden, kTaking);
+  const UniqueFd aside = OpenDirectoryIn(hidden, kTaking);
   if (!aside) {
     return errno == ENOENT ? absl::OkStatus() : Stuck(kTaking, std::strerror(errno));
   }

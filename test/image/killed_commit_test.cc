@@ -187,7 +187,9 @@ TEST_F(KilledCommitTest, AnEarlierDumpThatWasReplacedDoesNotComeBackInPieces) {
     ++replaced;
     std::filesystem::remove(place_->Path("inventory.img"));
     EXPECT_TRUE(ImageDirectory::Open(path()).ok());
-    if (HasInventory()) EXPECT_EQ(Images(), earlier_) << call;
+    if (HasInventory()) {
+      EXPECT_EQ(Images(), earlier_) << call;
+    }
   } while (killed_);
   EXPECT_GT(replaced, 5);
 }
