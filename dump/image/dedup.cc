@@ -1,6 +1,7 @@
 #include "dump/image/dedup.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -106,10 +107,31 @@ absl::StatusOr<uint64_t> FreeIn(const std::string& directory, const SavedPagemap
   return freed;
 }
 
+// Until they are closed.
+absl::Status Lock(const std::string& directory, int how, std::vector<UniqueFd>& locks) {
+  locks.emplace_back(open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!locks.back()) return absl::ErrnoToStatus(errno, directory);
+  // Where a file system has no locks, there are none.
+  if (flock(locks.back().get(), how | LOCK_NB) == 0 || errno != EWOULDBLOCK) {
+    return absl::OkStatus();
+  }
+  return MakeFailure(Failure::kImagesDir, absl::StatusCode::kUnavailable,
+                     absl::StrCat("freeing pages in ", directory,
+                                  ": another dump reads or writes there; wait for it"));
+}
+
 }  // namespace
 
-absl::StatusOr<DedupCounts> DedupParents(const std::string& images_dir) {
+absl::StatusOr<DedupCounts> DedupParents(const std::string& images_dir, const ParentImages* own) {
   ASSIGN_OR_RETURN(const std::vector<std::string> parents, ParentDirectories(images_dir));
+  std::vector<UniqueFd> locks;
+  if (own != nullptr) {
+    RETURN_IF_ERROR(own->KeepAlone());
+  } else {
+    // What is being written yet has no say in what is superseded.
+    if (!parents.empty()) RETURN_IF_ERROR(Lock(images_dir, LOCK_SH, locks));
+    for (const std::string& each : parents) RETURN_IF_ERROR(Lock(each, LOCK_EX, locks));
+  }
   DedupCounts counts{.directories = parents.size()};
   Superseded superseded;
   std::string nearer = images_dir;

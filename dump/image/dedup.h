@@ -5,6 +5,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "dump/image/parent_images.h"
 
 namespace dumpctl {
 
@@ -18,9 +19,15 @@ struct DedupCounts {
 // What it builds upon stays; by themselves those directories cannot be restored any more, as
 // criu(8) has it. Done again, or after it was cut short, it frees what is left.
 //
-// Errors: those of ParentDirectories, kBadImage for a pagemap that cannot be read,
-// FailedPrecondition (kImagesDir) where the file system punches no holes.
-absl::StatusOr<DedupCounts> DedupParents(const std::string& images_dir);
+// Not while another dump reads them, which may have counted on a page that is freed: `own` are
+// those of the dump that frees, if it has them open, and kept alone then. Without it, they are
+// opened.
+//
+// Errors: those of ParentDirectories and ParentImages::KeepAlone, with nothing freed; kBadImage for
+// a pagemap that cannot be read, FailedPrecondition (kImagesDir) where the file system punches no
+// holes.
+absl::StatusOr<DedupCounts> DedupParents(const std::string& images_dir,
+                                         const ParentImages* own = nullptr);
 
 }  // namespace dumpctl
 

@@ -172,11 +172,12 @@ absl::StatusOr<ParentImages> ParentImages::OpenPages(const std::string& images_d
                                                      const std::string& path) {
   const std::string directory = Within(images_dir, path);
   ASSIGN_OR_RETURN(const auto own, IdentityOf(images_dir));
-  UniqueFd lock(open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!lock) return ParentError(path, std::strerror(errno));
+  std::vector<UniqueFd> locks;
+  locks.emplace_back(open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!locks.back()) return ParentError(path, std::strerror(errno));
   ASSIGN_OR_RETURN(std::vector<std::string> chain, ParentDirectories(directory));
   const std::string furthest = chain.empty() ? directory : chain.back();
-  chain.push_back(directory);
+  chain.insert(chain.begin(), directory);
   const auto replaced = ReplacedDirectories(images_dir);
   bool is_replaced = LeadsThrough(furthest, own, kParentLink);
   for (const std::string& each : chain) {
@@ -192,10 +193,27 @@ absl::StatusOr<ParentImages> ParentImages::OpenPages(const std::string& images_d
                                           " in the images directory, which the new images would "
                                           "replace; move them, or choose another -D"));
   }
-  if (flock(lock.get(), LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK) {
-    return ParentError(path, "another dump is being written there");
+  for (const std::string& each : chain) {
+    if (each != directory)
+      locks.emplace_back(open(each.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!locks.back()) return ParentError(path, std::strerror(errno));
+    // Where a file system has no locks, there are none.
+    if (flock(locks.back().get(), LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK) {
+      return ParentError(path, each == directory
+                                   ? "another dump is being written there"
+                                   : "what they build upon is being written, or freed");
+    }
   }
-  return ParentImages(path, directory, std::move(lock));
+  return ParentImages(path, directory, std::move(locks));
+}
+
+absl::Status ParentImages::KeepAlone() const {
+  for (const UniqueFd& lock : locks_) {
+    if (flock(lock.get(), LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK) {
+      return ParentError(path_, "another dump reads them, or is being written there");
+    }
+  }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<ParentImages> ParentImages::Open(const std::string& images_dir,

@@ -34,7 +34,7 @@ struct SavedPagemap {
 absl::StatusOr<SavedPagemap> ReadPagemap(const std::string& name, std::string_view bytes);
 
 // Images of an earlier dump or pre-dump, in a directory that is kept from being written while this
-// lives (only dumps by dumpctl keep to that).
+// lives, as are those that they build upon (only dumpctl keeps to that).
 class ParentImages {
  public:
   // `path` is that of --prev-images-dir: relative to `images_dir`, as the link that will lead there
@@ -52,19 +52,23 @@ class ParentImages {
   // inventory_entry::dump_criu_run_id: which dump this is. Empty where it does not say.
   const std::string& run_id() const { return run_id_; }
   const std::string& directory() const { return directory_; }
-  BorrowedFd fd() const { return BorrowedFd(lock_); }
+  BorrowedFd fd() const { return BorrowedFd(locks_.front()); }
+
+  // Nobody else reads them, or what they build upon, from here on. Failure::kImagesDir where
+  // somebody does by now; then they may be written by others.
+  absl::Status KeepAlone() const;
 
   // What stands there of what the pagemap of that kind and number tells of; nothing where there is
   // none.
   absl::StatusOr<std::optional<StandingPages>> Pages(ImageKind kind, uint32_t id) const;
 
  private:
-  ParentImages(std::string path, std::string directory, UniqueFd lock)
-      : path_(std::move(path)), directory_(std::move(directory)), lock_(std::move(lock)) {}
+  ParentImages(std::string path, std::string directory, std::vector<UniqueFd> locks)
+      : path_(std::move(path)), directory_(std::move(directory)), locks_(std::move(locks)) {}
 
   std::string path_;
   std::string directory_;
-  UniqueFd lock_;
+  std::vector<UniqueFd> locks_;  // of `directory_`, and what it builds upon
   std::string run_id_;
 };
 

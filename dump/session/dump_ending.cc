@@ -68,7 +68,7 @@ void KeepTracking(DumpRun& run, PageTracking& tracking, const Target& root,
     run.log.Warn(absl::StrCat("Nothing is tracked for the next dump: ", kept.message()));
   }
   if (!run.options.auto_dedup || tracking.parent() == nullptr) return;
-  const absl::StatusOr<DedupCounts> freed = DedupParents(run.options.images_dir);
+  const absl::StatusOr<DedupCounts> freed = DedupParents(run.options.images_dir, tracking.parent());
   if (!freed.ok()) {
     run.log.Warn(absl::StrCat("Not all superseded pages are freed: ", freed.status().message()));
   } else {

@@ -1,5 +1,7 @@
 #include "dump/image/parent_images.h"
 
+#include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -199,6 +201,38 @@ TEST_F(ParentImagesTest, FreesWhatIsWrittenAgain) {
   EXPECT_EQ(DedupParents(Path("1"))->directories, 0u);
 }
 
+TEST_F(ParentImagesTest, FreesNothingThatAnotherDumpReads) {
+  MakeImages("1", "PPPP");
+  MakeImages("2", "pPpp", "../1");
+  MakeImages("3", "PpPp", "../2");
+  MakeImages("4", "P");
+  const auto own = ParentImages::Open(Path("3"), "../2");
+  ASSERT_TRUE(own.ok()) << own.status();
+  {
+    const auto other = ParentImages::Open(Path("4"), "../2");  // and 1, by that
+    ASSERT_TRUE(other.ok()) << other.status();
+    for (const ParentImages* mine : {static_cast<const ParentImages*>(nullptr), &*own}) {
+      const absl::Status freed = DedupParents(Path("3"), mine).status();
+      EXPECT_EQ(FailureOf(freed), Failure::kImagesDir) << freed;
+      EXPECT_THAT(std::string(freed.message()), HasSubstr("another dump reads"));
+    }
+    EXPECT_EQ(FailureOf(DedupParents(Path("2")).status()), Failure::kImagesDir);
+    EXPECT_EQ(Held("1"), "xxxx");
+    EXPECT_EQ(Held("2"), "x");
+  }
+  EXPECT_EQ(DedupParents(Path("3"), &*own)->pages, 3u);
+  EXPECT_EQ(FailureOf(OpenStatus("4", "../2")), Failure::kImagesDir);
+}
+
+TEST_F(ParentImagesTest, FreesNothingForADumpThatIsBeingWritten) {
+  MakeImages("1", "PPPP");
+  MakeImages("2", "pPpp", "../1");
+  const UniqueFd written(open(Path("2").c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  ASSERT_EQ(flock(written.get(), LOCK_EX | LOCK_NB), 0);
+  EXPECT_EQ(FailureOf(DedupParents(Path("2")).status()), Failure::kImagesDir);
+  EXPECT_EQ(Held("1"), "xxxx");
+}
+
 // What one has written again another may have still, as forked tasks have.
 TEST_F(ParentImagesTest, KeepsPagesThatTwoTasksHave) {
   MakeImages("1", "PPP");
@@ -220,11 +254,13 @@ TEST_F(ParentImagesTest, ASparseFileIsNoImage) {
   constexpr uint64_t kHuge = uint64_t{1} << 40;
   MakeImages("1", "P");
   MakeImages("2", "P", "../1");
-  const auto parent = ParentImages::Open(Path("2"), "../1");
-  ASSERT_TRUE(parent.ok()) << parent.status();
-  std::filesystem::resize_file(Path("1/pagemap-7.img"), kHuge);
-  EXPECT_EQ(FailureOf(parent->Pages(ImageKind::kPagemap, 7).status()), Failure::kBadImage);
-  EXPECT_EQ(FailureOf(DedupParents(Path("2")).status()), Failure::kBadImage);
+  {
+    const auto parent = ParentImages::Open(Path("2"), "../1");
+    ASSERT_TRUE(parent.ok()) << parent.status();
+    std::filesystem::resize_file(Path("1/pagemap-7.img"), kHuge);
+    EXPECT_EQ(FailureOf(parent->Pages(ImageKind::kPagemap, 7).status()), Failure::kBadImage);
+    EXPECT_EQ(FailureOf(DedupParents(Path("2"), &*parent).status()), Failure::kBadImage);
+  }
   std::filesystem::resize_file(Path("1/inventory.img"), kHuge);
   EXPECT_EQ(FailureOf(OpenStatus("2", "../1")), Failure::kBadImage);
 }
