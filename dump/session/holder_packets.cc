@@ -5,7 +5,7 @@
 
 #include <cerrno>
 #include <cstring>
-#include <string>
+#include <string_view>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -15,14 +15,21 @@ namespace {
 
 constexpr timeval kPatience = {.tv_sec = 5, .tv_usec = 0};
 
+Address Abstract(std::string_view name) {
+  Address address;
+  std::memcpy(address.name.sun_path + 1, name.data(), name.size());
+  address.size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + name.size());
+  return address;
+}
+
 }  // namespace
 
 Address AddressOf(pid_t pid, uint64_t start_time) {
-  const std::string text = absl::StrCat("dumpctl-tracking-", pid, "-", start_time);
-  Address address;
-  std::memcpy(address.name.sun_path + 1, text.data(), text.size());
-  address.size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + text.size());
-  return address;
+  return Abstract(absl::StrCat("dumpctl-tracking-", pid, "-", start_time));
+}
+
+Address ClaimAddressOf(pid_t pid, uint64_t start_time) {
+  return Abstract(absl::StrCat("dumpctl-tracked-", pid, "-", start_time));
 }
 
 UniqueFd NewSocket() { return UniqueFd(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0)); }

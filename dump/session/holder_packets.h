@@ -18,7 +18,7 @@
 namespace dumpctl::holder {
 
 // One packet each. Both ends are this very program, or another version of it: it says which.
-inline constexpr uint32_t kVersion = 2;
+inline constexpr uint32_t kVersion = 3;
 struct Head {
   uint32_t version = kVersion;
   uint32_t tasks = 0;
@@ -26,28 +26,33 @@ struct Head {
   uint32_t reserved = 0;
   char run_id[64] = {};
 };
+// With the descriptors of WatchedTask that it has, in that order.
 struct TaskPacket {
   int32_t pid = 0;
-  uint32_t has_sent = 0;
+  uint16_t has_sent = 0;
+  uint16_t has_claim = 0;
   uint64_t identity = 0;
 };
 inline constexpr char kAsk = 'a';
 inline constexpr char kTake = 't';
 inline constexpr char kDone = 'd';
-inline constexpr size_t kMostDescriptors = 3;
+inline constexpr size_t kMostDescriptors = 4;
 
 struct Address {
   sockaddr_un name = {.sun_family = AF_UNIX};
   socklen_t size = 0;
 };
 
-// The first packet, from the dumper that has started the holder; a TaskPacket of each task follows.
+// The first packet, from the dumper that has started the holder; a TaskPacket of each task follows,
+// whose first descriptor is the task's pidfd.
 struct Handover {
   Address address;
   Head head;
 };
 
 Address AddressOf(pid_t pid, uint64_t start_time);
+// That of ClaimTask.
+Address ClaimAddressOf(pid_t pid, uint64_t start_time);
 UniqueFd NewSocket();
 // From now on neither a packet is waited for, nor room for one, for more than some seconds.
 void LosePatience(int socket);

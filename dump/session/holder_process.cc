@@ -26,7 +26,8 @@ struct Held {
   TaskPacket packet;
   UniqueFd watch;
   UniqueFd pidfd;
-  UniqueFd sent;  // if packet.has_sent
+  UniqueFd sent;   // if packet.has_sent
+  UniqueFd claim;  // if packet.has_claim
 };
 
 class Holder {
@@ -50,13 +51,13 @@ class Holder {
     for (uint32_t i = 0; i < head_.tasks; ++i) {
       Held held;
       std::vector<UniqueFd> fds;
-      if (!Receive(dumper_, &held.packet, sizeof held.packet, &fds) ||
-          fds.size() != (held.packet.has_sent != 0 ? 3 : 2)) {
-        return false;
-      }
-      held.watch = std::move(fds[0]);
-      held.pidfd = std::move(fds[1]);
-      if (fds.size() == 3) held.sent = std::move(fds[2]);
+      if (!Receive(dumper_, &held.packet, sizeof held.packet, &fds)) return false;
+      const size_t more = held.packet.has_sent + held.packet.has_claim;
+      if (fds.size() != 2 + more) return false;
+      held.pidfd = std::move(fds[0]);
+      held.watch = std::move(fds[1]);
+      if (held.packet.has_sent != 0) held.sent = std::move(fds[2]);
+      if (held.packet.has_claim != 0) held.claim = std::move(fds.back());
       held_.push_back(std::move(held));
     }
     listening_ = NewSocket();
@@ -96,18 +97,24 @@ class Holder {
     if (!take && wanted != kAsk) return;
     // Whoever takes over may start another holder of that name.
     if (take) listening_.Reset();
-    const std::vector<const Held*> standing = Standing();
+    const std::vector<Held*> standing = Standing();
     head_.tasks = static_cast<uint32_t>(standing.size());
     // A record is there to be read. Of a watch nobody else is to have a hold.
     const bool give = take || head_.way == TrackingWay::kSoftDirty;
     bool sent = Send(peer.get(), &head_, sizeof head_);
-    for (const Held* const held : standing) {
+    for (Held* const held : standing) {
+      TaskPacket packet = held->packet;
+      if (!take) packet.has_claim = 0;
       std::vector<int> fds;
-      if (held->sent) fds.push_back(held->sent.get());
       if (give) fds.push_back(held->watch.get());
-      sent = sent && Send(peer.get(), &held->packet, sizeof held->packet, fds);
+      if (held->sent) fds.push_back(held->sent.get());
+      if (packet.has_claim != 0) fds.push_back(held->claim.get());
+      sent = sent && Send(peer.get(), &packet, sizeof packet, fds);
+      if (take) held->claim.Reset();
     }
     if (!take) return;
+    // That we have let go of all claims.
+    sent = sent && Send(peer.get(), &kDone, 1);
     // Not before they have been received: what is under way holds them, too, but only so long as
     // the other end lives.
     char done = 0;
@@ -117,9 +124,9 @@ class Holder {
 
   // Whose memory is the one that was watched. After an execve(2) there is another one, which
   // somebody else may watch, and nobody would tell the two apart.
-  std::vector<const Held*> Standing() const {
-    std::vector<const Held*> standing;
-    for (const Held& held : held_) {
+  std::vector<Held*> Standing() {
+    std::vector<Held*> standing;
+    for (Held& held : held_) {
       const bool watched = head_.way == TrackingWay::kWriteWatch;
       if (!watched || WriteWatch::IsAlive(BorrowedFd(held.watch))) standing.push_back(&held);
     }

@@ -11,6 +11,7 @@
 #include "dump/mm/page_split.h"
 #include "dump/mm/shared_pages.h"
 #include "dump/session/kept_runs.h"
+#include "dump/session/task_claim.h"
 #include "dump/tracee/remote_syscalls.h"
 #include "dumpctl/failure.h"
 #include "dumpctl/status_macros.h"
@@ -119,12 +120,24 @@ absl::StatusOr<WriteWatch> PageTracking::WatchOf(const FrozenTask& task, Tracked
   return watch;
 }
 
+absl::StatusOr<UniqueFd> PageTracking::ClaimOf(const Watched& task, TrackedTree& taken) const {
+  for (WatchedTask& known : taken.tasks) {
+    if (known.pid == task.pid && known.identity == task.identity && known.claim) {
+      return std::move(known.claim);
+    }
+  }
+  absl::StatusOr<UniqueFd> claim = ClaimTask(task.pid, task.identity);
+  if (absl::IsUnavailable(claim.status())) return TrackedByAnother(task.pid);
+  return claim;
+}
+
 absl::StatusOr<PageTracking::Watched> PageTracking::BeginToWatch(const FrozenTask& task,
                                                                  TrackedTree& taken) const {
   Watched watched{.pid = task.pid()};
   ASSIGN_OR_RETURN(watched.pidfd, task.OpenPidfd());
   ASSIGN_OR_RETURN(watched.identity, Identify(task, BorrowedFd(watched.pidfd)));
   if (way_ == TrackingWay::kSoftDirty) {
+    ASSIGN_OR_RETURN(watched.claim, ClaimOf(watched, taken));
     ASSIGN_OR_RETURN(watched.clear_refs, task.dir().Open("clear_refs", O_WRONLY));
     return watched;
   }
@@ -234,7 +247,7 @@ absl::Status PageTracking::Keep(const Target& root, const std::string& run_id) {
   if (!holder_) return absl::OkStatus();
   TrackedTree tree{.run_id = run_id, .way = way_};
   std::vector<BorrowedFd> pidfds;
-  for (const Watched& each : watched_) {
+  for (Watched& each : watched_) {
     UniqueFd kept;
     if (each.watch) {
       kept.Reset(fcntl(each.watch->fd().get(), F_DUPFD_CLOEXEC, 0));
@@ -246,7 +259,9 @@ absl::Status PageTracking::Keep(const Target& root, const std::string& run_id) {
     if (const auto runs = sent_.find(each.pid); runs != sent_.end()) {
       ASSIGN_OR_RETURN(sent, KeepRuns(runs->second));
     }
-    tree.tasks.push_back({each.pid, each.identity, std::move(kept), std::move(sent)});
+    WatchedTask task{each.pid, each.identity, std::move(kept), std::move(sent)};
+    task.claim = std::move(each.claim);
+    tree.tasks.push_back(std::move(task));
     pidfds.emplace_back(each.pidfd);
   }
   RETURN_IF_ERROR(holder_->Keep(root, tree, pidfds));

@@ -33,7 +33,9 @@ namespace dumpctl {
 //
 // A page is left to the parent images only when all of this is sure: its task is the very one that
 // was watched since these images were made, and since no others were; nobody has written to it
-// meanwhile; and they hold it. All else is written again.
+// meanwhile; and they hold it. All else is written again. A task whose writes another tree's dumps
+// have tracked is refused where it is to be tracked, as each would take from the other what was
+// written.
 //
 // From the moment on when pages are protected for a new round, nothing is known of the old one: so
 // what the holder has is taken from it before, and given to a new one when the new images stand.
@@ -88,6 +90,7 @@ class PageTracking {
     uint64_t identity = 0;
     UniqueFd pidfd;
     std::optional<WriteWatch> watch;
+    UniqueFd claim;  // and these by soft-dirty bits
     UniqueFd clear_refs;
     SoftDirtyRecord record;
   };
@@ -107,6 +110,7 @@ class PageTracking {
   absl::StatusOr<uint64_t> Identify(const FrozenTask& task, BorrowedFd pidfd) const;
   void Trust(const TrackedTree& found);
   absl::StatusOr<WriteWatch> WatchOf(const FrozenTask& task, TrackedTree& taken) const;
+  absl::StatusOr<UniqueFd> ClaimOf(const Watched& task, TrackedTree& taken) const;
   absl::StatusOr<Watched> BeginToWatch(const FrozenTask& task, TrackedTree& taken) const;
   const Trusted* FindTrusted(pid_t pid, uint64_t identity) const;
   Watched* FindWatched(pid_t pid);

@@ -23,6 +23,7 @@ struct WatchedTask {
   uint64_t identity = 0;
   UniqueFd watch;  // WriteWatch::fd, none where it was only asked for; SoftDirtyRecord's memfd
   UniqueFd sent;   // of KeepRuns: its pages that a page server has; none where none has any
+  UniqueFd claim;  // of ClaimTask, by soft-dirty bits; none where it was only asked for
 };
 
 // What is watched of a tree, since which dump.

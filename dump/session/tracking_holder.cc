@@ -43,13 +43,19 @@ absl::StatusOr<std::optional<TrackedTree>> Request(const Target& root, char want
     if (!holder::Receive(socket.get(), &packet, sizeof packet, &fds)) return std::nullopt;
     WatchedTask task{.pid = packet.pid, .identity = packet.identity};
     const bool given = wanted == holder::kTake || head.way == TrackingWay::kSoftDirty;
-    const size_t sent = packet.has_sent != 0 ? 1 : 0;
-    if (fds.size() != sent + (given ? 1 : 0)) return std::nullopt;
-    if (given) task.watch = std::move(fds.back());
-    if (sent == 1) task.sent = std::move(fds.front());
+    const size_t more = packet.has_sent + packet.has_claim;
+    if (fds.size() != more + (given ? 1 : 0)) return std::nullopt;
+    if (packet.has_claim != 0) task.claim = std::move(fds.back());
+    if (given) task.watch = std::move(fds.front());
+    if (packet.has_sent != 0) task.sent = std::move(fds[given ? 1 : 0]);
     tree.tasks.push_back(std::move(task));
   }
-  if (wanted == holder::kTake) holder::Send(socket.get(), &holder::kDone, 1);
+  if (wanted == holder::kTake) {
+    // Until it has let go of all claims: nobody is to find them held when we have.
+    char done = 0;
+    holder::Receive(socket.get(), &done, 1);
+    holder::Send(socket.get(), &holder::kDone, 1);
+  }
   return tree;
 }
 
@@ -88,11 +94,14 @@ absl::Status TrackingHolder::Keep(const Target& root, const TrackedTree& tree,
   bool sent = holder::Send(socket_.get(), &given, sizeof given);
   for (size_t i = 0; sent && i < tree.tasks.size(); ++i) {
     const WatchedTask& task = tree.tasks[i];
-    const holder::TaskPacket packet{
-        .pid = task.pid, .has_sent = task.sent ? 1u : 0u, .identity = task.identity};
-    const int fds[] = {task.watch.get(), pidfds[i].get(), task.sent.get()};
-    sent = holder::Send(socket_.get(), &packet, sizeof packet,
-                        std::span(fds).first(task.sent ? 3 : 2));
+    const holder::TaskPacket packet{.pid = task.pid,
+                                    .has_sent = static_cast<uint16_t>(task.sent ? 1 : 0),
+                                    .has_claim = static_cast<uint16_t>(task.claim ? 1 : 0),
+                                    .identity = task.identity};
+    std::vector<int> fds = {pidfds[i].get(), task.watch.get()};
+    if (task.sent) fds.push_back(task.sent.get());
+    if (task.claim) fds.push_back(task.claim.get());
+    sent = holder::Send(socket_.get(), &packet, sizeof packet, fds);
   }
   int error = 0;
   if (!sent || !holder::Receive(socket_.get(), &error, sizeof error)) {

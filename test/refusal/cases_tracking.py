@@ -3,13 +3,14 @@
 import json
 import os
 import signal
+import subprocess
 import sys
 import time
 
 from calls import begun, traced
 from cases_page_server import PLACE, start_page_server
 from registry import Skipped, case
-from scene import PATIENCE, Stall, require, skip_without, tracer_of, wait_until
+from scene import PATIENCE, Result, Stall, require, skip_without, tracer_of, wait_until
 from write_tracking import has_soft_dirty, watches_writes
 
 BOTH_DOWN = "-write_watch,-soft_dirty"
@@ -127,15 +128,52 @@ def copies_have_what_stands_in_parent_images(scene):
     witness.expect_unharmed()
 
 
-@case
-def child_that_ends_while_a_pre_dump_reads_it(scene):
-    """The tree runs by then, and comes and goes as it likes: the others are what it is of."""
-    skip_without_tracking()
+def _pair(scene):
+    """PAIR's processes."""
     root = scene.start(sys.executable, "-c", PAIR)
     place = os.path.join(scene.directory, "child")
     wait_until(lambda: os.path.exists(place), "the child")
     with open(place) as file:
-        child = int(file.read())
+        return root, int(file.read())
+
+
+@case
+def tracking_of_a_part_of_what_is_tracked(scene):
+    """From when the tree stood on, and not only since its images stand; until it is let go."""
+    skip_without_tracking()
+    root, child = _pair(scene)
+    part = scene.make_directory("part")
+    of_part = (scene.dumpctl, "pre-dump", "-j", "-t", str(child), "-D", part)
+    of_tree = (scene.dumpctl, "pre-dump", "-t", str(root), "-D", scene.images)
+    words = (child, "are tracked for a dump of another tree", "dumpctl untrack")
+    refused = []
+
+    def track_part(dumpctl):
+        done = subprocess.run(of_part, cwd=scene.directory, capture_output=True, text=True,
+                              check=False)
+        refused.append(Result(done.returncode, done.stdout, done.stderr))
+
+    stall = Stall(scene.directory, "memory")
+    scene.expect_success(scene.run(*of_tree, fault=stall.fault, meanwhile=stall.during(track_part)))
+    scene.expect_failure(refused[0], "Refused", *words)
+    scene.expect_failure(scene.run(*of_part), "Refused", *words)
+    scene.expect_images({}, part)
+    untrack = scene.run(scene.dumpctl, "untrack", "-t", str(root))
+    require(untrack.code == 0 and "tracked no more" in untrack.out, f"{untrack}")
+    scene.expect_success(scene.run(*of_part))
+    # And the other way around.
+    tree = scene.make_directory("tree")
+    scene.expect_failure(scene.run(*of_tree[:-1], tree), "Refused", *words)
+    scene.expect_images({}, tree)
+    again = scene.make_directory("again")
+    scene.expect_success(scene.run(*of_part[:-1], again, "--prev-images-dir", "../part"))
+
+
+@case
+def child_that_ends_while_a_pre_dump_reads_it(scene):
+    """The tree runs by then, and comes and goes as it likes: the others are what it is of."""
+    skip_without_tracking()
+    root, child = _pair(scene)
     stall = Stall(scene.directory, "memory")
     result = scene.run(scene.dumpctl, "pre-dump", "-t", str(root), "-D", scene.images,
                        fault=stall.fault,

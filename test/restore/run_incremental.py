@@ -15,6 +15,8 @@ restarted: neither does that of another process which had the pid.
 reused:    where it was a child's, what its parent has is left, and nothing of the child's,
 executed:  nor of a child's that has executed a program anew,
 watched:   even if the dump of another tree has that one's writes watched.
+overlapping: a part of a tree is tracked for nobody else meanwhile,
+around:    nor a tree with a part that is.
 untrack:   ended on request, tracking leaves nothing in the target.
 server:    the memory of a chain goes to page servers (--server PROGRAM|trixie|sid), each with the
            previous one's; one without them, or with others, is sent all.
@@ -154,6 +156,15 @@ class Incremental:
             for name in os.listdir(f"/proc/{pid}/fd"):
                 link = os.readlink(f"/proc/{pid}/fd/{name}")
                 require("userfaultfd" not in link, f"process {pid} has {link}")
+
+    def is_watched(self):
+        """Whether by userfaultfd: else it is by soft-dirty bits that it is tracked, if at all."""
+        with open(f"/proc/{self.target.pid}/smaps") as smaps:
+            return " uw" in smaps.read()
+
+    def track(self, pid, number, command="pre-dump", *options):
+        """Of a tree that may not be: the exit code, and what it printed."""
+        return self.run(command, "-t", pid, "-D", self.images(number), "-j", *options)
 
     def holders(self):
         found = []
@@ -407,13 +418,62 @@ def case_watched(test):
     pids = test.target.tree()
     root, child = (str(pid) for pid in pids)
     test.dump("pre-dump", 1)
+    by_watch = test.is_watched()
     test.ask("execute", "executed")
-    test.dump("pre-dump", 2, "-j", "-t", child)
+    if by_watch:
+        test.dump("pre-dump", 2, "-j", "-t", child)
+    else:  # a process has soft-dirty bits whichever program it runs
+        expect_tracked_elsewhere(*test.track(child, 2))
     test.dump("dump", 3, previous=1)
     found = test.pagemaps(3)
     require(found[root][1] > 256, f"of the parent {found[root]} is left")
     require(found[child][0] > 256 and found[child][1] == 0, f"of another program {found[child]}")
     test.restore(test.images(3), pids)
+
+
+def expect_tracked_elsewhere(code, printed):
+    require(code == 16 and "are tracked for a dump of another tree" in printed,
+            f"it is tracked twice: {code}, {printed}")
+
+
+def case_overlapping(test):
+    """Of two who track a process each would take from the other what was written to."""
+    test.start()
+    pids = test.target.tree()
+    root, child = (str(pid) for pid in pids)
+    test.dump("pre-dump", 1)
+    test.ask("write", "written")
+    refused = [test.track(child, 2), test.track(child, 3, "dump", "-R", "--track-mem")]
+    test.dump("dump", 4, previous=1)
+    found = test.pagemaps(4)
+    test.restore(test.images(4), pids)
+    for code, printed in refused:
+        expect_tracked_elsewhere(code, printed)
+    require(found[root][1] > 256, f"of the parent {found[root]} is left")
+    require(found[child][0] >= 256 and found[child][1] > 0, f"of the child {found[child]}")
+
+
+def case_around(test):
+    test.start()
+    pids = test.target.tree()
+    root, child = (str(pid) for pid in pids)
+    test.dump("pre-dump", 1, "-j", "-t", child)
+    test.ask("write", "written")
+    code, printed = test.track(root, 2)
+    test.dump("pre-dump", 3, "-j", "-t", child, previous=1)
+    found = test.pagemaps(3)
+    require(found[child][0] >= 256, f"what was written is taken for what it was: {found}")
+    expect_tracked_elsewhere(code, printed)
+    test.expect_holders(1)
+    require(found[child][1] > 0, f"it is tracked no more: {found}")
+    # Whoever has tracked the part lets go of it.
+    code, printed = test.run("untrack", "-t", child)
+    require(code == 0 and "tracked no more" in printed, f"untrack: {code}, {printed}")
+    test.dump("pre-dump", 4)
+    test.dump("dump", 5, previous=4)
+    found = test.pagemaps(5)
+    require(found[root][1] > 256 and found[child][1] > 256, f"the last leaves {found}")
+    test.restore(test.images(5), pids)
 
 
 def case_untrack(test):
@@ -459,7 +519,8 @@ def case_killed(test):
 CASES = {"chain": case_chain, "dedup": case_dedup, "direct": case_direct, "freed": case_freed,
          "partly": case_partly, "moved": case_moved, "tables": case_tables, "lost": case_lost,
          "restarted": case_restarted, "reused": case_reused, "executed": case_executed,
-         "watched": case_watched, "untrack": case_untrack, "killed": case_killed,
+         "watched": case_watched, "overlapping": case_overlapping, "around": case_around,
+         "untrack": case_untrack, "killed": case_killed,
          "server": case_server}
 
 

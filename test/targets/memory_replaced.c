@@ -1,6 +1,6 @@
 /* A child in whose place, when the file `replace` appears, its parent puts another process that has
- * its pid, and which executes a program anew when `execute` appears. Each has other memory than the
- * one before at the same addresses. */
+ * its pid, which executes a program anew when `execute` appears, and writes to its memory once when
+ * `write` does. Each has other memory than the one before at the same addresses. */
 #include <linux/sched.h>
 #include <sys/wait.h>
 
@@ -28,7 +28,13 @@ static _Noreturn void BeChild(int seed, const char* program) {
                MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0) == kPlace);
   Fill(kPlace, kSize, seed);
   Tell(ready[1], 'r');
-  if (Hear(order[0]) == 'x') {
+  char what = Hear(order[0]);
+  if (what == 'w') {
+    Fill(kPlace, kSize, ++seed);
+    Tell(ready[1], 'r');
+    what = Hear(order[0]);
+  }
+  if (what == 'x') {
     char numbers[2][16];
     snprintf(numbers[0], sizeof numbers[0], "%d", ready[1]);
     snprintf(numbers[1], sizeof numbers[1], "%d", order[0]);
@@ -65,6 +71,13 @@ static void Execute(pid_t child, const char* program) {
   Hear(ready[0]);
 }
 
+static void Write(pid_t child, const char* program) {
+  (void)child;
+  (void)program;
+  Tell(order[1], 'w');
+  Hear(ready[0]);
+}
+
 static bool HasDone(void (*deed)(pid_t, const char*), const char* asked, const char* done,
                     pid_t child, const char* program) {
   if (access(asked, R_OK) != 0) return false;
@@ -88,7 +101,8 @@ int main(int argc, char** argv) {
   bool done = false;
   while (access("go", R_OK) != 0) {
     done = done || HasDone(Replace, "replace", "replaced", child, argv[0]) ||
-           HasDone(Execute, "execute", "executed", child, argv[0]);
+           HasDone(Execute, "execute", "executed", child, argv[0]) ||
+           HasDone(Write, "write", "written", child, argv[0]);
     SleepMs(1);
   }
   Tell(order[1], 'g');
