@@ -65,7 +65,11 @@ TEST(KinshipTest, ForkMakesItAndExecveEndsIt) {
   EXPECT_THAT(KinshipOf(targets).alone, UnorderedElementsAre(one.pid(), other.pid()));
   targets.push_back(other.target());
   targets.back().stat.arg_start += 4096;  // it has renamed itself
-  EXPECT_THAT(KinshipOf(targets).alone, ElementsAre(one.pid()));
+  const Kinship kinship = KinshipOf(targets);
+  EXPECT_THAT(kinship.alone, ElementsAre(one.pid()));
+  EXPECT_FALSE(kinship.MayShare(one.pid(), true));
+  EXPECT_TRUE(kinship.MayShare(other.pid(), true));
+  EXPECT_TRUE(kinship.MayShare(one.pid(), false)) << "one that has come since may be its child";
   EXPECT_THAT(KinshipOf({}).alone, IsEmpty());
 }
 
