@@ -270,6 +270,7 @@ absl::Status ImageDirectory::CommitPages(bool sync) {
   SetAside earlier(BorrowedFd(directory_), staging());
   absl::Status moved = can_have_parent() ? earlier.Take(kParentLink) : absl::OkStatus();
   if (moved.ok()) moved = earlier.End(has_parent());
+  if (moved.ok() && sync) moved = earlier.Sync();
   for (const std::string& name : names_) {
     if (moved.ok()) moved = MoveOut(name);
     if (!moved.ok()) break;
@@ -383,9 +384,11 @@ absl::Status ImageDirectory::Replace(SetAside& earlier, bool sync) {
   // this one is killed by then, the next puts the earlier one back (SetAside).
   // The directory is synced at each turn, since nothing else orders renames on every filesystem.
   if (!old_names.empty()) RETURN_IF_ERROR(earlier.Take(inventory));
+  if (sync) RETURN_IF_ERROR(earlier.Sync());
   RETURN_IF_ERROR(SyncIf(sync, directory_, path_));
   for (const std::string& name : old_names) RETURN_IF_ERROR(earlier.Take(name));
   RETURN_IF_ERROR(earlier.End(has_parent()));
+  if (sync) RETURN_IF_ERROR(earlier.Sync());
   RETURN_IF_ERROR(SyncIf(sync, directory_, path_));
   for (const std::string& name : names_) {
     if (name != inventory) RETURN_IF_ERROR(MoveOut(name));

@@ -92,6 +92,14 @@ absl::Status SetAside::Take(const std::string& name) {
   return IsIn(directory_, name) ? ReplaceError(EXDEV, name) : absl::OkStatus();
 }
 
+absl::Status SetAside::Sync() const {
+  if (!aside_) return absl::OkStatus();
+  for (const int each : {aside_.get(), hidden_.get()}) {
+    if (fsync(each) < 0) return ImageWriteError(errno, kTaking);
+  }
+  return absl::OkStatus();
+}
+
 absl::Status SetAside::End(bool new_parent) const {
   if (!aside_ || removed_) return absl::OkStatus();
   const char* const taken = new_parent ? kTakenParent : kTaken;

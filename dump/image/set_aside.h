@@ -21,6 +21,9 @@ class SetAside {
   // Nothing where there is none of that name. The inventory is to be the first. What cannot be
   // moved though it can be removed is, and then nothing is put back.
   absl::Status Take(const std::string& name);
+  // What was taken so far is on the disk, where it stands now; nothing where none was. To be done
+  // before the directory that it was in is synced: else it may be nowhere.
+  absl::Status Sync() const;
   // All was taken: images that stand in the directory from here on are the new ones, and so is
   // "parent" if they have one. Else that is somebody else's.
   absl::Status End(bool new_parent) const;

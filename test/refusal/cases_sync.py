@@ -59,7 +59,7 @@ def _with_unsynced(calls, directory):
 
 def _is_out_of_the_way(move):
     """Of an earlier dump, to where it goes with all else that is hidden, unless it is put back."""
-    return os.path.basename(move[1]).startswith(".earlier-")
+    return "/.earlier" in move[1]
 
 
 def _is_within_parents(move):
@@ -81,6 +81,9 @@ def _count_synced_moves(calls, directory, is_last, inventory=("/inventory.img", 
             return moves
         move = _move(call)
         if not move or not move[1].startswith(f"{directory}/") or _is_within_parents(move):
+            continue
+        if move[1].endswith("/.earlier-dropped"):
+            require(stands, f"before there is a dump: {call}")
             continue
         if _is_out_of_the_way(move):
             require(moves == 0, f"after images of the new dump: {call}")
